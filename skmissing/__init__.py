@@ -1,0 +1,40 @@
+"""Multimodal learning with scikit-learn when whole modalities are missing.
+
+X is one table of floats; a modality is a named group of its columns; a modality that
+a row lacks is NaN in all of them. Every public name resolves on first use, so that
+importing the package loads neither torch nor transformers nor matplotlib.
+"""
+
+import importlib
+from importlib.metadata import PackageNotFoundError, version
+
+try:
+    __version__ = version("skmissing")
+except PackageNotFoundError:  # run from a source tree that is not installed
+    __version__ = "0.0.0"
+
+_submodules = ["cluster", "datasets", "fusion", "impute", "metrics", "simulate"]
+
+_homes = {
+    "ClusterGuidedImputer": "impute",
+    "MHSAFusionClassifier": "fusion",
+    "MHSAFusionRegressor": "fusion",
+    "ModalityAmputer": "simulate",
+    "PartialModalityKMeans": "cluster",
+    "make_ul4m4": "fusion",
+}
+
+__all__ = sorted([*_homes, *_submodules, "__version__"])
+
+
+def __dir__():
+    return __all__
+
+
+def __getattr__(name):
+    if name in _homes:
+        home = importlib.import_module(f"skmissing.{_homes[name]}")
+        return getattr(home, name)
+    if name in _submodules:
+        return importlib.import_module(f"skmissing.{name}")
+    raise AttributeError(f"module 'skmissing' has no attribute {name!r}")

@@ -1,0 +1,93 @@
+"""The only file that imports scikit-learn's underscored names, and optional packages.
+
+Everything here is steady from scikit-learn 1.6 on; what changed between releases is
+wrapped so that the rest of the library does not have to know.
+"""
+
+import importlib
+
+import numpy as np
+from sklearn.base import _fit_context
+from sklearn.utils._param_validation import (
+    HasMethods,
+    Interval,
+    Options,
+    StrOptions,
+    validate_params,
+)
+from sklearn.utils.validation import (
+    _check_feature_names_in,
+    _check_sample_weight,
+    _get_feature_names,
+)
+
+__all__ = [
+    "HasMethods",
+    "Interval",
+    "Options",
+    "StrOptions",
+    "_check_feature_names_in",
+    "_fit_context",
+    "_get_feature_names",
+    "check_sample_weight",
+    "import_optional",
+    "validate_params",
+]
+
+
+def check_sample_weight(sample_weight, X, dtype=np.float64):
+    """Return non-negative weights of one value a row, not all zero.
+
+    Parameters
+    ----------
+    sample_weight : array-like of shape (n_samples,), float or None
+        None and a number give every row the same weight.
+    X : array of shape (n_samples, n_features)
+    dtype : dtype, default=np.float64
+
+    Returns
+    -------
+    ndarray of shape (n_samples,)
+
+    Raises
+    ------
+    ValueError
+        If the shape is wrong, a weight is negative, or all are zero.
+    """
+    weight = _check_sample_weight(
+        sample_weight, X, dtype=dtype, ensure_non_negative=True
+    )
+    if not weight.any():
+        raise ValueError(
+            "Sample weights must contain at least one non-zero number; got "
+            f"{weight.shape[0]} zeros."
+        )
+    return weight
+
+
+def import_optional(name, extra):
+    """Import a package that the base install does not bring.
+
+    Parameters
+    ----------
+    name : str
+        Module to import.
+    extra : str
+        The extra of skmissing that installs it.
+
+    Returns
+    -------
+    module
+
+    Raises
+    ------
+    ImportError
+        If it is not installed; the message says how to install it.
+    """
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as exc:
+        raise ImportError(
+            f"{name} is needed here and is not installed. "
+            f'Install it with: pip install "skmissing[{extra}]"'
+        ) from exc

@@ -1,0 +1,351 @@
+"""Resolves the parameter `modalities=` against the columns of X.
+
+A modality is a named group of columns. Nothing here looks at values.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from numbers import Integral
+
+import numpy as np
+
+
+@dataclass(frozen=True, eq=False)
+class Modality:
+    """A named group of columns of X.
+
+    Attributes
+    ----------
+    name : str
+    columns : ndarray of shape (width,), dtype intp
+        Positions in X, in the order in which the block is read.
+    n_tokens : int
+        How many tokens the block holds, row-major; 1 for a plain vector.
+    """
+
+    name: str
+    columns: np.ndarray
+    n_tokens: int = 1
+
+    @property
+    def width(self):
+        """Number of columns."""
+        return len(self.columns)
+
+    @property
+    def dim(self):
+        """Width of one token."""
+        return self.width // self.n_tokens
+
+    @property
+    def shape(self):
+        """Token shape, `(n_tokens, dim)`."""
+        return self.n_tokens, self.dim
+
+    def __eq__(self, other):
+        return (
+            isinstance(other, Modality)
+            and self.name == other.name
+            and self.n_tokens == other.n_tokens
+            and np.array_equal(self.columns, other.columns)
+        )
+
+    def __repr__(self):
+        size = self.shape if self.n_tokens > 1 else self.width
+        return f"Modality({self.name!r}, {size})"
+
+
+class ModalityLayout(Mapping):
+    """Ordered mapping from modality name to :class:`Modality`.
+
+    Together the modalities hold every column of X exactly once. "Layout order" is
+    the columns of the first modality, then those of the second, and so on; the
+    kernels work in it because there every block is a slice.
+
+    Parameters
+    ----------
+    modalities : iterable of Modality
+
+    Attributes
+    ----------
+    names : tuple of str
+    widths : ndarray of shape (n_modalities,)
+    n_features : int
+    order : ndarray of shape (n_features,)
+        `X[:, order]` is X in layout order.
+    slices : list of slice
+        Where each modality lies in layout order.
+    starts : ndarray of shape (n_modalities,)
+        First position of each modality in layout order.
+    """
+
+    def __init__(self, modalities):
+        self._modalities = {m.name: m for m in modalities}
+        self.names = tuple(self._modalities)
+        self.widths = np.array([m.width for m in self.values()], dtype=np.intp)
+        self.n_features = int(self.widths.sum())
+        stops = np.cumsum(self.widths)
+        self.starts = stops - self.widths
+        self.slices = [slice(int(a), int(b)) for a, b in zip(self.starts, stops)]
+        self.order = np.concatenate([m.columns for m in self.values()])
+        self.in_order = bool(np.array_equal(self.order, np.arange(self.n_features)))
+
+    def __getitem__(self, name):
+        return self._modalities[name]
+
+    def __iter__(self):
+        return iter(self._modalities)
+
+    def __len__(self):
+        return len(self._modalities)
+
+    def __repr__(self):
+        sizes = (
+            f"{m.name!r}: {m.shape if m.n_tokens > 1 else m.width}"
+            for m in self.values()
+        )
+        return "{" + ", ".join(sizes) + "}"
+
+    def modality_of_columns(self):
+        """Index of the modality that holds each column of X, shape (n_features,)."""
+        owner = np.empty(self.n_features, dtype=np.intp)
+        owner[self.order] = np.repeat(np.arange(len(self)), self.widths)
+        return owner
+
+    def columns_of(self, index):
+        """Columns of X that hold modality number `index`: a slice if they are a run.
+
+        Parameters
+        ----------
+        index : int
+
+        Returns
+        -------
+        slice or ndarray of intp
+            Ready to index X; a slice avoids a copy.
+        """
+        columns = self._modalities[self.names[index]].columns
+        first, width = int(columns[0]), len(columns)
+        if np.array_equal(columns, np.arange(first, first + width)):
+            return slice(first, first + width)
+        return columns
+
+
+def resolve_modalities(modalities, n_features, feature_names=None):
+    """Turn the parameter `modalities` into a layout of X.
+
+    Parameters
+    ----------
+    modalities : None, list of int, or dict
+        None groups columns named `modality__feature` by what stands before the first
+        `__`, if all names have it, and otherwise makes each column a modality. A list
+        gives widths from left to right. A dict gives, by name, a width, a token shape
+        `(n_tokens, dim)`, a slice, or a list of column names or positions. Widths and
+        token shapes take the columns of that prefix if there are any, and otherwise
+        the next columns, left to right, that no other entry names.
+    n_features : int
+    feature_names : array-like of str or None
+
+    Returns
+    -------
+    ModalityLayout
+
+    Raises
+    ------
+    ValueError
+        If a column is in no modality, in two, or not in X, or if widths do not fit.
+    TypeError
+        If `modalities` or one of its values is of another kind.
+    """
+    if modalities is None:
+        return ModalityLayout(_from_names(n_features, feature_names))
+    if isinstance(modalities, Mapping):
+        return ModalityLayout(_from_dict(modalities, n_features, feature_names))
+    if isinstance(modalities, (list, tuple, np.ndarray)):
+        return ModalityLayout(_from_widths(modalities, n_features))
+    raise TypeError(
+        "modalities must be None, a list of widths or a dict; got "
+        f"{modalities!r} of type {type(modalities).__name__}."
+    )
+
+
+def _prefix_groups(feature_names):
+    """Columns by prefix, in order of first appearance; None if a name has none."""
+    if feature_names is None:
+        return None
+    groups = {}
+    for position, name in enumerate(feature_names):
+        prefix, separator, _ = str(name).partition("__")
+        if not separator:
+            return None
+        groups.setdefault(prefix, []).append(position)
+    return groups
+
+
+def _from_names(n_features, feature_names):
+    groups = _prefix_groups(feature_names)
+    if groups is None:
+        names = (
+            [f"x{i}" for i in range(n_features)]
+            if feature_names is None
+            else [str(name) for name in feature_names]
+        )
+        _check_unique(names)
+        groups = {name: [i] for i, name in enumerate(names)}
+    return [Modality(n, np.array(c, dtype=np.intp)) for n, c in groups.items()]
+
+
+def _check_unique(names):
+    doubled = [n for n, c in zip(*np.unique(names, return_counts=True)) if c > 1]
+    if doubled:
+        raise ValueError(
+            f"Column names must be unique; found more than once: {_shorten(doubled)}."
+        )
+
+
+def _check_width(width, where):
+    if isinstance(width, (bool, np.bool_)) or not isinstance(width, Integral):
+        raise TypeError(f"{where} must be an int; got {width!r}.")
+    if width < 1:
+        raise ValueError(f"{where} must be at least 1; got {width}.")
+    return int(width)
+
+
+def _from_widths(widths, n_features):
+    if len(widths) == 0:
+        raise ValueError("modalities is empty; give at least one width.")
+    widths = [_check_width(w, f"modalities[{i}]") for i, w in enumerate(widths)]
+    if sum(widths) != n_features:
+        raise ValueError(
+            f"The widths in modalities={widths} add up to {sum(widths)}, but X has "
+            f"{n_features} features."
+        )
+    stops = np.cumsum(widths)
+    return [
+        Modality(f"modality{i}", np.arange(stop - width, stop, dtype=np.intp))
+        for i, (width, stop) in enumerate(zip(widths, stops))
+    ]
+
+
+def _from_dict(modalities, n_features, feature_names):
+    if not modalities:
+        raise ValueError("modalities is empty; give at least one modality.")
+    for name in modalities:
+        if not isinstance(name, str) or not name:
+            raise TypeError(f"modalities: names must be strings; got {name!r}.")
+    prefixes = _prefix_groups(feature_names) or {}
+    columns, tokens, widths = {}, {}, {}
+    for name, value in modalities.items():
+        where = f"modalities[{name!r}]"
+        if isinstance(value, (slice, list, range, np.ndarray)):
+            columns[name] = _explicit(value, where, n_features, feature_names)
+            continue
+        tokens[name], widths[name] = _size(value, where)
+        if name in prefixes:
+            columns[name] = prefixes[name]
+            if len(columns[name]) != widths[name]:
+                raise ValueError(
+                    f"{where}={value!r} asks for {widths[name]} columns, but X has "
+                    f"{len(columns[name])} columns named '{name}__...'."
+                )
+    claimed = {c for group in columns.values() for c in group}
+    free = [c for c in range(n_features) if c not in claimed]
+    asked = sum(width for name, width in widths.items() if name not in columns)
+    if asked > len(free):
+        raise ValueError(
+            f"The widths in modalities={dict(modalities)!r} ask for {asked} columns, "
+            f"but X has {n_features} features, of which {len(free)} are free."
+        )
+    for name in modalities:
+        if name not in columns:
+            columns[name], free = free[: widths[name]], free[widths[name] :]
+    _check_partition(columns, n_features, feature_names)
+    return [
+        Modality(name, np.array(columns[name], dtype=np.intp), tokens.get(name, 1))
+        for name in modalities
+    ]
+
+
+def _size(value, where):
+    """Number of tokens and width that an int or a token shape stands for."""
+    if isinstance(value, tuple):
+        if len(value) != 2:
+            raise ValueError(
+                f"{where} must be a token shape (n_tokens, dim); got {value!r}. "
+                "Give positions as a list."
+            )
+        n_tokens = _check_width(value[0], f"{where}: n_tokens")
+        return n_tokens, n_tokens * _check_width(value[1], f"{where}: dim")
+    if isinstance(value, Integral):
+        return 1, _check_width(value, where)
+    raise TypeError(
+        f"{where} must be an int, a token shape (n_tokens, dim), a slice or a list of "
+        f"columns; got {value!r}."
+    )
+
+
+def _explicit(value, where, n_features, feature_names):
+    """Positions that a slice or a list of names or positions stands for."""
+    if isinstance(value, slice):
+        try:
+            positions = list(range(*value.indices(n_features)))
+        except TypeError:
+            raise TypeError(
+                f"{where} must be a slice of positions; got {value!r}."
+            ) from None
+    else:
+        positions = [_position(v, where, n_features, feature_names) for v in value]
+    if not positions:
+        raise ValueError(f"{where}={value!r} holds no column of X.")
+    return positions
+
+
+def _position(value, where, n_features, feature_names):
+    if isinstance(value, str):
+        if feature_names is None:
+            raise ValueError(
+                f"{where} names the column {value!r}, but X has no column names; pass "
+                "a dataframe, or give positions."
+            )
+        found = np.flatnonzero(np.asarray(feature_names, dtype=object) == value)
+        if len(found) != 1:
+            raise ValueError(
+                f"{where} names the column {value!r}, which X has {len(found)} times."
+            )
+        return int(found[0])
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, Integral):
+        raise TypeError(f"{where}: columns are names or positions; got {value!r}.")
+    if not 0 <= value < n_features:
+        raise ValueError(
+            f"{where} holds the position {value}, but X has columns 0 to "
+            f"{n_features - 1}."
+        )
+    return int(value)
+
+
+def _check_partition(columns, n_features, feature_names):
+    """Every column must be in exactly one modality."""
+
+    def label(position):
+        return position if feature_names is None else str(feature_names[position])
+
+    owner = {}
+    for name, positions in columns.items():
+        for position in positions:
+            if position in owner:
+                raise ValueError(
+                    f"Column {label(position)!r} is named twice in modalities: in "
+                    f"{owner[position]!r} and in {name!r}."
+                )
+            owner[position] = name
+    left = [label(c) for c in range(n_features) if c not in owner]
+    if left:
+        raise ValueError(
+            f"{len(left)} of the {n_features} columns of X are in no modality: "
+            f"{_shorten(left)}."
+        )
+
+
+def _shorten(items, most=5):
+    shown = ", ".join(repr(i if isinstance(i, int) else str(i)) for i in items[:most])
+    return shown + (", ..." if len(items) > most else "")
