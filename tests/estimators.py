@@ -1,0 +1,83 @@
+"""Every public estimator, with small, fast, seeded constructor arguments.
+
+tests/test_common.py runs all checks on each entry of INSTANCES; a public estimator
+without an entry fails a test there. Keys are class names, so that this file imports
+neither torch nor the estimators.
+"""
+
+import importlib
+import importlib.util
+import inspect
+import pkgutil
+
+from sklearn.base import BaseEstimator
+
+import skmissing
+
+# Packages that an extra brings, and the module whose absence leaves them out.
+NEEDS = {"fusion": "torch", "encoders": "transformers"}
+
+# class name -> list of constructor arguments, one dict an instance to be checked
+INSTANCES = {
+    "ClusterGuidedImputer": [{"n_clusters": 2, "n_init": 1, "random_state": 0}],
+    "MHSAFusionClassifier": [
+        {"hidden_dim": 8, "n_heads": 2, "max_epochs": 20, "random_state": 0}
+    ],
+    "MHSAFusionRegressor": [
+        {"hidden_dim": 8, "n_heads": 2, "max_epochs": 20, "random_state": 0}
+    ],
+    "ModalityAmputer": [{"random_state": 0}],
+    "PartialModalityKMeans": [{"n_clusters": 3, "n_init": 1, "random_state": 0}],
+}
+
+# class name -> {name of a scikit-learn check: why it cannot hold here}
+EXPECTED_FAILED = {}
+
+
+def is_installed(name):
+    """Whether a module can be found, without importing it."""
+    return importlib.util.find_spec(name) is not None
+
+
+def public_modules():
+    """The public modules of skmissing whose extras are installed, by name."""
+    names = [m.name for m in pkgutil.iter_modules(skmissing.__path__)]
+    return {
+        name: importlib.import_module(f"skmissing.{name}")
+        for name in names
+        if not name.startswith("_") and is_installed(NEEDS.get(name, "skmissing"))
+    }
+
+
+def public_objects():
+    """What the public modules list in `__all__`, as (module name, name, object)."""
+    return [
+        (module_name, name, getattr(module, name))
+        for module_name, module in sorted(public_modules().items())
+        for name in getattr(module, "__all__", ())
+    ]
+
+
+def public_estimators():
+    """Public estimator classes by name, abstract ones left out."""
+    return {
+        name: cls
+        for _, name, cls in public_objects()
+        if inspect.isclass(cls)
+        and issubclass(cls, BaseEstimator)
+        and not inspect.isabstract(cls)
+    }
+
+
+def make_instances():
+    """One estimator for each entry of INSTANCES whose class can be imported."""
+    return [
+        cls(**params)
+        for name, cls in public_estimators().items()
+        for params in INSTANCES.get(name, ())
+    ]
+
+
+def expected_failed_checks(estimator):
+    """Checks that must fail for an estimator, with the reason for each."""
+    return EXPECTED_FAILED.get(type(estimator).__name__, {})
