@@ -1,0 +1,278 @@
+"""The contract that every public estimator keeps; instances in tests/estimators.py."""
+
+import pickle
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone, is_classifier, is_regressor
+from sklearn.utils import estimator_checks, get_tags
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from tests.estimators import (
+    EXPECTED_FAILED,
+    INSTANCES,
+    NEEDS,
+    expected_failed_checks,
+    is_installed,
+    make_instances,
+    public_estimators,
+)
+
+ESTIMATORS = make_instances()
+WIDTHS = [2, 3, 1]
+NAMES = ["text__0", "text__1", "audio__0", "audio__1", "audio__2", "age__0"]
+
+# Checks that scikit-learn runs on its own estimators, but not through
+# parametrize_with_checks. They take the name and the estimator.
+EXTRA_CHECKS = [
+    "check_dataframe_column_names_consistency",
+    "check_inplace_ensure_writeable",
+    "check_param_validation",
+]
+EXTRA_TRANSFORMER_CHECKS = [
+    "check_get_feature_names_out_error",
+    "check_global_output_transform_pandas",
+    "check_set_output_transform",
+    "check_set_output_transform_pandas",
+    "check_set_output_transform_polars",
+    "check_transformer_get_feature_names_out",
+    "check_transformer_get_feature_names_out_pandas",
+]
+
+
+def as_list(mark):
+    """The same parametrize mark with a list of values in the place of a generator.
+
+    scikit-learn before 1.9 hands pytest a generator, which pytest 9 warns about.
+    """
+    names, values = mark.args
+    return pytest.mark.parametrize(names, list(values), **mark.kwargs)
+
+
+def name_of(value):
+    """A short, stable test id for an estimator."""
+    return type(value).__name__ if hasattr(value, "get_params") else None
+
+
+def extra_checks():
+    """Pairs of estimator and name of an extra check, expected failures marked."""
+    for estimator in ESTIMATORS:
+        names = [*EXTRA_CHECKS]
+        if hasattr(estimator, "transform"):
+            names += EXTRA_TRANSFORMER_CHECKS
+        reasons = expected_failed_checks(estimator)
+        for name in names:
+            marks = [pytest.mark.xfail(reason=reasons[name])] if name in reasons else []
+            yield pytest.param(estimator, name, marks=marks)
+
+
+every_estimator = pytest.mark.parametrize("estimator", ESTIMATORS, ids=name_of)
+
+
+@as_list(
+    parametrize_with_checks(ESTIMATORS, expected_failed_checks=expected_failed_checks)
+)
+def test_estimator_checks(estimator, check):
+    """scikit-learn's checks pass."""
+    check(estimator)
+
+
+@pytest.mark.parametrize("estimator, check", list(extra_checks()), ids=name_of)
+def test_extra_estimator_checks(estimator, check):
+    """So do those that scikit-learn runs only on its own estimators."""
+    getattr(estimator_checks, check)(type(estimator).__name__, clone(estimator))
+
+
+def test_every_public_estimator_is_checked():
+    """A public estimator has an entry in INSTANCES, and no entry is stale."""
+    missing = sorted(set(public_estimators()) - set(INSTANCES))
+    assert not missing, f"add to INSTANCES in tests/estimators.py: {missing}"
+    if all(is_installed(needed) for needed in NEEDS.values()):
+        stale = sorted({*INSTANCES, *EXPECTED_FAILED} - set(public_estimators()))
+        assert not stale, f"not public any more: {stale}"
+
+
+def make_data(estimator, n_rows=60):
+    """Three modalities and a target; modalities missing if the estimator allows it."""
+    rng = np.random.RandomState(0)
+    group = rng.randint(3, size=n_rows)
+    X = rng.standard_normal((n_rows, sum(WIDTHS))) + 2.0 * group[:, None]
+    if get_tags(estimator).input_tags.allow_nan:
+        keep = rng.uniform(size=(n_rows, len(WIDTHS))) < 0.7
+        keep[np.arange(n_rows), rng.randint(len(WIDTHS), size=n_rows)] = True
+        X[~np.repeat(keep, WIDTHS, axis=1)] = np.nan
+    y = group.astype(float) + X[:, -1] if is_regressor(estimator) else group
+    return X, np.nan_to_num(y)
+
+
+def with_widths(estimator):
+    """A clone told the layout by the widths of the modalities."""
+    estimator = clone(estimator)
+    if "modalities" in estimator.get_params(deep=False):
+        estimator.set_params(modalities=WIDTHS)
+    return estimator
+
+
+def outputs(estimator, X):
+    """What a fitted estimator says of X, by method."""
+    methods = ["transform", "predict", "predict_proba", "decision_function"]
+    return {
+        method: np.asarray(getattr(estimator, method)(X))
+        for method in methods
+        if hasattr(estimator, method)
+    }
+
+
+def assert_same(found, expected, **tolerance):
+    """Two results of :func:`outputs` are equal; to rounding if a tolerance is given."""
+    assert found.keys() == expected.keys()
+    for method, value in expected.items():
+        if tolerance and value.dtype.kind == "f":
+            assert_allclose(found[method], value, err_msg=method, **tolerance)
+        else:
+            assert_array_equal(found[method], value, err_msg=method)
+
+
+def as_masked(X):
+    """Missing cells masked, with a number beneath that must not leak."""
+    return np.ma.MaskedArray(np.where(np.isnan(X), 1e6, X), mask=np.isnan(X))
+
+
+def as_pandas(X):
+    """A pandas frame with the modalities in the column names."""
+    return pytest.importorskip("pandas").DataFrame(X, columns=NAMES)
+
+
+def as_nullable_pandas(X):
+    """A pandas frame of nullable floats, pd.NA where missing."""
+    return as_pandas(X).convert_dtypes(convert_integer=False)
+
+
+def as_polars(X):
+    """A polars frame, null where missing."""
+    polars = pytest.importorskip("polars")
+    return polars.DataFrame(X, schema=NAMES, nan_to_null=True)
+
+
+CONTAINERS = [as_masked, as_pandas, as_nullable_pandas, as_polars]
+
+
+@every_estimator
+@pytest.mark.parametrize("container", CONTAINERS)
+def test_same_result_for_every_container(estimator, container):
+    """An array with widths, a masked array and frames with prefixes say the same."""
+    X, y = make_data(estimator)
+    expected = outputs(with_widths(estimator).fit(X, y), X)
+    same = container(X)
+    told = with_widths(estimator) if container is as_masked else clone(estimator)
+    assert_same(outputs(told.fit(same, y), same), expected)
+
+
+@every_estimator
+def test_pickle_keeps_results(estimator):
+    """A fitted estimator that was pickled gives bit for bit the same results."""
+    X, y = make_data(estimator)
+    fitted = with_widths(estimator).fit(X, y)
+    expected = outputs(fitted, X)
+    assert_same(outputs(pickle.loads(pickle.dumps(fitted)), X), expected)
+
+
+@every_estimator
+def test_clone_repeats_fit(estimator):
+    """A clone of a fitted estimator is unfitted, and fitting it gives the same."""
+    X, y = make_data(estimator)
+    fitted = with_widths(estimator).fit(X, y)
+    twin = clone(fitted)
+    learnt = [name for name in vars(twin) if name.endswith("_")]
+    assert learnt == []
+    assert repr(twin.get_params()) == repr(with_widths(estimator).get_params())
+    assert_same(outputs(twin.fit(X, y), X), outputs(fitted, X))
+
+
+@every_estimator
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_arrays_are_not_edited(estimator, order):
+    """Neither X nor y nor the mask changes, in fit or afterwards."""
+    X, y = make_data(estimator)
+    X, y_before = np.array(X, order=order), y.copy()
+    for given in (X, as_masked(X)):
+        before = given.copy()
+        outputs(with_widths(estimator).fit(given, y), given)
+        assert_array_equal(np.asarray(given), np.asarray(before))
+        assert_array_equal(np.ma.getmaskarray(given), np.ma.getmaskarray(before))
+        assert_array_equal(y, y_before)
+
+
+@every_estimator
+@pytest.mark.parametrize("container", [as_pandas, as_polars])
+def test_frames_are_not_edited(estimator, container):
+    """A frame that was fitted and predicted on is what it was."""
+    X, y = make_data(estimator)
+    frame, untouched = container(X), container(X)
+    outputs(clone(estimator).fit(frame, y), frame)
+    assert frame.equals(untouched)
+
+
+@every_estimator
+def test_float32_stays_float32(estimator):
+    """Transformers that claim to keep float32 do so with modalities missing."""
+    tags = get_tags(estimator)
+    if tags.transformer_tags is None:
+        pytest.skip("not a transformer")
+    assert "float32" in tags.transformer_tags.preserves_dtype
+    X, y = make_data(estimator)
+    fitted = with_widths(estimator).fit(X.astype(np.float32), y)
+    assert fitted.transform(X.astype(np.float32)).dtype == np.float32
+
+
+@every_estimator
+def test_rows_do_not_see_each_other(estimator):
+    """With modalities missing, a row's result does not depend on its neighbours."""
+    if get_tags(estimator).non_deterministic:
+        pytest.skip("draws at random when it transforms")
+    X, y = make_data(estimator)
+    fitted = with_widths(estimator).fit(X, y)
+    rows = np.random.RandomState(1).permutation(len(X))[:17]
+    expected = {method: out[rows] for method, out in outputs(fitted, X).items()}
+    assert_same(outputs(fitted, X[rows]), expected, rtol=1e-6, atol=1e-7)
+
+
+@every_estimator
+def test_global_generators_are_left_alone(estimator):
+    """With random_state set, numpy's and torch's global generators stand still."""
+    X, y = make_data(estimator)
+    states = global_states()
+    outputs(with_widths(estimator).fit(X, y), X)
+    for before, after in zip(states, global_states()):
+        assert_array_equal(after, before)
+
+
+def global_states():
+    """State of the global random generators that an estimator could draw from."""
+    states = [np.random.get_state()[1].copy(), [np.random.get_state()[2]]]
+    if is_installed("torch"):
+        import torch
+
+        states.append(torch.random.get_rng_state().numpy().copy())
+    return states
+
+
+@every_estimator
+def test_layout_is_learnt_at_fit(estimator):
+    """The fitted layout names the modalities that the columns' prefixes name."""
+    X, y = make_data(estimator)
+    fitted = clone(estimator).fit(as_pandas(X), y)
+    assert list(fitted.modalities_) == ["text", "audio", "age"]
+    assert_array_equal(fitted.feature_names_in_, NAMES)
+
+
+@every_estimator
+def test_classifiers_take_strings(estimator):
+    """Labels may be strings, with modalities missing too."""
+    if not is_classifier(estimator):
+        pytest.skip("not a classifier")
+    X, y = make_data(estimator)
+    labels = np.array(["low", "middle", "high"])[y]
+    fitted = with_widths(estimator).fit(X, labels)
+    assert set(fitted.predict(X)) <= set(labels)
