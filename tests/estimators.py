@@ -31,7 +31,14 @@ INSTANCES = {
 }
 
 # class name -> {name of a scikit-learn check: why it cannot hold here}
-EXPECTED_FAILED = {}
+EXPECTED_FAILED = {
+    "PartialModalityKMeans": {
+        "check_sample_weight_equivalence_on_dense_data": (
+            "as in sklearn.cluster.KMeans: seeding draws rows at random, and a repeated "
+            "row changes the draws"
+        ),
+    },
+}
 
 
 def is_installed(name):

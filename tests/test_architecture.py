@@ -139,11 +139,15 @@ def loaded_after(statements):
 
 
 def test_import_is_light():
-    """`import skmissing` loads no optional package, and neither do light packages."""
+    """`import skmissing` loads no optional package.
+
+    Its light packages load none either but what scikit-learn itself loads, which is
+    pandas where that is installed.
+    """
     assert loaded_after("import skmissing") == set()
     light = [name for name in public_modules() if rank_of(name) == LIGHT]
     lines = [f"import skmissing.{name}" for name in light]
-    assert loaded_after("\n".join(lines)) == set()
+    assert loaded_after("\n".join(lines)) <= loaded_after("import sklearn")
 
 
 def test_top_level_names_resolve():

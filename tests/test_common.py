@@ -78,6 +78,8 @@ def test_estimator_checks(estimator, check):
     check(estimator)
 
 
+# The checks of set_output go from frames to arrays on purpose.
+@pytest.mark.filterwarnings("ignore:X does not have valid feature names:UserWarning")
 @pytest.mark.parametrize("estimator, check", list(extra_checks()), ids=name_of)
 def test_extra_estimator_checks(estimator, check):
     """So do those that scikit-learn runs only on its own estimators."""
@@ -146,7 +148,7 @@ def as_pandas(X):
 
 def as_nullable_pandas(X):
     """A pandas frame of nullable floats, pd.NA where missing."""
-    return as_pandas(X).convert_dtypes(convert_integer=False)
+    return as_pandas(X).astype("Float64")
 
 
 def as_polars(X):
