@@ -1,5 +1,7 @@
 """What every estimator shares: the documentation link, validation, the layout of X."""
 
+import warnings
+
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import validate_data
@@ -96,3 +98,65 @@ def fill_masked(X):
     if np.ma.is_masked(X):
         return X.filled(np.nan)
     return X.data
+
+
+def name_list(names):
+    """Names in quotes, for messages."""
+    return ", ".join(repr(str(name)) for name in names)
+
+
+def warn_empty_rows(presence, consequence):
+    """Warn of rows in which nothing at all is observed, if there are any.
+
+    Parameters
+    ----------
+    presence : ndarray of shape (n_samples, n_modalities), dtype bool
+    consequence : str
+        What happens to them; ends the sentence.
+    """
+    n_empty = int((~presence.any(axis=1)).sum())
+    if n_empty:
+        warnings.warn(
+            f"{n_empty} of {len(presence)} rows have no observed modality; they are "
+            f"{consequence}.",
+            UserWarning,
+            stacklevel=3,
+        )
+
+
+def warn_never_observed(names, consequence):
+    """Warn of modalities that no row given to `fit` has, if there are any.
+
+    Parameters
+    ----------
+    names : list of str
+    consequence : str
+        What happens to them; ends the sentence.
+    """
+    if names:
+        warnings.warn(
+            f"{len(names)} modalities are not observed in any row: "
+            f"{name_list(names)}; {consequence}.",
+            UserWarning,
+            stacklevel=3,
+        )
+
+
+def warn_unlearnt(layout, presence, learnt):
+    """Warn if rows have modalities that were never observed in `fit`.
+
+    Parameters
+    ----------
+    layout : ModalityLayout
+    presence : ndarray of shape (n_samples, n_modalities), dtype bool
+    learnt : ndarray of shape (n_modalities,), dtype bool
+    """
+    ignored = presence & ~learnt
+    if ignored.any():
+        names = [layout.names[m] for m in np.flatnonzero(ignored.any(axis=0))]
+        warnings.warn(
+            f"Modalities that were not observed in fit are ignored: {name_list(names)}"
+            f", which {int(ignored.any(axis=1).sum())} of {len(presence)} rows have.",
+            UserWarning,
+            stacklevel=3,
+        )

@@ -7,22 +7,48 @@ wants it.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
-# Rows at a time when X is read: small enough for a chunk and its temporaries to stay
-# in cache, large enough that numpy's call overhead does not show.
-CHUNK_CELLS = 1 << 19
+from skmissing._modalities import as_slice
+
+# Cells read at a time: few enough for a chunk and its temporaries to stay in cache,
+# many enough that numpy's call overhead and the start of a matrix product do not show.
+CHUNK_CELLS = 1 << 21
 # A presence pattern gets blocks of its own from this many rows on; rarer ones share
 # one zero-filled group, because every group costs a few calls per iteration.
 MIN_PATTERN_ROWS = 256
 
 
-def row_chunks(n_rows, n_columns, n_cells=CHUNK_CELLS):
+def row_chunks(n_rows, n_columns, n_cells=CHUNK_CELLS, most=1 << 13):
     """Yield slices over rows that hold about `n_cells` cells each."""
-    step = max(1, n_cells // max(1, n_columns))
+    step = min(max(n_cells // max(1, n_columns), 256), most)
     for start in range(0, n_rows, step):
         yield slice(start, min(start + step, n_rows))
+
+
+def block_norms(values, widths):
+    """Sum of squares of each block of each row.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_rows, n_columns)
+    widths : ndarray of shape (n_blocks,)
+        Columns of each block, from left to right.
+
+    Returns
+    -------
+    ndarray of shape (n_rows, n_blocks)
+    """
+    if (widths == 1).all():
+        return values * values
+    stops = np.cumsum(widths)
+    norms = np.empty((values.shape[0], len(widths)), dtype=values.dtype)
+    for m, (start, stop) in enumerate(zip(stops - widths, stops)):
+        block = values[:, start:stop]
+        np.einsum("ij,ij->i", block, block, out=norms[:, m])
+    return norms
 
 
 def find_presence(X, layout):
@@ -90,14 +116,16 @@ class RowGroup:
     Attributes
     ----------
     rows : ndarray of shape (n_rows,), dtype intp
-        Positions in X.
+        Positions in X, ascending.
     values : ndarray of shape (n_rows, n_columns)
-        Scaled values in layout order, 0 where not observed. With one pattern only
-        the columns of its modalities are kept.
-    presence : ndarray of shape (1 or n_rows, n_modalities), dtype bool
-        One row if all rows have the same pattern.
-    modalities : ndarray of intp
-        The modalities whose columns `values` keeps.
+        Scaled values in layout order, 0 where not observed. Only the columns of
+        `modalities` are kept.
+    presence : ndarray of shape (1 or n_rows, n_kept), dtype bool
+        Which of `modalities` a row has; one row if all have the same.
+    modalities : ndarray of shape (n_kept,), dtype intp
+        Modalities that at least one of the rows has.
+    widths : ndarray of shape (n_kept,), dtype intp
+        Their numbers of columns.
     columns : slice or ndarray of intp
         Positions of the kept columns in layout order.
     observed : ndarray of shape (n_rows, n_columns), dtype bool, or None
@@ -108,6 +136,7 @@ class RowGroup:
     values: np.ndarray
     presence: np.ndarray
     modalities: np.ndarray
+    widths: np.ndarray
     columns: object
     observed: np.ndarray | None = None
 
@@ -115,6 +144,95 @@ class RowGroup:
     def one_pattern(self):
         """Whether all rows have the same modalities."""
         return self.presence.shape[0] == 1
+
+    def presence_of(self, chunk):
+        """Presence of a slice of the rows, of shape (1 or n_chunk, n_kept)."""
+        return self.presence if self.one_pattern else self.presence[chunk]
+
+    @cached_property
+    def norms(self):
+        """Sum of squares by row and kept modality, shape (n_rows, n_kept)."""
+        out = np.empty((len(self.rows), len(self.widths)), dtype=self.values.dtype)
+        for chunk in row_chunks(*self.values.shape):
+            out[chunk] = block_norms(self.values[chunk], self.widths)
+        return out
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """The rows of X in groups.
+
+    Attributes
+    ----------
+    groups : list of RowGroup
+        Each row of X is in exactly one of them.
+    presence : ndarray of shape (n_samples, n_modalities), dtype bool
+        In the order of X.
+    layout : ModalityLayout
+    """
+
+    groups: list
+    presence: np.ndarray
+    layout: object
+
+    @property
+    def n_rows(self):
+        """Number of rows of X."""
+        return self.presence.shape[0]
+
+    @property
+    def dtype(self):
+        """Dtype of the values."""
+        return self.groups[0].values.dtype
+
+    @property
+    def has_holes(self):
+        """Whether some row has holes in a modality that it has."""
+        return any(group.observed is not None for group in self.groups)
+
+    def find(self, position):
+        """Group that holds a row of X, and its place there as an array of one."""
+        for group in self.groups:
+            place = np.searchsorted(group.rows, [position])
+            if place[0] < len(group.rows) and group.rows[place[0]] == position:
+                return group, place
+        raise IndexError(f"no row {position} among {self.n_rows}")
+
+    def chunked(self, prepare):
+        """Walk over all rows in chunks.
+
+        Parameters
+        ----------
+        prepare : callable
+            Called once a group; what it returns is handed back with each chunk.
+
+        Yields
+        ------
+        prepared : object
+        chunk : slice
+            Rows of the group.
+        rows : ndarray of intp
+            Their positions in X.
+        """
+        for group in self.groups:
+            prepared = prepare(group)
+            for chunk in row_chunks(*group.values.shape):
+                yield prepared, chunk, group.rows[chunk]
+
+
+@dataclass(frozen=True)
+class Centers:
+    """Centres in the scaled space of the blocks.
+
+    Attributes
+    ----------
+    values : ndarray of shape (n_clusters, n_features)
+        In layout order, 0 where the centre lacks the modality.
+    presence : ndarray of shape (n_clusters, n_modalities), dtype bool
+    """
+
+    values: np.ndarray
+    presence: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -128,17 +246,31 @@ class BlockScaler:
         Subtracted from X; in X's column order.
     scale : ndarray of shape (n_features,)
         Divides what is left; ones if columns are not standardised.
+    variance : ndarray of shape (n_features,)
+        Of the observed cells, in X's units.
+    seen : ndarray of shape (n_features,), dtype bool
+        False for columns without any observed cell: whatever comes there later is
+        mapped to 0, the same for all rows, and so takes no part in distances.
     """
 
     layout: object
     mean: np.ndarray
     scale: np.ndarray
+    variance: np.ndarray
+    seen: np.ndarray
+
+    def mean_variance(self):
+        """Mean over columns of the variance in the scaled blocks."""
+        widths = self.layout.widths[self.layout.owner]
+        scaled = (self.variance / self.scale**2)[self.layout.order] / widths
+        return float(scaled.mean())
 
     def _coefficients(self, dtype):
-        order = self.layout.order
-        root = np.sqrt(np.repeat(self.layout.widths, self.layout.widths))
-        shift = self.mean[order].astype(dtype)
-        return shift, (1.0 / (self.scale[order] * root)).astype(dtype)
+        """Shift and factor of each column, in layout order."""
+        order, owner = self.layout.order, self.layout.owner
+        factor = self.seen[order] / self.scale[order]
+        factor /= np.sqrt(self.layout.widths)[owner]
+        return self.mean[order].astype(dtype), factor.astype(dtype)
 
     def split(self, X, presence=None, holes=None, min_rows=MIN_PATTERN_ROWS):
         """Copy X into scaled, zero-filled groups of rows.
@@ -153,8 +285,7 @@ class BlockScaler:
 
         Returns
         -------
-        list of RowGroup
-            Each row of X is in exactly one of them.
+        Blocks
         """
         if presence is None:
             presence, holes = find_presence(X, self.layout)
@@ -180,37 +311,58 @@ class BlockScaler:
             if len(rows):
                 group = self._group(X, rows, presence[rows], coefficients, has_holes)
                 groups.append(group)
-        return groups
+        return Blocks(groups, presence, self.layout)
 
     def _group(self, X, rows, presence, coefficients, has_holes=False):
         layout = self.layout
         modalities = np.flatnonzero(presence.any(axis=0))
-        kept = np.concatenate(
-            [np.arange(layout.n_features)[layout.slices[m]] for m in modalities]
-            or [np.empty(0, dtype=np.intp)]
-        )
-        shift, factor = (c[kept] for c in coefficients)
-        source = layout.order[kept]
-        if np.array_equal(source, np.arange(X.shape[1])):
-            source = slice(None)
-        values = np.empty((len(rows), len(kept)), dtype=X.dtype)
+        widths = layout.widths[modalities]
+        columns = slice(None)
+        if len(modalities) < len(layout):
+            columns = np.flatnonzero(np.isin(layout.owner, modalities))
+        shift, factor = (c[columns] for c in coefficients)
+        values = np.empty((len(rows), widths.sum()), dtype=X.dtype)
         observed = np.empty(values.shape, dtype=bool) if has_holes else None
-        consecutive = len(rows) and rows[-1] - rows[0] + 1 == len(rows)
+        blocks = [layout.columns_of(m) for m in modalities]
+        stops = np.cumsum(widths)
+        zero_fill = presence.shape[0] > 1 or has_holes
         for chunk in row_chunks(*values.shape):
-            picked = slice(*(rows[[chunk.start, chunk.stop - 1]] + [0, 1]))
-            part = X[picked if consecutive else rows[chunk]][:, source]
+            picked = as_slice(rows[chunk])
             out = values[chunk]
-            np.subtract(part, shift, out=out)
+            for block, start, stop in zip(blocks, stops - widths, stops):
+                # Slicing first keeps the copy to the block's own columns.
+                source = X[:, block] if isinstance(block, slice) else X
+                part = source[picked]
+                part = part if isinstance(block, slice) else part[:, block]
+                np.subtract(part, shift[start:stop], out=out[:, start:stop])
             out *= factor
-            if has_holes:
-                np.logical_not(np.isnan(part), out=observed[chunk])
-            if presence.shape[0] > 1 or has_holes:
-                np.copyto(out, 0, where=np.isnan(part))
-        columns = slice(None) if len(kept) == layout.n_features else kept
-        return RowGroup(rows, values, presence, modalities, columns, observed)
+            if zero_fill:
+                missing = np.isnan(out)
+                out[missing] = 0
+                if has_holes:
+                    np.logical_not(missing, out=observed[chunk])
+        return RowGroup(
+            rows, values, presence[:, modalities], modalities, widths, columns, observed
+        )
+
+    def pieces(self, X):
+        """Split X piece by piece, so that no copy of the whole is made.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n_samples, n_features)
+
+        Yields
+        ------
+        rows : slice
+        blocks : Blocks
+            Of `X[rows]`.
+        """
+        for rows in row_chunks(*X.shape, n_cells=8 * CHUNK_CELLS, most=1 << 16):
+            yield rows, self.split(X[rows])
 
     def center_blocks(self, centers):
-        """Scale centres given in X's units; NaN becomes 0.
+        """Scale centres given in X's units, with NaN in the modalities they lack.
 
         Parameters
         ----------
@@ -218,36 +370,32 @@ class BlockScaler:
 
         Returns
         -------
-        values : ndarray of shape (n_clusters, n_features)
-            In layout order.
-        presence : ndarray of shape (n_clusters, n_modalities), dtype bool
+        Centers
         """
         presence, _ = find_presence(centers, self.layout)
         shift, factor = self._coefficients(centers.dtype)
         values = (centers[:, self.layout.order] - shift) * factor
-        return np.where(np.isnan(values), 0, values), presence
+        return Centers(np.where(np.isnan(values), 0, values), presence)
 
-    def to_units(self, values, presence):
-        """Inverse of :meth:`center_blocks`: X's units and columns, NaN if absent.
+    def to_units(self, centers):
+        """Inverse of :meth:`center_blocks`.
 
         Parameters
         ----------
-        values : ndarray of shape (n_clusters, n_features)
-        presence : ndarray of shape (n_clusters, n_modalities), dtype bool
+        centers : Centers
 
         Returns
         -------
         ndarray of shape (n_clusters, n_features)
         """
-        shift, factor = self._coefficients(values.dtype)
-        filled = np.where(
-            np.repeat(presence, self.layout.widths, axis=1),
-            values / factor + shift,
-            np.array(np.nan, dtype=values.dtype),
-        )
-        centers = np.empty_like(filled)
-        centers[:, self.layout.order] = filled
-        return centers
+        shift, factor = self._coefficients(centers.values.dtype)
+        unseen = factor == 0
+        units = np.where(unseen, 0, centers.values / np.where(unseen, 1, factor))
+        units += shift
+        units[~centers.presence[:, self.layout.owner]] = np.nan
+        in_columns = np.empty_like(units)
+        in_columns[:, self.layout.order] = units
+        return in_columns
 
 
 def fit_scaler(X, layout, presence, holes, *, sample_weight=None, standardize=True):
@@ -286,12 +434,13 @@ def fit_scaler(X, layout, presence, holes, *, sample_weight=None, standardize=Tr
     counted = np.where(n > 0, n, 1)
     offset = total / counted
     mean = np.where(n > 0, base + offset, 0.0)
+    variance = np.maximum(square / counted - offset**2, 0)
     scale = np.ones_like(mean)
     if standardize:
-        deviation = np.sqrt(np.maximum(square / counted - offset**2, 0))
+        deviation = np.sqrt(variance)
         constant = deviation <= 10 * np.finfo(X.dtype).eps * np.abs(mean)
         scale[~constant] = deviation[~constant]
-    return BlockScaler(layout, mean, scale)
+    return BlockScaler(layout, mean, scale, variance, n > 0)
 
 
 def _block_sums(X, columns, modality, rows, holes, weight):

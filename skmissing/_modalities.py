@@ -75,8 +75,8 @@ class ModalityLayout(Mapping):
         `X[:, order]` is X in layout order.
     slices : list of slice
         Where each modality lies in layout order.
-    starts : ndarray of shape (n_modalities,)
-        First position of each modality in layout order.
+    owner : ndarray of shape (n_features,)
+        Index of the modality of each position in layout order.
     """
 
     def __init__(self, modalities):
@@ -85,10 +85,11 @@ class ModalityLayout(Mapping):
         self.widths = np.array([m.width for m in self.values()], dtype=np.intp)
         self.n_features = int(self.widths.sum())
         stops = np.cumsum(self.widths)
-        self.starts = stops - self.widths
-        self.slices = [slice(int(a), int(b)) for a, b in zip(self.starts, stops)]
+        starts = stops - self.widths
+        self.slices = [slice(int(a), int(b)) for a, b in zip(starts, stops)]
+        self.owner = np.repeat(np.arange(len(self.widths)), self.widths)
         self.order = np.concatenate([m.columns for m in self.values()])
-        self.in_order = bool(np.array_equal(self.order, np.arange(self.n_features)))
+        self._columns = [as_slice(m.columns) for m in self.values()]
 
     def __getitem__(self, name):
         return self._modalities[name]
@@ -106,12 +107,6 @@ class ModalityLayout(Mapping):
         )
         return "{" + ", ".join(sizes) + "}"
 
-    def modality_of_columns(self):
-        """Index of the modality that holds each column of X, shape (n_features,)."""
-        owner = np.empty(self.n_features, dtype=np.intp)
-        owner[self.order] = np.repeat(np.arange(len(self)), self.widths)
-        return owner
-
     def columns_of(self, index):
         """Columns of X that hold modality number `index`: a slice if they are a run.
 
@@ -124,11 +119,24 @@ class ModalityLayout(Mapping):
         slice or ndarray of intp
             Ready to index X; a slice avoids a copy.
         """
-        columns = self._modalities[self.names[index]].columns
-        first, width = int(columns[0]), len(columns)
-        if np.array_equal(columns, np.arange(first, first + width)):
-            return slice(first, first + width)
-        return columns
+        return self._columns[index]
+
+
+def as_slice(positions):
+    """Return a slice instead of positions that are a run: it indexes without a copy.
+
+    Parameters
+    ----------
+    positions : ndarray of intp
+
+    Returns
+    -------
+    slice or ndarray
+    """
+    first, length = int(positions[0]), len(positions)
+    if positions[-1] - first + 1 == length and (np.diff(positions) == 1).all():
+        return slice(first, first + length)
+    return positions
 
 
 def resolve_modalities(modalities, n_features, feature_names=None):

@@ -1,0 +1,195 @@
+"""Eq. (2) of UL4M4 between rows and centres, one matrix product a chunk.
+
+The squared distance is the mean over shared modalities of the mean squared difference
+of their columns. Arrays in, arrays out; scaled blocks as `_blocks` makes them.
+"""
+
+from functools import partial
+
+import numpy as np
+
+from skmissing._blocks import block_norms
+
+
+class GroupDistances:
+    """Squared distances of the rows of one group to all centres.
+
+    With x the scaled blocks, A and B the presence of rows and centres, and A₂, C₂ the
+    block norms, the sum over shared modalities is A₂Bᵀ − 2XCᵀ + AC₂ᵀ and their number
+    is ABᵀ. Both outer products have the number of modalities as inner dimension, and
+    A₂Bᵀ is constant along a row when the centres are complete.
+
+    A row with holes is compared over its observed cells only: their squared
+    differences count `width / n_observed` fold, and a second product with the mask
+    stands in for AC₂ᵀ.
+
+    Parameters
+    ----------
+    centers : Centers
+    group : RowGroup
+    """
+
+    def __init__(self, centers, group):
+        self.group = group
+        self._centers = centers.values[:, group.columns]
+        self._minus_two = np.multiply(self._centers.T, -2, order="F")
+        dtype = self._centers.dtype
+        self._owned = centers.presence[:, group.modalities].astype(dtype)
+        self._center_norms = block_norms(self._centers, group.widths).T
+        self._complete = bool(self._owned.all())
+        # Whether every row is known to share a modality with every centre.
+        self._comparable = group.one_pattern and bool(
+            (group.presence @ self._owned.T > 0).all()
+        )
+
+    def squared(self, chunk):
+        """Squared distances of a slice of the rows, inf where nothing is shared.
+
+        Parameters
+        ----------
+        chunk : slice
+
+        Returns
+        -------
+        ndarray of shape (n_chunk, n_clusters)
+        """
+        sums = self._sums(chunk)
+        sums += self.group.norms[chunk] * self._hole_ratio(chunk) @ self._owned.T
+        np.maximum(sums, 0, out=sums)
+        return self._per_shared(sums, chunk)
+
+    def nearest(self, chunk):
+        """Index of the nearest centre, -1 where no centre shares a modality.
+
+        Parameters
+        ----------
+        chunk : slice
+
+        Returns
+        -------
+        ndarray of shape (n_chunk,), dtype intp
+        """
+        if not self._complete:
+            squared = self.squared(chunk)
+            labels = squared.argmin(axis=1)
+            if not self._comparable:
+                labels[np.isinf(squared[np.arange(len(labels)), labels])] = -1
+            return labels
+        labels = self._sums(chunk).argmin(axis=1)
+        if not self._comparable:
+            has_any = self.group.presence_of(chunk).any(axis=1)
+            labels[~np.broadcast_to(has_any, labels.shape)] = -1
+        return labels
+
+    def to_label(self, chunk, labels):
+        """Squared distance to one centre a row, by differences: no cancellation.
+
+        Parameters
+        ----------
+        chunk : slice
+        labels : ndarray of shape (n_chunk,)
+            -1 gives 0.
+
+        Returns
+        -------
+        ndarray of shape (n_chunk,)
+        """
+        difference = self.group.values[chunk] - self._centers[labels]
+        if self.group.observed is not None:
+            difference *= self.group.observed[chunk]
+        shared = self.group.presence_of(chunk) * self._owned[labels]
+        norms = block_norms(difference, self.group.widths)
+        sums = (norms * shared * self._hole_ratio(chunk)).sum(axis=1)
+        sums /= np.maximum(shared.sum(axis=1), 1)
+        sums[labels < 0] = 0
+        return sums
+
+    def _sums(self, chunk):
+        """The sums over shared modalities, less the row's own norms."""
+        group = self.group
+        x = group.values[chunk]
+        if group.observed is None:
+            sums = x @ self._minus_two
+            sums += group.presence_of(chunk).astype(x.dtype) @ self._center_norms
+            return sums
+        ratio = np.repeat(self._hole_ratio(chunk), group.widths, axis=1)
+        sums = (x * ratio) @ self._minus_two
+        sums += (group.observed[chunk] * ratio) @ (self._centers**2).T
+        return sums
+
+    def _hole_ratio(self, chunk):
+        """Width over observed cells by row and modality; the number 1 without holes."""
+        group, dtype = self.group, self._centers.dtype
+        if group.observed is None:
+            return dtype.type(1)
+        starts = np.cumsum(group.widths) - group.widths
+        n_observed = np.add.reduceat(group.observed[chunk], starts, axis=1, dtype=dtype)
+        return group.widths.astype(dtype) / np.maximum(n_observed, 1)
+
+    def _per_shared(self, sums, chunk):
+        if self._comparable and self._complete:
+            sums /= self._owned.shape[1]
+            return sums
+        shared = self.group.presence_of(chunk).astype(sums.dtype) @ self._owned.T
+        shared = np.broadcast_to(shared, sums.shape)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            sums /= shared
+        sums[shared == 0] = np.inf
+        return sums
+
+
+def nearest_centers(blocks, centers):
+    """Nearest centre of every row.
+
+    Parameters
+    ----------
+    blocks : Blocks
+    centers : Centers
+
+    Returns
+    -------
+    ndarray of shape (n_rows,), dtype int32
+        -1 where no centre shares a modality with the row.
+    """
+    labels = np.empty(blocks.n_rows, dtype=np.int32)
+    for distances, chunk, rows in blocks.chunked(partial(GroupDistances, centers)):
+        labels[rows] = distances.nearest(chunk)
+    return labels
+
+
+def squared_distances(blocks, centers):
+    """Squared distance of every row to every centre.
+
+    Parameters
+    ----------
+    blocks : Blocks
+    centers : Centers
+
+    Returns
+    -------
+    ndarray of shape (n_rows, n_clusters)
+        inf where nothing is shared.
+    """
+    squared = np.empty((blocks.n_rows, len(centers.values)), dtype=blocks.dtype)
+    for distances, chunk, rows in blocks.chunked(partial(GroupDistances, centers)):
+        squared[rows] = distances.squared(chunk)
+    return squared
+
+
+def label_distances(blocks, centers, labels):
+    """Squared distance of every row to the centre of its label, 0 for label -1.
+
+    Parameters
+    ----------
+    blocks : Blocks
+    centers : Centers
+    labels : ndarray of shape (n_rows,)
+
+    Returns
+    -------
+    ndarray of shape (n_rows,)
+    """
+    squared = np.zeros(blocks.n_rows, dtype=blocks.dtype)
+    for distances, chunk, rows in blocks.chunked(partial(GroupDistances, centers)):
+        squared[rows] = distances.to_label(chunk, labels[rows])
+    return squared

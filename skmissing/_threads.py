@@ -1,0 +1,47 @@
+"""One pool of threads for chunked kernels, never more than the cores allow."""
+
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+
+from threadpoolctl import ThreadpoolController
+
+
+@cache
+def _controller():
+    return ThreadpoolController()
+
+
+def n_blas_threads():
+    """Number of threads that matrix products may use now, by all limits in force."""
+    libraries = _controller().select(user_api="blas").lib_controllers
+    return max((library.num_threads for library in libraries), default=1)
+
+
+def map_in_threads(function, items):
+    """Yield `function(item)` in the order of the items, computed by several threads.
+
+    Parameters
+    ----------
+    function : callable
+        Should spend its time in numpy or scipy calls that release the interpreter.
+    items : list
+
+    Yields
+    ------
+    object
+
+    Notes
+    -----
+    As many threads as the matrix library would use, each with one thread of its own
+    for matrix products. How the work is cut into items must not depend on that
+    number: then neither does the result.
+    """
+    n_threads = min(n_blas_threads(), len(items))
+    if n_threads <= 1:
+        yield from map(function, items)
+        return
+    with (
+        _controller().limit(limits=1, user_api="blas"),
+        ThreadPoolExecutor(n_threads) as pool,
+    ):
+        yield from pool.map(function, items)

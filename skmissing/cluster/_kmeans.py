@@ -1,0 +1,433 @@
+"""k-means over the modalities that a row and a centre share."""
+
+import warnings
+from numbers import Integral, Real
+
+import numpy as np
+from sklearn.base import (
+    ClassNamePrefixFeaturesOutMixin,
+    ClusterMixin,
+    TransformerMixin,
+)
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_array, check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from skmissing._base import (
+    ModalityMixin,
+    SkmissingEstimator,
+    fill_masked,
+    warn_empty_rows,
+    warn_never_observed,
+    warn_unlearnt,
+)
+from skmissing._blocks import Centers, find_presence, fit_scaler
+from skmissing._compat import Interval, StrOptions, _fit_context, check_sample_weight
+from skmissing._distances import (
+    label_distances,
+    nearest_centers,
+    squared_distances,
+)
+from skmissing.cluster._lloyd import lloyd
+from skmissing.cluster._seeding import centers_at_rows, plus_plus_rows, random_rows
+
+
+class PartialModalityKMeans(
+    ModalityMixin,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    ClusterMixin,
+    SkmissingEstimator,
+):
+    """K-means for rows that lack whole modalities.
+
+    The distance between a row and a centre runs over the modalities that both have.
+    A centre has those modalities that at least one of its rows has, so it too may be
+    incomplete. Nothing is filled in.
+
+    Read more in the :ref:`User Guide <clustering>`.
+
+    Parameters
+    ----------
+    n_clusters : int, default=8
+        Number of clusters.
+
+    modalities : None, list of int, or dict, default=None
+        Which columns form a modality. None groups columns named `modality__feature`
+        by their prefix if all are named so, and otherwise makes every column a
+        modality of its own. A list gives widths from left to right. A dict gives, by
+        name, a width, a token shape `(n_tokens, dim)`, a slice, or a list of column
+        names or positions.
+
+    init : {"k-means++", "random"}, callable or array-like of shape \
+            (n_clusters, n_features), default="k-means++"
+        How to start. "k-means++" is greedy k-means++ on the partial distance,
+        "random" draws rows (as the paper does); both see to it that each modality is
+        in at least one centre. An array gives the centres in the units of X, with NaN
+        in the modalities that a centre lacks; a callable takes `X`, `n_clusters` and
+        `random_state` and returns such an array.
+
+    n_init : "auto" or int, default="auto"
+        Number of runs, of which the one with the least inertia is kept. "auto" is 10
+        for "random" and a callable, and otherwise 1.
+
+    max_iter : int, default=300
+        Most iterations of one run.
+
+    tol : float, default=1e-4
+        A run ends when the squared shift of all centres is below `tol` times the mean
+        variance of the scaled columns, as in :class:`sklearn.cluster.KMeans`.
+
+    standardize : bool, default=True
+        Whether to bring columns to zero mean and unit variance over the rows that
+        have them. The tokens of a sequence share mean and variance. If False, columns
+        with large values dominate their modality.
+
+    random_state : int, RandomState instance or None, default=None
+        Seed of the initial centres.
+
+    verbose : int, default=0
+        Print the inertia of each iteration if positive.
+
+    Attributes
+    ----------
+    cluster_centers_ : ndarray of shape (n_clusters, n_features)
+        Centres in the units of X, NaN in the modalities that a centre lacks.
+
+    center_presence_ : ndarray of shape (n_clusters, n_modalities), dtype bool
+        Which modalities each centre has.
+
+    labels_ : ndarray of shape (n_samples,), dtype int32
+        Cluster of each row, -1 for rows in which nothing was observed.
+
+    inertia_ : float
+        Weighted sum of squared distances of the rows to their centres.
+
+    n_iter_ : int
+        Iterations of the best run.
+
+    modalities_ : ModalityLayout
+        Ordered mapping from the name of each modality to its columns.
+
+    n_features_in_ : int
+        Number of columns seen in `fit`.
+
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of the columns seen in `fit`, if they were strings.
+
+    Raises
+    ------
+    ValueError
+        If `n_clusters` is larger than the number of rows with an observed cell, or
+        `modalities` does not fit the columns of X.
+
+    See Also
+    --------
+    skmissing.impute.ClusterGuidedImputer : Fills gaps from these centres.
+    sklearn.cluster.KMeans : The same for complete data.
+
+    Notes
+    -----
+    With S the modalities that row i and centre j share, and d_m the number of columns
+    of modality m, the squared distance is
+
+    .. math:: d^2(i, j) = \\frac{1}{|S|} \\sum_{m \\in S}
+              \\frac{\\|z_i^m - c_j^m\\|^2}{d_m},
+
+    eq. (2) of [1]_, and infinite if S is empty. In a modality that has holes, the
+    observed cells count, averaged over their number. With complete data and
+    modalities of one width, labels and centres are those of
+    :class:`sklearn.cluster.KMeans` from the same start, and the squared distances
+    are its own divided by the number of columns.
+
+    This is no metric: rows with different gaps see different columns, so the triangle
+    inequality fails, and Elkan's bounds, of which the authors' script makes use, may
+    prune wrongly. Nor does every iteration lower the inertia. Runs end when labels
+    repeat, when centres stand still, or after `max_iter` iterations.
+
+    A row that shares nothing with any centre, which can only happen in the first
+    iteration, lends its modalities to the centre of the largest cluster. The centre
+    of an empty cluster moves to the row farthest from its own.
+
+    References
+    ----------
+    .. [1] H. Ismkhan and A. Bouchahcia, "UL4M4", arXiv:2606.15743.
+
+    Examples
+    --------
+    Two modalities of two columns each. The third row lacks the second one:
+
+    >>> import numpy as np
+    >>> from skmissing.cluster import PartialModalityKMeans
+    >>> X = np.array([[0., 0., 5., 5.],
+    ...               [0., 1., 5., 6.],
+    ...               [9., 9., np.nan, np.nan],
+    ...               [9., 8., 1., 1.]])
+    >>> kmeans = PartialModalityKMeans(2, modalities=[2, 2], random_state=0).fit(X)
+    >>> bool(kmeans.labels_[2] == kmeans.labels_[3])
+    True
+    >>> bool(kmeans.predict([[np.nan, np.nan, 5., 5.]])[0] == kmeans.labels_[0])
+    True
+    """
+
+    _parameter_constraints: dict = {
+        **ModalityMixin._parameter_constraints,
+        "n_clusters": [Interval(Integral, 1, None, closed="left")],
+        "init": [StrOptions({"k-means++", "random"}), callable, "array-like"],
+        "n_init": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "tol": [Interval(Real, 0, None, closed="left")],
+        "standardize": ["boolean"],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
+    def __init__(
+        self,
+        n_clusters=8,
+        *,
+        modalities=None,
+        init="k-means++",
+        n_init="auto",
+        max_iter=300,
+        tol=1e-4,
+        standardize=True,
+        random_state=None,
+        verbose=0,
+    ):
+        self.n_clusters = n_clusters
+        self.modalities = modalities
+        self.init = init
+        self.n_init = n_init
+        self.max_iter = max_iter
+        self.tol = tol
+        self.standardize = standardize
+        self.random_state = random_state
+        self.verbose = verbose
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y=None, sample_weight=None):
+        """Find the clusters.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            NaN and masked cells are missing.
+        y : None
+            Ignored.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weight of each row; a weight of 2 counts as the row twice.
+
+        Returns
+        -------
+        self : object
+            Fitted estimator.
+        """
+        del y
+        X = self._validate(X, reset=True)
+        weight = check_sample_weight(sample_weight, X)
+        presence, holes = find_presence(X, self.modalities_)
+        self._fit_validated(X, presence, holes, weight)
+        warn_empty_rows(presence, "labelled -1")
+        unseen = np.flatnonzero(~self.center_presence_.any(axis=0))
+        warn_never_observed(
+            [self.modalities_.names[m] for m in unseen],
+            "distances leave them out and the centres are NaN there",
+        )
+        distinct = len(np.unique(self.labels_[self.labels_ >= 0]))
+        if distinct < self.n_clusters:
+            warnings.warn(
+                f"Number of distinct clusters ({distinct}) found smaller than "
+                f"n_clusters ({self.n_clusters}). Possibly due to duplicate points in "
+                "X.",
+                ConvergenceWarning,
+                stacklevel=2,
+            )
+        return self
+
+    def _fit_validated(self, X, presence, holes, weight):
+        """Fit to checked arrays; an imputer starts here and gives its own warnings."""
+        rng = check_random_state(self.random_state)
+        self._check_params_vs_input(X, presence)
+        weight = np.where(presence.any(axis=1), weight, 0)
+        self._scaler = fit_scaler(
+            X, self.modalities_, presence, holes,
+            sample_weight=weight, standardize=self.standardize,
+        )  # fmt: skip
+        blocks = self._scaler.split(X, presence, holes)
+        tol = self.tol * self._scaler.mean_variance()
+        best = None
+        for _ in range(self._n_init):
+            start = self._initial_centers(X, blocks, weight, rng)
+            if self.verbose:
+                print("Initialization complete")
+            run = lloyd(
+                blocks, start, weight,
+                max_iter=self.max_iter, tol=tol, verbose=self.verbose,
+            )  # fmt: skip
+            if best is None or run.inertia < best.inertia:
+                best = run
+        self._centers = best.centers
+        self.center_presence_ = best.centers.presence
+        self.cluster_centers_ = self._scaler.to_units(best.centers)
+        self.labels_ = best.labels
+        self.inertia_ = best.inertia
+        self.n_iter_ = best.n_iter
+
+    def _check_params_vs_input(self, X, presence):
+        n_usable = int(presence.any(axis=1).sum())
+        if n_usable < self.n_clusters:
+            found = f"n_samples={X.shape[0]}"
+            if n_usable < X.shape[0]:
+                found += f" ({n_usable} of them with an observed cell)"
+            raise ValueError(f"{found} should be >= n_clusters={self.n_clusters}.")
+        is_array = not (isinstance(self.init, str) or callable(self.init))
+        self._n_init = self.n_init
+        if self.n_init == "auto":
+            self._n_init = 1 if is_array or self.init == "k-means++" else 10
+        if is_array and self._n_init != 1:
+            warnings.warn(
+                f"Explicit initial center position passed: performing only one init in "
+                f"{type(self).__name__} instead of n_init={self._n_init}.",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+            self._n_init = 1
+
+    def _initial_centers(self, X, blocks, weight, rng):
+        if isinstance(self.init, str):
+            if self.init == "random":
+                rows = random_rows(blocks.presence, self.n_clusters, weight, rng)
+            else:
+                rows = plus_plus_rows(blocks, self.n_clusters, weight, rng)
+            return centers_at_rows(blocks, rows)
+        init = self.init
+        if callable(init):
+            init = init(X, self.n_clusters, random_state=rng)
+        init = check_array(
+            fill_masked(init),
+            dtype=X.dtype,
+            ensure_all_finite="allow-nan",
+            input_name="init",
+        )
+        if init.shape != (self.n_clusters, X.shape[1]):
+            raise ValueError(
+                f"The shape of the initial centers {init.shape} does not match "
+                f"(n_clusters, n_features)={(self.n_clusters, X.shape[1])}."
+            )
+        centers = self._scaler.center_blocks(init)
+        empty = np.flatnonzero(~centers.presence.any(axis=1))
+        if len(empty):
+            raise ValueError(f"init has nothing but NaN in row {empty[0]}.")
+        return centers
+
+    def predict(self, X):
+        """Nearest centre of each row.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            NaN and masked cells are missing.
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,), dtype int32
+            -1, with a warning, for rows that share no modality with any centre.
+        """
+        check_is_fitted(self)
+        X = self._validate(X, reset=False)
+        labels = np.empty(X.shape[0], dtype=np.int32)
+        presence = np.empty((X.shape[0], len(self.modalities_)), dtype=bool)
+        for rows, blocks in self._scaler.pieces(X):
+            labels[rows] = nearest_centers(blocks, self._centers_as(X.dtype))
+            presence[rows] = blocks.presence
+        self._warn_predict(presence, "labelled -1")
+        return labels
+
+    def transform(self, X):
+        """Distance of each row to each centre.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            NaN and masked cells are missing.
+
+        Returns
+        -------
+        distances : ndarray of shape (n_samples, n_clusters)
+            inf where row and centre share no modality.
+        """
+        check_is_fitted(self)
+        X = self._validate(X, reset=False)
+        squared = np.empty((X.shape[0], self.n_clusters), dtype=X.dtype)
+        presence = np.empty((X.shape[0], len(self.modalities_)), dtype=bool)
+        for rows, blocks in self._scaler.pieces(X):
+            squared[rows] = squared_distances(blocks, self._centers_as(X.dtype))
+            presence[rows] = blocks.presence
+        self._warn_predict(presence, "infinitely far from all centers")
+        return np.sqrt(squared, out=squared)
+
+    def fit_transform(self, X, y=None, sample_weight=None):
+        """Fit, and return the distance of each row to each centre.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            NaN and masked cells are missing.
+        y : None
+            Ignored.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weight of each row.
+
+        Returns
+        -------
+        distances : ndarray of shape (n_samples, n_clusters)
+        """
+        return self.fit(X, y, sample_weight=sample_weight).transform(X)
+
+    def score(self, X, y=None, sample_weight=None):
+        """Return minus the inertia of X: the higher, the better.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            NaN and masked cells are missing.
+        y : None
+            Ignored.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weight of each row.
+
+        Returns
+        -------
+        score : float
+            Rows that share nothing with any centre add nothing.
+        """
+        del y
+        check_is_fitted(self)
+        X = self._validate(X, reset=False)
+        weight = check_sample_weight(sample_weight, X)
+        inertia = 0.0
+        for rows, blocks in self._scaler.pieces(X):
+            centers = self._centers_as(X.dtype)
+            labels = nearest_centers(blocks, centers)
+            inertia += label_distances(blocks, centers, labels) @ weight[rows]
+        return -float(inertia)
+
+    def _centers_as(self, dtype):
+        """Scaled centres in the dtype of the data, so that products need no cast."""
+        values = self._centers.values.astype(dtype, copy=False)
+        return Centers(values, self._centers.presence)
+
+    def _warn_predict(self, presence, consequence):
+        learnt = self.center_presence_.any(axis=0)
+        warn_unlearnt(self.modalities_, presence, learnt)
+        warn_empty_rows(presence & learnt, consequence)
+
+    @property
+    def _n_features_out(self):
+        return self.cluster_centers_.shape[0]
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
