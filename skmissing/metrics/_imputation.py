@@ -1,0 +1,280 @@
+"""Errors of an imputer on cells that were hidden from it and whose truth is known."""
+
+import numpy as np
+from sklearn.utils import check_array
+
+from skmissing._base import fill_masked
+from skmissing.metrics._inputs import check_same_columns, find_layout, read_table
+
+
+def masked_rmse(X_true, X_imputed, mask):
+    """Root mean squared error over the hidden cells, in the units of X.
+
+    Every hidden cell counts alike, so that a modality of 1000 columns outweighs one
+    of ten, and columns in large units outweigh all; :func:`block_nrmse` has neither
+    trait.
+
+    Parameters
+    ----------
+    X_true : array-like of shape (n_samples, n_features)
+        The table before anything was hidden.
+    X_imputed : array-like of shape (n_samples, n_features)
+        The completed table.
+    mask : array-like of shape (n_samples, n_features)
+        Which cells to score. Either booleans, True for a hidden cell; or the
+        incomplete table that the imputer was given: then the cells are those which
+        it lacks and `X_true` has.
+
+    Returns
+    -------
+    float
+        0 is a perfect imputation.
+
+    See Also
+    --------
+    block_nrmse : Counts every column and every modality alike.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skmissing.metrics import masked_rmse
+    >>> X_true = [[1., 2.], [3., 4.]]
+    >>> X_missing = [[1., np.nan], [3., np.nan]]
+    >>> masked_rmse(X_true, [[1., 3.], [3., 3.]], X_missing)
+    1.0
+    """
+    true, imputed, hidden, _ = _check_imputed(X_true, X_imputed, mask)
+    error = np.subtract(imputed[hidden], true[hidden], dtype=np.float64)
+    return float(np.sqrt(np.mean(error**2)))
+
+
+def block_nrmse(X_true, X_imputed, mask, *, modalities=None, scale=None, average=True):
+    """Normalised root mean squared error in which every modality counts alike.
+
+    A value of 1 is what imputing the column means scores: an imputer above it has
+    learnt less than nothing.
+
+    Parameters
+    ----------
+    X_true : array-like of shape (n_samples, n_features)
+        The table before anything was hidden.
+    X_imputed : array-like of shape (n_samples, n_features)
+        The completed table.
+    mask : array-like of shape (n_samples, n_features)
+        Which cells to score. Either booleans, True for a hidden cell; or the
+        incomplete table that the imputer was given: then the cells are those which
+        it lacks and `X_true` has.
+    modalities : list of int, dict or None, default=None
+        The groups of columns, as in every estimator; or the `modalities_` of a
+        fitted one.
+    scale : array-like of shape (n_features,), default=None
+        What each column's error is divided by: the standard deviations of the
+        *training* table, for instance `numpy.nanstd(X_train, axis=0)`. None takes
+        those of `X_true` over its observed cells, 1 for a constant column.
+    average : bool, default=True
+        If False, return the error of each modality.
+
+    Returns
+    -------
+    float or dict of str to float
+        The error; by modality if `average=False`, NaN for one without hidden cells.
+
+    See Also
+    --------
+    masked_rmse : In the units of X, every cell alike.
+    masked_cosine : Compares directions, not lengths.
+
+    Notes
+    -----
+    With H_m the hidden cells of modality m, s_c the scale of column c, and M' the
+    modalities that have hidden cells,
+
+    .. math::
+        e_m^2 = \\frac{1}{|H_m|} \\sum_{(i, c) \\in H_m}
+        \\left( \\frac{\\hat x_{ic} - x_{ic}}{s_c} \\right)^2 , \\qquad
+        \\mathrm{NRMSE}^2 = \\frac{1}{|M'|} \\sum_{m \\in M'} e_m^2 ;
+
+    the average over modalities is one of squares, as in the distance of
+    :func:`partial_modality_distances`. Column means give exactly 1 if means and scale
+    are those of the hidden cells, which then are as many in each column; with means
+    and scale from the training table they give 1 up to the differences between the
+    two samples.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skmissing.metrics import block_nrmse
+    >>> X_true = np.array([[0., 1., 10.], [2., 3., 30.]])
+    >>> X_mean = np.tile(X_true.mean(axis=0), (2, 1))
+    >>> mask = np.ones_like(X_true, dtype=bool)
+    >>> block_nrmse(X_true, X_mean, mask, modalities={"text": 2, "age": 1})
+    1.0
+    """
+    true, imputed, hidden, names = _check_imputed(X_true, X_imputed, mask)
+    layout = find_layout(modalities, true.shape[1], names)
+    scale = _own_scale(true) if scale is None else _check_scale(scale, true.shape[1])
+    square = np.zeros(true.shape)
+    np.subtract(imputed, true, out=square, where=hidden, dtype=np.float64)
+    square /= scale
+    square *= square
+    errors = {}
+    for name, modality in layout.items():
+        cells = hidden[:, modality.columns]
+        total = square[:, modality.columns].sum()
+        errors[name] = total / cells.sum() if cells.any() else np.nan
+    if average:
+        return float(np.sqrt(np.nanmean(list(errors.values()))))
+    return {name: float(np.sqrt(error)) for name, error in errors.items()}
+
+
+def masked_cosine(
+    X_true, X_imputed, mask, *, modalities=None, center=None, average=True
+):
+    """Cosine between true and imputed blocks, every modality alike.
+
+    For embeddings, whose direction says what they mean and whose length often does
+    not.
+
+    Parameters
+    ----------
+    X_true : array-like of shape (n_samples, n_features)
+        The table before anything was hidden.
+    X_imputed : array-like of shape (n_samples, n_features)
+        The completed table.
+    mask : array-like of shape (n_samples, n_features)
+        Which cells to score. Either booleans, True for a hidden cell; or the
+        incomplete table that the imputer was given: then the cells are those which
+        it lacks and `X_true` has.
+    modalities : list of int, dict or None, default=None
+        The groups of columns, as in every estimator; or the `modalities_` of a
+        fitted one.
+    center : array-like of shape (n_features,), default=None
+        Subtracted first, for instance the training means. Embeddings tend to share
+        one large common direction, and without centring the mean of all rows scores
+        near 1.
+    average : bool, default=True
+        If False, return the cosine of each modality.
+
+    Returns
+    -------
+    float or dict of str to float
+        Between -1 and 1, the higher the better; by modality if `average=False`, NaN
+        for one without hidden cells.
+
+    See Also
+    --------
+    block_nrmse : Takes the length of the error into account, too.
+
+    Notes
+    -----
+    The cosine of a row's modality is taken over its hidden cells. It counts as 0 if
+    one of the two vectors is zero, as the training mean is after centring. The mean
+    is first over the rows in which the modality has hidden cells, then over the
+    modalities that have any.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skmissing.metrics import masked_cosine
+    >>> X_true = np.array([[1., 0., 5.], [0., 2., 6.]])
+    >>> X_imputed = np.array([[3., 0., 5.], [1., 0., 6.]])
+    >>> mask = np.array([[True, True, False], [True, True, False]])
+    >>> masked_cosine(X_true, X_imputed, mask, modalities={"text": 2, "age": 1})
+    0.5
+    """
+    true, imputed, hidden, names = _check_imputed(X_true, X_imputed, mask)
+    layout = find_layout(modalities, true.shape[1], names)
+    center = np.zeros(true.shape[1]) if center is None else center
+    center = _check_columns(center, "center", true.shape[1])
+    cosines = {}
+    for name, modality in layout.items():
+        cells = hidden[:, modality.columns]
+        rows = cells.any(axis=1)
+        x, y = (
+            np.where(cells, table[:, modality.columns] - center[modality.columns], 0)
+            for table in (true, imputed)
+        )
+        cosine = _row_cosines(x[rows], y[rows])
+        cosines[name] = float(cosine.mean()) if rows.any() else np.nan
+    return float(np.nanmean(list(cosines.values()))) if average else cosines
+
+
+def _row_cosines(x, y):
+    """Cosine of each pair of rows, 0 if one is zero."""
+    lengths = np.linalg.norm(x, axis=1) * np.linalg.norm(y, axis=1)
+    products = np.einsum("ij,ij->i", x, y)
+    return np.divide(products, lengths, out=np.zeros(len(x)), where=lengths > 0)
+
+
+def _own_scale(X):
+    """Standard deviation of the observed cells; 1 if constant or never observed."""
+    seen = ~np.isnan(X)
+    count = np.maximum(seen.sum(axis=0), 1)
+    mean = np.sum(X, axis=0, where=seen, dtype=np.float64) / count
+    square = np.square(X - mean, where=seen, out=np.zeros(X.shape))
+    scale = np.sqrt(square.sum(axis=0) / count)
+    constant = scale <= 10 * np.finfo(X.dtype).eps * np.abs(mean)
+    return np.where(constant, 1.0, scale)
+
+
+def _check_columns(values, name, n_features):
+    values = check_array(values, dtype=np.float64, ensure_2d=False, input_name=name)
+    if values.shape != (n_features,):
+        raise ValueError(
+            f"{name} must hold one number a column, {n_features} in all; got an "
+            f"array of shape {values.shape}."
+        )
+    return values
+
+
+def _check_scale(scale, n_features):
+    scale = _check_columns(scale, "scale", n_features)
+    for column in np.flatnonzero(scale <= 0)[:1]:
+        raise ValueError(
+            f"scale must be positive; got {scale[column]} for column {column}. Give "
+            "1 for a constant column."
+        )
+    return scale
+
+
+def _check_imputed(X_true, X_imputed, mask):
+    """Validate the two tables and find the cells to score."""
+    true, imputed = read_table(X_true, "X_true"), read_table(X_imputed, "X_imputed")
+    check_same_columns(true, imputed, "X_true", "X_imputed")
+    (true, names), (imputed, imputed_names) = true, imputed
+    if len(true) != len(imputed):
+        raise ValueError(
+            "X_true and X_imputed must have the same rows; got "
+            f"{len(true)} and {len(imputed)} of them."
+        )
+    hidden = _find_hidden(mask, true)
+    for table, name, advice in (
+        (true, "X_true", "there is no truth to compare with"),
+        (imputed, "X_imputed", "impute them, or leave them out of mask"),
+    ):
+        n_missing = np.count_nonzero(np.isnan(table[hidden]))
+        if n_missing:
+            raise ValueError(
+                f"{name} is NaN in {n_missing} of the {hidden.sum()} cells to score: "
+                f"{advice}."
+            )
+    return true, imputed, hidden, imputed_names if names is None else names
+
+
+def _find_hidden(mask, true):
+    """Cells to score, from booleans or from the incomplete table."""
+    mask = np.asarray(fill_masked(mask))
+    if mask.shape != true.shape:
+        raise ValueError(
+            f"mask must have the shape of X_true, {true.shape}; got {mask.shape}."
+        )
+    if mask.dtype.kind not in "bf":
+        raise ValueError(
+            "mask must hold booleans, or be the incomplete table with NaN in its "
+            f"missing cells; got dtype {mask.dtype}."
+        )
+    if mask.dtype.kind == "f":
+        mask = np.isnan(mask) & ~np.isnan(true)
+    if not mask.any():
+        raise ValueError("mask hides no cell whose truth is known: nothing to score.")
+    return mask

@@ -1,0 +1,241 @@
+"""The scores that papers on missing modalities report, by what they are."""
+
+import warnings
+
+import numpy as np
+from sklearn.exceptions import UndefinedMetricWarning
+from sklearn.metrics import f1_score
+from sklearn.utils import check_array, check_consistent_length, column_or_1d
+
+from skmissing._compat import StrOptions, validate_params
+
+
+def slot_accuracy(y_true, y_pred):
+    """Share of correct label slots: the accuracy of the flattened indicator matrix.
+
+    Some papers print this number as "F1-micro": micro-averaged F1 over *flattened*
+    labels is the accuracy of the slots. It flatters wherever labels are rare. On
+    MM-IMDb, with about 2.5 of 27 genres a film, a model that never predicts any
+    genre scores .91 here and 0 in :func:`multilabel_f1`.
+
+    Parameters
+    ----------
+    y_true : array-like of shape (n_samples, n_labels)
+        True labels, 1 for each label that a row has.
+    y_pred : array-like of shape (n_samples, n_labels)
+        Predicted labels, likewise.
+
+    Returns
+    -------
+    float
+        Between 0 and 1.
+
+    See Also
+    --------
+    multilabel_f1 : What the name F1 stands for.
+
+    Examples
+    --------
+    Two of twenty slots hold a label, and none is predicted:
+
+    >>> import numpy as np
+    >>> from skmissing.metrics import multilabel_f1, slot_accuracy
+    >>> y_true = np.zeros((2, 10), dtype=int)
+    >>> y_true[:, 3] = 1
+    >>> y_pred = np.zeros_like(y_true)
+    >>> slot_accuracy(y_true, y_pred)
+    0.9
+    >>> multilabel_f1(y_true, y_pred)
+    0.0
+    """
+    y_true, y_pred = _check_indicators(y_true, y_pred)
+    return float(np.mean(y_true == y_pred))
+
+
+@validate_params(
+    {
+        "y_true": ["array-like"],
+        "y_pred": ["array-like"],
+        "average": [StrOptions({"micro", "macro", "samples", "weighted"}), None],
+    },
+    prefer_skip_nested_validation=True,
+)
+def multilabel_f1(y_true, y_pred, *, average="micro"):
+    """F1 of multilabel predictions, on the indicator matrix only.
+
+    Flattened labels are refused: there, micro-averaged F1 turns into
+    :func:`slot_accuracy` without anyone noticing.
+
+    Parameters
+    ----------
+    y_true : array-like of shape (n_samples, n_labels)
+        True labels, 1 for each label that a row has.
+    y_pred : array-like of shape (n_samples, n_labels)
+        Predicted labels, likewise; not probabilities.
+    average : {"micro", "macro", "samples", "weighted"} or None, default="micro"
+        Over all slots, over labels, over rows, over labels weighted by how often
+        they occur; None returns one value a label.
+
+    Returns
+    -------
+    float or ndarray of shape (n_labels,)
+        0 where there is neither a true nor a predicted label.
+
+    See Also
+    --------
+    sklearn.metrics.f1_score : Takes any kind of labels.
+
+    Examples
+    --------
+    >>> from skmissing.metrics import multilabel_f1
+    >>> y_true = [[1, 0, 1], [0, 1, 0]]
+    >>> y_pred = [[1, 0, 0], [0, 1, 1]]
+    >>> round(multilabel_f1(y_true, y_pred), 3)
+    0.667
+    >>> multilabel_f1(y_true, y_pred, average=None)
+    array([1., 1., 0.])
+    """
+    y_true, y_pred = _check_indicators(y_true, y_pred)
+    score = f1_score(y_true, y_pred, average=average, zero_division=0.0)
+    return score if average is None else float(score)
+
+
+def sentiment_scores(y_true, y_pred):
+    """Scores of sentiment predictions on the scale from -3 to 3, each by its name.
+
+    Papers differ in what they call accuracy and F1 on CMU-MOSI and CMU-MOSEI: a
+    neutral row counts as positive, or is left out, and F1 is that of the positive
+    class, or the weighted mean of both classes, or a micro average, which is the
+    accuracy again. Here they stand side by side.
+
+    Parameters
+    ----------
+    y_true : array-like of shape (n_samples,)
+        True sentiment, from -3 to 3.
+    y_pred : array-like of shape (n_samples,)
+        Predicted sentiment; may leave that range.
+
+    Returns
+    -------
+    dict of str to float
+        `accuracy_zeros_positive`, `f1_zeros_positive`, `f1_weighted_zeros_positive`
+            Two classes, split at 0; zeros are positive.
+        `accuracy_without_zeros`, `f1_without_zeros`, `f1_weighted_without_zeros`
+            Rows with true sentiment 0 are left out; a prediction is positive if it
+            is above 0.
+        `accuracy_seven_classes`
+            Both clipped to [-3, 3] and rounded to whole numbers, halves to the even
+            one.
+        `mae`
+            Mean absolute error.
+        `pearson`
+            Correlation of truth and prediction.
+
+    Warns
+    -----
+    UndefinedMetricWarning
+        If a score cannot be computed, and is NaN: the correlation, if truth or
+        prediction is constant or there is one row only; the scores without zeros,
+        if every row is neutral.
+
+    Notes
+    -----
+    The plain `f1_...` scores are those of the positive class; the weighted ones are
+    means over both classes, weighted by how often they occur in the truth, and are
+    what most papers on these data sets print.
+
+    Examples
+    --------
+    >>> from skmissing.metrics import sentiment_scores
+    >>> scores = sentiment_scores([-2.0, 0.0, 1.0, 3.0], [-1.0, -0.2, 1.4, 2.8])
+    >>> scores["accuracy_zeros_positive"], scores["accuracy_without_zeros"]
+    (0.75, 1.0)
+    >>> round(scores["mae"], 2)
+    0.45
+    """
+    y_true, y_pred = _check_sentiment(y_true, y_pred)
+    polar = y_true != 0
+    return {
+        **_binary_scores(y_true >= 0, y_pred >= 0, "zeros_positive"),
+        **_binary_scores(y_true[polar] > 0, y_pred[polar] > 0, "without_zeros"),
+        "accuracy_seven_classes": float(np.mean(_classes(y_true) == _classes(y_pred))),
+        "mae": float(np.mean(np.abs(y_true - y_pred))),
+        "pearson": _pearson(y_true, y_pred),
+    }
+
+
+def _binary_scores(y_true, y_pred, suffix):
+    names = [f"{name}_{suffix}" for name in ("accuracy", "f1", "f1_weighted")]
+    if not len(y_true):
+        _warn_undefined(" and ".join(names), "every row has sentiment 0")
+        return dict.fromkeys(names, np.nan)
+    values = (
+        np.mean(y_true == y_pred),
+        f1_score(y_true, y_pred, average="binary", zero_division=0.0),
+        f1_score(y_true, y_pred, average="weighted", zero_division=0.0),
+    )
+    return {name: float(value) for name, value in zip(names, values)}
+
+
+def _classes(y):
+    return np.rint(np.clip(y, -3, 3))
+
+
+def _pearson(x, y):
+    x, y = x - x.mean(), y - y.mean()
+    # A constant vector less its mean is rounding error, not zero.
+    lengths = [np.linalg.norm(v) if np.ptp(v) > 0 else 0.0 for v in (x, y)]
+    for length, name in zip(lengths, ("y_true", "y_pred")):
+        if length == 0:
+            _warn_undefined("pearson", f"{name} is constant")
+            return np.nan
+    return float(np.clip((x / lengths[0]) @ (y / lengths[1]), -1, 1))
+
+
+def _warn_undefined(name, reason):
+    warnings.warn(
+        f"{name} is not defined, and NaN: {reason}.",
+        UndefinedMetricWarning,
+        stacklevel=4,
+    )
+
+
+def _check_sentiment(y_true, y_pred):
+    y_true, y_pred = (
+        column_or_1d(check_array(y, ensure_2d=False, dtype=np.float64, input_name=name))
+        for y, name in ((y_true, "y_true"), (y_pred, "y_pred"))
+    )
+    check_consistent_length(y_true, y_pred)
+    outside = y_true[np.abs(y_true) > 3]
+    if len(outside):
+        raise ValueError(
+            "y_true must lie between -3 and 3; found "
+            f"{outside[0]:g}, and {len(outside)} such value(s) in all."
+        )
+    return y_true, y_pred
+
+
+def _check_indicators(y_true, y_pred):
+    """Validate two indicator matrices of one shape."""
+    tables = []
+    for y, name in ((y_true, "y_true"), (y_pred, "y_pred")):
+        y = check_array(y, ensure_2d=False, dtype=None, input_name=name)
+        if y.ndim != 2 or y.shape[1] < 2:
+            raise ValueError(
+                f"{name} must be a 2-D indicator matrix, one column a label and at "
+                f"least two labels; got shape {y.shape}. Flattened labels would turn "
+                "F1 into slot accuracy."
+            )
+        strange = np.setdiff1d(y, [0, 1])
+        if len(strange):
+            raise ValueError(
+                f"{name} must hold 0 and 1 only; found {strange[0]!r}. Turn "
+                "probabilities into labels first."
+            )
+        tables.append(y.astype(np.int8))
+    if tables[0].shape != tables[1].shape:
+        raise ValueError(
+            "y_true and y_pred must have the same shape; got "
+            f"{tables[0].shape} and {tables[1].shape}."
+        )
+    return tables
