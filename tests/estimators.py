@@ -34,8 +34,8 @@ INSTANCES = {
 EXPECTED_FAILED = {
     "PartialModalityKMeans": {
         "check_sample_weight_equivalence_on_dense_data": (
-            "as in sklearn.cluster.KMeans: seeding draws rows at random, and a repeated "
-            "row changes the draws"
+            "as in sklearn.cluster.KMeans: seeding draws rows at random, and a "
+            "repeated row changes the draws"
         ),
     },
 }

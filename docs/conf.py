@@ -1,0 +1,64 @@
+"""Configuration of Sphinx.
+
+    python -m sphinx -W --keep-going docs docs/_build/html
+
+SKMISSING_GALLERY=1 runs the examples for their pictures; otherwise they are shown
+unrun. SKMISSING_INTERSPHINX=1 links to the documentation of numpy, scipy and
+scikit-learn, which needs a network.
+"""
+
+import os
+
+import skmissing
+
+project = "skmissing"
+author = "The skmissing developers"
+copyright = f"2026, {author}"
+version = release = skmissing.__version__
+
+extensions = [
+    "myst_parser",
+    "numpydoc",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.mathjax",
+    "sphinx_gallery.gen_gallery",
+]
+templates_path = ["templates"]
+exclude_patterns = ["_build", "templates"]
+source_suffix = {".rst": "restructuredtext", ".md": "markdown"}
+default_role = "literal"
+
+autosummary_generate = True
+# The templates list the members; numpydoc would list them again.
+numpydoc_show_class_members = False
+
+sphinx_gallery_conf = {
+    "examples_dirs": ["../examples"],
+    "gallery_dirs": ["auto_examples"],
+    "filename_pattern": "/plot_",
+    "plot_gallery": os.environ.get("SKMISSING_GALLERY") == "1",
+    "abort_on_example_error": True,
+    "download_all_examples": False,
+    "show_memory": False,
+    "write_computation_times": False,
+}
+
+if os.environ.get("SKMISSING_INTERSPHINX") == "1":
+    extensions.append("sphinx.ext.intersphinx")
+    intersphinx_mapping = {
+        "numpy": ("https://numpy.org/doc/stable", None),
+        "python": ("https://docs.python.org/3", None),
+        "scipy": ("https://docs.scipy.org/doc/scipy", None),
+        "sklearn": ("https://scikit-learn.org/stable", None),
+    }
+
+html_theme = "pydata_sphinx_theme"
+html_title = f"skmissing {version}"
+html_show_sourcelink = False
+html_theme_options = {
+    "footer_end": [],
+    "navigation_with_keys": False,
+    "secondary_sidebar_items": ["page-toc"],
+    "show_prev_next": False,
+}
