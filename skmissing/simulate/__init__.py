@@ -1,0 +1,23 @@
+"""Simulates missing modalities: which rows lose what, by the protocols of papers."""
+
+from skmissing.simulate._amputer import ModalityAmputer
+from skmissing.simulate._config import (
+    ModalityFraction,
+    ModalityRates,
+    OneMissing,
+    PatternTable,
+    parse_missing,
+)
+from skmissing.simulate._functions import ampute, make_amputer, missing_rates
+
+__all__ = [
+    "ModalityAmputer",
+    "ModalityFraction",
+    "ModalityRates",
+    "OneMissing",
+    "PatternTable",
+    "ampute",
+    "make_amputer",
+    "missing_rates",
+    "parse_missing",
+]
