@@ -198,6 +198,39 @@ class Blocks:
                 return group, place
         raise IndexError(f"no row {position} among {self.n_rows}")
 
+    def take(self, positions, hide=None):
+        """Some rows of X as one zero-filled group, perhaps with a modality hidden.
+
+        Parameters
+        ----------
+        positions : sequence of int
+        hide : int or None
+            Index of a modality to take away from them.
+
+        Returns
+        -------
+        Blocks
+            Of `len(positions)` rows. Holes count as observed zeros, the mean.
+        """
+        values = np.zeros((len(positions), self.layout.n_features), dtype=self.dtype)
+        for group in self.groups:
+            place = np.searchsorted(group.rows, positions)
+            inside = np.minimum(place, len(group.rows) - 1)
+            found = np.flatnonzero(group.rows[inside] == positions)
+            picked = np.zeros((len(found), values.shape[1]), dtype=self.dtype)
+            picked[:, group.columns] = group.values[inside[found]]
+            values[found] = picked
+        presence = self.presence[positions]
+        if hide is not None:
+            values[:, self.layout.slices[hide]] = 0
+            presence[:, hide] = False
+        every = np.arange(len(self.layout))
+        group = RowGroup(
+            np.arange(len(values)), values, presence, every, self.layout.widths,
+            slice(None),
+        )  # fmt: skip
+        return Blocks([group], presence, self.layout)
+
     def chunked(self, prepare):
         """Walk over all rows in chunks.
 

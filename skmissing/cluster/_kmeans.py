@@ -245,11 +245,14 @@ class PartialModalityKMeans(
             )
         return self
 
-    def _fit_validated(self, X, presence, holes, weight):
-        """Fit to checked arrays; an imputer starts here and gives its own warnings."""
+    def _fit_validated(self, X, presence, holes, weight=1.0):
+        """Fit to checked arrays, and return their blocks.
+
+        An imputer starts here, so that it gives warnings of its own.
+        """
         rng = check_random_state(self.random_state)
         self._check_params_vs_input(X, presence)
-        weight = np.where(presence.any(axis=1), weight, 0)
+        weight = np.where(presence.any(axis=1), weight, 0.0)
         self._scaler = fit_scaler(
             X, self.modalities_, presence, holes,
             sample_weight=weight, standardize=self.standardize,
@@ -273,6 +276,7 @@ class PartialModalityKMeans(
         self.labels_ = best.labels
         self.inertia_ = best.inertia
         self.n_iter_ = best.n_iter
+        return blocks
 
     def _check_params_vs_input(self, X, presence):
         n_usable = int(presence.any(axis=1).sum())

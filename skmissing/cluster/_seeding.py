@@ -22,11 +22,8 @@ def centers_at_rows(blocks, rows):
     Centers
         Holes of a row become 0, the mean over all rows.
     """
-    values = np.zeros((len(rows), blocks.layout.n_features), dtype=blocks.dtype)
-    for i, position in enumerate(rows):
-        group, place = blocks.find(position)
-        values[i, group.columns] = group.values[place]
-    return Centers(values, blocks.presence[rows])
+    taken = blocks.take(rows)
+    return Centers(taken.groups[0].values, taken.presence)
 
 
 def random_rows(presence, n_clusters, sample_weight, rng):

@@ -1,0 +1,173 @@
+"""What all imputers of modalities share: gaps in, no gap out, nothing else touched."""
+
+import warnings
+
+import numpy as np
+from sklearn.base import TransformerMixin
+from sklearn.utils.validation import check_is_fitted
+
+from skmissing._base import (
+    ModalityMixin,
+    SkmissingEstimator,
+    name_list,
+    warn_empty_rows,
+    warn_never_observed,
+    warn_unlearnt,
+)
+from skmissing._blocks import CHUNK_CELLS, find_presence, row_chunks
+from skmissing._compat import _check_feature_names_in, _fit_context
+
+
+class BaseModalityImputer(ModalityMixin, TransformerMixin, SkmissingEstimator):
+    """Base class of the imputers; not for direct use.
+
+    A subclass learns in `_fit_imputer` and answers in `_impute`. This class writes
+    that answer into missing cells only, puts the training mean where there is none,
+    and gives the warnings.
+    """
+
+    _parameter_constraints: dict = {
+        **ModalityMixin._parameter_constraints,
+        "add_indicator": ["boolean"],
+        "keep_empty_features": ["boolean"],
+    }
+
+    def _fit_imputer(self, X, presence, holes):
+        """Learn from checked rows; returns the training mean of each column."""
+        raise NotImplementedError
+
+    def _impute(self, X, presence, holes):
+        """Values for the missing cells of X, NaN where there is nothing to go by.
+
+        What stands in the other cells of the answer is not read.
+        """
+        raise NotImplementedError
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y=None):
+        """Learn how to fill gaps.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            NaN and masked cells are missing.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self : object
+            Fitted estimator.
+        """
+        del y
+        X = self._validate(X, reset=True)
+        presence, holes = find_presence(X, self.modalities_)
+        self._fit_seen(X, presence, holes)
+        warn_empty_rows(presence, "left out of the fit")
+        self.statistics_ = self._fit_imputer(X, presence, holes)
+        return self
+
+    def _fit_seen(self, X, presence, holes):
+        """Note which columns were ever observed, and tell of those that were not."""
+        layout = self.modalities_
+        self._seen = np.empty(X.shape[1], dtype=bool)
+        self._seen[layout.order] = presence.any(axis=0)[layout.owner]
+        if holes.any():
+            whole = presence[~holes].any(axis=0)[layout.owner]
+            in_holes = ~np.isnan(X[holes]).all(axis=0)
+            self._seen &= in_holes | whole[np.argsort(layout.order)]
+        fate = "filled with 0" if self.keep_empty_features else "dropped"
+        empty = [n for n, seen in zip(layout.names, presence.any(axis=0)) if not seen]
+        warn_never_observed(empty, f"their columns are {fate}")
+        in_empty = [c for name in empty for c in layout[name].columns]
+        columns = np.setdiff1d(np.flatnonzero(~self._seen), in_empty)
+        if len(columns):
+            names = _check_feature_names_in(self)[columns]
+            warnings.warn(
+                f"{len(columns)} columns are not observed in any row and are {fate}: "
+                f"{name_list(names[:5])}{', ...' if len(names) > 5 else ''}.",
+                UserWarning,
+                stacklevel=3,
+            )
+
+    def transform(self, X):
+        """Fill the gaps of X.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            NaN and masked cells are missing.
+
+        Returns
+        -------
+        X_imputed : ndarray of shape (n_samples, n_features_out)
+            Without NaN, in the dtype and the column order of X; observed cells are
+            the same to the last bit. With `add_indicator`, one more column a
+            modality: 1 where the row lacks it.
+        """
+        check_is_fitted(self)
+        X = self._validate(X, reset=False)
+        presence, holes = find_presence(X, self.modalities_)
+        learnt = self._learnt_modalities()
+        warn_unlearnt(self.modalities_, presence, learnt)
+        warn_empty_rows(presence & learnt, "imputed with the training mean")
+        filled = X.copy()
+        incomplete = np.flatnonzero(~presence.all(axis=1) | holes)
+        n_unreached = 0
+        for chunk in row_chunks(len(incomplete), X.shape[1], 8 * CHUNK_CELLS, 1 << 16):
+            rows = incomplete[chunk]
+            part, has_any = X[rows], (presence[rows] & learnt).any(axis=1)
+            values = self._impute(part, presence[rows], holes[rows])
+            missing = np.isnan(part)
+            no_answer = missing & np.isnan(values)
+            n_unreached += int((no_answer & self._seen)[has_any].any(axis=1).sum())
+            np.copyto(values, self.statistics_, where=no_answer, casting="same_kind")
+            np.copyto(part, values, where=missing)
+            filled[rows] = part
+        if n_unreached:
+            warnings.warn(
+                f"{n_unreached} of {X.shape[0]} rows have a gap that nothing observed "
+                "in the row leads to; it is imputed with the training mean.",
+                UserWarning,
+                stacklevel=2,
+            )
+        return self._output(filled, presence)
+
+    def _learnt_modalities(self):
+        layout = self.modalities_
+        return np.array([self._seen[m.columns].any() for m in layout.values()])
+
+    def _output(self, filled, presence):
+        if not self.keep_empty_features and not self._seen.all():
+            filled = filled[:, self._seen]
+        if self.add_indicator:
+            filled = np.hstack([filled, (~presence).astype(filled.dtype)])
+        return filled
+
+    def get_feature_names_out(self, input_features=None):
+        """Names of the output columns.
+
+        Parameters
+        ----------
+        input_features : array-like of str, default=None
+            Names of the columns of X; by default those seen in `fit`, or `x0`, `x1`
+            and so on.
+
+        Returns
+        -------
+        ndarray of str
+            With `add_indicator`, followed by `missing_<modality>` for each modality.
+        """
+        check_is_fitted(self)
+        names = _check_feature_names_in(self, input_features)
+        if not self.keep_empty_features:
+            names = names[self._seen]
+        if self.add_indicator:
+            extra = [f"missing_{name}" for name in self.modalities_]
+            names = np.concatenate([names, np.array(extra, dtype=object)])
+        return names
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
