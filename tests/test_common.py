@@ -78,8 +78,9 @@ def test_estimator_checks(estimator, check):
     check(estimator)
 
 
-# The checks of set_output go from frames to arrays on purpose.
+# The checks of set_output change from frames to arrays and back on purpose.
 @pytest.mark.filterwarnings("ignore:X does not have valid feature names:UserWarning")
+@pytest.mark.filterwarnings("ignore:X has feature names, but:UserWarning")
 @pytest.mark.parametrize("estimator, check", list(extra_checks()), ids=name_of)
 def test_extra_estimator_checks(estimator, check):
     """So do those that scikit-learn runs only on its own estimators."""
