@@ -24,6 +24,16 @@ CODE = sorted(
 # is a light package, of rank 2.
 RANKS = {"_compat": 0, "fusion": 3, "encoders": 3, "benchmark": 4}
 FOUNDATION, LIGHT = 1, 2
+# Arrays in, arrays out: these know neither scikit-learn nor estimators.
+KERNELS = {
+    "_blocks.py",
+    "_distances.py",
+    "_modalities.py",
+    "_threads.py",
+    "cluster/_lloyd.py",
+    "cluster/_seeding.py",
+    "impute/_completion.py",
+}
 # Packages that the base install does not bring, and where they may be imported by an
 # import statement. Elsewhere they come by import_optional, when they are needed.
 HEAVY = {
@@ -92,6 +102,16 @@ def test_imports_point_down(path):
     if rank_of(part) == RANKS["fusion"]:
         across = {p for p in own_imports(path) if rank_of(p) == rank_of(part)}
         assert across <= {part}, f"{file_id(path)} imports {sorted(across - {part})}"
+
+
+def test_kernels_know_arrays_only():
+    """Kernels import from skmissing only other kernels, and nothing of scikit-learn."""
+    modules = {"skmissing." + k[:-3].replace("/", ".") for k in KERNELS}
+    for kernel in KERNELS:
+        names = set(imports_of(PACKAGE / kernel))
+        own = {name for name in names if name.startswith("skmissing")}
+        assert own <= modules, f"{kernel} imports {sorted(own - modules)}"
+        assert not any(name.startswith("sklearn") for name in names), kernel
 
 
 def test_packages_do_not_import_in_circles():
