@@ -227,11 +227,12 @@ def block_levels(X, layout, scaler):
     levels = np.full((len(X), len(layout)), np.nan)
     for m in range(len(layout)):
         columns = layout.columns_of(m)
-        z = (X[:, columns] - scaler.mean[columns]) / scaler.scale[columns]
-        seen = ~np.isnan(z)
-        n_seen = seen.sum(axis=1)
-        total = np.where(seen, z, 0).sum(axis=1, dtype=np.float64)
-        np.divide(total, n_seen, out=levels[:, m], where=n_seen > 0)
+        for chunk in row_chunks(len(X), layout.widths[m]):
+            z = (X[chunk, columns] - scaler.mean[columns]) / scaler.scale[columns]
+            seen = ~np.isnan(z)
+            n_seen = seen.sum(axis=1)
+            total = np.where(seen, z, 0).sum(axis=1, dtype=np.float64)
+            np.divide(total, n_seen, out=levels[chunk, m], where=n_seen > 0)
     return levels
 
 

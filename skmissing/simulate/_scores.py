@@ -5,7 +5,7 @@ from collections import Counter
 
 import numpy as np
 
-from skmissing._blocks import fit_scaler
+from skmissing._scaling import fit_scaler
 from skmissing.simulate._mechanisms import (
     block_levels,
     solve_intercept,
