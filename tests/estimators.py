@@ -19,7 +19,10 @@ NEEDS = {"fusion": "torch", "encoders": "transformers"}
 
 # class name -> list of constructor arguments, one dict an instance to be checked
 INSTANCES = {
-    "ClusterGuidedImputer": [{"n_clusters": 2, "n_init": 1, "random_state": 0}],
+    "ClusterGuidedImputer": [
+        {"n_clusters": 2, "strategy": strategy, "random_state": 0}
+        for strategy in ("nearest", "greedy", "soft")
+    ],
     "MHSAFusionClassifier": [
         {"hidden_dim": 8, "n_heads": 2, "max_epochs": 20, "random_state": 0}
     ],

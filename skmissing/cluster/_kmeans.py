@@ -21,13 +21,14 @@ from skmissing._base import (
     warn_never_observed,
     warn_unlearnt,
 )
-from skmissing._blocks import Centers, find_presence, fit_scaler
+from skmissing._blocks import find_presence
 from skmissing._compat import Interval, StrOptions, _fit_context, check_sample_weight
 from skmissing._distances import (
     label_distances,
     nearest_centers,
     squared_distances,
 )
+from skmissing._scaling import Centers, fit_scaler
 from skmissing.cluster._lloyd import lloyd
 from skmissing.cluster._seeding import centers_at_rows, plus_plus_rows, random_rows
 
@@ -359,14 +360,16 @@ class PartialModalityKMeans(
         Returns
         -------
         distances : ndarray of shape (n_samples, n_clusters)
-            inf where row and centre share no modality.
+            Infinite where row and centre share no modality.
         """
         check_is_fitted(self)
         X = self._validate(X, reset=False)
         squared = np.empty((X.shape[0], self.n_clusters), dtype=X.dtype)
         presence = np.empty((X.shape[0], len(self.modalities_)), dtype=bool)
-        for rows, blocks in self._scaler.pieces(X):
-            squared[rows] = squared_distances(blocks, self._centers_as(X.dtype))
+        # In float64, because small distances would drown in float32's cancellation.
+        centers = self._centers_as(np.float64)
+        for rows, blocks in self._scaler.pieces(X, dtype=np.float64):
+            squared[rows] = squared_distances(blocks, centers)
             presence[rows] = blocks.presence
         self._warn_predict(presence, "infinitely far from all centers")
         return np.sqrt(squared, out=squared)
@@ -386,6 +389,7 @@ class PartialModalityKMeans(
         Returns
         -------
         distances : ndarray of shape (n_samples, n_clusters)
+            Infinite where row and centre share no modality.
         """
         return self.fit(X, y, sample_weight=sample_weight).transform(X)
 

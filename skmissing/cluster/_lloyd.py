@@ -5,12 +5,13 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.sparse import csc_array
 
-from skmissing._blocks import Centers, row_chunks
+from skmissing._blocks import row_chunks
 from skmissing._distances import (
     GroupDistances,
     label_distances,
     nearest_centers,
 )
+from skmissing._scaling import Centers
 from skmissing._threads import map_in_threads
 
 # Into how many pieces the rows are cut for the threads. Fixed, because sums are

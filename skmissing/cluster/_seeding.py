@@ -4,8 +4,8 @@ from functools import partial
 
 import numpy as np
 
-from skmissing._blocks import Centers
 from skmissing._distances import GroupDistances
+from skmissing._scaling import Centers
 
 
 def centers_at_rows(blocks, rows):

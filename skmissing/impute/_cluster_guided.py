@@ -86,6 +86,9 @@ class ClusterGuidedImputer(BaseModalityImputer):
         Only with `strategy="soft"`: the scale of squared distances at which weights
         fall off.
 
+    n_iter_ : int
+        Iterations of the clustering.
+
     statistics_ : ndarray of shape (n_features,)
         Training mean of each column, for rows in which nothing is observed.
 
@@ -189,6 +192,7 @@ class ClusterGuidedImputer(BaseModalityImputer):
                 setattr(clusterer, name, getattr(self, name))
         blocks = clusterer._fit_validated(X, presence, holes)
         self.clusterer_ = clusterer
+        self.n_iter_ = clusterer.n_iter_
         if self.strategy == "soft":
             self.temperature_ = choose_temperature(
                 blocks, clusterer._centers, clusterer.labels_

@@ -1,0 +1,268 @@
+"""Standardisation of columns, and the affine map between X and the scaled blocks."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from skmissing._blocks import (
+    CHUNK_CELLS,
+    MIN_PATTERN_ROWS,
+    Blocks,
+    RowGroup,
+    find_patterns,
+    find_presence,
+    row_chunks,
+)
+from skmissing._modalities import as_slice
+
+
+@dataclass(frozen=True)
+class Centers:
+    """Centres in the scaled space of the blocks.
+
+    Attributes
+    ----------
+    values : ndarray of shape (n_clusters, n_features)
+        In layout order, 0 where the centre lacks the modality.
+    presence : ndarray of shape (n_clusters, n_modalities), dtype bool
+    """
+
+    values: np.ndarray
+    presence: np.ndarray
+
+
+@dataclass(frozen=True)
+class BlockScaler:
+    """Affine map between X and the scaled blocks.
+
+    Attributes
+    ----------
+    layout : ModalityLayout
+    mean : ndarray of shape (n_features,)
+        Subtracted from X; in X's column order.
+    scale : ndarray of shape (n_features,)
+        Divides what is left; ones if columns are not standardised.
+    variance : ndarray of shape (n_features,)
+        Of the observed cells, in X's units.
+    seen : ndarray of shape (n_features,), dtype bool
+        False for columns without any observed cell: whatever comes there later is
+        mapped to 0, the same for all rows, and so takes no part in distances.
+    """
+
+    layout: object
+    mean: np.ndarray
+    scale: np.ndarray
+    variance: np.ndarray
+    seen: np.ndarray
+
+    def mean_variance(self):
+        """Mean over columns of the variance in the scaled blocks."""
+        widths = self.layout.widths[self.layout.owner]
+        scaled = (self.variance / self.scale**2)[self.layout.order] / widths
+        return float(scaled.mean())
+
+    def _coefficients(self, dtype):
+        """Shift and factor of each column, in layout order."""
+        order, owner = self.layout.order, self.layout.owner
+        factor = self.seen[order] / self.scale[order]
+        factor /= np.sqrt(self.layout.widths)[owner]
+        return self.mean[order].astype(dtype), factor.astype(dtype)
+
+    def split(self, X, presence=None, holes=None, min_rows=MIN_PATTERN_ROWS):
+        """Copy X into scaled, zero-filled groups of rows.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n_samples, n_features)
+        presence, holes : ndarray or None
+            As :func:`find_presence` returns them; found here if None.
+        min_rows : int
+            Patterns with fewer rows share one group.
+
+        Returns
+        -------
+        Blocks
+        """
+        if presence is None:
+            presence, holes = find_presence(X, self.layout)
+        coefficients = self._coefficients(X.dtype)
+        patterns, inverse = find_patterns(presence)
+        inverse[holes] = len(patterns)
+        counts = np.bincount(inverse, minlength=len(patterns) + 1)
+        whole = len(patterns) == 1 and not holes.any()
+        own = (counts[:-1] >= min_rows) | whole
+        rare = np.append(~own, False)[inverse]
+        groups = []
+        if own.any():
+            # A stable sort lists the rows of each pattern in ascending order.
+            by_pattern = np.split(
+                np.argsort(inverse, kind="stable"), np.cumsum(counts)[:-1]
+            )
+            groups = [
+                self._group(X, by_pattern[p], patterns[p : p + 1], coefficients)
+                for p in np.flatnonzero(own)
+            ]
+        for members, has_holes in ((rare, False), (holes, True)):
+            rows = np.flatnonzero(members)
+            if len(rows):
+                group = self._group(X, rows, presence[rows], coefficients, has_holes)
+                groups.append(group)
+        return Blocks(groups, presence, self.layout)
+
+    def _group(self, X, rows, presence, coefficients, has_holes=False):
+        layout = self.layout
+        modalities = np.flatnonzero(presence.any(axis=0))
+        widths = layout.widths[modalities]
+        columns = slice(None)
+        if len(modalities) < len(layout):
+            columns = np.flatnonzero(np.isin(layout.owner, modalities))
+        shift, factor = (c[columns] for c in coefficients)
+        values = np.empty((len(rows), widths.sum()), dtype=X.dtype)
+        observed = np.empty(values.shape, dtype=bool) if has_holes else None
+        blocks = [layout.columns_of(m) for m in modalities]
+        stops = np.cumsum(widths)
+        zero_fill = presence.shape[0] > 1 or has_holes
+        for chunk in row_chunks(*values.shape):
+            picked = as_slice(rows[chunk])
+            out = values[chunk]
+            for block, start, stop in zip(blocks, stops - widths, stops):
+                # Slicing first keeps the copy to the block's own columns.
+                source = X[:, block] if isinstance(block, slice) else X
+                part = source[picked]
+                part = part if isinstance(block, slice) else part[:, block]
+                np.subtract(part, shift[start:stop], out=out[:, start:stop])
+            out *= factor
+            if zero_fill:
+                missing = np.isnan(out)
+                out[missing] = 0
+                if has_holes:
+                    np.logical_not(missing, out=observed[chunk])
+        return RowGroup(
+            rows, values, presence[:, modalities], modalities, widths, columns, observed
+        )
+
+    def pieces(self, X, dtype=None):
+        """Split X piece by piece, so that no copy of the whole is made.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n_samples, n_features)
+        dtype : dtype or None
+            Of the blocks; that of X if None.
+
+        Yields
+        ------
+        rows : slice
+        blocks : Blocks
+            Of `X[rows]`.
+        """
+        for rows in row_chunks(*X.shape, n_cells=8 * CHUNK_CELLS, most=1 << 16):
+            yield rows, self.split(X[rows].astype(dtype or X.dtype, copy=False))
+
+    def center_blocks(self, centers):
+        """Scale centres given in X's units, with NaN in the modalities they lack.
+
+        Parameters
+        ----------
+        centers : ndarray of shape (n_clusters, n_features)
+
+        Returns
+        -------
+        Centers
+        """
+        presence, _ = find_presence(centers, self.layout)
+        shift, factor = self._coefficients(centers.dtype)
+        values = (centers[:, self.layout.order] - shift) * factor
+        return Centers(np.where(np.isnan(values), 0, values), presence)
+
+    def to_units(self, centers):
+        """Inverse of :meth:`center_blocks`.
+
+        Parameters
+        ----------
+        centers : Centers
+
+        Returns
+        -------
+        ndarray of shape (n_clusters, n_features)
+        """
+        shift, factor = self._coefficients(centers.values.dtype)
+        unseen = factor == 0
+        units = np.where(unseen, 0, centers.values / np.where(unseen, 1, factor))
+        units += shift
+        units[~centers.presence[:, self.layout.owner]] = np.nan
+        in_columns = np.empty_like(units)
+        in_columns[:, self.layout.order] = units
+        return in_columns
+
+
+def fit_scaler(X, layout, presence, holes, *, sample_weight=None, standardize=True):
+    """Learn column means and, if asked, standard deviations from observed cells.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, n_features)
+    layout : ModalityLayout
+    presence, holes : ndarray
+        As :func:`find_presence` returns them.
+    sample_weight : ndarray of shape (n_samples,) or None
+    standardize : bool, default=True
+        If False, columns are centred only: distances do not see the shift, and
+        rounding errors are smaller near the origin.
+
+    Returns
+    -------
+    BlockScaler
+
+    Notes
+    -----
+    The standard deviation divides by the number of observed cells (`ddof=0`). A
+    column that is constant up to rounding gets scale 1; one without any observed
+    cell, mean 0 and scale 1. The tokens of a sequence share their statistics, so
+    that a token's place does not change its scale.
+    """
+    weight = None if sample_weight is None else np.asarray(sample_weight, np.float64)
+    base, n, total, square = np.zeros((4, layout.n_features))
+    for m, modality in enumerate(layout.values()):
+        rows = np.flatnonzero(presence[:, m])
+        if len(rows):
+            sums = _block_sums(X, layout.columns_of(m), modality, rows, holes, weight)
+            for whole, block in zip((base, n, total, square), sums):
+                whole[modality.columns] = np.tile(block, modality.n_tokens)
+    counted = np.where(n > 0, n, 1)
+    offset = total / counted
+    mean = np.where(n > 0, base + offset, 0.0)
+    variance = np.maximum(square / counted - offset**2, 0)
+    scale = np.ones_like(mean)
+    if standardize:
+        deviation = np.sqrt(variance)
+        constant = deviation <= 10 * np.finfo(X.dtype).eps * np.abs(mean)
+        scale[~constant] = deviation[~constant]
+    return BlockScaler(layout, mean, scale, variance, n > 0)
+
+
+def _block_sums(X, columns, modality, rows, holes, weight):
+    """Weighted count, sum and sum of squares by feature, about a value near the mean.
+
+    That value, the first to be returned, keeps the one-pass variance from cancelling.
+    All have shape (dim,): the tokens of a sequence are pooled.
+    """
+    first = X[rows[:64]][:, columns].reshape(-1, modality.dim).astype(np.float64)
+    seen = ~np.isnan(first)
+    base = np.where(seen, first, 0).sum(axis=0) / np.maximum(seen.sum(axis=0), 1)
+    shift = np.tile(base, modality.n_tokens)
+    sums = np.zeros((3, modality.width))
+    for chunk in row_chunks(len(rows), modality.width):
+        picked = rows[chunk]
+        w = np.ones(len(picked)) if weight is None else weight[picked]
+        part = np.subtract(X[picked][:, columns], shift, dtype=np.float64)
+        if holes[picked].any():
+            seen = ~np.isnan(part)
+            part[~seen] = 0
+            sums[0] += w @ seen
+        else:
+            sums[0] += w.sum()
+        sums[1] += w @ part
+        part *= part
+        sums[2] += w @ part
+    return base, *sums.reshape(3, *modality.shape).sum(axis=1)

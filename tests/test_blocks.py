@@ -1,0 +1,148 @@
+"""Presence, patterns and scaled blocks against plain numpy."""
+
+import numpy as np
+import pytest
+
+from skmissing._blocks import find_patterns, find_presence
+from skmissing._modalities import resolve_modalities
+from skmissing._scaling import fit_scaler
+
+LAYOUTS = [
+    [2, 3, 1],
+    {"a": [5, 0], "b": slice(1, 5)},
+    {"a": (2, 2), "b": 2},
+    None,
+]
+
+
+def make(layout, seed, dtype=np.float64, n=400):
+    """Rows with absent modalities, holes, and some with nothing at all."""
+    rng = np.random.RandomState(seed)
+    X = (3 + rng.standard_normal((n, layout.n_features))).astype(dtype)
+    for modality in layout.values():
+        absent = rng.uniform(size=n) < 0.4
+        X[np.ix_(absent, modality.columns)] = np.nan
+    X[rng.uniform(size=X.shape) < 0.05] = np.nan
+    return X
+
+
+@pytest.mark.parametrize("modalities", LAYOUTS)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_presence_and_holes(modalities, dtype, seed):
+    """Present is one observed cell or more; a hole is a missing cell where present."""
+    layout = resolve_modalities(modalities, 6)
+    X = make(layout, seed, dtype)
+    presence, holes = find_presence(X, layout)
+    cells = [~np.isnan(X[:, m.columns]) for m in layout.values()]
+    np.testing.assert_array_equal(presence, np.stack([c.any(1) for c in cells], 1))
+    expected = np.any([c.any(1) & ~c.all(1) for c in cells], axis=0)
+    np.testing.assert_array_equal(holes, expected)
+
+
+def test_presence_does_not_mistake_overflow_for_a_gap():
+    """Cells whose sum overflows to inf - inf are observed all the same."""
+    layout = resolve_modalities([4], 4)
+    big = np.finfo(np.float32).max
+    X = np.array([[big, big, -big, -big]], dtype=np.float32)
+    presence, holes = find_presence(X, layout)
+    assert presence.all() and not holes.any()
+
+
+@pytest.mark.parametrize("n_modalities", [1, 3, 9, 70])
+def test_patterns(n_modalities, seed):
+    """Patterns are the distinct rows, and the inverse leads back."""
+    presence = np.random.RandomState(seed).uniform(size=(50, n_modalities)) < 0.7
+    patterns, inverse = find_patterns(presence)
+    np.testing.assert_array_equal(patterns[inverse], presence)
+    assert len(np.unique(patterns, axis=0)) == len(patterns)
+
+
+@pytest.mark.parametrize("modalities", LAYOUTS)
+@pytest.mark.parametrize("min_rows", [1, 40, 10_000])
+def test_split_holds_every_row_once(modalities, min_rows, seed):
+    """However rows are grouped, they are the scaled, zero-filled rows of X."""
+    layout = resolve_modalities(modalities, 6)
+    X = make(layout, seed)
+    presence, holes = find_presence(X, layout)
+    scaler = fit_scaler(X, layout, presence, holes)
+    width = np.empty(6)
+    for modality in layout.values():
+        width[modality.columns] = modality.width
+    scaled = (X - scaler.mean) / scaler.scale / np.sqrt(width)
+    expected = np.where(np.isnan(X), 0, scaled)[:, layout.order]
+    blocks = scaler.split(X, presence, holes, min_rows=min_rows)
+    rows = np.concatenate([group.rows for group in blocks.groups])
+    np.testing.assert_array_equal(np.sort(rows), np.arange(len(X)))
+    for group in blocks.groups:
+        found = np.zeros((len(group.rows), 6))
+        found[:, group.columns] = group.values
+        np.testing.assert_allclose(found, expected[group.rows], atol=1e-12)
+        whole = np.broadcast_to(group.presence, (len(group.rows), len(group.widths)))
+        np.testing.assert_array_equal(whole, presence[group.rows][:, group.modalities])
+        assert (group.observed is not None) == holes[group.rows].any()
+    picked = [3, 1, 7]
+    np.testing.assert_allclose(
+        blocks.take(picked).groups[0].values, expected[picked], atol=1e-12
+    )
+
+
+@pytest.mark.parametrize("modalities", [[2, 3, 1], None])
+def test_scaler_is_nan_mean_and_std(modalities, seed):
+    """Mean and standard deviation are over the observed cells."""
+    layout = resolve_modalities(modalities, 6)
+    X = make(layout, seed)
+    scaler = fit_scaler(X, layout, *find_presence(X, layout))
+    np.testing.assert_allclose(scaler.mean, np.nanmean(X, axis=0))
+    np.testing.assert_allclose(scaler.scale, np.nanstd(X, axis=0))
+
+
+def test_scaler_pools_tokens():
+    """The tokens of a sequence share mean and scale."""
+    layout = resolve_modalities({"a": (2, 2)}, 4)
+    X = np.array([[1.0, 10, 3, 20], [5, 30, np.nan, np.nan]])
+    scaler = fit_scaler(X, layout, *find_presence(X, layout))
+    np.testing.assert_allclose(scaler.mean, [3, 20, 3, 20])
+    np.testing.assert_allclose(scaler.scale, [np.std([1, 3, 5])] * 1 + [np.std([10, 20, 30])] + [np.std([1, 3, 5]), np.std([10, 20, 30])])  # fmt: skip
+
+
+def test_scaler_weight_two_is_the_row_twice(seed):
+    """Statistics with weights are those of repeated rows; weight 0 is no row."""
+    layout = resolve_modalities([2, 3, 1], 6)
+    X = make(layout, seed)
+    weight = np.random.RandomState(seed).randint(3, size=len(X))
+    found = fit_scaler(X, layout, *find_presence(X, layout), sample_weight=weight)
+    repeated = np.repeat(X, weight, axis=0)
+    expected = fit_scaler(repeated, layout, *find_presence(repeated, layout))
+    np.testing.assert_allclose(found.mean, expected.mean)
+    np.testing.assert_allclose(found.scale, expected.scale)
+
+
+def test_scaler_of_constant_and_empty_columns():
+    """A constant column, even one with rounding errors, gets scale 1, an empty one 0, 1."""
+    layout = resolve_modalities([3], 3)
+    X = np.column_stack([np.full(20, 0.1) * 3, np.full(20, np.nan), np.arange(20.0)])
+    X[::2, 0] = 0.3
+    scaler = fit_scaler(X, layout, *find_presence(X, layout))
+    np.testing.assert_array_equal(scaler.scale[:2], [1, 1])
+    assert scaler.mean[1] == 0
+    assert scaler.seen.tolist() == [True, False, True]
+
+
+def test_variance_does_not_cancel():
+    """A mean far from 0 does not spoil the variance, even in float32."""
+    layout = resolve_modalities([1], 1)
+    X = (1e4 + np.linspace(-1, 1, 1000)).astype(np.float32)[:, None]
+    scaler = fit_scaler(X, layout, *find_presence(X, layout))
+    np.testing.assert_allclose(scaler.scale, X.astype(np.float64).std(), rtol=1e-6)
+
+
+def test_centers_round_trip(seed):
+    """Scaling centres and back gives them again, NaN where a modality is absent."""
+    layout = resolve_modalities({"a": [5, 0], "b": slice(1, 5)}, 6)
+    X = make(layout, seed)
+    scaler = fit_scaler(X, layout, *find_presence(X, layout))
+    centers = np.random.RandomState(seed).standard_normal((4, 6))
+    centers[1, [0, 5]] = np.nan
+    blocks = scaler.center_blocks(centers)
+    assert blocks.presence.tolist() == [[True, True], [False, True]] + [[True] * 2] * 2
+    np.testing.assert_allclose(scaler.to_units(blocks), centers)

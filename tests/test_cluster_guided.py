@@ -1,0 +1,389 @@
+"""ClusterGuidedImputer: Algorithm 2 against its loops, and what an imputer owes."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from skmissing._blocks import find_presence
+from skmissing._modalities import resolve_modalities
+from skmissing._scaling import fit_scaler
+from skmissing.cluster import PartialModalityKMeans
+from skmissing.impute import ClusterGuidedImputer
+from skmissing.impute._completion import (
+    GreedyCompletion,
+    choose_temperature,
+    nearest_donors,
+)
+from tests.reference import greedy_completion, partial_distance
+
+STRATEGIES = ["nearest", "greedy", "soft"]
+WIDTHS = [2, 3, 1]
+
+
+def rows_with_gaps(rng, n, widths, rate=0.5):
+    """Random rows in which each modality is missing at a rate, never all."""
+    X = rng.standard_normal((n, sum(widths)))
+    keep = rng.uniform(size=(n, len(widths))) > rate
+    keep[np.arange(n), rng.randint(len(widths), size=n)] = True
+    X[~np.repeat(keep, widths, axis=1)] = np.nan
+    return X
+
+
+def kernel_input(rows, centers, widths):
+    """Blocks and centres without any shift or scale."""
+    layout = resolve_modalities(widths, sum(widths))
+    origin = np.zeros_like(rows)
+    scaler = fit_scaler(origin, layout, *find_presence(origin, layout))
+    return layout, scaler.split(rows), scaler.center_blocks(centers)
+
+
+@pytest.mark.parametrize("case", range(40))
+def test_greedy_equals_algorithm_2(case, seed):
+    """The closed form picks the donor that the paper's loops pick, in every row.
+
+    Over random layouts, patterns, rates and partial centres, k up to n.
+    """
+    rng = np.random.RandomState([seed, case])
+    widths = rng.randint(1, 4, size=rng.randint(2, 6)).tolist()
+    n_clusters = rng.randint(1, 25)
+    rows = rows_with_gaps(rng, 12, widths, rng.choice([0.3, 0.6, 0.8]))
+    centers = rows_with_gaps(rng, n_clusters, widths, rng.choice([0, 0.2, 0.5, 0.8]))
+    layout, blocks, scaled = kernel_input(rows, centers, widths)
+    donors = GreedyCompletion(scaled, layout.slices).donors(blocks)
+    for row, found in zip(rows, donors):
+        expected = greedy_completion(row, centers, layout)
+        assert {m: found[m] for m in expected} == expected
+
+
+@pytest.mark.parametrize("case", range(40))
+def test_greedy_ties_follow_the_rule(case, seed):
+    """With small integers nearly everything ties: nearest donor, then lowest index."""
+    rng = np.random.RandomState([seed, case])
+    widths = [1] * rng.randint(2, 5)
+    rows = rng.randint(3, size=(10, len(widths))).astype(float)
+    centers = rng.randint(3, size=(rng.randint(2, 9), len(widths))).astype(float)
+    for X in (rows, centers):
+        keep = rng.uniform(size=X.shape) < 0.6
+        keep[np.arange(len(X)), rng.randint(X.shape[1], size=len(X))] = True
+        X[~keep] = np.nan
+    layout, blocks, scaled = kernel_input(rows, centers, widths)
+    donors = GreedyCompletion(scaled, layout.slices).donors(blocks)
+    for row, found in zip(rows, donors):
+        expected = greedy_completion(row, centers, layout)
+        assert {m: found[m] for m in expected} == expected
+
+
+def test_greedy_prefers_what_shares_nothing():
+    """The self-match of the paper: a centre without overlap is at distance 0."""
+    nan = np.nan
+    rows = np.array([[1.0, nan]])
+    centers = np.array([[1.1, 5.0], [nan, 7.0]])
+    layout, blocks, scaled = kernel_input(rows, centers, [1, 1])
+    assert GreedyCompletion(scaled, layout.slices).donors(blocks)[0, 1] == 1
+    assert nearest_donors(blocks, scaled)[0, 1] == 0
+
+
+def test_nearest_by_loops(seed):
+    """Each missing modality comes from the nearest centre that has it."""
+    rng = np.random.RandomState(seed)
+    rows = rows_with_gaps(rng, 60, WIDTHS)
+    centers = rows_with_gaps(rng, 9, WIDTHS)
+    layout, blocks, scaled = kernel_input(rows, centers, WIDTHS)
+    donors = nearest_donors(blocks, scaled)
+    for row, found in zip(rows, donors):
+        distances = np.array([partial_distance(row, c, layout) for c in centers])
+        for m, modality in enumerate(layout.values()):
+            owners = ~np.isnan(centers[:, modality.columns]).any(axis=1)
+            allowed = np.where(owners, distances, np.inf)
+            expected = -1 if np.isinf(allowed.min()) else allowed.argmin()
+            assert found[m] == expected
+
+
+def test_nearest_and_greedy_agree_on_complete_centers(seed):
+    """Then they are the same to the last bit."""
+    rng = np.random.RandomState(seed)
+    train = rng.standard_normal((200, 6))
+    X = rows_with_gaps(rng, 100, WIDTHS)
+    found = [
+        ClusterGuidedImputer(12, modalities=WIDTHS, strategy=s, random_state=seed)
+        .fit(train)
+        .transform(X)
+        for s in ("nearest", "greedy")
+    ]
+    np.testing.assert_array_equal(*found)
+
+
+def test_soft_by_loops(seed):
+    """A gap is the mean of the centres that have it, weighted by exp(-d^2 / T)."""
+    rng = np.random.RandomState(seed)
+    train, X = (rows_with_gaps(rng, n, WIDTHS) for n in (150, 20))
+    imputer = ClusterGuidedImputer(
+        15, modalities=WIDTHS, strategy="soft", standardize=False, random_state=seed
+    ).fit(train)
+    layout, centers = imputer.modalities_, imputer.clusterer_.cluster_centers_
+    filled = imputer.transform(X)
+    for row, found in zip(X, filled):
+        squared = np.array([partial_distance(row, c, layout) for c in centers])
+        weights = np.exp(-squared / imputer.temperature_)
+        for modality in layout.values():
+            if np.isnan(row[modality.columns]).all():
+                block = centers[:, modality.columns]
+                owners = ~np.isnan(block).any(axis=1)
+                expected = np.average(block[owners], axis=0, weights=weights[owners])
+                np.testing.assert_allclose(found[modality.columns], expected)
+
+
+def hidden_error(X, labels, centers, layout, temperature):
+    """Error on each modality hidden in turn, each row left out of its own centre."""
+    errors = []
+    for hidden in layout.values():
+        squares = []
+        for i, row in enumerate(X):
+            rest = row.copy()
+            rest[hidden.columns] = np.nan
+            if np.isnan(row[hidden.columns]).all() or np.isnan(rest).all():
+                continue
+            others = centers.copy()
+            mates = X[(labels == labels[i]) & (np.arange(len(X)) != i)]
+            for modality in layout.values():
+                block = mates[:, modality.columns]
+                block = block[~np.isnan(block).any(axis=1)]
+                own = block.mean(axis=0) if len(block) else np.nan
+                others[labels[i], modality.columns] = own
+            squared = np.array([partial_distance(rest, c, layout) for c in others])
+            block = others[:, hidden.columns]
+            owners = ~np.isnan(block).any(axis=1) & np.isfinite(squared)
+            weights = np.exp((squared[owners].min() - squared[owners]) / temperature)
+            guess = np.average(block[owners], axis=0, weights=weights)
+            squares.append(np.mean((guess - row[hidden.columns]) ** 2))
+        errors.append(np.mean(squares))
+    return np.mean(errors)
+
+
+def test_temperature_is_the_best_on_hidden_modalities(seed):
+    """It is the one of the grid with the least leave-one-out error, by loops."""
+    rng = np.random.RandomState(seed)
+    latent = rng.standard_normal((90, 2))
+    X = latent @ rng.standard_normal((2, 6)) + 0.3 * rng.standard_normal((90, 6))
+    X[np.isnan(rows_with_gaps(rng, 90, WIDTHS, 0.3))] = np.nan
+    model = PartialModalityKMeans(
+        9, modalities=WIDTHS, standardize=False, random_state=seed
+    ).fit(X)
+    presence, holes = find_presence(X, model.modalities_)
+    blocks = model._scaler.split(X, presence, holes)
+    found = choose_temperature(blocks, model._centers, model.labels_)
+    linked = presence.sum(axis=1) > 1
+    nearest = model.transform(X).min(axis=1)[linked]
+    grid = np.median(nearest) ** 2 * 2.0 ** np.arange(2, -9, -1)
+    errors = [
+        hidden_error(X, model.labels_, model.cluster_centers_, model.modalities_, t)
+        for t in grid
+    ]
+    np.testing.assert_allclose(found, grid[np.argmin(errors)])
+
+
+def test_temperature_without_linked_rows(seed):
+    """If no row has two modalities there is nothing to hide; it still imputes."""
+    X = np.full((20, 2), np.nan)
+    X[:10, 0] = X[10:, 1] = np.arange(10)
+    imputer = ClusterGuidedImputer(
+        3, modalities=[1, 1], strategy="soft", random_state=seed
+    ).fit(X)
+    assert imputer.temperature_ == 1.0
+    with pytest.warns(UserWarning, match="rows have a gap that nothing observed"):
+        assert not np.isnan(imputer.transform(X)).any()
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_only_gaps_change(strategy, dtype, seed):
+    """No NaN is left, observed cells keep every bit, dtype stays, input too."""
+    rng = np.random.RandomState(seed)
+    X = rows_with_gaps(rng, 300, WIDTHS).astype(dtype)
+    X[rng.uniform(size=X.shape) < 0.05] = np.nan
+    X[np.isnan(X).all(axis=1), 0] = 0
+    before = X.copy()
+    imputer = ClusterGuidedImputer(
+        10, modalities=WIDTHS, strategy=strategy, random_state=seed
+    )
+    filled = imputer.fit_transform(X)
+    np.testing.assert_array_equal(X, before)
+    assert filled.dtype == dtype and not np.isnan(filled).any()
+    seen = ~np.isnan(X)
+    np.testing.assert_array_equal(filled[seen], X[seen])
+    np.testing.assert_array_equal(imputer.transform(X), filled)
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_rows_do_not_depend_on_each_other(strategy, seed):
+    """One row at a time, or permuted, gives what all together give."""
+    rng = np.random.RandomState(seed)
+    X = rows_with_gaps(rng, 50, WIDTHS)
+    imputer = ClusterGuidedImputer(
+        10, modalities=WIDTHS, strategy=strategy, random_state=seed
+    ).fit(X)
+    filled = imputer.transform(X)
+    single = np.vstack([imputer.transform(row[None]) for row in X])
+    np.testing.assert_allclose(single, filled)
+    order = rng.permutation(50)
+    np.testing.assert_allclose(imputer.transform(X[order]), filled[order])
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_one_cluster_is_mean_imputation(strategy, seed):
+    """With k = 1 every gap gets the training mean."""
+    X = rows_with_gaps(np.random.RandomState(seed), 60, WIDTHS)
+    filled = ClusterGuidedImputer(
+        1, modalities=WIDTHS, strategy=strategy, random_state=seed
+    ).fit_transform(X)
+    np.testing.assert_allclose(filled, np.where(np.isnan(X), np.nanmean(X, axis=0), X))
+
+
+def test_fit_reads_training_rows_only(seed):
+    """What is learnt does not change with the rows that are transformed later."""
+    rng = np.random.RandomState(seed)
+    train, test = rows_with_gaps(rng, 80, WIDTHS), rows_with_gaps(rng, 30, WIDTHS)
+    imputer = ClusterGuidedImputer(6, modalities=WIDTHS, random_state=seed).fit(train)
+    first = imputer.transform(test[:1])
+    imputer.transform(1e6 * test)
+    np.testing.assert_array_equal(imputer.transform(test[:1]), first)
+    np.testing.assert_allclose(imputer.statistics_, np.nanmean(train, axis=0))
+
+
+def test_input_kinds_agree(df_module, seed):
+    """Widths on an array, a masked array, and prefixed names give one result."""
+    X = rows_with_gaps(np.random.RandomState(seed), 60, WIDTHS)
+    names = ["a__0", "a__1", "b__0", "b__1", "b__2", "c__0"]
+    expected = ClusterGuidedImputer(
+        5, modalities=WIDTHS, random_state=seed
+    ).fit_transform(X)
+    masked = np.ma.array(np.nan_to_num(X, nan=99.0), mask=np.isnan(X))
+    by_mask = ClusterGuidedImputer(5, modalities=WIDTHS, random_state=seed)
+    np.testing.assert_array_equal(by_mask.fit_transform(masked), expected)
+    frame = df_module.DataFrame(dict(zip(names, X.T)))
+    by_name = ClusterGuidedImputer(5, random_state=seed)
+    np.testing.assert_array_equal(by_name.fit_transform(frame), expected)
+    assert list(by_name.modalities_) == ["a", "b", "c"]
+
+
+def test_masked_integers():
+    """A masked cell of an integer array is missing too."""
+    X = np.ma.array([[1, 2], [3, 4], [5, 6]], mask=[[0, 1], [0, 0], [0, 0]])
+    filled = ClusterGuidedImputer(1).fit_transform(X)
+    np.testing.assert_array_equal(filled, [[1, 5], [3, 4], [5, 6]])
+
+
+def test_column_order_is_kept(seed):
+    """Groups that are not contiguous come back where they were."""
+    X = rows_with_gaps(np.random.RandomState(seed), 60, WIDTHS)
+    columns = np.random.RandomState(seed).permutation(6)
+    place = np.argsort(columns)
+    groups = {
+        "a": place[:2].tolist(),
+        "b": place[2:5].tolist(),
+        "c": place[5:].tolist(),
+    }
+    plain = ClusterGuidedImputer(5, modalities=WIDTHS, random_state=seed)
+    mixed = ClusterGuidedImputer(5, modalities=groups, random_state=seed)
+    np.testing.assert_allclose(
+        mixed.fit_transform(X[:, columns]), plain.fit_transform(X)[:, columns]
+    )
+
+
+def test_indicator_depends_on_layout_only(seed):
+    """One column a modality, also if nothing was missing in fit."""
+    train = np.random.RandomState(seed).standard_normal((30, 6))
+    imputer = ClusterGuidedImputer(
+        3, modalities={"a": 2, "b": 3, "c": 1}, add_indicator=True, random_state=0
+    ).fit(train)
+    X = rows_with_gaps(np.random.RandomState(seed), 20, WIDTHS)
+    filled = imputer.transform(X)
+    np.testing.assert_array_equal(filled[:, 6:], np.isnan(X[:, [0, 2, 5]]))
+    names = ["x0", "x1", "x2", "x3", "x4", "x5", "missing_a", "missing_b", "missing_c"]
+    assert imputer.get_feature_names_out().tolist() == names
+    frame = imputer.set_output(transform="pandas").transform(X)
+    assert frame.columns.tolist() == names
+
+
+@pytest.mark.parametrize("keep", [True, False])
+def test_modality_never_observed(keep, seed):
+    """It is filled with 0 or dropped, and told."""
+    X = rows_with_gaps(np.random.RandomState(seed), 40, [3, 3])
+    X = np.hstack([X, np.full((40, 2), np.nan)])
+    imputer = ClusterGuidedImputer(
+        3, modalities=[3, 3, 2], keep_empty_features=keep, random_state=seed
+    )
+    fate = "filled with 0" if keep else "dropped"
+    with pytest.warns(UserWarning, match=f"'modality2'; their columns are {fate}"):
+        imputer.fit(X)
+    filled = imputer.transform(X)
+    assert filled.shape[1] == len(imputer.get_feature_names_out()) == (8 if keep else 6)
+    if keep:
+        assert (filled[:, 6:] == 0).all()
+        X[0, 6:] = 7.0
+        with pytest.warns(UserWarning, match="ignored: 'modality2', which 1 of 40"):
+            assert (imputer.transform(X)[0, 6:] == 7).all()
+
+
+@pytest.mark.parametrize("keep", [True, False])
+def test_column_never_observed(keep, seed):
+    """A column that is a hole in every row is filled with 0 or dropped, and told."""
+    X = np.random.RandomState(seed).standard_normal((40, 4))
+    X[:, 1] = np.nan
+    X[:5, 2:] = np.nan
+    frame = pd.DataFrame(X, columns=["a__0", "a__1", "b__0", "b__1"])
+    imputer = ClusterGuidedImputer(3, keep_empty_features=keep, random_state=seed)
+    with pytest.warns(UserWarning, match="1 columns are not observed .*: 'a__1'"):
+        imputer.fit(frame)
+    filled = imputer.transform(frame)
+    assert not np.isnan(filled).any()
+    assert filled.shape[1] == (4 if keep else 3)
+    if keep:
+        assert (filled[:, 1] == 0).all()
+
+
+def test_rows_with_nothing_get_the_mean(seed):
+    """They are counted in one warning."""
+    X = rows_with_gaps(np.random.RandomState(seed), 40, WIDTHS)
+    imputer = ClusterGuidedImputer(3, modalities=WIDTHS, random_state=seed).fit(X)
+    with pytest.warns(UserWarning, match="2 of 3 rows have no observed modality"):
+        filled = imputer.transform(np.vstack([np.full((2, 6), np.nan), np.ones(6)]))
+    np.testing.assert_allclose(filled[:2], np.nanmean(X, axis=0)[None].repeat(2, 0))
+
+
+def test_holes_are_filled_from_the_nearest_owner(seed):
+    """A hole in a present modality gets the centre's cell."""
+    X = np.random.RandomState(seed).standard_normal((50, 4)) + np.repeat(
+        [[0], [9]], 25, 0
+    )
+    imputer = ClusterGuidedImputer(2, modalities=[2, 2], random_state=seed).fit(X)
+    row = X[:1].copy()
+    row[0, 1] = np.nan
+    label = imputer.clusterer_.predict(row)[0]
+    expected = imputer.clusterer_.cluster_centers_[label, 1]
+    assert imputer.transform(row)[0, 1] == expected
+
+
+def test_k_larger_than_n():
+    """The error names both numbers."""
+    with pytest.raises(ValueError, match="n_samples=3 should be >= n_clusters=40"):
+        ClusterGuidedImputer().fit(np.eye(3))
+
+
+def test_unknown_strategy():
+    """The error lists what there is."""
+    with pytest.raises(ValueError, match="strategy.*Got 'best' instead"):
+        ClusterGuidedImputer(2, strategy="best").fit(np.eye(3))
+
+
+def test_other_columns_at_transform(seed):
+    """Renamed columns, or another number of them, are refused."""
+    X = pd.DataFrame(
+        np.random.RandomState(seed).standard_normal((9, 2)), columns=["a", "b"]
+    )
+    imputer = ClusterGuidedImputer(2, random_state=seed).fit(X)
+    with pytest.raises(ValueError, match="feature names should match"):
+        imputer.transform(X.rename(columns={"a": "c"}))
+    imputer.fit(X.to_numpy())
+    with pytest.raises(ValueError, match="has 3 features, but .* is expecting 2"):
+        imputer.transform(np.ones((2, 3)))

@@ -1,0 +1,411 @@
+"""PartialModalityKMeans: equal to scikit-learn on complete data, to loops on other."""
+
+import warnings
+
+import numpy as np
+import pytest
+from sklearn.cluster import KMeans, kmeans_plusplus
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_limits
+
+from skmissing._blocks import find_presence
+from skmissing._distances import label_distances, nearest_centers, squared_distances
+from skmissing._modalities import resolve_modalities
+from skmissing._scaling import Centers, fit_scaler
+from skmissing.cluster import PartialModalityKMeans
+from tests.reference import partial_distance
+
+WIDTHS = [2, 3, 1]
+
+
+def blobs(seed, n=300, n_columns=6, dtype=np.float64):
+    """Complete rows in four loose groups."""
+    rng = np.random.RandomState(seed)
+    X = rng.standard_normal((n, n_columns)) + 2.0 * rng.randint(4, size=(n, 1))
+    return X.astype(dtype)
+
+
+def gaps(seed, widths=WIDTHS, rate=0.4, holes=0.0, n=300, empty=0):
+    """The same with modalities missing, perhaps holes and empty rows."""
+    rng = np.random.RandomState(seed + 1)
+    X = blobs(seed, n=n, n_columns=sum(widths))
+    keep = rng.uniform(size=(n, len(widths))) > rate
+    keep[np.arange(n), rng.randint(len(widths), size=n)] = True
+    X[~np.repeat(keep, widths, axis=1)] = np.nan
+    X[rng.uniform(size=X.shape) < holes] = np.nan
+    X[np.isnan(X).all(axis=1), 0] = 0
+    X[:empty] = np.nan
+    return X
+
+
+@pytest.mark.parametrize("min_rows", [1, 10_000])
+@pytest.mark.parametrize("holes", [0, 0.1])
+@pytest.mark.parametrize("complete", [True, False])
+@pytest.mark.parametrize("widths", [WIDTHS, [1] * 6])
+def test_kernels_equal_loops(min_rows, holes, complete, widths, seed):
+    """All kernels give eq. (2), row by row, for any grouping of the rows."""
+    layout = resolve_modalities(widths, 6)
+    X = gaps(seed, widths, holes=holes, n=60, empty=3)
+    presence, found_holes = find_presence(X, layout)
+    scaler = fit_scaler(X, layout, presence, found_holes, standardize=False)
+    units = blobs(seed + 5, n=7)
+    if not complete:
+        units[:3, layout.slices[1]] = np.nan
+        units[2:4, layout.slices[0]] = np.nan
+    blocks = scaler.split(X, presence, found_holes, min_rows=min_rows)
+    centers = scaler.center_blocks(units)
+    expected = np.array([[partial_distance(x, c, layout) for c in units] for x in X])
+    np.testing.assert_allclose(squared_distances(blocks, centers), expected, atol=1e-12)
+    labels = np.where(np.isinf(expected.min(axis=1)), -1, expected.argmin(axis=1))
+    np.testing.assert_array_equal(nearest_centers(blocks, centers), labels)
+    own = np.where(labels < 0, 0, expected.min(axis=1))
+    np.testing.assert_allclose(label_distances(blocks, centers, labels), own)
+
+
+def test_distance_by_hand():
+    """Modalities count alike whatever their width; what is not shared does not count."""
+    layout = resolve_modalities([2, 1], 3)
+    rows = np.array([[0, 0, 0], [0, 0, np.nan], [np.nan, 0, 0], [np.nan] * 3])
+    scaler = fit_scaler(rows, layout, *find_presence(rows, layout), standardize=False)
+    centers = scaler.center_blocks(np.array([[3.0, 4, 2], [np.nan, np.nan, 2]]))
+    squared = squared_distances(scaler.split(rows), centers)
+    first, second = (9 + 16) / 2, 4
+    expected = [
+        [(first + second) / 2, second],
+        [first, np.inf],
+        [(16 + second) / 2, second],
+        [np.inf, np.inf],
+    ]
+    np.testing.assert_allclose(squared, expected)
+
+
+def test_float32_cancellation_is_bounded(seed):
+    """Float32 squared distances differ from float64 by a few rounding errors."""
+    layout = resolve_modalities([300, 200], 500)
+    X = np.random.RandomState(seed).standard_normal((200, 500))
+    X[::3, :300] = np.nan
+    units = X[[1, 4, 7]]
+    found = []
+    for dtype in (np.float32, np.float64):
+        data = X.astype(dtype)
+        scaler = fit_scaler(data, layout, *find_presence(data, layout))
+        centers = scaler.center_blocks(units.astype(dtype))
+        found.append(squared_distances(scaler.split(data), centers))
+    assert found[0].dtype == np.float32
+    # Norms are near 1 a modality; products round each of 500 terms.
+    assert np.abs(found[0] - found[1]).max() < 50 * np.finfo(np.float32).eps
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("n_clusters", [1, 3, 20, 100])
+def test_complete_data_equal_sklearn(dtype, n_clusters, seed):
+    """From the same centres: the labels, centres, iterations of scikit-learn."""
+    X = blobs(seed, dtype=dtype)
+    init = X[:n_clusters]
+    theirs = KMeans(n_clusters, init=init, n_init=1, algorithm="lloyd").fit(X)
+    ours = PartialModalityKMeans(
+        n_clusters, init=init, modalities=[2, 2, 2], standardize=False
+    ).fit(X)
+    np.testing.assert_array_equal(ours.labels_, theirs.labels_)
+    assert ours.labels_.dtype == theirs.labels_.dtype
+    assert ours.n_iter_ == theirs.n_iter_
+    rtol = 1e-4 if dtype == np.float32 else 1e-10
+    np.testing.assert_allclose(
+        ours.cluster_centers_, theirs.cluster_centers_, rtol=rtol, atol=rtol
+    )
+    np.testing.assert_allclose(ours.inertia_, theirs.inertia_ / 6, rtol=rtol)
+    np.testing.assert_array_equal(ours.predict(X), theirs.predict(X))
+    np.testing.assert_allclose(
+        ours.transform(X), theirs.transform(X) / np.sqrt(6), rtol=rtol, atol=1e-5
+    )
+    np.testing.assert_allclose(ours.score(X), theirs.score(X) / 6, rtol=rtol)
+
+
+def test_empty_clusters_move_as_in_sklearn(seed):
+    """Centres that start far away are moved to the same rows."""
+    X = np.vstack([blobs(seed), blobs(seed, n=5) + 50])
+    init = np.vstack([X[:2], np.full((3, 6), 1e3)])
+    theirs = KMeans(5, init=init, n_init=1, algorithm="lloyd").fit(X)
+    ours = PartialModalityKMeans(
+        5, init=init, modalities=[3, 3], standardize=False
+    ).fit(X)
+    np.testing.assert_array_equal(ours.labels_, theirs.labels_)
+
+
+@pytest.mark.parametrize("init", ["k-means++", "random"])
+def test_complete_data_start_as_sklearn(init, seed):
+    """The generator is asked the same questions: same seeds, same result."""
+    X = blobs(seed)
+    scaled = StandardScaler().fit_transform(X)
+    params = {"init": init, "n_init": 2, "random_state": seed}
+    theirs = KMeans(6, algorithm="lloyd", **params).fit(scaled)
+    ours = PartialModalityKMeans(6, modalities=[2, 2, 2], **params).fit(X)
+    np.testing.assert_array_equal(ours.labels_, theirs.labels_)
+
+
+def test_first_iteration_starts_at_kmeans_plusplus(seed):
+    """The seeds themselves are those of sklearn.cluster.kmeans_plusplus."""
+    X = blobs(seed)
+    seeds, _ = kmeans_plusplus(X, 5, random_state=seed)
+    params = {"modalities": [3, 3], "standardize": False, "max_iter": 1}
+    ours = PartialModalityKMeans(5, random_state=seed, **params).fit(X)
+    given = PartialModalityKMeans(5, init=seeds, **params).fit(X)
+    np.testing.assert_allclose(ours.cluster_centers_, given.cluster_centers_)
+
+
+def reference_lloyd(X, centers, layout, n_iter):
+    """Assignment and means, row by row."""
+    for _ in range(n_iter):
+        distances = [[partial_distance(x, c, layout) for c in centers] for x in X]
+        labels = np.argmin(distances, axis=1)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)
+            centers = np.array(
+                [np.nanmean(X[labels == j], axis=0) for j in range(len(centers))]
+            )
+    return centers
+
+
+def test_incomplete_data_equal_loops(seed):
+    """Three iterations on incomplete rows give the means that loops give."""
+    layout = resolve_modalities(WIDTHS, 6)
+    X = gaps(seed)
+    init = X[np.flatnonzero(~np.isnan(X).any(axis=1))[:4]]
+    ours = PartialModalityKMeans(
+        4, init=init, modalities=WIDTHS, standardize=False, max_iter=3, tol=0
+    ).fit(X)
+    expected = reference_lloyd(X, init, layout, 3)
+    np.testing.assert_allclose(ours.cluster_centers_, expected, atol=1e-12)
+
+
+def test_result_describes_itself(seed):
+    """Labels are nearest centres, inertia and score are sums of their distances."""
+    X = gaps(seed, holes=0.05)
+    ours = PartialModalityKMeans(8, modalities=WIDTHS, random_state=seed).fit(X)
+    distances = ours.transform(X)
+    np.testing.assert_array_equal(ours.labels_, distances.argmin(axis=1))
+    np.testing.assert_array_equal(ours.predict(X), ours.labels_)
+    np.testing.assert_allclose(ours.inertia_, (distances.min(axis=1) ** 2).sum())
+    np.testing.assert_allclose(ours.score(X), -ours.inertia_)
+    own = ~np.isnan(ours.cluster_centers_)
+    np.testing.assert_array_equal(own, np.repeat(ours.center_presence_, WIDTHS, axis=1))
+
+
+@pytest.mark.parametrize("init", ["k-means++", "random"])
+@pytest.mark.parametrize("n_clusters", [1, 2, 5, 40])
+def test_every_modality_is_in_a_center(init, n_clusters, seed):
+    """However rare a modality and few the clusters, some centre has it."""
+    X = gaps(seed, [1] * 6, rate=0.9)
+    X = np.vstack([X[~np.isnan(X[:, :5]).all(axis=1)], [[np.nan] * 5 + [1.0]]])
+    X[:-1, 5] = np.nan
+    ours = PartialModalityKMeans(n_clusters, init=init, random_state=seed).fit(X)
+    assert ours.center_presence_.any(axis=0).all()
+    assert (ours.labels_ >= 0).all()
+
+
+def test_one_cluster_is_the_mean(seed):
+    """With k = 1 the centre is the mean over the observed cells."""
+    X = gaps(seed, holes=0.05)
+    ours = PartialModalityKMeans(1, modalities=WIDTHS, random_state=seed).fit(X)
+    np.testing.assert_allclose(ours.cluster_centers_[0], np.nanmean(X, axis=0))
+
+
+def test_weight_two_is_the_row_twice(seed):
+    """Integer weights from given centres give the result of repeated rows."""
+    X = gaps(seed, holes=0.05)
+    weight = np.random.RandomState(seed).randint(3, size=len(X))
+    init = blobs(seed, n=5)
+    params = {"init": init, "modalities": WIDTHS}
+    weighted = PartialModalityKMeans(5, **params).fit(X, sample_weight=weight)
+    repeated = PartialModalityKMeans(5, **params).fit(np.repeat(X, weight, axis=0))
+    np.testing.assert_allclose(weighted.cluster_centers_, repeated.cluster_centers_)
+    np.testing.assert_allclose(weighted.inertia_, repeated.inertia_)
+    np.testing.assert_array_equal(np.repeat(weighted.labels_, weight), repeated.labels_)
+
+
+def test_order_of_rows_and_modalities_does_not_matter(seed):
+    """Permuted rows or modalities, from permuted centres, give the permuted result."""
+    rng = np.random.RandomState(seed)
+    X, init = gaps(seed), blobs(seed, n=5)
+    plain = PartialModalityKMeans(5, init=init, modalities=WIDTHS).fit(X)
+    rows = rng.permutation(len(X))
+    by_rows = PartialModalityKMeans(5, init=init, modalities=WIDTHS).fit(X[rows])
+    np.testing.assert_array_equal(by_rows.labels_, plain.labels_[rows])
+    columns = [5, 2, 3, 4, 0, 1]
+    by_columns = PartialModalityKMeans(
+        5, init=init[:, columns], modalities=[1, 3, 2]
+    ).fit(X[:, columns])
+    np.testing.assert_array_equal(by_columns.labels_, plain.labels_)
+    np.testing.assert_allclose(
+        by_columns.cluster_centers_, plain.cluster_centers_[:, columns]
+    )
+
+
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_number_of_threads_does_not_matter(n_threads, monkeypatch, seed):
+    """Rows are cut and summed alike for any number of threads."""
+    X = gaps(seed, n=3000)
+    model = PartialModalityKMeans(20, modalities=WIDTHS, random_state=seed)
+    expected = model.fit(X).cluster_centers_
+    with threadpool_limits(n_threads):
+        found = model.fit(X).cluster_centers_
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_start_given_as_array_or_callable(seed):
+    """An array with NaN where a centre lacks a modality, and a callable giving it."""
+    X = gaps(seed)
+    init = np.where(np.isnan(X[:4]), np.nan, X[:4])
+
+    def rows(X, n_clusters, random_state):
+        return X[:n_clusters]
+
+    by_array = PartialModalityKMeans(4, init=init, modalities=WIDTHS).fit(X)
+    by_call = PartialModalityKMeans(4, init=rows, n_init=1, modalities=WIDTHS).fit(X)
+    masked = np.ma.masked_invalid(init)
+    by_mask = PartialModalityKMeans(4, init=masked, modalities=WIDTHS).fit(X)
+    np.testing.assert_array_equal(by_array.labels_, by_call.labels_)
+    np.testing.assert_array_equal(by_array.labels_, by_mask.labels_)
+
+
+def test_token_modality_counts_as_one(seed):
+    """A token sequence is one modality whose columns count alike."""
+    X = gaps(seed)
+    vector = PartialModalityKMeans(
+        3, modalities={"a": 2, "b": 3, "c": 1}, standardize=False, random_state=0
+    ).fit(X)
+    tokens = PartialModalityKMeans(
+        3, modalities={"a": (2, 1), "b": (1, 3), "c": 1}, standardize=False,
+        random_state=0,
+    ).fit(X)  # fmt: skip
+    np.testing.assert_array_equal(vector.labels_, tokens.labels_)
+
+
+def test_rows_with_nothing(seed):
+    """They get label -1 and infinite distances, and change nothing for the others."""
+    X = gaps(seed)
+    init = blobs(seed, n=5)
+    padded = np.vstack([X, np.full((2, 6), np.nan)])
+    model = PartialModalityKMeans(5, init=init, modalities=WIDTHS)
+    plain = model.fit(X).cluster_centers_
+    with pytest.warns(UserWarning, match="2 of 302 rows have no observed modality"):
+        model.fit(padded)
+    np.testing.assert_array_equal(model.cluster_centers_, plain)
+    assert (model.labels_[-2:] == -1).all() and (model.labels_[:-2] >= 0).all()
+    with pytest.warns(UserWarning, match="2 of 302 rows .* labelled -1"):
+        assert (model.predict(padded)[-2:] == -1).all()
+    with pytest.warns(UserWarning, match="2 of 302 rows .* infinitely far"):
+        assert np.isinf(model.transform(padded)[-2:]).all()
+
+
+def test_modality_never_observed(seed):
+    """It is NaN in the centres; at predict time it is ignored, with a warning."""
+    X = gaps(seed)
+    without = X.copy()
+    without[:, 5] = np.nan
+    without = without[~np.isnan(without).all(axis=1)]
+    model = PartialModalityKMeans(5, modalities=WIDTHS, random_state=seed)
+    with pytest.warns(UserWarning, match="1 modalities are not observed .*'modality2'"):
+        model.fit(without)
+    assert np.isnan(model.cluster_centers_[:, 5]).all()
+    with pytest.warns(UserWarning, match="ignored: 'modality2', which 1 of 1 rows"):
+        found = model.predict([[0.0, 0, 0, 0, 0, 9]])
+    assert found == model.predict([[0.0, 0, 0, 0, 0, np.nan]])
+
+
+def test_column_never_observed_has_no_say(seed):
+    """A column that is a hole everywhere in fit does not change distances later."""
+    X = gaps(seed)
+    X[:, 0] = np.nan
+    X = X[~np.isnan(X).all(axis=1)]
+    model = PartialModalityKMeans(5, modalities=WIDTHS, random_state=seed).fit(X)
+    row = np.array([[0.0, 1, 0, 0, 0, 0], [99.0, 1, 0, 0, 0, 0]])
+    distances = model.transform(row)
+    assert np.argmin(distances[0]) == np.argmin(distances[1])
+
+
+def test_duplicate_rows_warn():
+    """More clusters than distinct rows end with a ConvergenceWarning."""
+    X = np.repeat([[0.0, 0, 1], [5, 5, 2]], 10, axis=0)
+    with pytest.warns(ConvergenceWarning, match=r"distinct clusters \(2\) .* \(4\)"):
+        PartialModalityKMeans(4, modalities=[2, 1], random_state=0).fit(X)
+
+
+def test_k_equals_n(seed):
+    """Every row its own cluster: no inertia left."""
+    X = gaps(seed, n=30)
+    model = PartialModalityKMeans(30, modalities=WIDTHS, random_state=seed).fit(X)
+    assert model.inertia_ < 1e-20
+
+
+def test_verbose_prints_progress(capsys, seed):
+    """One line an iteration, with the inertia."""
+    model = PartialModalityKMeans(3, modalities=WIDTHS, verbose=1, random_state=0)
+    model.fit(gaps(seed))
+    lines = capsys.readouterr().out.splitlines()
+    assert sum("inertia" in line for line in lines) == model.n_iter_
+
+
+@pytest.mark.parametrize(
+    "params, match",
+    [
+        ({"n_clusters": 301}, r"n_samples=300 should be >= n_clusters=301"),
+        ({"n_clusters": 0}, "n_clusters.*Got 0 instead"),
+        ({"init": "best"}, "init.*Got 'best' instead"),
+        ({"init": np.ones((2, 6))}, r"\(2, 6\) does not match .*\(3, 6\)"),
+        ({"init": np.full((3, 6), np.inf)}, "init contains infinity"),
+        ({"init": np.full((3, 6), np.nan)}, "init has nothing but NaN in row 0"),
+        ({"n_init": 0}, "n_init.*Got 0 instead"),
+        ({"tol": -1}, "tol.*Got -1 instead"),
+        ({"modalities": [2, 2]}, "add up to 4, but X has 6 features"),
+    ],
+)
+def test_bad_parameters(params, match, seed):
+    """Each refusal names the parameter and the value found."""
+    params = {"n_clusters": 3, "modalities": WIDTHS, **params}
+    with pytest.raises(ValueError, match=match):
+        PartialModalityKMeans(**params).fit(gaps(seed))
+
+
+def test_too_few_usable_rows(seed):
+    """Rows with nothing do not count towards n_clusters."""
+    X = gaps(seed, n=10, empty=8)
+    with pytest.raises(ValueError, match=r"\(2 of them with an observed cell\)"):
+        PartialModalityKMeans(3, modalities=WIDTHS).fit(X)
+
+
+@pytest.mark.parametrize(
+    "X, match",
+    [
+        ([[1.0, np.inf], [0, 1]], "infinity"),
+        ([["a", "b"], ["c", "d"]], "could not convert string to float"),
+        (np.array([[1j, 0], [1, 2]]), "Complex data not supported"),
+    ],
+)
+def test_bad_data(X, match):
+    """Infinity, text and complex numbers get scikit-learn's own errors."""
+    with pytest.raises(ValueError, match=match):
+        PartialModalityKMeans(1).fit(X)
+
+
+def test_sample_weight_all_zero(seed):
+    """There is nothing to learn from rows without weight."""
+    with pytest.raises(ValueError, match="at least one non-zero"):
+        PartialModalityKMeans(2).fit(blobs(seed), sample_weight=np.zeros(300))
+
+
+def test_explicit_n_init_with_array_warns(seed):
+    """Several runs from one start would be one run."""
+    model = PartialModalityKMeans(3, init=blobs(seed, n=3), n_init=4)
+    with pytest.warns(RuntimeWarning, match="performing only one init"):
+        model.fit(blobs(seed))
+
+
+def test_centers_are_plain_arrays():
+    """The kernels take centres as values and presence, whatever made them."""
+    layout = resolve_modalities([1, 1], 2)
+    X = np.array([[0.0, np.nan], [np.nan, 3.0]])
+    scaler = fit_scaler(X, layout, *find_presence(X, layout), standardize=False)
+    centers = Centers(np.array([[0.0, 0.0]]), np.array([[False, True]]))
+    assert nearest_centers(scaler.split(X), centers).tolist() == [-1, 0]
