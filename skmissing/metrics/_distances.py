@@ -11,7 +11,7 @@ from skmissing.metrics._inputs import check_same_columns, find_layout, read_tabl
 
 
 def partial_modality_distances(X, Y=None, *, modalities=None, squared=False):
-    """Distances between rows over the modalities that both of them have.
+    """Compute distances between rows over the modalities that both have.
 
     Columns are compared as they are: standardise them first if their units differ.
 
@@ -32,8 +32,8 @@ def partial_modality_distances(X, Y=None, *, modalities=None, squared=False):
     Returns
     -------
     ndarray of shape (n_samples_X, n_samples_Y)
-        float32 if both X and Y are, otherwise float64; `inf` where two rows have no
-        modality in common.
+        Of dtype float32 if both X and Y are, otherwise float64; `inf` where two rows
+        have no modality in common.
 
     See Also
     --------

@@ -101,7 +101,7 @@ def multilabel_f1(y_true, y_pred, *, average="micro"):
 
 
 def sentiment_scores(y_true, y_pred):
-    """Scores of sentiment predictions on the scale from -3 to 3, each by its name.
+    """Score sentiment predictions on the scale from -3 to 3, each score by its name.
 
     Papers differ in what they call accuracy and F1 on CMU-MOSI and CMU-MOSEI: a
     neutral row counts as positive, or is left out, and F1 is that of the positive

@@ -1,0 +1,317 @@
+"""Picture of imputed blocks among the real ones."""
+
+import warnings
+
+import numpy as np
+from sklearn.decomposition import PCA
+from sklearn.manifold import TSNE
+from sklearn.utils import check_random_state
+
+from skmissing._compat import import_optional
+from skmissing.inspection._patterns import check_names
+from skmissing.inspection._plotting import COLORS, tidy
+from skmissing.inspection._tables import as_table
+from skmissing.metrics._inputs import check_same_columns, read_table
+
+_COLUMNS = 3
+
+
+class ImputationDisplay:
+    """Imputed blocks among the real ones, projected to the plane.
+
+    One panel a modality. Real points are rows that have the modality, imputed ones
+    are rows that lack it. A good imputer puts its points where real ones are, and
+    spreads them as widely: points on a heap say that it knows little but the mean.
+
+    It is recommended to use :meth:`from_data` or :meth:`from_estimator` to create a
+    display.
+
+    Parameters
+    ----------
+    points : dict of str to ndarray of shape (n_points, 2)
+        By modality.
+    imputed : dict of str to ndarray of shape (n_points,), dtype bool
+        Which points are imputed.
+    axis_labels : dict of str to tuple of str
+        Labels of the horizontal and vertical axis.
+
+    Attributes
+    ----------
+    axes_ : ndarray of matplotlib Axes
+        One a modality.
+    ax_ : matplotlib Axes
+        The first of them.
+    figure_ : matplotlib Figure
+        Figure that holds them.
+
+    See Also
+    --------
+    skmissing.metrics.block_nrmse : Error on cells whose truth is known.
+
+    Notes
+    -----
+    Columns are standardised by the real rows. PCA is fitted to the real points, and
+    the imputed ones are projected onto it; t-SNE arranges both together, so that
+    distances between far groups, and the sizes of groups, mean nothing.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.impute import SimpleImputer
+    >>> from skmissing.inspection import ImputationDisplay
+    >>> X = np.random.RandomState(0).standard_normal((50, 4))
+    >>> X[:10, :2] = np.nan
+    >>> X_imputed = SimpleImputer().fit_transform(X)
+    >>> display = ImputationDisplay.from_data(
+    ...     X, X_imputed, modalities={"text": 2, "audio": 2}
+    ... )  # doctest: +SKIP
+    """
+
+    def __init__(self, *, points, imputed, axis_labels):
+        self.points = points
+        self.imputed = imputed
+        self.axis_labels = axis_labels
+
+    @classmethod
+    def from_estimator(
+        cls,
+        imputer,
+        X,
+        *,
+        modalities=None,
+        show=None,
+        method="pca",
+        max_samples=1000,
+        random_state=None,
+        ax=None,
+    ):
+        """Impute a table with a fitted imputer and draw the outcome.
+
+        Parameters
+        ----------
+        imputer : transformer
+            Fitted.
+        X : array-like of shape (n_samples, n_features)
+            The incomplete table.
+        modalities : list of int, dict or None, default=None
+            The groups of columns of X; None asks the imputer.
+        show : str or list of str, default=None
+            Modalities to draw; None draws all that have imputed rows.
+        method : {"pca", "tsne"}, default="pca"
+            Projection to the plane.
+        max_samples : int, default=1000
+            At most this many real and this many imputed points a panel.
+        random_state : int, RandomState instance or None, default=None
+            Draws the points, and starts t-SNE.
+        ax : matplotlib Axes or array of Axes, default=None
+            One a panel; a new figure if None.
+
+        Returns
+        -------
+        ImputationDisplay
+            The display, drawn.
+        """
+        layout = as_table(X, modalities, imputer).layout
+        return cls.from_data(
+            X,
+            imputer.transform(X),
+            modalities=layout,
+            show=show,
+            method=method,
+            max_samples=max_samples,
+            random_state=random_state,
+            ax=ax,
+        )
+
+    @classmethod
+    def from_data(
+        cls,
+        X,
+        X_imputed,
+        *,
+        modalities=None,
+        show=None,
+        method="pca",
+        max_samples=1000,
+        random_state=None,
+        ax=None,
+    ):
+        """Compare a table before and after imputation, and draw the outcome.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The incomplete table.
+        X_imputed : array-like of shape (n_samples, n_features)
+            The completed table.
+        modalities : list of int, dict or None, default=None
+            The groups of columns, as in every estimator; or the `modalities_` of a
+            fitted one.
+        show : str or list of str, default=None
+            Modalities to draw; None draws all that have imputed rows.
+        method : {"pca", "tsne"}, default="pca"
+            Projection to the plane.
+        max_samples : int, default=1000
+            At most this many real and this many imputed points a panel.
+        random_state : int, RandomState instance or None, default=None
+            Draws the points, and starts t-SNE.
+        ax : matplotlib Axes or array of Axes, default=None
+            One a panel; a new figure if None.
+
+        Returns
+        -------
+        ImputationDisplay
+            The display, drawn.
+        """
+        import_optional("matplotlib.pyplot", "plot")
+        if method not in ("pca", "tsne"):
+            raise ValueError(f"method must be 'pca' or 'tsne'; got {method!r}.")
+        before, after = read_table(X, "X"), read_table(X_imputed, "X_imputed")
+        check_same_columns(before, after, "X", "X_imputed")
+        table, after = as_table(X, modalities), after[0]
+        if table.n_rows != len(after):
+            raise ValueError(
+                f"X has {table.n_rows} rows, but X_imputed has {len(after)}."
+            )
+        rng = check_random_state(random_state)
+        points, imputed, labels = {}, {}, {}
+        for name in _choose(show, table):
+            m = table.layout.names.index(name)
+            present = table.presence[:, m]
+            rows = _sample_rows(present, max_samples, rng)
+            block = after[rows][:, table.layout[name].columns].astype(np.float64)
+            if np.isnan(block).any():
+                raise ValueError(f"X_imputed still has NaN in modality {name!r}.")
+            imputed[name] = ~present[rows]
+            points[name], labels[name] = _project(block, present[rows], method, rng)
+        return cls(points=points, imputed=imputed, axis_labels=labels).plot(ax)
+
+    def plot(self, ax=None):
+        """Draw the points.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes or array of Axes, default=None
+            One a panel; a new figure if None.
+
+        Returns
+        -------
+        ImputationDisplay
+            The display itself.
+        """
+        axes = _make_panels(ax, len(self.points))
+        for panel, (name, points) in zip(axes, self.points.items()):
+            imputed = self.imputed[name]
+            for rows, label, color, marker in (
+                (~imputed, "real", "#999999", "o"),
+                (imputed, "imputed", COLORS[1], "x"),
+            ):
+                panel.scatter(
+                    *points[rows].T,
+                    s=14,
+                    c=color,
+                    marker=marker,
+                    alpha=0.6,
+                    linewidths=0.8 if marker == "x" else 0,
+                    label=f"{label} ({rows.sum()})",
+                )
+            horizontal, vertical = self.axis_labels[name]
+            panel.set(xlabel=horizontal, ylabel=vertical, xticks=[], yticks=[])
+            panel.set_title(name, loc="left", pad=18)
+            panel.legend(
+                frameon=False,
+                ncols=2,
+                loc="lower left",
+                bbox_to_anchor=(0, 1),
+                borderpad=0,
+                borderaxespad=0.3,
+                handletextpad=0.1,
+                columnspacing=1,
+            )
+            if horizontal.startswith("PC"):
+                panel.set_aspect("equal", adjustable="datalim")
+            tidy(panel, grid="both")
+        self.axes_, self.ax_, self.figure_ = axes, axes[0], axes[0].figure
+        return self
+
+
+def _choose(show, table):
+    """Names of the modalities to draw."""
+    names = table.layout.names
+    lacking = ~table.presence.all(axis=0) & table.presence.any(axis=0)
+    narrow = table.layout.widths < 2
+    if show is not None:
+        wanted = check_names(show, names, "show")
+        for m in wanted:
+            if not lacking[m] or narrow[m]:
+                raise ValueError(
+                    f"show names {names[m]!r}, which cannot be drawn: it must have two "
+                    "columns or more, rows that have it and rows that lack it."
+                )
+        return [names[m] for m in wanted]
+    drawn = [n for n, yes in zip(names, lacking & ~narrow) if yes]
+    skipped = [n for n, yes in zip(names, lacking & narrow) if yes]
+    if not drawn:
+        raise ValueError(
+            "X has no modality of two columns or more that some rows have and others "
+            "lack: there is nothing to draw. Does modalities= say which columns "
+            "belong together?"
+        )
+    if skipped:
+        warnings.warn(
+            f"{len(skipped)} modalities of one column are not drawn: "
+            f"{', '.join(skipped)}.",
+            UserWarning,
+            stacklevel=3,
+        )
+    return drawn
+
+
+def _sample_rows(present, max_samples, rng):
+    """At most `max_samples` rows that have the modality, and as many that lack it."""
+    groups = (np.flatnonzero(present), np.flatnonzero(~present))
+    return np.sort(np.concatenate([rng.permutation(g)[:max_samples] for g in groups]))
+
+
+def _project(block, real, method, rng):
+    """Points in the plane, and labels of its axes."""
+    scale = block[real].std(axis=0)
+    z = (block - block[real].mean(axis=0)) / np.where(scale > 0, scale, 1)
+    if method == "tsne":
+        perplexity = min(30, max(1, (len(z) - 1) / 3))
+        tsne = TSNE(
+            perplexity=perplexity, init="pca", random_state=rng.randint(2**31 - 1)
+        )
+        return tsne.fit_transform(z), ("t-SNE 1", "t-SNE 2")
+    if real.sum() < 2:
+        raise ValueError("PCA needs two rows that have the modality; found one.")
+    pca = PCA(2, random_state=rng.randint(2**31 - 1)).fit(z[real])
+    labels = [
+        f"PC {i} ({share:.0%})"
+        for i, share in enumerate(pca.explained_variance_ratio_, start=1)
+    ]
+    return pca.transform(z), tuple(labels)
+
+
+def _make_panels(ax, n_panels):
+    """One axes a panel, from the caller or in a new figure."""
+    if ax is None:
+        pyplot = import_optional("matplotlib.pyplot", "plot")
+        n_columns = 2 if n_panels == 4 else min(n_panels, _COLUMNS)
+        n_rows = -(-n_panels // n_columns)
+        _, axes = pyplot.subplots(
+            n_rows,
+            n_columns,
+            squeeze=False,
+            layout="constrained",
+            figsize=(3.4 * n_columns, 3.5 * n_rows),
+        )
+        for unused in axes.ravel()[n_panels:]:
+            unused.remove()
+        return axes.ravel()[:n_panels]
+    axes = np.atleast_1d(np.asarray(ax, dtype=object)).ravel()
+    if len(axes) != n_panels:
+        raise ValueError(
+            f"ax must hold one Axes a modality, {n_panels} in all; got {len(axes)}."
+        )
+    return axes

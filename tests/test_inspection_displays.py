@@ -1,0 +1,346 @@
+"""Displays: what they hold and draw, and what they refuse."""
+
+import sys
+
+import numpy as np
+import pytest
+from sklearn.cluster import KMeans
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+
+from skmissing.inspection import (
+    ClusterSensitivityDisplay,
+    ImputationDisplay,
+    MissingPatternDisplay,
+    ModalityImportanceDisplay,
+    RobustnessCurveDisplay,
+    modality_importance,
+    robustness_curve,
+)
+
+WIDTHS = {"text": 2, "image": 3, "age": 1}
+
+
+@pytest.fixture
+def pyplot():
+    """A pyplot that draws into memory, and closes its figures."""
+    matplotlib = pytest.importorskip("matplotlib")
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    yield pyplot
+    pyplot.close("all")
+
+
+@pytest.fixture
+def data(small_multimodal):
+    """Rows with gaps, labels, and a classifier for them."""
+    X, y, _ = small_multimodal
+    model = make_pipeline(SimpleImputer(), LogisticRegression(max_iter=500))
+    return X, y, model.fit(X, y)
+
+
+def texts_of(ax):
+    """Every text in some axes that is not empty."""
+    return [text.get_text() for text in ax.texts]
+
+
+# ------------------------------------------------------------------------------------
+# MissingPatternDisplay
+
+
+def test_patterns_are_counted_and_drawn(pyplot):
+    """Three rows complete, two with text only, one with nothing."""
+    X = np.ones((6, 6))
+    X[3:5, 2:] = np.nan
+    X[5] = np.nan
+    display = MissingPatternDisplay.from_data(X, modalities=WIDTHS)
+    np.testing.assert_array_equal(display.counts, [3, 2, 1])
+    np.testing.assert_array_equal(display.presence, [[1, 1, 1], [1, 0, 0], [0, 0, 0]])
+    heights = [bar.get_height() for bar in display.bar_ax_.patches]
+    assert heights == [3, 2, 1]
+    labels = [label.get_text() for label in display.dot_ax_.get_yticklabels()]
+    assert labels == ["text  83 %", "image  50 %", "age  50 %"]
+    assert texts_of(display.bar_ax_) == ["3\n50 %", "2\n33 %", "1\n17 %"]
+    assert display.figure_ is display.ax_.figure
+    display.figure_.canvas.draw()
+
+
+def test_rare_patterns_become_one_bar(pyplot, data):
+    """The others are summed up, and their number is written beneath."""
+    X = data[0]
+    _, ax = pyplot.subplots()
+    display = MissingPatternDisplay.from_data(
+        X, modalities=WIDTHS, max_patterns=2, ax=ax
+    )
+    heights = [bar.get_height() for bar in display.bar_ax_.patches]
+    assert len(heights) == 3 and sum(heights) == len(X)
+    assert heights[2] == display.counts[2:].sum()
+    assert f"{len(display.counts) - 2} others" in texts_of(display.dot_ax_)
+    assert display.ax_ is ax
+    with pytest.raises(ValueError, match="max_patterns must be at least 1; got 0"):
+        display.plot(max_patterns=0)
+
+
+def test_patterns_of_raw_dataframes(pyplot, df_module):
+    """Text columns count as they are."""
+    frame = df_module.DataFrame({"t__a": ["x", None], "i__b": [1.0, 2.0]})
+    display = MissingPatternDisplay.from_data(frame)
+    assert display.modalities == ("t", "i")
+    assert sorted(display.counts) == [1, 1]
+
+
+# ------------------------------------------------------------------------------------
+# RobustnessCurveDisplay
+
+
+def test_robustness_curves_are_drawn(pyplot, data):
+    """Means over the repeats at the realised rates, and a band a curve."""
+    X, y, model = data
+    kept = {"modalities": WIDTHS, "rates": [0, 0.5, 1], "random_state": 0}
+    display = RobustnessCurveDisplay.from_estimator(model, X, y, hide="both", **kept)
+    result = robustness_curve(model, X, y, hide="both", **kept)
+    np.testing.assert_array_equal(display.score, result.score)
+    assert len(display.lines_) == len(display.bands_) == 4
+    for line, rate, score in zip(display.lines_, result.realized_rate, result.score):
+        np.testing.assert_allclose(line.get_xdata(), 100 * rate.mean(axis=1))
+        np.testing.assert_allclose(line.get_ydata(), score.mean(axis=1))
+    assert len({line.get_color() for line in display.lines_}) == 4
+    legend = [text.get_text() for text in display.ax_.get_legend().get_texts()]
+    assert legend == ["any modality", "text", "image", "age"]
+    assert display.ax_.get_ylabel() == "Accuracy"
+    assert display.ax_.get_xlabel() == "Missing rate (%)"
+    display.figure_.canvas.draw()
+
+
+def test_models_share_axes(pyplot, data):
+    """Each is named in the legend, in a colour of its own; one repeat has no band."""
+    X, y, model = data
+    result = robustness_curve(model, X, y, modalities=WIDTHS, n_repeats=1)
+    first = RobustnessCurveDisplay.from_result(result, name="one")
+    second = RobustnessCurveDisplay.from_result(result, name="two", ax=first.ax_)
+    assert first.bands_ == [None] and second.figure_ is first.figure_
+    assert first.lines_[0].get_color() != second.lines_[0].get_color()
+    legend = [text.get_text() for text in first.ax_.get_legend().get_texts()]
+    assert legend == ["one", "two"]
+    alone = robustness_curve(model, X, y, modalities=WIDTHS, n_repeats=1, hide=["age"])
+    display = RobustnessCurveDisplay.from_result(alone)
+    assert display.ax_.get_xlabel() == "Missing rate of age (%)"
+
+
+# ------------------------------------------------------------------------------------
+# ModalityImportanceDisplay
+
+
+def test_importances_are_drawn(pyplot, data):
+    """Bars from the smallest to the largest, upwards; intervals; both scores."""
+    X, y, model = data
+    kept = {"modalities": WIDTHS, "n_bootstraps": 20, "random_state": 0}
+    display = ModalityImportanceDisplay.from_estimator(model, X, y, **kept)
+    result = modality_importance(model, X, y, **kept)
+    np.testing.assert_array_equal(display.importance, result.importance)
+    widths = [bar.get_width() for bar in display.bars_]
+    assert widths == sorted(result.importance)
+    names = [label.get_text() for label in display.ax_.get_yticklabels()]
+    assert names == [result.modalities[m] for m in np.argsort(result.importance)]
+    (lines,) = display.ax_.collections
+    ends = np.sort(np.array(lines.get_segments())[:, :, 0], axis=1)
+    np.testing.assert_allclose(ends, result.interval[np.argsort(result.importance)])
+    title = display.ax_.get_title(loc="left")
+    assert f"{result.empty_score:.3f}" in title and f"{result.full_score:.3f}" in title
+    assert display.ax_.get_xlabel() == "Shapley value, 95 % interval"
+    display.figure_.canvas.draw()
+
+
+def test_importances_without_intervals(pyplot, data):
+    """The axis does not speak of an interval that is not there."""
+    X, y, model = data
+    result = modality_importance(model, X, y, modalities=WIDTHS, n_bootstraps=0)
+    _, ax = pyplot.subplots()
+    display = ModalityImportanceDisplay.from_result(result, ax=ax)
+    assert display.ax_ is ax and ax.get_xlabel() == "Shapley value"
+
+
+# ------------------------------------------------------------------------------------
+# ImputationDisplay
+
+
+def test_imputed_points_are_told_from_real_ones(pyplot, data):
+    """Those of rows that lack the modality; mean imputation puts them on one spot."""
+    X = data[0]
+    imputer = SimpleImputer().fit(X)
+    with pytest.warns(UserWarning, match="1 modalities of one column .* age"):
+        display = ImputationDisplay.from_estimator(imputer, X, modalities=WIDTHS)
+    assert list(display.points) == ["text", "image"] and len(display.axes_) == 2
+    lacks = np.isnan(X[:, :2]).all(axis=1)
+    np.testing.assert_array_equal(display.imputed["text"], lacks)
+    imputed = display.points["text"][lacks]
+    np.testing.assert_allclose(imputed, 0, atol=1e-9)
+    assert np.ptp(display.points["text"][~lacks], axis=0).min() > 1
+    assert display.ax_ is display.axes_[0]
+    legend = [text.get_text() for text in display.ax_.get_legend().get_texts()]
+    assert legend == [f"real ({(~lacks).sum()})", f"imputed ({lacks.sum()})"]
+    display.figure_.canvas.draw()
+
+
+def test_pca_keeps_the_plane(pyplot):
+    """Two standardised columns are only turned: distances stay."""
+    rng = np.random.RandomState(0)
+    true = rng.standard_normal((30, 3)) * [1, 5, 1]
+    X = true.copy()
+    X[:8, :2] = np.nan
+    display = ImputationDisplay.from_data(X, true, modalities=[2, 1])
+    points = display.points["modality0"]
+    z = true[:, :2] / true[8:, :2].std(axis=0)
+    expected = np.linalg.norm(z[:, None] - z[None], axis=2)
+    found = np.linalg.norm(points[:, None] - points[None], axis=2)
+    np.testing.assert_allclose(found, expected)
+
+
+def test_tsne_and_samples(pyplot, data):
+    """At most so many of each kind; the same seed, the same picture."""
+    X = data[0]
+    kept = {
+        "modalities": WIDTHS,
+        "show": "image",
+        "method": "tsne",
+        "max_samples": 9,
+        "random_state": 0,
+    }
+    imputed = SimpleImputer().fit_transform(X) + 1e-3 * np.arange(60)[:, None]
+    _, ax = pyplot.subplots()
+    display = ImputationDisplay.from_data(X, imputed, ax=ax, **kept)
+    assert display.axes_[0] is ax
+    assert np.bincount(display.imputed["image"]).tolist() == [9, 9]
+    again = ImputationDisplay.from_data(X, imputed, **kept)
+    np.testing.assert_array_equal(again.points["image"], display.points["image"])
+    assert ax.get_xlabel() == "t-SNE 1"
+
+
+def test_many_modalities_get_a_panel_each(pyplot):
+    """Five panels in two rows, and no empty axes."""
+    rng = np.random.RandomState(0)
+    true = rng.standard_normal((20, 10))
+    X = true.copy()
+    for m in range(5):
+        X[m : m + 3, 2 * m : 2 * m + 2] = np.nan
+    display = ImputationDisplay.from_data(X, true, modalities=[2] * 5)
+    assert len(display.axes_) == len(display.figure_.axes) == 5
+
+
+def test_imputation_display_refuses_bad_input(pyplot, data):
+    """Each refusal says what was found."""
+    X = data[0]
+    imputed = SimpleImputer().fit_transform(X)
+    kept = {"modalities": WIDTHS}
+    with pytest.raises(ValueError, match="method must be 'pca' or 'tsne'; got 'umap'"):
+        ImputationDisplay.from_data(X, imputed, method="umap", **kept)
+    with pytest.raises(ValueError, match="X has 60 rows, but X_imputed has 59"):
+        ImputationDisplay.from_data(X, imputed[1:], **kept)
+    with pytest.raises(ValueError, match="the same columns; got 6 and 7 of them"):
+        ImputationDisplay.from_data(X, np.hstack([imputed, imputed[:, :1]]), **kept)
+    with pytest.raises(ValueError, match="show names 'age', which cannot be drawn"):
+        ImputationDisplay.from_data(X, imputed, show=["text", "age"], **kept)
+    with pytest.raises(ValueError, match="show names the modality 'video'"):
+        ImputationDisplay.from_data(X, imputed, show="video", **kept)
+    with pytest.raises(ValueError, match="still has NaN in modality 'text'"):
+        ImputationDisplay.from_data(X, X, show="text", **kept)
+    with pytest.raises(ValueError, match="there is nothing to draw"):
+        ImputationDisplay.from_data(imputed, imputed, **kept)
+    with pytest.raises(ValueError, match="ax must hold one Axes a modality, 1 in all"):
+        ImputationDisplay.from_data(
+            X, imputed, show="text", ax=pyplot.subplots(1, 2)[1], **kept
+        )
+
+
+# ------------------------------------------------------------------------------------
+# ClusterSensitivityDisplay
+
+
+def test_search_over_clusters_is_drawn(pyplot):
+    """A curve for each value of the other parameter, mean over the splits."""
+    X = np.random.RandomState(0).standard_normal((60, 2))
+    grid = {"n_clusters": [8, 2, 4], "init": ["random", "k-means++"]}
+    search = GridSearchCV(KMeans(n_init=1, random_state=0), grid, cv=3).fit(X)
+    display = ClusterSensitivityDisplay.from_cv_results(
+        search.cv_results_, score_name="Negative inertia"
+    )
+    assert display.curve == ["init=random", "init=k-means++"]
+    for line, init in zip(display.lines_, ("random", "k-means++")):
+        np.testing.assert_array_equal(line.get_xdata(), [2, 4, 8])
+        for k, mean in zip(line.get_xdata(), line.get_ydata()):
+            place = search.cv_results_["params"].index({"n_clusters": k, "init": init})
+            assert mean == pytest.approx(search.cv_results_["mean_test_score"][place])
+    assert display.ax_.get_ylabel() == "Negative inertia"
+    assert display.ax_.get_xscale() == "linear"
+    display.figure_.canvas.draw()
+
+
+def test_sensitivity_from_arrays(pyplot):
+    """Sorted by k; a wide range gets a logarithmic axis with the tested numbers."""
+    score = [[0.8, 0.9], [0.5, 0.6], [0.7, 0.7]]
+    display = ClusterSensitivityDisplay.from_data([100, 2, 10], score)
+    np.testing.assert_array_equal(display.n_clusters, [2, 10, 100])
+    np.testing.assert_allclose(display.lines_[0].get_ydata(), [0.55, 0.7, 0.85])
+    assert display.ax_.get_xscale() == "log"
+    ticks = [label.get_text() for label in display.ax_.get_xticklabels()]
+    assert ticks == ["2", "10", "100"]
+    ring = display.ax_.collections[-1]
+    np.testing.assert_allclose(ring.get_offsets(), [[100, 0.85]])
+    two = ClusterSensitivityDisplay.from_data(
+        [1, 2], np.zeros((2, 2, 1)), curve=["a", "b"], ax=display.ax_
+    )
+    assert two.bands_ == [None, None]
+    display.figure_.canvas.draw()
+
+
+def test_runs_that_were_not_made_leave_gaps(pyplot):
+    """A random search need not have tried each k with each strategy."""
+    results = {
+        "params": [
+            {"a__n_clusters": 2, "a__strategy": "soft"},
+            {"a__n_clusters": 4, "a__strategy": "nearest"},
+            {"a__n_clusters": 8, "a__strategy": "soft"},
+        ],
+        "split0_test_f1": np.array([0.1, 0.2, 0.3]),
+        "split1_test_f1": np.array([0.1, 0.2, 0.5]),
+    }
+    display = ClusterSensitivityDisplay.from_cv_results(results, metric="f1")
+    np.testing.assert_array_equal(display.lines_[0].get_xdata(), [2, 8])
+    np.testing.assert_allclose(display.lines_[0].get_ydata(), [0.1, 0.4])
+    np.testing.assert_array_equal(display.lines_[1].get_xdata(), [4])
+    with pytest.raises(ValueError, match="metric='score'; it has those of 'f1'"):
+        ClusterSensitivityDisplay.from_cv_results(results)
+    with pytest.raises(ValueError, match="searched over 'k'; it has 'a__n_clusters'"):
+        ClusterSensitivityDisplay.from_cv_results(results, param="k", metric="f1")
+
+
+def test_sensitivity_refuses_bad_arrays(pyplot):
+    """Shapes that do not fit."""
+    with pytest.raises(ValueError, match=r"shape \(2, n_runs\), .* got \(1, 3, 1\)"):
+        ClusterSensitivityDisplay.from_data([1, 2], np.zeros((3, 1)))
+    with pytest.raises(ValueError, match="curve has 1 names for 2 curves"):
+        ClusterSensitivityDisplay.from_data([1, 2], np.zeros((2, 2, 1)), curve=["a"])
+
+
+# ------------------------------------------------------------------------------------
+
+
+def test_without_matplotlib_the_extra_is_named(data, monkeypatch):
+    """The computing parts work, the drawing ones say what to install."""
+    X, y, model = data
+    monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
+    result = robustness_curve(model, X, y, modalities=WIDTHS, rates=[0], n_repeats=1)
+    with pytest.raises(ImportError, match=r'pip install "skmissing\[plot\]"'):
+        RobustnessCurveDisplay.from_result(result)
+    for display in (RobustnessCurveDisplay, ModalityImportanceDisplay):
+        with pytest.raises(ImportError, match=r'pip install "skmissing\[plot\]"'):
+            display.from_estimator(model, X, y, modalities=WIDTHS)
+    with pytest.raises(ImportError, match=r'pip install "skmissing\[plot\]"'):
+        MissingPatternDisplay.from_data(X, modalities=WIDTHS)
+    with pytest.raises(ImportError, match=r'pip install "skmissing\[plot\]"'):
+        ImputationDisplay.from_data(X, X, modalities=WIDTHS)
+    with pytest.raises(ImportError, match=r'pip install "skmissing\[plot\]"'):
+        ClusterSensitivityDisplay.from_data([1], [[1.0]])
