@@ -130,24 +130,22 @@ def robustness_curve(
     scoring_of = Scoring(estimator, scoring, y, sample_weight, table.n_rows)
     names, targets = _read_hide(hide, table.layout.names)
     rng = check_random_state(random_state)
-    hidden = [
-        draw_hidden(table.presence, target, rates, rng)
+    # Drawn as they are scored: all tables at once could be many.
+    tasks = (
+        (scoring_of, table, hidden, target)
         for target in targets
         for _ in range(n_repeats)
-    ]
-    tasks = [(scoring_of, table, h) for nested in hidden for h in nested]
-    scores = run_parallel(_score_hidden, tasks, n_jobs)
-    shape = len(targets), n_repeats, len(rates)
-    realized = [
-        h.sum() / max(1, table.presence[:, targets[i // n_repeats]].sum())
-        for i, nested in enumerate(hidden)
-        for h in nested
-    ]
+        for hidden in draw_hidden(table.presence, target, rates, rng)
+    )
+    found = np.reshape(
+        run_parallel(_score_hidden, tasks, n_jobs),
+        (len(targets), n_repeats, len(rates), 2),
+    ).swapaxes(1, 2)
     return Bunch(
         curve=names,
         rate=rates,
-        realized_rate=np.reshape(realized, shape).swapaxes(1, 2),
-        score=np.reshape(scores, shape).swapaxes(1, 2),
+        realized_rate=found[..., 1],
+        score=found[..., 0],
         score_name=name_score(estimator, scoring),
     )
 
@@ -211,5 +209,7 @@ def _read_hide(hide, names):
     return labels, targets
 
 
-def _score_hidden(scoring, table, hidden):
-    return scoring.score(table.hide(hidden))
+def _score_hidden(scoring, table, hidden, target):
+    """Score with something hidden, and the share of the target that is."""
+    n_present = table.presence[:, target].sum()
+    return scoring.score(table.hide(hidden)), hidden.sum() / max(1, n_present)
