@@ -244,7 +244,7 @@ def _warn_unseen(result):
 
 
 def _to_frame(result):
-    pandas = import_optional("pandas", "test")
+    pandas = import_optional("pandas", "benchmark")
     columns = ("n_modalities", "n_samples", "score")
     return pandas.DataFrame(
         {name: result[name] for name in columns},
