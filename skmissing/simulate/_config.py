@@ -182,7 +182,9 @@ class PatternTable:
         Returns
         -------
         keep : ndarray of shape (n_patterns, n_modalities), dtype bool
+            The modalities that each pattern keeps.
         probabilities : ndarray of shape (n_patterns,)
+            Fraction of the rows that get each pattern.
         """
         keep = np.zeros((len(self.probabilities), len(names)), dtype=bool)
         for row, pattern in zip(keep, self.probabilities):
@@ -237,7 +239,9 @@ class OneMissing:
         Returns
         -------
         keep : ndarray of shape (n_modalities + 1, n_modalities), dtype bool
+            The modalities that each pattern keeps; the first one keeps all.
         probabilities : ndarray of shape (n_modalities + 1,)
+            Fraction of the rows that get each pattern.
         """
         n = len(names)
         keep = np.vstack([np.ones((1, n), dtype=bool), ~np.eye(n, dtype=bool)])
@@ -265,6 +269,7 @@ def parse_missing(missing, names):
     Returns
     -------
     ModalityRates, ModalityFraction, PatternTable or OneMissing
+        What `missing` stands for; a configuration object comes back as it is.
 
     Raises
     ------

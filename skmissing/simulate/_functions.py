@@ -103,7 +103,7 @@ def missing_rates(X, *, modalities=None):
     names = _get_feature_names(X)
     n_features = np.shape(X)[1] if len(np.shape(X)) == 2 else 1
     layout = resolve_modalities(modalities, n_features, names)
-    rates = 1 - _presence(X, layout).mean(axis=0)
+    rates = (~_presence(X, layout)).mean(axis=0)
     return dict(zip(layout.names, rates.tolist()))
 
 
