@@ -115,7 +115,7 @@ class ModalityAmputer(
         From name to columns.
     n_features_in_ : int
         Number of columns seen in `fit`.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Names of the columns seen in `fit`; only if all are strings.
 
     See Also
