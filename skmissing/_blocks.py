@@ -11,9 +11,14 @@ from functools import cached_property
 
 import numpy as np
 
+from skmissing._threads import for_each, row_pieces
+
 # Cells read at a time: few enough for a chunk and its temporaries to stay in cache,
 # many enough that numpy's call overhead and the start of a matrix product do not show.
 CHUNK_CELLS = 1 << 21
+# The same where cells are only read and written once, and everything should stay in
+# the innermost cache.
+STREAM_CELLS = 1 << 16
 # A presence pattern gets blocks of its own from this many rows on; rarer ones share
 # one zero-filled group, because every group costs a few calls per iteration.
 MIN_PATTERN_ROWS = 256
@@ -21,7 +26,8 @@ MIN_PATTERN_ROWS = 256
 
 def row_chunks(n_rows, n_columns, n_cells=CHUNK_CELLS, most=1 << 13):
     """Yield slices over rows that hold about `n_cells` cells each."""
-    step = min(max(n_cells // max(1, n_columns), 256), most)
+    least = 256 if n_cells >= CHUNK_CELLS else 16
+    step = min(max(n_cells // max(1, n_columns), least), most)
     for start in range(0, n_rows, step):
         yield slice(start, min(start + step, n_rows))
 
@@ -72,20 +78,27 @@ def find_presence(X, layout):
         np.logical_not(np.isnan(X[:, layout.order]), out=presence)
         return presence, holes
     columns = [layout.columns_of(m) for m in range(len(layout))]
-    ones = np.ones(layout.widths.max(), dtype=X.dtype)
-    for chunk in row_chunks(n_rows, X.shape[1]):
-        part = X[chunk]
-        for m, block in enumerate(columns):
-            # A row sum is NaN if a cell is: cheap, and enough for most rows.
-            sums = part[:, block] @ ones[: layout.widths[m]]
-            suspects = np.flatnonzero(np.isnan(sums))
-            if not len(suspects):
-                continue
-            missing = np.isnan(part[suspects][:, block])
-            whole = missing.all(axis=1)
-            presence[chunk.start + suspects[whole], m] = False
-            holes[chunk.start + suspects[missing.any(axis=1) & ~whole]] = True
+
+    def scan(piece):
+        for part in row_chunks(piece.stop - piece.start, X.shape[1], STREAM_CELLS):
+            rows = slice(piece.start + part.start, piece.start + part.stop)
+            _scan_chunk(X[rows], columns, presence[rows], holes[rows])
+
+    for_each(scan, row_pieces(n_rows) if X.size > CHUNK_CELLS else [slice(0, n_rows)])
     return presence, holes
+
+
+def _scan_chunk(X, columns, presence, holes):
+    """Note in `presence` and `holes` what a few rows lack."""
+    for m, block in enumerate(columns):
+        with np.errstate(over="ignore", invalid="ignore"):
+            # A row sum is NaN if a cell is: cheap, and enough for most rows.
+            suspects = np.flatnonzero(np.isnan(X[:, block].sum(axis=1)))
+        if len(suspects):
+            missing = np.isnan(X[suspects][:, block])
+            whole = missing.all(axis=1)
+            presence[suspects[whole], m] = False
+            holes[suspects[missing.any(axis=1) & ~whole]] = True
 
 
 def find_patterns(presence):

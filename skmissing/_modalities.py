@@ -77,6 +77,8 @@ class ModalityLayout(Mapping):
         Where each modality lies in layout order.
     owner : ndarray of shape (n_features,)
         Index of the modality of each position in layout order.
+    column_owner : ndarray of shape (n_features,)
+        Index of the modality of each column of X.
     """
 
     def __init__(self, modalities):
@@ -89,6 +91,8 @@ class ModalityLayout(Mapping):
         self.slices = [slice(int(a), int(b)) for a, b in zip(starts, stops)]
         self.owner = np.repeat(np.arange(len(self.widths)), self.widths)
         self.order = np.concatenate([m.columns for m in self.values()])
+        self.column_owner = np.empty_like(self.owner)
+        self.column_owner[self.order] = self.owner
         self._columns = [as_slice(m.columns) for m in self.values()]
 
     def __getitem__(self, name):

@@ -7,6 +7,7 @@ import numpy as np
 from skmissing._blocks import (
     CHUNK_CELLS,
     MIN_PATTERN_ROWS,
+    STREAM_CELLS,
     Blocks,
     RowGroup,
     find_patterns,
@@ -14,6 +15,7 @@ from skmissing._blocks import (
     row_chunks,
 )
 from skmissing._modalities import as_slice
+from skmissing._threads import for_each, map_in_threads, row_pieces
 
 
 @dataclass(frozen=True)
@@ -122,21 +124,25 @@ class BlockScaler:
         blocks = [layout.columns_of(m) for m in modalities]
         stops = np.cumsum(widths)
         zero_fill = presence.shape[0] > 1 or has_holes
-        for chunk in row_chunks(*values.shape):
-            picked = as_slice(rows[chunk])
-            out = values[chunk]
-            for block, start, stop in zip(blocks, stops - widths, stops):
-                # Slicing first keeps the copy to the block's own columns.
-                source = X[:, block] if isinstance(block, slice) else X
-                part = source[picked]
-                part = part if isinstance(block, slice) else part[:, block]
-                np.subtract(part, shift[start:stop], out=out[:, start:stop])
-            out *= factor
-            if zero_fill:
-                missing = np.isnan(out)
-                out[missing] = 0
-                if has_holes:
-                    np.logical_not(missing, out=observed[chunk])
+
+        def fill(piece):
+            for part in row_chunks(piece.stop - piece.start, len(shift), STREAM_CELLS):
+                chunk = slice(piece.start + part.start, piece.start + part.stop)
+                picked, out = as_slice(rows[chunk]), values[chunk]
+                for block, start, stop in zip(blocks, stops - widths, stops):
+                    # Columns first: a slice of them is a view, and few are copied.
+                    is_view = isinstance(block, slice)
+                    source = X[:, block][picked] if is_view else X[picked][:, block]
+                    np.subtract(source, shift[start:stop], out=out[:, start:stop])
+                out *= factor
+                if zero_fill:
+                    missing = np.isnan(out)
+                    np.copyto(out, 0, where=missing)
+                    if has_holes:
+                        np.logical_not(missing, out=observed[chunk])
+
+        whole = [slice(0, len(rows))]
+        for_each(fill, row_pieces(len(rows)) if values.size > CHUNK_CELLS else whole)
         return RowGroup(
             rows, values, presence[:, modalities], modalities, widths, columns, observed
         )
@@ -221,14 +227,20 @@ def fit_scaler(X, layout, presence, holes, *, sample_weight=None, standardize=Tr
     cell, mean 0 and scale 1. The tokens of a sequence share their statistics, so
     that a token's place does not change its scale.
     """
-    weight = None if sample_weight is None else np.asarray(sample_weight, np.float64)
-    base, n, total, square = np.zeros((4, layout.n_features))
-    for m, modality in enumerate(layout.values()):
-        rows = np.flatnonzero(presence[:, m])
-        if len(rows):
-            sums = _block_sums(X, layout.columns_of(m), modality, rows, holes, weight)
-            for whole, block in zip((base, n, total, square), sums):
-                whole[modality.columns] = np.tile(block, modality.n_tokens)
+    weight = np.ones(len(X)) if sample_weight is None else np.asarray(sample_weight)
+    base = _pool_tokens(_near_mean(X), layout, np.mean)
+    n, total, square = np.zeros((3, layout.n_features))
+
+    def work(rows):
+        return _column_sums(
+            X[rows], base, layout, presence[rows], holes[rows], weight[rows]
+        )
+
+    for sums in map_in_threads(work, row_pieces(len(X))):
+        n += sums[0]
+        total += sums[1]
+        square += sums[2]
+    n, total, square = (_pool_tokens(s, layout, np.sum) for s in (n, total, square))
     counted = np.where(n > 0, n, 1)
     offset = total / counted
     mean = np.where(n > 0, base + offset, 0.0)
@@ -241,28 +253,36 @@ def fit_scaler(X, layout, presence, holes, *, sample_weight=None, standardize=Tr
     return BlockScaler(layout, mean, scale, variance, n > 0)
 
 
-def _block_sums(X, columns, modality, rows, holes, weight):
-    """Weighted count, sum and sum of squares by feature, about a value near the mean.
+def _near_mean(X):
+    """Mean of each column over a few rows: a shift that keeps variances exact."""
+    sample = np.array(X[:: -(-len(X) // 256)], dtype=np.float64, order="C")
+    seen = ~np.isnan(sample)
+    return np.where(seen, sample, 0).sum(axis=0) / np.maximum(seen.sum(axis=0), 1)
 
-    That value, the first to be returned, keeps the one-pass variance from cancelling.
-    All have shape (dim,): the tokens of a sequence are pooled.
-    """
-    first = X[rows[:64]][:, columns].reshape(-1, modality.dim).astype(np.float64)
-    seen = ~np.isnan(first)
-    base = np.where(seen, first, 0).sum(axis=0) / np.maximum(seen.sum(axis=0), 1)
-    shift = np.tile(base, modality.n_tokens)
-    sums = np.zeros((3, modality.width))
-    for chunk in row_chunks(len(rows), modality.width):
-        picked = rows[chunk]
-        w = np.ones(len(picked)) if weight is None else weight[picked]
-        part = np.subtract(X[picked][:, columns], shift, dtype=np.float64)
-        if holes[picked].any():
-            seen = ~np.isnan(part)
-            part[~seen] = 0
-            sums[0] += w @ seen
-        else:
-            sums[0] += w.sum()
-        sums[1] += w @ part
+
+def _pool_tokens(values, layout, pool):
+    """Replace what belongs to one feature of several tokens by its pool."""
+    for modality in layout.values():
+        if modality.n_tokens > 1:
+            block = values[modality.columns].reshape(modality.shape)
+            values[modality.columns] = np.tile(pool(block, axis=0), modality.n_tokens)
+    return values
+
+
+def _column_sums(X, base, layout, presence, holes, weight):
+    """Weight, weighted sum and sum of squares of the observed cells of X - base."""
+    total, square = np.zeros((2, X.shape[1]))
+    gaps = holes.any() or not presence.all()
+    for chunk in row_chunks(*X.shape, STREAM_CELLS):
+        # Always C order: sums over rows must not round differently with the input's.
+        part = np.array(X[chunk], dtype=np.float64, order="C")
+        part -= base
+        if gaps:
+            np.copyto(part, 0, where=np.isnan(part))
+        total += weight[chunk] @ part
         part *= part
-        sums[2] += w @ part
-    return base, *sums.reshape(3, *modality.shape).sum(axis=1)
+        square += weight[chunk] @ part
+    n = (weight @ presence)[layout.column_owner]
+    in_present = presence[holes][:, layout.column_owner]
+    n -= weight[holes] @ (np.isnan(X[holes]) & in_present)
+    return n, total, square

@@ -5,6 +5,16 @@ from functools import cache
 
 from threadpoolctl import ThreadpoolController
 
+# Into how many pieces rows are cut. Fixed, because sums are rounded by piece: a result
+# must not depend on the number of cores.
+N_PIECES = 8
+
+
+def row_pieces(n_rows, n_total=None):
+    """Cut rows into slices of an `N_PIECES`-th of `n_total` rows, by default of all."""
+    step = max(1, -(-(n_total or n_rows) // N_PIECES))
+    return [slice(i, min(i + step, n_rows)) for i in range(0, n_rows, step)]
+
 
 @cache
 def _controller():
@@ -45,3 +55,16 @@ def map_in_threads(function, items):
         ThreadPoolExecutor(n_threads) as pool,
     ):
         yield from pool.map(function, items)
+
+
+def for_each(function, items):
+    """Call `function(item)` for every item, in several threads, for its effects.
+
+    Parameters
+    ----------
+    function : callable
+        As in :func:`map_in_threads`; what it returns is dropped.
+    items : list
+    """
+    for _ in map_in_threads(function, items):
+        pass

@@ -12,11 +12,7 @@ from skmissing._distances import (
     nearest_centers,
 )
 from skmissing._scaling import Centers
-from skmissing._threads import map_in_threads
-
-# Into how many pieces the rows are cut for the threads. Fixed, because sums are
-# rounded by piece: the result must not depend on the number of cores.
-N_PIECES = 8
+from skmissing._threads import map_in_threads, row_pieces
 
 
 @dataclass(frozen=True)
@@ -163,16 +159,6 @@ class ClusterSums:
         return Centers(values.astype(old.values.dtype), presence)
 
 
-def _pieces(groups):
-    """Cut the groups into slices of rows, at most about `N_PIECES` of them."""
-    longest = max(1, -(-sum(len(g.rows) for g in groups) // N_PIECES))
-    return [
-        (g, slice(start, min(start + longest, len(group.rows))))
-        for g, group in enumerate(groups)
-        for start in range(0, len(group.rows), longest)
-    ]
-
-
 def _assign_and_sum(blocks, centers, sample_weight):
     """One pass: nearest centre of each row, and the sums by cluster.
 
@@ -184,11 +170,17 @@ def _assign_and_sum(blocks, centers, sample_weight):
     sums = ClusterSums.zeros(n_clusters, blocks)
 
     def work(piece):
-        g, rows = piece
-        return g, _sum_piece(distances[g], rows, n_clusters, sample_weight, labels)
+        group_distances, rows = piece
+        parts = _sum_piece(group_distances, rows, n_clusters, sample_weight, labels)
+        return group_distances.group, parts
 
-    for g, parts in map_in_threads(work, _pieces(blocks.groups)):
-        sums.add(blocks.groups[g], *parts)
+    pieces = [
+        (group_distances, rows)
+        for group_distances in distances
+        for rows in row_pieces(len(group_distances.group.rows), blocks.n_rows)
+    ]
+    for group, parts in map_in_threads(work, pieces):
+        sums.add(group, *parts)
     return labels, sums
 
 

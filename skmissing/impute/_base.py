@@ -70,12 +70,8 @@ class BaseModalityImputer(ModalityMixin, TransformerMixin, SkmissingEstimator):
     def _fit_seen(self, X, presence, holes):
         """Note which columns were ever observed, and tell of those that were not."""
         layout = self.modalities_
-        self._seen = np.empty(X.shape[1], dtype=bool)
-        self._seen[layout.order] = presence.any(axis=0)[layout.owner]
-        if holes.any():
-            whole = presence[~holes].any(axis=0)[layout.owner]
-            in_holes = ~np.isnan(X[holes]).all(axis=0)
-            self._seen &= in_holes | whole[np.argsort(layout.order)]
+        self._seen = presence[~holes].any(axis=0)[layout.column_owner]
+        self._seen |= ~np.isnan(X[holes]).all(axis=0)
         fate = "filled with 0" if self.keep_empty_features else "dropped"
         empty = [n for n, seen in zip(layout.names, presence.any(axis=0)) if not seen]
         warn_never_observed(empty, f"their columns are {fate}")
