@@ -46,8 +46,8 @@ class BlockScaler:
         Divides what is left; ones if columns are not standardised.
     variance : ndarray of shape (n_features,)
         Of the observed cells, in X's units.
-    seen : ndarray of shape (n_features,), dtype bool
-        False for columns without any observed cell: whatever comes there later is
+    weight : ndarray of shape (n_features,)
+        Of the observed cells. Without any, whatever comes in that column later is
         mapped to 0, the same for all rows, and so takes no part in distances.
     """
 
@@ -55,7 +55,27 @@ class BlockScaler:
     mean: np.ndarray
     scale: np.ndarray
     variance: np.ndarray
-    seen: np.ndarray
+    weight: np.ndarray
+
+    @classmethod
+    def of_moments(cls, layout, mean, variance, weight, standardize, dtype):
+        """Scaler of columns with these moments; constant columns get scale 1."""
+        scale = np.ones_like(mean)
+        if standardize:
+            deviation = np.sqrt(variance)
+            constant = deviation <= 10 * np.finfo(dtype).eps * np.abs(mean)
+            scale[~constant] = deviation[~constant]
+        return cls(layout, mean, scale, variance, weight)
+
+    def merge(self, other, standardize, dtype):
+        """Scaler of the rows of both, from their moments alone."""
+        weight = self.weight + other.weight
+        share = other.weight / np.where(weight > 0, weight, 1)
+        shift = other.mean - self.mean
+        mean = self.mean + share * shift
+        variance = (1 - share) * (self.variance + share * shift**2)
+        variance += share * other.variance
+        return self.of_moments(self.layout, mean, variance, weight, standardize, dtype)
 
     def mean_variance(self):
         """Mean over columns of the variance in the scaled blocks."""
@@ -66,7 +86,7 @@ class BlockScaler:
     def _coefficients(self, dtype):
         """Shift and factor of each column, in layout order."""
         order, owner = self.layout.order, self.layout.owner
-        factor = self.seen[order] / self.scale[order]
+        factor = (self.weight[order] > 0) / self.scale[order]
         factor /= np.sqrt(self.layout.widths)[owner]
         return self.mean[order].astype(dtype), factor.astype(dtype)
 
@@ -245,12 +265,7 @@ def fit_scaler(X, layout, presence, holes, *, sample_weight=None, standardize=Tr
     offset = total / counted
     mean = np.where(n > 0, base + offset, 0.0)
     variance = np.maximum(square / counted - offset**2, 0)
-    scale = np.ones_like(mean)
-    if standardize:
-        deviation = np.sqrt(variance)
-        constant = deviation <= 10 * np.finfo(X.dtype).eps * np.abs(mean)
-        scale[~constant] = deviation[~constant]
-    return BlockScaler(layout, mean, scale, variance, n > 0)
+    return BlockScaler.of_moments(layout, mean, variance, n, standardize, X.dtype)
 
 
 def _near_mean(X):

@@ -117,6 +117,20 @@ def test_scaler_weight_two_is_the_row_twice(seed):
     np.testing.assert_allclose(found.scale, expected.scale)
 
 
+def test_scaler_merges(seed):
+    """Merged statistics of two parts are those of the whole."""
+    layout = resolve_modalities([2, 3, 1], 6)
+    X = make(layout, seed)
+    X[:150, 5] = np.nan
+    whole, first, second = (
+        fit_scaler(part, layout, *find_presence(part, layout))
+        for part in (X, X[:150], X[150:])
+    )
+    merged = first.merge(second, True, X.dtype)
+    for name in ("mean", "scale", "variance", "weight"):
+        np.testing.assert_allclose(getattr(merged, name), getattr(whole, name))
+
+
 def test_scaler_of_constant_and_empty_columns():
     """A constant column, even one with rounding errors, gets scale 1, an empty one 0, 1."""
     layout = resolve_modalities([3], 3)
@@ -125,7 +139,7 @@ def test_scaler_of_constant_and_empty_columns():
     scaler = fit_scaler(X, layout, *find_presence(X, layout))
     np.testing.assert_array_equal(scaler.scale[:2], [1, 1])
     assert scaler.mean[1] == 0
-    assert scaler.seen.tolist() == [True, False, True]
+    assert scaler.weight.tolist() == [20, 0, 20]
 
 
 def test_variance_does_not_cancel():

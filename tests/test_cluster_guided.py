@@ -364,6 +364,23 @@ def test_holes_are_filled_from_the_nearest_owner(seed):
     assert imputer.transform(row)[0, 1] == expected
 
 
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_batches(strategy, seed):
+    """Rows that come in pieces are imputed from clusters of all of them."""
+    rng = np.random.RandomState(seed)
+    group = rng.permutation(np.repeat([0, 1], 100))
+    X = 0.1 * rows_with_gaps(rng, 200, WIDTHS) + 50 * group[:, None]
+    imputer = ClusterGuidedImputer(
+        2, modalities=WIDTHS, strategy=strategy, random_state=seed
+    )
+    for rows in np.array_split(np.arange(200), 4):
+        imputer.partial_fit(X[rows])
+    np.testing.assert_allclose(imputer.statistics_, np.nanmean(X, axis=0))
+    means = np.array([np.nanmean(X[group == g], axis=0) for g in (0, 1)])
+    expected = np.where(np.isnan(X), means[group], X)
+    np.testing.assert_allclose(imputer.transform(X), expected, atol=1e-4)
+
+
 def test_k_larger_than_n():
     """The error names both numbers."""
     with pytest.raises(ValueError, match="n_samples=3 should be >= n_clusters=40"):

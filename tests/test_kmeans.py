@@ -64,7 +64,7 @@ def test_kernels_equal_loops(min_rows, holes, complete, widths, seed):
 
 
 def test_distance_by_hand():
-    """Modalities count alike whatever their width; what is not shared does not count."""
+    """Modalities count alike whatever their width; only what is shared counts."""
     layout = resolve_modalities([2, 1], 3)
     rows = np.array([[0, 0, 0], [0, 0, np.nan], [np.nan, 0, 0], [np.nan] * 3])
     scaler = fit_scaler(rows, layout, *find_presence(rows, layout), standardize=False)
@@ -409,3 +409,64 @@ def test_centers_are_plain_arrays():
     scaler = fit_scaler(X, layout, *find_presence(X, layout), standardize=False)
     centers = Centers(np.array([[0.0, 0.0]]), np.array([[False, True]]))
     assert nearest_centers(scaler.split(X), centers).tolist() == [-1, 0]
+
+
+def test_one_batch_is_fit(seed):
+    """The first call of partial_fit is fit."""
+    X = gaps(seed, holes=0.05)
+    model = PartialModalityKMeans(6, modalities=WIDTHS, random_state=seed)
+    expected = model.fit(X).cluster_centers_
+    found = PartialModalityKMeans(6, modalities=WIDTHS, random_state=seed)
+    np.testing.assert_array_equal(found.partial_fit(X).cluster_centers_, expected)
+
+
+@pytest.mark.parametrize("standardize", [True, False])
+def test_batches_keep_means_of_what_they_were_given(standardize, seed):
+    """Far groups in pieces: centres are the means over all pieces, with gaps."""
+    rng = np.random.RandomState(seed)
+    group = rng.permutation(np.repeat([0, 1, 2], 100))
+    X = gaps(seed, holes=0.05) * 0.1 + 50 * group[:, None]
+    model = PartialModalityKMeans(
+        3, modalities=WIDTHS, standardize=standardize, random_state=seed
+    )
+    for rows in np.array_split(np.arange(300), 5):
+        model.partial_fit(X[rows])
+    assert model.n_steps_ == 5
+    order = np.argsort(model.cluster_centers_[:, 2])
+    expected = [np.nanmean(X[group == g], axis=0) for g in range(3)]
+    np.testing.assert_allclose(model.cluster_centers_[order], expected)
+
+
+def test_batches_approach_the_full_fit(seed):
+    """A long stream ends with an inertia near that of all rows at once."""
+    rng = np.random.RandomState(seed)
+    X = gaps(seed, n=6000, rate=0.3)
+    X = X[rng.permutation(len(X))]
+    full = PartialModalityKMeans(4, modalities=WIDTHS, n_init=3, random_state=seed)
+    stream = PartialModalityKMeans(4, modalities=WIDTHS, n_init=3, random_state=seed)
+    for rows in np.array_split(np.arange(len(X)), 30):
+        stream.partial_fit(X[rows])
+    assert stream.score(X) > 1.03 * full.fit(X).score(X)
+
+
+def test_modality_that_comes_late(seed):
+    """A modality first seen in a later batch is learnt from there on."""
+    X = gaps(seed)
+    early = X[:150].copy()
+    early[:, 5] = np.nan
+    early[np.isnan(early).all(axis=1), 0] = 0
+    model = PartialModalityKMeans(3, modalities=WIDTHS, random_state=seed)
+    with pytest.warns(UserWarning, match="not observed in any row: 'modality2'"):
+        model.partial_fit(early)
+    model.partial_fit(X[150:])
+    assert model.center_presence_[:, 2].any()
+    assert np.isfinite(model.transform([[np.nan] * 5 + [1.0]])).any()
+
+
+def test_batch_with_empty_rows_warns(seed):
+    """They are counted and change nothing."""
+    X = gaps(seed)
+    model = PartialModalityKMeans(3, modalities=WIDTHS, random_state=seed).fit(X)
+    with pytest.warns(UserWarning, match="1 of 1 rows have no observed modality"):
+        model.partial_fit(np.full((1, 6), np.nan))
+    assert model.labels_.tolist() == [-1]

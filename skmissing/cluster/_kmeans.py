@@ -29,7 +29,7 @@ from skmissing._distances import (
     squared_distances,
 )
 from skmissing._scaling import Centers, fit_scaler
-from skmissing.cluster._lloyd import lloyd
+from skmissing.cluster._lloyd import lloyd, online_step
 from skmissing.cluster._seeding import centers_at_rows, plus_plus_rows, random_rows
 
 
@@ -106,6 +106,9 @@ class PartialModalityKMeans(
 
     n_iter_ : int
         Iterations of the best run.
+
+    n_steps_ : int
+        Number of batches seen: 1 after `fit`, one more after each `partial_fit`.
 
     modalities_ : ModalityLayout
         Ordered mapping from the name of each modality to its columns.
@@ -246,6 +249,38 @@ class PartialModalityKMeans(
             )
         return self
 
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X, y=None, sample_weight=None):
+        """Update the clusters with new rows.
+
+        The first call is `fit`. Each later one assigns its rows to the nearest centres
+        and moves these to the mean of all rows that ever went to them, modality by
+        modality. Means and variances for `standardize` are updated likewise.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            NaN and masked cells are missing. At least `n_clusters` rows in the first
+            call.
+        y : None
+            Ignored.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weight of each row.
+
+        Returns
+        -------
+        self : object
+            With `labels_` and `inertia_` of these rows.
+        """
+        if not hasattr(self, "cluster_centers_"):
+            return self.fit(X, y, sample_weight=sample_weight)
+        X = self._validate(X, reset=False)
+        weight = check_sample_weight(sample_weight, X)
+        presence, holes = find_presence(X, self.modalities_)
+        self._partial_fit_validated(X, presence, holes, weight)
+        warn_empty_rows(presence, "labelled -1")
+        return self
+
     def _fit_validated(self, X, presence, holes, weight=1.0):
         """Fit to checked arrays, and return their blocks.
 
@@ -271,12 +306,27 @@ class PartialModalityKMeans(
             )  # fmt: skip
             if best is None or run.inertia < best.inertia:
                 best = run
-        self._centers = best.centers
-        self.center_presence_ = best.centers.presence
-        self.cluster_centers_ = self._scaler.to_units(best.centers)
-        self.labels_ = best.labels
-        self.inertia_ = best.inertia
+        self._keep(best)
         self.n_iter_ = best.n_iter
+        self.n_steps_ = 1
+        return blocks
+
+    def _keep(self, run):
+        self._centers, self._counts = run.centers, run.counts
+        self.center_presence_ = run.centers.presence
+        self.cluster_centers_ = self._scaler.to_units(run.centers)
+        self.labels_ = run.labels
+        self.inertia_ = run.inertia
+
+    def _partial_fit_validated(self, X, presence, holes, weight=1.0):
+        """Go on from the fitted state, and return the blocks of the new rows."""
+        weight = np.where(presence.any(axis=1), weight, 0.0)
+        new = fit_scaler(X, self.modalities_, presence, holes, sample_weight=weight)
+        self._scaler = self._scaler.merge(new, self.standardize, X.dtype)
+        blocks = self._scaler.split(X, presence, holes)
+        centers = self._scaler.center_blocks(self.cluster_centers_.astype(X.dtype))
+        self._keep(online_step(blocks, centers, self._counts, weight))
+        self.n_steps_ += 1
         return blocks
 
     def _check_params_vs_input(self, X, presence):

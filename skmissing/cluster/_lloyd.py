@@ -25,12 +25,15 @@ class LloydResult:
     centers : Centers
     inertia : float
     n_iter : int
+    counts : ndarray of shape (n_clusters, n_features)
+        Weight of the cells that each centre is the mean of, in layout order.
     """
 
     labels: np.ndarray
     centers: Centers
     inertia: float
     n_iter: int
+    counts: np.ndarray
 
 
 def lloyd(blocks, centers, sample_weight, *, max_iter, tol, verbose=0):
@@ -73,7 +76,40 @@ def lloyd(blocks, centers, sample_weight, *, max_iter, tol, verbose=0):
     if not converged:
         labels = nearest_centers(blocks, centers)
     inertia = _inertia(blocks, centers, labels, sample_weight)
-    return LloydResult(labels, centers, inertia, n_iter)
+    return LloydResult(labels, centers, inertia, n_iter, sums.counts())
+
+
+def online_step(blocks, centers, counts, sample_weight):
+    """Assign new rows, and move each centre to the mean of old and new rows.
+
+    Parameters
+    ----------
+    blocks : Blocks
+    centers : Centers
+    counts : ndarray of shape (n_clusters, n_features)
+        As in :class:`LloydResult`.
+    sample_weight : ndarray of shape (n_samples,)
+
+    Returns
+    -------
+    LloydResult
+        Labels and inertia are those of the new rows after the step.
+    """
+    labels, sums = _assign_and_sum(blocks, centers, sample_weight)
+    _adopt_unassigned(sums, blocks, labels, sample_weight)
+    new = sums.counts()
+    total = counts + new
+    values = centers.values + np.divide(
+        sums.values - new * centers.values,
+        total,
+        out=np.zeros_like(total),
+        where=total > 0,
+    )
+    presence = centers.presence | (sums.weights > 0)
+    centers = Centers(values.astype(centers.values.dtype), presence)
+    labels = nearest_centers(blocks, centers)
+    inertia = _inertia(blocks, centers, labels, sample_weight)
+    return LloydResult(labels, centers, inertia, 1, total)
 
 
 @dataclass
@@ -139,6 +175,11 @@ class ClusterSums:
             cluster,
         )
 
+    def counts(self):
+        """Weight of the observed cells by cluster and column, in layout order."""
+        counts = self.weights[:, self.owner]
+        return counts if self.holes is None else counts - self.holes
+
     def centers(self, old):
         """Means of the clusters; an empty cluster keeps its old centre.
 
@@ -146,9 +187,7 @@ class ClusterSums:
         """
         # A row that was moved away can leave rounding errors behind.
         tiny = 1e-12 * self.sizes.max()
-        counts = self.weights[:, self.owner]
-        if self.holes is not None:
-            counts = counts - self.holes
+        counts = self.counts()
         values = np.divide(
             self.values, counts, out=np.zeros_like(self.values), where=counts > tiny
         )

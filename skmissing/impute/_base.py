@@ -70,8 +70,7 @@ class BaseModalityImputer(ModalityMixin, TransformerMixin, SkmissingEstimator):
     def _fit_seen(self, X, presence, holes):
         """Note which columns were ever observed, and tell of those that were not."""
         layout = self.modalities_
-        self._seen = presence[~holes].any(axis=0)[layout.column_owner]
-        self._seen |= ~np.isnan(X[holes]).all(axis=0)
+        self._seen = self._observed_columns(X, presence, holes)
         fate = "filled with 0" if self.keep_empty_features else "dropped"
         empty = [n for n, seen in zip(layout.names, presence.any(axis=0)) if not seen]
         warn_never_observed(empty, f"their columns are {fate}")
@@ -85,6 +84,10 @@ class BaseModalityImputer(ModalityMixin, TransformerMixin, SkmissingEstimator):
                 UserWarning,
                 stacklevel=3,
             )
+
+    def _observed_columns(self, X, presence, holes):
+        whole = presence[~holes].any(axis=0)[self.modalities_.column_owner]
+        return whole | ~np.isnan(X[holes]).all(axis=0)
 
     def transform(self, X):
         """Fill the gaps of X.

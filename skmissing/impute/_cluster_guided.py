@@ -4,7 +4,9 @@ from numbers import Integral
 
 import numpy as np
 
-from skmissing._compat import Interval, StrOptions
+from skmissing._base import warn_empty_rows
+from skmissing._blocks import find_presence
+from skmissing._compat import Interval, StrOptions, _fit_context
 from skmissing.cluster import PartialModalityKMeans
 from skmissing.impute._base import BaseModalityImputer
 from skmissing.impute._completion import (
@@ -193,11 +195,47 @@ class ClusterGuidedImputer(BaseModalityImputer):
         blocks = clusterer._fit_validated(X, presence, holes)
         self.clusterer_ = clusterer
         self.n_iter_ = clusterer.n_iter_
+        return self._learn_from(blocks)
+
+    def _learn_from(self, blocks):
+        """What the strategy needs beside the clusters; returns the column means."""
+        clusterer = self.clusterer_
         if self.strategy == "soft":
             self.temperature_ = choose_temperature(
                 blocks, clusterer._centers, clusterer.labels_
             )
         return clusterer._scaler.mean
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X, y=None):
+        """Update the clusters with new rows.
+
+        The first call is `fit`; later ones go on by
+        :meth:`skmissing.cluster.PartialModalityKMeans.partial_fit`. The temperature
+        of `strategy="soft"` is chosen anew on the rows of the last call.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            NaN and masked cells are missing. At least `n_clusters` rows in the first
+            call.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self : object
+            Fitted estimator.
+        """
+        if not hasattr(self, "clusterer_"):
+            return self.fit(X, y)
+        X = self._validate(X, reset=False)
+        presence, holes = find_presence(X, self.modalities_)
+        self._seen |= self._observed_columns(X, presence, holes)
+        warn_empty_rows(presence, "left out of the fit")
+        blocks = self.clusterer_._partial_fit_validated(X, presence, holes)
+        self.statistics_ = self._learn_from(blocks)
+        return self
 
     def _impute(self, X, presence, holes):
         clusterer = self.clusterer_
