@@ -1,0 +1,139 @@
+"""What hidden blocks say of a model: how far to trust it, and how wide its errors are.
+
+Arrays in, arrays out.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from skmissing.mixture._posterior import Posterior
+
+# With fewer hidden blocks than this a modality goes by all modalities together.
+FEWEST_BLOCKS = 5
+# Rows with two modalities that it takes to hold any out.
+FEWEST_ROWS = 10
+# Most rows to hold out at a time.
+MOST_ROWS = 2000
+# Blocks to hide in all, as far as five folds can.
+ENOUGH_BLOCKS = 800
+
+
+@dataclass
+class HiddenErrors:
+    """Sums over hidden blocks, one entry a block, modalities as lists.
+
+    Attributes
+    ----------
+    products : list of list of float
+        Of the imputed and the true values of each block, summed over its columns.
+    squares : list of list of float
+        Of the imputed values.
+    truths : list of list of float
+        Of the true values.
+    variances : list of list of float
+        Variance that the model states, summed over the columns.
+    """
+
+    products: list
+    squares: list
+    truths: list
+    variances: list
+
+    @classmethod
+    def empty(cls, n_modalities):
+        """No block yet."""
+        return cls(*([[] for _ in range(n_modalities)] for _ in range(4)))
+
+    def add(self, blocks, params, positions):
+        """Score a model on rows that it was fitted without.
+
+        Parameters
+        ----------
+        blocks : Blocks
+        params : FactorParams
+        positions : ndarray of intp
+            Rows with two modalities or more, each of which is hidden in turn.
+        """
+        for m, columns in enumerate(blocks.layout.slices):
+            having = positions[blocks.presence[positions, m]]
+            if not len(having):
+                continue
+            truth = blocks.take(having).groups[0].values[:, columns]
+            for rows in Posterior(params).chunks(blocks.take(having, hide=m)):
+                guess = rows.values(params)[:, columns]
+                true = truth[rows.rows].astype(np.float64)
+                self.products[m].extend((guess * true).sum(axis=1))
+                self.squares[m].extend((guess**2).sum(axis=1))
+                self.truths[m].extend((true**2).sum(axis=1))
+                self.variances[m].extend(rows.variances(params)[:, columns].sum(axis=1))
+
+    def shrinkage(self):
+        """Factor in [0, 1] for each modality.
+
+        Returns
+        -------
+        ndarray of shape (n_modalities,)
+            The least squares factor less its standard error.
+        """
+        pooled = _shrinkage(sum(self.products, []), sum(self.squares, []))
+        return np.array([
+            _shrinkage(p, s) if len(p) >= FEWEST_BLOCKS else pooled
+            for p, s in zip(self.products, self.squares)
+        ])  # fmt: skip
+
+    def std_scale(self, shrinkage):
+        """Ratio of actual to stated standard deviation for each modality.
+
+        Parameters
+        ----------
+        shrinkage : ndarray of shape (n_modalities,)
+
+        Returns
+        -------
+        ndarray of shape (n_modalities,)
+        """
+        errors, stated = [], []
+        for m, factor in enumerate(shrinkage):
+            p, s, t = (
+                np.array(v[m]) for v in (self.products, self.squares, self.truths)
+            )
+            errors.append((t - 2 * factor * p + factor**2 * s).sum())
+            stated.append(sum(self.variances[m]))
+        usual = sum(errors) / sum(stated) if sum(stated) > 0 else 1.0
+        return np.sqrt([
+            e / v if len(p) >= FEWEST_BLOCKS and v > 0 else usual
+            for e, v, p in zip(errors, stated, self.products)
+        ])  # fmt: skip
+
+
+def _shrinkage(products, squares):
+    products, squares = np.array(products), np.array(squares)
+    total = squares.sum()
+    if len(products) < FEWEST_BLOCKS or not total > 0:
+        return 0.0
+    factor = products.sum() / total
+    error = np.sqrt(((products - factor * squares) ** 2).sum()) / total
+    return float(np.clip(factor - error, 0, 1))
+
+
+def held_out_rows(presence, weight, rng):
+    """Folds of rows to leave out, each a fifth, as many as it takes for enough blocks.
+
+    Parameters
+    ----------
+    presence : ndarray of shape (n_rows, n_modalities), dtype bool
+    weight : ndarray of shape (n_rows,)
+    rng : RandomState
+
+    Returns
+    -------
+    list of ndarray of intp
+        Only rows with two modalities or more; empty if too few have them.
+    """
+    eligible = np.flatnonzero((presence.sum(axis=1) > 1) & (weight > 0))
+    if len(eligible) < FEWEST_ROWS:
+        return []
+    folds = np.array_split(rng.permutation(eligible), 5)
+    blocks = presence[eligible].sum() / 5
+    return [f[:MOST_ROWS] for f in folds[: int(np.ceil(ENOUGH_BLOCKS / blocks))]]
