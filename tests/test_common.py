@@ -67,7 +67,12 @@ def extra_checks():
             yield pytest.param(estimator, name, marks=marks)
 
 
-every_estimator = pytest.mark.parametrize("estimator", ESTIMATORS, ids=name_of)
+# Encoders take texts or files and are tested in tests/encoders.
+every_estimator = pytest.mark.parametrize(
+    "estimator",
+    [e for e in ESTIMATORS if get_tags(e).input_tags.two_d_array],
+    ids=name_of,
+)
 
 
 @as_list(
