@@ -30,11 +30,21 @@ INSTANCES = {
         {"hidden_dim": 8, "n_heads": 2, "max_epochs": 20, "random_state": 0}
     ],
     "ModalityAmputer": [{"random_state": 0}],
+    "PartialModalityFactorMixture": [
+        {"n_components": 2, "n_factors": 2, "random_state": 0, **more}
+        for more in ({}, {"calibrate": True, "noise": "feature"})
+    ],
     "PartialModalityKMeans": [{"n_clusters": 3, "n_init": 1, "random_state": 0}],
 }
 
 # class name -> {name of a scikit-learn check: why it cannot hold here}
 EXPECTED_FAILED = {
+    "PartialModalityFactorMixture": {
+        "check_sample_weight_equivalence_on_dense_data": (
+            "as in sklearn.cluster.KMeans: the start draws rows at random, and a "
+            "repeated row changes the draws"
+        ),
+    },
     "PartialModalityKMeans": {
         "check_sample_weight_equivalence_on_dense_data": (
             "as in sklearn.cluster.KMeans: seeding draws rows at random, and a "

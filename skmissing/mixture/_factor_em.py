@@ -345,7 +345,7 @@ def start_factors(blocks, means, n_factors, weight, rng, n_power=2):
             gaps = (gaps & ~group.observed).any(axis=0)
             split[blocks.layout.owner[group.columns][gaps]] = True
     units = Units(blocks.layout.slices, split)
-    k, total = len(means), weight.sum()
+    total = weight.sum()
     params = _bare(units, means, np.zeros((means.shape[1], n_factors)), squares, cells)
     basis = rng.standard_normal((means.shape[1], n_factors))
     for _ in range(n_power + 1):

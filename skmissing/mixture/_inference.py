@@ -36,7 +36,7 @@ class FactorInference(
         return 1 / (scale * np.sqrt(layout.widths)[layout.owner])
 
     def _rows(self, X, presence=None, holes=None, *, plug_in=False):
-        """Posterior of checked rows, chunk by chunk, with the parameters it is under."""
+        """Posterior of checked rows by chunks, each with the parameters used."""
         if presence is None:
             presence, holes = find_presence(X, self.modalities_)
         unlearnt = presence & ~self._learnt
@@ -180,6 +180,7 @@ class FactorInference(
         Returns
         -------
         log_likelihood : float
+            In the units of X.
         """
         del y
         scores = self.score_samples(X)
@@ -234,6 +235,7 @@ class FactorInference(
         Returns
         -------
         X : ndarray of shape (n_samples, n_features)
+            Rows in the order of their clusters.
         labels : ndarray of shape (n_samples,)
             Cluster of each row.
         """
