@@ -57,6 +57,11 @@ class BlockScaler:
     variance: np.ndarray
     weight: np.ndarray
 
+    @property
+    def seen(self):
+        """Whether each column has any observed cell, shape (n_features,)."""
+        return self.weight > 0
+
     @classmethod
     def of_moments(cls, layout, mean, variance, weight, standardize, dtype):
         """Scaler of columns with these moments; constant columns get scale 1."""
@@ -86,7 +91,7 @@ class BlockScaler:
     def _coefficients(self, dtype):
         """Shift and factor of each column, in layout order."""
         order, owner = self.layout.order, self.layout.owner
-        factor = (self.weight[order] > 0) / self.scale[order]
+        factor = self.seen[order] / self.scale[order]
         factor /= np.sqrt(self.layout.widths)[owner]
         return self.mean[order].astype(dtype), factor.astype(dtype)
 

@@ -1,0 +1,82 @@
+"""make_ul4m4: both steps, one layout, tuned by scikit-learn."""
+
+import numpy as np
+import pytest
+from sklearn.model_selection import GridSearchCV
+
+from skmissing.datasets import load_digits_views
+from skmissing.fusion import make_ul4m4
+from skmissing.simulate import ampute
+
+QUICK = {
+    "hidden_dim": 16,
+    "max_epochs": 20,
+    "lr": 1e-2,
+    "n_clusters": 10,
+    "random_state": 0,
+}
+
+
+@pytest.fixture(scope="module")
+def digits():
+    """Digits views as a frame, half of the modalities missing."""
+    X, y = load_digits_views(return_X_y=True, as_frame=True)
+    X, y = X[:300], y[:300]
+    return ampute(X, 0.5, random_state=0), y
+
+
+@pytest.mark.parametrize("output", ["default", "pandas"])
+def test_grid_search_in_processes(digits, output):
+    """A search over the imputer and the network runs in two processes."""
+    X, y = digits
+    model = make_ul4m4("classification", **QUICK)
+    if output == "pandas":
+        model.set_output(transform="pandas")
+    grid = {
+        "clusterguidedimputer__n_clusters": [5, 10],
+        "clusterguidedimputer__strategy": ["nearest", "soft"],
+        "mhsafusionclassifier__modality_dropout": [0.0, 0.5],
+    }
+    search = GridSearchCV(model, grid, cv=2, n_jobs=2).fit(X, y)
+    assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+    assert search.score(X, y) > 0.5
+
+
+def test_both_steps_share_the_layout(digits):
+    """Prefixed names, widths and a dict in another order mean the same columns."""
+    X, y = digits
+    by_name = make_ul4m4("classification", **QUICK).fit(X, y)
+    widths = [m.width for m in by_name[0].modalities_.values()]
+    assert by_name[1].modalities_ == by_name[0].modalities_
+    by_width = make_ul4m4("classification", modalities=widths, **QUICK)
+    by_width.fit(X.to_numpy(), y)
+    expected = by_name.predict_proba(X)
+    np.testing.assert_allclose(by_width.predict_proba(X.to_numpy()), expected)
+    reverse = {
+        name: by_name[0].modalities_[name].width for name in by_name[0].modalities_
+    }
+    reverse = dict(reversed(reverse.items()))
+    by_dict = make_ul4m4("classification", modalities=reverse, **QUICK).fit(X, y)
+    for name in reverse:
+        np.testing.assert_array_equal(
+            by_dict[1].modalities_[name].columns, by_name[1].modalities_[name].columns
+        )
+
+
+def test_regression(digits):
+    """The regression pipeline ends with the regressor."""
+    X, y = digits
+    model = make_ul4m4("regression", bounds=(0, 9), **QUICK).fit(X, y)
+    assert model.predict(X).min() >= 0
+
+
+def test_unknown_task():
+    """The error lists the tasks."""
+    with pytest.raises(ValueError, match="'task'.*Got 'clustering' instead"):
+        make_ul4m4("clustering")
+
+
+def test_unknown_parameter():
+    """A misspelt parameter of the network is refused."""
+    with pytest.raises(TypeError, match="hiden_dim"):
+        make_ul4m4("classification", hiden_dim=8)
