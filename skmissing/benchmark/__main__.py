@@ -1,0 +1,126 @@
+"""The benchmark as a command: `python -m skmissing.benchmark`."""
+
+import argparse
+import sys
+
+from skmissing.benchmark._data import NAMED, load_data
+from skmissing.benchmark._methods import METHODS, list_methods
+from skmissing.benchmark._protocol import REGIMES
+from skmissing.benchmark._report import write_report
+from skmissing.benchmark._runner import run_benchmark
+
+_MISSING_HELP = {
+    "mcar:0.5": "each modality lost in half the rows, at random",
+    "mar:0.3, mnar:0.3, label:0.3": "depending on a modality, on itself, on the class",
+    "burst:0.3": "in runs of consecutive rows",
+    "20-text-100-audio-20-video": "percent of rows that keep each modality",
+    "complex-10-45-45": "exact percentages: all modalities, each alone, ...",
+    "mcar:0.4,0.8": "(pm, ps): 40 % of the modalities lost in 80 % of the rows",
+}
+
+
+def main(arguments=None):
+    """Run the command.
+
+    Parameters
+    ----------
+    arguments : list of str or None, default=None
+        None takes those of the shell.
+
+    Returns
+    -------
+    int
+        0 if every cell has a score, 1 if some failed, 2 if the arguments are refused.
+    """
+    parser = _make_parser()
+    args = parser.parse_args(arguments)
+    if args.list:
+        print(_listing())
+        return 0
+    try:
+        data = [
+            load_data(
+                source,
+                modalities=_words(args.modalities),
+                split=args.split,
+                groups=args.groups,
+                sentiment=args.sentiment,
+            )
+            for source in _words(args.data)
+        ]
+        rows = run_benchmark(
+            data,
+            args.missing,
+            _words(args.methods),
+            regimes=_words(args.regimes),
+            n_runs=args.n_runs,
+            test_size=args.test_size,
+            max_rows=args.max_rows,
+            out=args.out,
+            retry_failed=args.retry_failed,
+            n_jobs=args.n_jobs,
+            verbose=0 if args.quiet else 1,
+        )
+        files = write_report(rows, args.out, metric=args.metric)
+    except (ValueError, ImportError, FileNotFoundError) as exc:
+        print(f"{parser.prog}: {exc}", file=sys.stderr)
+        return 2
+    failed = [row for row in rows if row["error"]]
+    print(files[0].read_text(encoding="utf-8"))
+    print("Written: " + ", ".join(str(path) for path in files))
+    if failed:
+        print(f"{len(failed)} of {len(rows)} cells failed.", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def _words(text):
+    """The words of a list with commas; None stays None."""
+    if text is None:
+        return None
+    return [word.strip() for word in text.split(",") if word.strip()]
+
+
+def _listing():
+    blocks = {
+        "data": {name: text for name, (_, text) in NAMED.items()}
+        | {"path.npz": "a file of your own, one array a modality, and y"},
+        "missing": _MISSING_HELP,
+        "regimes": REGIMES,
+        "methods": list_methods(),
+    }
+    lines = []
+    for title, entries in blocks.items():
+        width = max(len(name) for name in entries)
+        lines += [f"{title}:", *(f"  {k:<{width}}  {v}" for k, v in entries.items())]
+    return "\n".join(lines)
+
+
+def _make_parser():
+    parser = argparse.ArgumentParser(
+        prog="python -m skmissing.benchmark",
+        description="Compare methods on data with modalities hidden.",
+    )
+    light = ",".join(name for name, method in METHODS.items() if not method.torch)
+    add = parser.add_argument
+    add("--list", action="store_true", help="show what there is, and stop")
+    add("--data", default="digits,breast_cancer", help="names or .npz paths, by comma")
+    add("--missing", nargs="+", default=["mcar:0.5"], help="what is hidden, by space")
+    add("--methods", default=light, help="names, by comma (default: %(default)s)")
+    add("--regimes", default="R1,R2", help="R1, R2 or both (default: %(default)s)")
+    add("--n-runs", type=int, default=5, help="seeds (default: %(default)s)")
+    add("--out", default="results", help="folder (default: %(default)s)")
+    add("--max-rows", type=int, help="rows of each data set to use")
+    add("--test-size", type=float, default=0.4, help="where there is no split")
+    add("--modalities", help="arrays of the .npz files to take, by comma")
+    add("--split", default="auto", help="array of the split; 'random' for none")
+    add("--groups", help="array of groups that are never split")
+    add("--sentiment", action="store_true", help="y is a sentiment from -3 to 3")
+    add("--metric", help="score of the report")
+    add("--n-jobs", type=int, default=1, help="cells at a time")
+    add("--retry-failed", action="store_true", help="run failed cells again")
+    add("--quiet", action="store_true", help="no line for each cell")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,299 @@
+"""Runs the cells, keeps what is done, and says how long the rest will take."""
+
+import json
+import os
+import sys
+import time
+import warnings
+from pathlib import Path
+
+import numpy as np
+from joblib import Parallel, delayed
+
+from skmissing.benchmark._data import BenchmarkData, load_data
+from skmissing.benchmark._methods import check_methods
+from skmissing.benchmark._protocol import MAIN_SCORES, REGIMES, make_cells, run_cell
+from skmissing.simulate import make_amputer, parse_missing
+
+RESULTS = "results.jsonl"
+_KEY = ("data", "missing", "regime", "method", "seed", "protocol")
+
+
+def run_benchmark(
+    data,
+    missing=("mcar:0.5",),
+    methods=("mean", "knn", "late"),
+    *,
+    regimes=("R1", "R2"),
+    n_runs=5,
+    test_size=0.4,
+    max_rows=None,
+    out=None,
+    retry_failed=False,
+    n_jobs=1,
+    verbose=0,
+):
+    """Compare methods on data with modalities hidden.
+
+    Parameters
+    ----------
+    data : list of str, path-like or BenchmarkData
+        As :func:`load_data` takes them.
+    missing : sequence of str, default=("mcar:0.5",)
+        What is hidden, as :func:`skmissing.simulate.make_amputer` takes it.
+    methods : sequence of str, default=("mean", "knn", "late")
+        Of :func:`list_methods`.
+    regimes : sequence of {"R1", "R2"}, default=("R1", "R2")
+        "R1" trains on the rows as they are and hides at test time only, as the
+        published script of UL4M4 does for CMU-MOSI unless told otherwise; "R2" hides
+        in both. Methods that win under one may lose under the other.
+    n_runs : int, default=5
+        Runs, with the seeds 0, 1, and so on. Each has a split of its own, unless the
+        data bring one, and masks of its own.
+    test_size : float, default=0.4
+        Share of test rows where the data bring no split.
+    max_rows : int or None, default=None
+        Rows of each data set to use, drawn anew in each run.
+    out : path-like or None, default=None
+        Folder in which each finished cell is appended to `results.jsonl`. Cells that
+        stand there already are not run again.
+    retry_failed : bool, default=False
+        Whether cells that ended in an error are run again.
+    n_jobs : int, default=1
+        Cells at a time, each in a process of its own if more than one.
+    verbose : int, default=0
+        1 writes a line to standard error for each finished cell, with the time left.
+
+    Returns
+    -------
+    list of dict
+        One a cell, in the order of data, missing, regime, method and seed.
+
+    Examples
+    --------
+    >>> from skmissing.benchmark import run_benchmark
+    >>> rows = run_benchmark(["breast_cancer"], methods=["mean"], n_runs=1)
+    >>> [(row["regime"], row["scores"]["accuracy"] > 0.8) for row in rows]
+    [('R1', True), ('R2', True)]
+    """
+    check_methods(methods)
+    sets = [d if isinstance(d, BenchmarkData) else load_data(d) for d in data]
+    _check_settings(sets, missing, methods, regimes, n_runs, test_size, max_rows)
+    settings = {"test_size": test_size, "max_rows": max_rows}
+    cells = make_cells(sets, missing, regimes, methods, n_runs, **settings)
+    path = None if out is None else Path(out) / RESULTS
+    done = {} if path is None else _finished(path, cells, retry_failed)
+    left = [cell for cell in cells if _key_of(vars(cell)) not in done]
+    by_name = {d.name: d for d in sets}
+    results = Parallel(n_jobs=n_jobs, return_as="generator_unordered")(
+        delayed(run_cell)(cell, by_name[cell.data], **settings) for cell in left
+    )
+    progress = Progress(left, n_jobs, sys.stderr if verbose else None)
+    for row in results:
+        done[_key_of(row)] = row
+        if path is not None:
+            _append(path, row)
+        progress.update(row)
+    return _sorted([done[_key_of(vars(cell))] for cell in cells], cells)
+
+
+def _check_settings(sets, missing, methods, regimes, n_runs, test_size, max_rows):
+    lists = {
+        "data": [d.name for d in sets],
+        "missing": list(missing),
+        "methods": list(methods),
+        "regimes": list(regimes),
+    }
+    for name, values in lists.items():
+        if not values:
+            raise ValueError(f"{name} is empty; give at least one.")
+        doubled = [v for v in values if values.count(v) > 1]
+        if doubled:
+            raise ValueError(f"{name} holds {doubled[0]!r} more than once.")
+    for regime in regimes:
+        if regime not in REGIMES:
+            raise ValueError(f"regimes: {regime!r} is unknown; wanted R1 or R2.")
+    if n_runs < 1:
+        raise ValueError(f"n_runs must be at least 1; got {n_runs}.")
+    if not 0 < test_size < 1:
+        raise ValueError(f"test_size must lie between 0 and 1; got {test_size}.")
+    if max_rows is not None and max_rows < 10:
+        raise ValueError(f"max_rows must be at least 10; got {max_rows}.")
+    for gaps in missing:
+        if gaps.startswith("group:"):
+            raise ValueError(
+                f"missing={gaps!r}: the benchmark has no sites or devices to go by."
+            )
+        for d in sets:
+            try:
+                parse_missing(make_amputer(gaps).missing, list(d.modalities))
+            except ValueError as exc:
+                raise ValueError(f"missing={gaps!r} on data {d.name!r}: {exc}") from exc
+
+
+def _key_of(row):
+    return tuple(row[name] for name in _KEY)
+
+
+def _sorted(rows, cells):
+    """Rows by data, missing, regime, method and seed, each in the order asked for."""
+    order = [
+        {v: i for i, v in enumerate(dict.fromkeys(getattr(c, name) for c in cells))}
+        for name in _KEY[:5]
+    ]
+    return sorted(rows, key=lambda row: [o[row[name]] for o, name in zip(order, _KEY)])
+
+
+def read_results(path):
+    """Read the rows that a benchmark has finished so far.
+
+    Parameters
+    ----------
+    path : path-like
+        The folder, or the file `results.jsonl` in it.
+
+    Returns
+    -------
+    list of dict
+        One a cell; of a cell that was run twice, the later one.
+
+    Warns
+    -----
+    UserWarning
+        If the last line is cut off, as an interruption leaves it.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from skmissing.benchmark import read_results, run_benchmark
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     rows = run_benchmark(
+    ...         ["breast_cancer"], methods=["mean"], n_runs=1, out=folder)
+    ...     read_results(folder) == rows
+    True
+    """
+    path = Path(path)
+    path = path / RESULTS if path.is_dir() else path
+    rows, lines = {}, path.read_text(encoding="utf-8").splitlines(keepends=True)
+    for number, line in enumerate(lines, start=1):
+        try:
+            row = json.loads(line)
+            rows[_key_of(row)] = row
+        except (ValueError, KeyError, TypeError) as exc:
+            if number == len(lines) and not line.endswith("\n"):
+                warnings.warn(
+                    f"{path.name}: the last line is cut off and is left out.",
+                    UserWarning,
+                    stacklevel=2,
+                )
+                continue
+            raise ValueError(
+                f"{path}: line {number} is no row of a benchmark: {line[:60]!r}."
+            ) from exc
+    return list(rows.values())
+
+
+def _finished(path, cells, retry_failed):
+    """Rows of the file that belong to these cells; makes ready to append to it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.exists():
+        return {}
+    rows = {_key_of(row): row for row in read_results(path)}
+    _drop_cut_line(path)
+    wanted = {_key_of(vars(cell)) for cell in cells}
+    stale = {key[:5] for key in rows.keys() - wanted} & {key[:5] for key in wanted}
+    if stale:
+        warnings.warn(
+            f"{path.name}: {len(stale)} cells were run on other data or settings "
+            "(test_size, max_rows); they are run again.",
+            UserWarning,
+            stacklevel=3,
+        )
+    return {
+        key: row
+        for key, row in rows.items()
+        if key in wanted and not (retry_failed and row["error"])
+    }
+
+
+def _drop_cut_line(path):
+    text = path.read_bytes()
+    if text and not text.endswith(b"\n"):
+        path.write_bytes(text[: text.rfind(b"\n") + 1])
+
+
+def _append(path, row):
+    """Write a row, and see that it is on disk before the next cell counts."""
+    with path.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(row) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+class Progress:
+    """Says what was finished, and how long the rest will take.
+
+    Parameters
+    ----------
+    cells : list of Cell
+        What is to be run.
+    n_jobs : int
+        Cells at a time.
+    stream : file or None
+        Where to write; None keeps silent.
+    """
+
+    def __init__(self, cells, n_jobs, stream):
+        self.left = {}
+        for cell in cells:
+            kind = (cell.data, cell.method)
+            self.left[kind] = self.left.get(kind, 0) + 1
+        self.total, self.n_done = len(cells), 0
+        self.n_jobs = n_jobs if n_jobs > 0 else os.cpu_count() or 1
+        self.stream = stream
+        self.seconds = {}
+        self.started = time.perf_counter()
+
+    def update(self, row):
+        """Count a finished cell.
+
+        Parameters
+        ----------
+        row : dict
+            Its row of the results.
+        """
+        self.n_done += 1
+        kind = (row["data"], row["method"])
+        self.left[kind] -= 1
+        self.seconds.setdefault(kind, []).append(row["wall_seconds"])
+        if self.stream is None:
+            return
+        score = row["error"] or f"{row['scores'][MAIN_SCORES[row['task']]]:.3f}"
+        print(
+            f"[{self.n_done}/{self.total}] {row['data']} {row['missing']} "
+            f"{row['regime']} {row['method']} run {row['seed']}: {score} "
+            f"({row['wall_seconds']:.1f} s; {_spell(self.seconds_left())} left)",
+            file=self.stream,
+            flush=True,
+        )
+
+    def seconds_left(self):
+        """Cells left, at the mean time of their method and data as far as known.
+
+        Returns
+        -------
+        float
+            Guess of the wall time.
+        """
+        known = {kind: float(np.mean(s)) for kind, s in self.seconds.items()}
+        guess = float(np.mean(list(known.values()))) if known else 0.0
+        work = sum(n * known.get(kind, guess) for kind, n in self.left.items())
+        return work / min(self.n_jobs, max(1, sum(self.left.values())))
+
+
+def _spell(seconds):
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
