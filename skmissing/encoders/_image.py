@@ -1,0 +1,311 @@
+"""Encodes images."""
+
+import io
+import os
+from numbers import Integral
+
+import numpy as np
+
+from skmissing._compat import Interval, StrOptions, import_optional
+from skmissing.encoders._base import FrozenEncoder
+from skmissing.encoders._items import BrokenItemError, digest_item
+from skmissing.encoders._models import load_processor
+from skmissing.encoders._pooling import pool_tokens, pooled_output, to_device
+
+
+class ImageEncoder(FrozenEncoder):
+    """Encode a column of images by a pretrained model.
+
+    Takes any vision model that `transformers.AutoModel` loads, and the vision tower
+    of models such as CLIP.
+
+    Read more in the :ref:`User Guide <encoders>`.
+
+    Parameters
+    ----------
+    model : str or path, default="openai/clip-vit-base-patch32"
+        Name of a model on the Hugging Face Hub, or a folder that `save_pretrained`
+        wrote. A copy on this machine is used if there is one; otherwise the model is
+        downloaded on first use. Code that comes with a model is never run.
+
+    pooling : {"cls", "mean", "max"} or None, default="cls"
+        How the patches of an image become one embedding. "cls" takes the token that
+        the model has for this, of a model with two towers the embedding that is
+        compared with texts, and of a convolutional network its own pooling. "mean"
+        and "max" go over all tokens. None keeps the tokens, see `max_tokens`.
+
+    revision : str, default=None
+        Branch, tag or commit of the model on the Hub. None is the main branch.
+
+    normalize : bool, default=False
+        Whether embeddings are scaled to Euclidean length 1.
+
+    max_tokens : int, default=None
+        Only with `pooling=None`: each image takes so many tokens in the output, NaN
+        where it has fewer; those beyond are left out. The output is a flattened
+        sequence of the layout `(max_tokens, embedding_dim_)`.
+
+    batch_size : int, default=32
+        Most images encoded at a time. Halved, with a warning, if the memory does not
+        suffice.
+
+    device : str, default="auto"
+        Device of torch; "auto" is CUDA or Apple's GPU if there is one, else the CPU.
+
+    dtype : {"float32", "float16", "bfloat16"}, default="float32"
+        Precision of the model. The output is float32.
+
+    cache : joblib.Memory, str or path, default=None
+        Where to keep embeddings. They are found again by the content of the item,
+        the revision of the model and the parameters that matter, so that no item is
+        encoded twice, in whatever order and fold it comes.
+
+    empty_is_missing : bool, default=True
+        Whether a blank path is a missing image. If False it is one that cannot be
+        read.
+
+    on_error : {"raise", "missing"}, default="raise"
+        What becomes of an image that cannot be read: an error, or a missing item and
+        a warning.
+
+    local_files_only : bool, default=False
+        Whether to never download.
+
+    verbose : bool or int, default=False
+        Whether to show a progress bar with the rate and the time left.
+
+    Attributes
+    ----------
+    embedding_dim_ : int
+        Width of the embedding, or of one token.
+
+    revision_ : str or None
+        Commit of the model that `fit` found; None for a folder without one.
+
+    n_features_in_ : int
+        1, the number of columns.
+
+    feature_names_in_ : ndarray of shape (1,)
+        Name of the column seen in `fit`, if it had one.
+
+    Raises
+    ------
+    ModelNotFoundError
+        If the model is not on this machine and cannot be downloaded.
+
+    See Also
+    --------
+    TextEncoder : Encodes text, with the same model if it has two towers.
+    VideoEncoder : Averages the embeddings of frames.
+
+    Notes
+    -----
+    An image is a path, the bytes of a file, a PIL image, or an array of shape
+    (height, width), (height, width, channels) or (channels, height, width), of
+    integers up to 255 or of floats between 0 and 1. All are made RGB; resizing and
+    scaling are those of the model's own image processor.
+
+    Examples
+    --------
+    >>> from skmissing.encoders import ImageEncoder
+    >>> encoder = ImageEncoder(normalize=True, on_error="missing")
+    >>> encoder.fit_transform(["first.png", None])  # doctest: +SKIP
+    """
+
+    _parameter_constraints: dict = {
+        **FrozenEncoder._parameter_constraints,
+        "max_tokens": [Interval(Integral, 1, None, closed="left"), None],
+        "pooling": [StrOptions({"cls", "mean", "max"}), None],
+    }
+    _stem = "image"
+
+    def __init__(
+        self,
+        model="openai/clip-vit-base-patch32",
+        *,
+        pooling="cls",
+        revision=None,
+        normalize=False,
+        max_tokens=None,
+        batch_size=32,
+        device="auto",
+        dtype="float32",
+        cache=None,
+        empty_is_missing=True,
+        on_error="raise",
+        local_files_only=False,
+        verbose=False,
+    ):
+        self.model = model
+        self.pooling = pooling
+        self.revision = revision
+        self.normalize = normalize
+        self.max_tokens = max_tokens
+        self.batch_size = batch_size
+        self.device = device
+        self.dtype = dtype
+        self.cache = cache
+        self.empty_is_missing = empty_is_missing
+        self.on_error = on_error
+        self.local_files_only = local_files_only
+        self.verbose = verbose
+
+    def _check_item(self, item):
+        if isinstance(item, (str, os.PathLike, bytes, np.ndarray)) or is_pil(item):
+            return None
+        return (
+            "must be a path, bytes, a PIL image, an array or missing; got "
+            f"{item!r:.50} of type {type(item).__name__}."
+        )
+
+    def _check_model(self, config, cls):
+        check_sees_images(self.model, config, cls)
+
+    def _guess_dim(self, config, cls):
+        return image_dim(config, cls, self.pooling)
+
+    def _example(self):
+        return np.zeros((32, 32, 3), dtype=np.uint8)
+
+    def _digest(self, item, hasher):
+        digest_item(item, hasher)
+
+    def _measure(self, items, spec):
+        return items, np.zeros(len(items))
+
+    def _prepare(self, handle, spec):
+        return open_image(handle)
+
+    def _encode(self, prepared, model, spec):
+        return embed_images(prepared, model, spec, self.pooling)
+
+
+def is_pil(item):
+    """Whether an item is a PIL image."""
+    return hasattr(item, "convert") and hasattr(item, "getbands")
+
+
+def open_image(item):
+    """A PIL image in RGB of a path, bytes, a PIL image or an array.
+
+    Parameters
+    ----------
+    item : object
+
+    Returns
+    -------
+    PIL.Image.Image
+
+    Raises
+    ------
+    BrokenItemError
+        If it cannot be read.
+    """
+    Image = import_optional("PIL.Image", "encoders")
+    ImageOps = import_optional("PIL.ImageOps", "encoders")
+    if isinstance(item, np.ndarray):
+        item = Image.fromarray(_as_bytes(item))
+    try:
+        if isinstance(item, bytes):
+            item = Image.open(io.BytesIO(item))
+        elif not is_pil(item):
+            with Image.open(item) as opened:
+                opened.load()
+                item = opened
+        return ImageOps.exif_transpose(item).convert("RGB")
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as exc:
+        reason = getattr(exc, "strerror", None) or str(exc)
+        raise BrokenItemError(reason.split(" <_io")[0]) from exc
+
+
+def _as_bytes(array):
+    """An array as PIL takes it: channels last, numbers from 0 to 255."""
+    if array.size == 0:
+        raise BrokenItemError(f"the array is empty, of shape {array.shape}")
+    if array.ndim == 3 and array.shape[-1] not in (1, 3, 4):
+        array = np.moveaxis(array, 0, -1)
+    if array.ndim == 3 and array.shape[-1] == 1:
+        array = array[..., 0]
+    if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[-1] not in (3, 4)):
+        raise BrokenItemError(
+            "an image has the shape (height, width), (height, width, channels) or "
+            f"(channels, height, width), with 1, 3 or 4 channels; got {array.shape}"
+        )
+    top = 1 if array.dtype.kind == "f" else 255
+    if array.dtype.kind not in "buif" or not (
+        array.min() >= 0 and array.max() <= top
+    ):  # NaN fails too
+        raise BrokenItemError(
+            f"an array of {array.dtype} must hold numbers from 0 to {top}; got "
+            f"{array.min()} to {array.max()}"
+        )
+    scale = 255 if array.dtype.kind in "bf" else 1
+    return np.ascontiguousarray(np.rint(array * scale).astype(np.uint8))
+
+
+def has_tower(cls):
+    """Whether a model class has an image tower beside others."""
+    return hasattr(cls, "get_image_features")
+
+
+def check_sees_images(model, config, cls):
+    """Raise ValueError if a model does not take images."""
+    if not has_tower(cls) and cls.main_input_name != "pixel_values":
+        raise ValueError(
+            f"model={str(model)!r} is of type {config.model_type!r} and takes "
+            f"{cls.main_input_name}: it has no image tower."
+        )
+
+
+def image_dim(config, cls, pooling):
+    """Width of the embedding if the configuration tells it."""
+    if has_tower(cls):
+        if pooling == "cls":
+            return getattr(config, "projection_dim", None)
+        return getattr(getattr(config, "vision_config", None), "hidden_size", None)
+    return getattr(config, "hidden_size", None)
+
+
+def embed_images(images, model, spec, pooling):
+    """Embeddings of RGB images.
+
+    Parameters
+    ----------
+    images : list of PIL.Image.Image
+    model : torch.nn.Module
+    spec : ModelSpec
+    pooling : {"cls", "mean", "max"} or None
+
+    Returns
+    -------
+    Tensor of shape (n_images, dim), or list of Tensor
+    """
+    torch = import_optional("torch", "encoders")
+    processor = load_processor(spec, "AutoImageProcessor")
+    pixels = processor(images=images, return_tensors="pt")["pixel_values"]
+    inputs = to_device({"pixel_values": pixels}, model.device, model.dtype)
+    if has_tower(type(model)):
+        if pooling == "cls":
+            return pooled_output(model.get_image_features(**inputs))
+        model = model.vision_model
+    output = model(**inputs)
+    hidden = output.last_hidden_state
+    is_map = hidden.ndim == 4  # channels, height, width
+    if is_map:
+        hidden = hidden.flatten(2).transpose(1, 2)
+    if pooling == "cls":
+        if not is_map and _has_class_token(model):
+            return hidden[:, 0].float()
+        if getattr(output, "pooler_output", None) is None:
+            raise ValueError(
+                f"pooling='cls': model={spec.name!r} has no token that sums up an "
+                "image; choose pooling='mean'."
+            )
+        return output.pooler_output.flatten(1).float()
+    mask = torch.ones(hidden.shape[:2], dtype=torch.bool, device=hidden.device)
+    return pool_tokens(hidden, mask, pooling)
+
+
+def _has_class_token(model):
+    embeddings = getattr(model, "embeddings", None)
+    return getattr(embeddings, "cls_token", None) is not None

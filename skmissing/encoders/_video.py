@@ -1,0 +1,291 @@
+"""Encodes video."""
+
+import io
+import os
+from numbers import Integral
+
+import numpy as np
+
+from skmissing._compat import Interval, StrOptions, import_optional
+from skmissing.encoders._base import FrozenEncoder
+from skmissing.encoders._image import (
+    check_sees_images,
+    embed_images,
+    image_dim,
+    is_pil,
+    open_image,
+)
+from skmissing.encoders._items import BrokenItemError, digest_item
+
+
+class VideoEncoder(FrozenEncoder):
+    """Encode a column of videos by a pretrained model of images.
+
+    Evenly spaced frames are encoded one by one, and their embeddings averaged.
+
+    Read more in the :ref:`User Guide <encoders>`.
+
+    Parameters
+    ----------
+    model : str or path, default="openai/clip-vit-base-patch32"
+        Name of a model on the Hugging Face Hub, or a folder that `save_pretrained`
+        wrote. A copy on this machine is used if there is one; otherwise the model is
+        downloaded on first use. Code that comes with a model is never run.
+
+    n_frames : int, default=8
+        How many frames of a video to encode, from its first to its last. Of a video
+        that has fewer, all are.
+
+    pooling : {"mean", "max"} or None, default="mean"
+        How the embeddings of the frames become one. None keeps them: the output is
+        then a flattened sequence of the layout `(n_frames, embedding_dim_)`, NaN
+        where a video has fewer frames.
+
+    revision : str, default=None
+        Branch, tag or commit of the model on the Hub. None is the main branch.
+
+    normalize : bool, default=False
+        Whether embeddings are scaled to Euclidean length 1.
+
+    batch_size : int, default=4
+        Most videos encoded at a time, each with `n_frames` images. Halved, with a
+        warning, if the memory does not suffice.
+
+    device : str, default="auto"
+        Device of torch; "auto" is CUDA or Apple's GPU if there is one, else the CPU.
+
+    dtype : {"float32", "float16", "bfloat16"}, default="float32"
+        Precision of the model. The output is float32.
+
+    cache : joblib.Memory, str or path, default=None
+        Where to keep embeddings. They are found again by the content of the item,
+        the revision of the model and the parameters that matter, so that no item is
+        encoded twice, in whatever order and fold it comes.
+
+    empty_is_missing : bool, default=True
+        Whether a blank path is a missing video. If False it is one that cannot be
+        read.
+
+    on_error : {"raise", "missing"}, default="raise"
+        What becomes of a video that cannot be read: an error, or a missing item and a
+        warning.
+
+    local_files_only : bool, default=False
+        Whether to never download.
+
+    verbose : bool or int, default=False
+        Whether to show a progress bar with the rate and the time left.
+
+    Attributes
+    ----------
+    embedding_dim_ : int
+        Width of the embedding, or of that of one frame.
+
+    revision_ : str or None
+        Commit of the model that `fit` found; None for a folder without one.
+
+    n_features_in_ : int
+        1, the number of columns.
+
+    feature_names_in_ : ndarray of shape (1,)
+        Name of the column seen in `fit`, if it had one.
+
+    Raises
+    ------
+    ModelNotFoundError
+        If the model is not on this machine and cannot be downloaded.
+
+    See Also
+    --------
+    ImageEncoder : Encodes images.
+    AudioEncoder : Encodes the sound of a video.
+
+    Notes
+    -----
+    A video is a path or the bytes of a file that FFmpeg reads, an array of shape
+    (frames, height, width, channels), or a list of images such as
+    :class:`ImageEncoder` takes. Frame `i` of `n_frames` is number
+    `i * (n - 1) / (n_frames - 1)`, rounded, of the video's `n`; a single one is the
+    middle frame.
+
+    Examples
+    --------
+    >>> from skmissing.encoders import VideoEncoder
+    >>> encoder = VideoEncoder(n_frames=16, cache="embeddings")
+    >>> encoder.fit_transform(["first.mp4", None])  # doctest: +SKIP
+    """
+
+    _parameter_constraints: dict = {
+        **FrozenEncoder._parameter_constraints,
+        "n_frames": [Interval(Integral, 1, None, closed="left")],
+        "pooling": [StrOptions({"mean", "max"}), None],
+    }
+    _stem = "video"
+
+    def __init__(
+        self,
+        model="openai/clip-vit-base-patch32",
+        *,
+        n_frames=8,
+        pooling="mean",
+        revision=None,
+        normalize=False,
+        batch_size=4,
+        device="auto",
+        dtype="float32",
+        cache=None,
+        empty_is_missing=True,
+        on_error="raise",
+        local_files_only=False,
+        verbose=False,
+    ):
+        self.model = model
+        self.n_frames = n_frames
+        self.pooling = pooling
+        self.revision = revision
+        self.normalize = normalize
+        self.batch_size = batch_size
+        self.device = device
+        self.dtype = dtype
+        self.cache = cache
+        self.empty_is_missing = empty_is_missing
+        self.on_error = on_error
+        self.local_files_only = local_files_only
+        self.verbose = verbose
+
+    @property
+    def _n_tokens(self):
+        return self.n_frames if self.pooling is None else 1
+
+    def _check_item(self, item):
+        if isinstance(item, (str, os.PathLike, bytes, np.ndarray)):
+            return None
+        if not isinstance(item, (list, tuple)):
+            return (
+                "must be a path, bytes, an array or a list of images, or missing; got "
+                f"{item!r:.50} of type {type(item).__name__}."
+            )
+        for frame in item:
+            if not isinstance(frame, (str, os.PathLike, bytes, np.ndarray)):
+                if not is_pil(frame):
+                    return f"holds a frame of type {type(frame).__name__}."
+        return None
+
+    def _check_model(self, config, cls):
+        check_sees_images(self.model, config, cls)
+
+    def _guess_dim(self, config, cls):
+        return image_dim(config, cls, "cls")
+
+    def _example(self):
+        return np.zeros((1, 32, 32, 3), dtype=np.uint8)
+
+    def _digest(self, item, hasher):
+        digest_item(item, hasher)
+
+    def _measure(self, items, spec):
+        return items, np.zeros(len(items))
+
+    def _prepare(self, handle, spec):
+        return read_frames(handle, self.n_frames)
+
+    def _encode(self, prepared, model, spec):
+        torch = import_optional("torch", "encoders")
+        images = [image for frames in prepared for image in frames]
+        found = embed_images(images, model, spec, "cls")
+        parts = found.split([len(frames) for frames in prepared])
+        if self.pooling is None:
+            return list(parts)
+        if self.pooling == "max":
+            return torch.stack([part.amax(dim=0) for part in parts])
+        return torch.stack([part.mean(dim=0) for part in parts])
+
+
+def pick_frames(n_available, n_wanted):
+    """Positions of evenly spaced frames, from the first to the last.
+
+    Parameters
+    ----------
+    n_available, n_wanted : int
+
+    Returns
+    -------
+    ndarray of intp
+        Without repetition: all of them, if there are not enough.
+    """
+    if n_wanted >= n_available:
+        return np.arange(n_available)
+    if n_wanted == 1:
+        return np.array([(n_available - 1) // 2])
+    return np.linspace(0, n_available - 1, n_wanted).round().astype(np.intp)
+
+
+def read_frames(item, n_wanted):
+    """Evenly spaced frames of a video, as RGB images.
+
+    Parameters
+    ----------
+    item : path, bytes, array or list of images
+    n_wanted : int
+
+    Returns
+    -------
+    list of PIL.Image.Image
+
+    Raises
+    ------
+    BrokenItemError
+        If the video cannot be read or has no frames.
+    """
+    if isinstance(item, np.ndarray):
+        if item.ndim != 4 and not (item.ndim == 3 and item.shape[-1] > 4):
+            raise BrokenItemError(
+                "a video has the shape (frames, height, width, channels); got "
+                f"{item.shape}"
+            )
+    if isinstance(item, (np.ndarray, list, tuple)):
+        if len(item) == 0:
+            raise BrokenItemError("it has no frames")
+        return [open_image(item[i]) for i in pick_frames(len(item), n_wanted)]
+    if not isinstance(item, bytes) and not os.path.isfile(item):
+        raise BrokenItemError("there is no such file")
+    av = import_optional("av", "encoders")
+    try:
+        n_available = _count_packets(av, item)
+        frames, n_found = _decode_some(av, item, pick_frames(n_available, n_wanted))
+        if n_found != n_available:  # packets that hold no frame, or several
+            frames, _ = _decode_some(av, item, pick_frames(n_found, n_wanted))
+    except (av.FFmpegError, OSError, ValueError) as exc:
+        reason = getattr(exc, "strerror", None) or str(exc)
+        raise BrokenItemError(reason) from exc
+    if not frames:
+        raise BrokenItemError("it has no frames")
+    return frames
+
+
+def _open(av, item):
+    container = av.open(io.BytesIO(item) if isinstance(item, bytes) else item)
+    if not container.streams.video:
+        container.close()
+        raise ValueError("it has no video stream")
+    return container
+
+
+def _count_packets(av, item):
+    """How many frames the file says that its first video stream has."""
+    with _open(av, item) as container:
+        packets = container.demux(container.streams.video[0])
+        return sum(packet.size > 0 for packet in packets)
+
+
+def _decode_some(av, item, positions):
+    """Frames at some positions as images, and how many frames there are in all."""
+    wanted, images, n_found = set(positions.tolist()), [], 0
+    with _open(av, item) as container:
+        stream = container.streams.video[0]
+        stream.thread_type = "AUTO"
+        for frame in container.decode(stream):
+            if n_found in wanted:
+                images.append(frame.to_image())
+            n_found += 1
+    return images, n_found
