@@ -35,6 +35,8 @@ INSTANCES = {
         for more in ({}, {"calibrate": True, "noise": "feature"})
     ],
     "PartialModalityKMeans": [{"n_clusters": 3, "n_init": 1, "random_state": 0}],
+    "RegressionImputer": [{"min_rows": 2}],
+    "RetrievalImputer": [{"n_neighbors": 3}, {"weights": "soft", "n_hops": 2}],
 }
 
 # class name -> {name of a scikit-learn check: why it cannot hold here}

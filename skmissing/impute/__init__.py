@@ -1,5 +1,7 @@
 """Imputation of whole modalities."""
 
 from skmissing.impute._cluster_guided import ClusterGuidedImputer
+from skmissing.impute._regression import RegressionImputer
+from skmissing.impute._retrieval import RetrievalImputer
 
-__all__ = ["ClusterGuidedImputer"]
+__all__ = ["ClusterGuidedImputer", "RegressionImputer", "RetrievalImputer"]
