@@ -88,13 +88,17 @@ def modality_importance(
         With these entries:
 
         modalities : tuple of str
+            Names, in the order of the other entries.
         importance : ndarray of shape (n_modalities,)
+            What each modality adds to the score, on average.
         interval : ndarray of shape (n_modalities, 2)
             Percentiles of `bootstraps`; NaN without bootstraps.
         bootstraps : ndarray of shape (n_modalities, n_bootstraps)
+            The importances on each resample of the rows.
         full_score, empty_score : float
             With all that the rows have, and with nothing.
         confidence_level : float
+            As asked for.
         score_name : str
             For the axis of a plot.
 

@@ -77,6 +77,7 @@ def score_by_pattern(
         pattern : list of str
             Names of the modalities, joined by " + ".
         n_modalities : ndarray of int
+            How many these are.
         n_samples : ndarray of int
             Rows that were scored. Patterns scored on different rows are comparable
             only as far as the rows are.

@@ -84,6 +84,7 @@ def robustness_curve(
             The share of the curve's modalities, where rows had them, that was in
             fact hidden.
         score : ndarray of shape (n_curves, n_rates, n_repeats)
+            What the scorer says of the rows with these gaps.
         score_name : str
             For the axis of a plot.
 
