@@ -1,0 +1,64 @@
+"""Draws subsets of the modalities that rows have, to train on fewer than there are.
+
+numpy only: whoever hides modalities while training a scikit-learn estimator uses it.
+"""
+
+import numpy as np
+
+POLICIES = ("uniform_size", "uniform_subset", "bernoulli")
+
+
+def draw_subsets(presence, rng, *, policy="uniform_size", drop_probability=0.5):
+    """Draw for every row a random, non-empty subset of the modalities it has.
+
+    Parameters
+    ----------
+    presence : ndarray of shape (n_samples, n_modalities), dtype bool
+    rng : RandomState
+    policy : {"uniform_size", "uniform_subset", "bernoulli"}, default="uniform_size"
+        "uniform_size" draws how many are kept, uniformly from one to all, and then
+        which; "uniform_subset" takes each non-empty subset with equal probability;
+        "bernoulli" drops each modality with `drop_probability`, and keeps one at
+        random where none would be left.
+    drop_probability : float, default=0.5
+        Used by "bernoulli" only.
+
+    Returns
+    -------
+    ndarray of shape (n_samples, n_modalities), dtype bool
+        Never more than `presence`. Rows that have nothing keep nothing.
+    """
+    if policy == "uniform_size":
+        return _uniform_size(presence, rng)
+    if policy == "uniform_subset":
+        return _uniform_subset(presence, rng)
+    if policy == "bernoulli":
+        kept = presence & (rng.random_sample(presence.shape) >= drop_probability)
+        emptied = np.flatnonzero(presence.any(axis=1) & ~kept.any(axis=1))
+        kept[emptied] = _first_of_shuffled(presence[emptied], 1, rng)
+        return kept
+    raise ValueError(f"policy must be one of {POLICIES}; got {policy!r}.")
+
+
+def _first_of_shuffled(presence, sizes, rng):
+    """Keep the first `sizes` of each row's modalities in random order."""
+    keys = np.where(presence, rng.random_sample(presence.shape), 2.0)
+    ranks = keys.argsort(axis=1).argsort(axis=1)
+    return presence & (ranks < np.reshape(sizes, (-1, 1)))
+
+
+def _uniform_size(presence, rng):
+    available = presence.sum(axis=1)
+    sizes = 1 + np.floor(rng.random_sample(len(available)) * available)
+    return _first_of_shuffled(presence, sizes, rng)
+
+
+def _uniform_subset(presence, rng):
+    kept = np.zeros_like(presence)
+    left = np.flatnonzero(presence.any(axis=1))
+    # Drawing empty subsets again leaves the others equally probable; each round
+    # settles at least half of the rows that are left, on average.
+    while len(left):
+        kept[left] = presence[left] & (rng.random_sample(kept[left].shape) < 0.5)
+        left = left[~kept[left].any(axis=1)]
+    return kept

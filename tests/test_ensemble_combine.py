@@ -1,0 +1,174 @@
+"""The rules of late fusion, against loops and closed forms."""
+
+import numpy as np
+import pytest
+from scipy.optimize import approx_fprime
+from scipy.special import log_softmax
+
+from skmissing.ensemble._combine import (
+    _case_loss,
+    _prior_loss,
+    combine_evidence,
+    fit_stacking,
+    joint_covariance,
+    nested_subsets,
+    regression_weights,
+)
+
+
+def random_presence(rng, n_rows, n_modalities, rate=0.6):
+    """Presence with some modality in every row."""
+    presence = rng.uniform(size=(n_rows, n_modalities)) < rate
+    presence[np.arange(n_rows), rng.randint(n_modalities, size=n_rows)] = True
+    return presence
+
+
+def make_evidence(rng, n_rows=200, n_modalities=3, n_classes=4):
+    """Evidence of experts of falling worth, presence, classes, and a log-prior."""
+    codes = rng.randint(n_classes, size=n_rows)
+    worth = 2.0 / (1 + np.arange(n_modalities))
+    logits = rng.standard_normal((n_rows, n_modalities, n_classes))
+    logits[np.arange(n_rows), :, codes] += worth
+    presence = random_presence(rng, n_rows, n_modalities)
+    D = np.where(presence[:, :, None], log_softmax(logits, axis=2), 0)
+    return D, codes, presence, np.log(np.full(n_classes, 1 / n_classes))
+
+
+@pytest.mark.parametrize("n_modalities", [1, 2, 3])
+def test_nested_subsets_are_all_of_few(n_modalities):
+    """Up to three modalities every non-empty subset appears once, all of them first."""
+    subsets = nested_subsets(n_modalities)
+    assert subsets[0].all()
+    assert len(subsets) == len(np.unique(subsets, axis=0)) == 2**n_modalities - 1
+
+
+@pytest.mark.parametrize("n_modalities", [4, 6, 20, 300])
+def test_nested_subsets_cover_sizes_within_bounds(n_modalities):
+    """None is empty, both ends of the sizes appear, and there are not too many."""
+    subsets = nested_subsets(n_modalities)
+    sizes = subsets.sum(axis=1)
+    assert sizes.min() == 1 and sizes.max() == n_modalities
+    assert len(subsets) <= 65
+    if n_modalities <= 60:
+        assert set(sizes) == set(range(1, n_modalities + 1))
+
+
+def test_combine_evidence_is_the_formula(seed):
+    """Each row adds the weighted evidence of what it has to the log-prior."""
+    rng = np.random.RandomState(seed)
+    D, _, presence, log_prior = make_evidence(rng)
+    w, g = rng.uniform(size=3), rng.uniform(size=3)
+    found = combine_evidence(D, presence, log_prior, w, g)
+    for i, row in enumerate(found):
+        had = np.flatnonzero(presence[i])
+        expected = log_prior + g[len(had) - 1] * sum(w[m] * D[i, m] for m in had)
+        np.testing.assert_allclose(row, expected)
+
+
+def test_gradients_are_right(seed):
+    """Finite differences agree with the gradients of the stacking objective."""
+    rng = np.random.RandomState(seed)
+    D, codes, presence, log_prior = make_evidence(rng, n_rows=30)
+    weight = rng.uniform(size=30)
+
+    def case(theta):
+        return _case_loss(D, codes, presence, weight, log_prior, theta[:3], theta[3:])
+
+    def prior(theta):
+        return _prior_loss(theta[:3], theta[3:])
+
+    theta = rng.standard_normal(6)
+    for function in (case, prior):
+        _, gradient = function(theta)
+        slopes = approx_fprime(theta, lambda t, f=function: f(t)[0])
+        np.testing.assert_allclose(gradient, slopes, atol=1e-4)
+
+
+def test_stacking_ranks_modalities_by_worth(seed):
+    """Bold noise gets the least weight, and a bold expert less than 1."""
+    rng = np.random.RandomState(seed)
+    D, codes, presence, log_prior = make_evidence(rng, n_rows=1000)
+    D[:, 2] = 3 * rng.standard_normal(D[:, 2].shape) * presence[:, 2, None]
+    w, _ = fit_stacking(D, codes, presence, log_prior, np.ones(1000))
+    assert w[2] < 0.2 * w[0]
+
+
+def test_stacking_discounts_repetition(seed):
+    """Two modalities that say the same count as one when a row has both."""
+    rng = np.random.RandomState(seed)
+    logits = 2 * rng.standard_normal((3000, 1, 3))
+    # Drawn from the model's own probabilities, so that one alone is calibrated.
+    codes = (logits[:, 0] + rng.gumbel(size=(3000, 3))).argmax(axis=1)
+    D = np.repeat(log_softmax(logits, axis=2) - np.log(1 / 3), 2, axis=1)
+    presence = np.ones((3000, 2), dtype=bool)
+    w, g = fit_stacking(D, codes, presence, np.log(np.full(3, 1 / 3)), np.ones(3000))
+    np.testing.assert_allclose(w[0] * g[0], 1, rtol=0.15)
+    np.testing.assert_allclose((w[0] + w[1]) * g[1], 1, rtol=0.15)
+
+
+def test_stacking_weights_are_repetitions(seed):
+    """A row of weight 2 is that row twice, and weight 0 is none; order is nothing."""
+    rng = np.random.RandomState(seed)
+    D, codes, presence, log_prior = make_evidence(rng, n_rows=80)
+    weight = rng.randint(3, size=80)
+    rows = rng.permutation(np.repeat(np.arange(80), weight))
+    found = fit_stacking(D, codes, presence, log_prior, weight.astype(float))
+    args = D[rows], codes[rows], presence[rows], log_prior, np.ones(len(rows))
+    np.testing.assert_allclose(found, fit_stacking(*args), rtol=1e-5)
+
+
+def test_stacking_without_any_row_is_plain():
+    """Where no held-out prediction was possible, all weights are 1."""
+    nothing = np.zeros((4, 3), dtype=bool)
+    w, g = fit_stacking(np.zeros((4, 3, 2)), np.arange(4) % 2, nothing, np.zeros(2), 1)
+    np.testing.assert_array_equal([w, g], np.ones((2, 3)))
+
+
+def test_joint_covariance_of_complete_rows(seed):
+    """Without gaps and prior it is the weighted second moment."""
+    rng = np.random.RandomState(seed)
+    Z, weight = rng.standard_normal((50, 4)), rng.uniform(size=50)
+    expected = (Z * weight[:, None]).T @ Z / weight.sum()
+    found = joint_covariance(Z, weight, prior_rows=0.0)
+    np.testing.assert_allclose(found, expected)
+
+
+def test_joint_covariance_of_monotone_gaps(seed):
+    """With one column complete, EM finds the closed form of maximum likelihood."""
+    rng = np.random.RandomState(seed)
+    x = rng.standard_normal(200)
+    y = 0.8 * x + 0.5 * rng.standard_normal(200)
+    both = np.arange(200) < 120
+    Z = np.column_stack([x, np.where(both, y, np.nan)])
+    slope = x[both] @ y[both] / (x[both] @ x[both])
+    left = np.mean((y[both] - slope * x[both]) ** 2)
+    xx = np.mean(x**2)
+    expected = [[xx, slope * xx], [slope * xx, left + slope**2 * xx]]
+    found = joint_covariance(Z, np.ones(200), prior_rows=0.0)
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+def test_joint_covariance_is_positive_semidefinite(seed):
+    """Also where pairwise moments are not: each pair is seen in rows of its own."""
+    rng = np.random.RandomState(seed)
+    Z = np.full((90, 3), np.nan)
+    signs = {(0, 1): 1, (1, 2): 1, (0, 2): -1}
+    for k, ((i, j), sign) in enumerate(signs.items()):
+        value = rng.standard_normal(30)
+        rows = slice(30 * k, 30 * k + 30)
+        Z[rows, i], Z[rows, j] = value, sign * value
+    found = joint_covariance(Z, np.ones(90), prior_rows=1.0)
+    assert np.linalg.eigvalsh(found).min() > -1e-10
+
+
+def test_regression_weights_are_least_squares(seed):
+    """On second moments they solve the normal equations; redundant columns share."""
+    rng = np.random.RandomState(seed)
+    X = rng.standard_normal((40, 3))
+    target = X @ [1.0, -2.0, 0.5] + rng.standard_normal(40)
+    Z = np.column_stack([X, target])
+    found = regression_weights(Z.T @ Z, np.arange(3), np.array([3]))[:, 0]
+    np.testing.assert_allclose(found, np.linalg.lstsq(X, target)[0])
+    twice = np.column_stack([X[:, [0, 0]], target])
+    shared = regression_weights(twice.T @ twice, np.arange(2), np.array([2]))[:, 0]
+    np.testing.assert_allclose(shared[0], shared[1])

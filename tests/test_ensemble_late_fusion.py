@@ -1,0 +1,436 @@
+"""Late fusion against models fitted one by one, and how it treats odd input."""
+
+import numpy as np
+import pytest
+import sklearn
+from joblib import parallel_config
+from sklearn.base import clone
+from sklearn.dummy import DummyClassifier
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.exceptions import UnsetMetadataPassedError
+from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
+from sklearn.metrics import log_loss
+from sklearn.model_selection import GridSearchCV, KFold, ShuffleSplit
+from sklearn.multiclass import OneVsRestClassifier
+from sklearn.multioutput import MultiOutputRegressor
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.svm import LinearSVC
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from skmissing.ensemble import LateFusionClassifier, LateFusionRegressor
+
+BLOCKS = [slice(0, 2), slice(2, 5), slice(5, 6)]
+PLAIN = LogisticRegression()
+
+
+def target_of(X, rng):
+    """A number that depends on one column of each modality."""
+    return np.nan_to_num(X[:, [0, 2, 5]]).sum(axis=1) + 0.1 * rng.standard_normal(60)
+
+
+def expected_failed_checks(estimator):
+    """The other ways of joining, on checks where each column is a modality."""
+    if isinstance(estimator, LateFusionRegressor):
+        return {"check_regressors_train": "an average of one-column models shrinks"}
+    return {}
+
+
+@parametrize_with_checks(
+    [
+        LateFusionClassifier(combine="mean"),
+        LateFusionRegressor(combine="variance", cv=2),
+    ],
+    expected_failed_checks=expected_failed_checks,
+)
+def test_estimator_checks_of_other_rules(estimator, check):
+    """scikit-learn's checks pass for the rules that are not the default, too."""
+    check(estimator)
+
+
+def votes(X, y):
+    """Probabilities and class frequencies of each block's own logistic regression."""
+    said = np.full((3, len(X), 3), np.nan)
+    frequencies = np.zeros((3, 3))
+    for m, block in enumerate(BLOCKS):
+        rows = ~np.isnan(X[:, block]).any(axis=1)
+        said[m, rows] = (
+            clone(PLAIN).fit(X[rows, block], y[rows]).predict_proba(X[rows, block])
+        )
+        frequencies[m] = np.bincount(y[rows], minlength=3) / rows.sum()
+    return said, frequencies
+
+
+def test_log_rule_is_the_product_of_ratios(small_multimodal):
+    """Written as a loop: prior times the ratio of each modality that a row has."""
+    X, y, widths = small_multimodal
+    said, frequencies = votes(X, y)
+    prior = np.bincount(y) / len(y)
+    model = LateFusionClassifier(PLAIN, modalities=widths, combine="log").fit(X, y)
+    for i, found in enumerate(model.predict_proba(X)):
+        expected = prior.copy()
+        for m in range(3):
+            if not np.isnan(said[m, i, 0]):
+                floored = np.maximum(said[m, i], 0.01 / 3)
+                expected *= floored / frequencies[m]
+        np.testing.assert_allclose(found, expected / expected.sum())
+
+
+def test_mean_rule_is_the_mean(small_multimodal):
+    """The mean of the probabilities of those present."""
+    X, y, widths = small_multimodal
+    said, _ = votes(X, y)
+    model = LateFusionClassifier(PLAIN, modalities=widths, combine="mean").fit(X, y)
+    np.testing.assert_allclose(model.predict_proba(X), np.nanmean(said, axis=0))
+
+
+def test_one_modality_is_the_estimator(small_multimodal):
+    """With one modality the log rule and the mean are the estimator itself."""
+    X, y, _ = small_multimodal
+    X = np.nan_to_num(X)
+    expected = clone(PLAIN).set_params(C=0.1).fit(X, y).predict_proba(X)
+    for combine in ("log", "mean"):
+        model = LateFusionClassifier(
+            LogisticRegression(C=0.1), modalities=[6], combine=combine
+        )
+        found = model.fit(X, y).predict_proba(X)
+        np.testing.assert_allclose(found, expected, atol=0.01)
+
+
+def make_twins(seed, n_rows=400):
+    """Two modalities that are copies of each other, and noisy labels."""
+    rng = np.random.RandomState(seed)
+    x = rng.standard_normal((n_rows, 3))
+    y = (x.sum(axis=1) + 2 * rng.standard_normal(n_rows) > 0).astype(int)
+    X = np.hstack([x, x])
+    X[: n_rows // 4, :3] = np.nan
+    X[n_rows // 4 : n_rows // 2, 3:] = np.nan
+    return X, y
+
+
+def test_stacking_corrects_overconfidence(seed):
+    """When modalities repeat each other, stacking has the lower log-loss."""
+    X, y = make_twins(seed, 2000)
+    losses = {}
+    for combine in ("log", "stacked"):
+        model = LateFusionClassifier(PLAIN, modalities=[3, 3], combine=combine)
+        said = model.fit(X[::2], y[::2]).predict_proba(X[1::2])
+        losses[combine] = log_loss(y[1::2], said)
+    assert losses["stacked"] < losses["log"]
+    assert model.count_weights_[1] < 0.8 * model.count_weights_[0]
+
+
+def test_complete_training_rows_teach_about_fewer(seed):
+    """Also when all training rows have both twins, one is trusted more than half."""
+    X, y = make_twins(seed, 2000)
+    model = LateFusionClassifier(PLAIN, modalities=[3, 3]).fit(X[1000:], y[1000:])
+    one, two = model.modality_weights_[0] * model.count_weights_
+    assert 0.7 < one < 1.4
+    assert two < 0.7 * one
+
+
+@pytest.mark.parametrize("cls", [LateFusionClassifier, LateFusionRegressor])
+def test_order_of_rows_does_not_matter(cls, small_multimodal, seed):
+    """Folds follow what stands in the rows, so a shuffled fit is the same fit."""
+    X, y, widths = small_multimodal
+    order = np.random.RandomState(seed).permutation(len(y))
+    found = cls(modalities=widths).fit(X[order], y[order]).predict(X)
+    np.testing.assert_allclose(found, cls(modalities=widths).fit(X, y).predict(X))
+
+
+def test_order_of_modalities_does_not_matter(small_multimodal):
+    """Without stacking, renaming and reordering the groups changes nothing."""
+    X, y, widths = small_multimodal
+    first = LateFusionClassifier(modalities=widths, combine="log").fit(X, y)
+    layout = {"c": [5], "a": [4, 2, 3], "b": slice(0, 2)}
+    second = LateFusionClassifier(modalities=layout, combine="log").fit(X, y)
+    np.testing.assert_allclose(
+        first.predict_proba(X), second.predict_proba(X), rtol=1e-4
+    )
+    assert list(second.estimators_) == ["c", "a", "b"]
+
+
+@pytest.mark.parametrize("combine", ["stacked", "log", "mean"])
+def test_rows_without_modality_get_class_frequencies(combine, small_multimodal):
+    """They are left out of fit and get the prior afterwards; both are told."""
+    X, y, widths = small_multimodal
+    model = LateFusionClassifier(modalities=widths, combine=combine, cv=2).fit(X, y)
+    gone = X.copy()
+    gone[:4] = np.nan
+    with pytest.warns(UserWarning, match="4 of 60 rows have no observed modality"):
+        found = model.predict_proba(gone)
+    np.testing.assert_allclose(found[:4], np.tile(np.bincount(y) / 60, (4, 1)))
+    with pytest.warns(UserWarning, match="4 of 60 rows .* left out of training"):
+        refitted = clone(model).fit(gone, y)
+    expected = clone(model).fit(X[4:], y[4:]).predict_proba(X)
+    np.testing.assert_allclose(refitted.predict_proba(X), expected)
+
+
+@pytest.mark.parametrize("combine", ["stacked", "variance", "mean"])
+def test_rows_without_modality_get_mean_target(combine, small_multimodal):
+    """The same for numbers."""
+    X, y, widths = small_multimodal
+    model = LateFusionRegressor(modalities=widths, combine=combine, cv=2).fit(X, y)
+    X[:4] = np.nan
+    with pytest.warns(UserWarning, match="4 of 60 rows .* the mean target"):
+        np.testing.assert_allclose(model.predict(X)[:4], y.mean())
+
+
+@pytest.mark.parametrize("cls", [LateFusionClassifier, LateFusionRegressor])
+def test_modality_never_seen_is_ignored(cls, small_multimodal):
+    """It has no model, and makes no difference afterwards; both are told."""
+    X, y, widths = small_multimodal
+    X[:, 5] = np.nan
+    X, y = X[~np.isnan(X).all(axis=1)], y[~np.isnan(X).all(axis=1)]
+    with pytest.warns(UserWarning, match="1 modalities are not observed .*modality2"):
+        model = cls(modalities=widths).fit(X, y)
+    assert list(model.estimators_) == ["modality0", "modality1"]
+    expected = model.predict(X)
+    X[:, 5] = 1e3
+    with pytest.warns(UserWarning, match="not observed in fit are ignored"):
+        np.testing.assert_array_equal(model.predict(X), expected)
+
+
+def test_no_row_with_a_modality_is_refused():
+    """There is nothing to learn from rows of NaN."""
+    X = np.full((6, 2), np.nan)
+    with pytest.raises(ValueError, match="None of the 6 rows of X has an observed"):
+        LateFusionClassifier().fit(X, [0, 1] * 3)
+
+
+@pytest.mark.parametrize("combine", ["stacked", "log", "mean"])
+def test_class_unseen_by_a_modality(combine, seed):
+    """What has not met a class says nothing for or against it."""
+    rng = np.random.RandomState(seed)
+    y = np.array(["a", "b", "c"], dtype=object)[np.arange(90) % 3]
+    X = rng.standard_normal((90, 4)) + 3 * (np.arange(90) % 3)[:, None]
+    X[y == "c", :2] = np.nan
+    model = LateFusionClassifier(modalities=[2, 2], combine=combine).fit(X, y)
+    assert list(model.estimators_["modality0"].classes_) == ["a", "b"]
+    assert model.score(X, y) > 0.9
+    np.testing.assert_allclose(model.predict_proba(X).sum(axis=1), 1)
+
+
+def test_unseen_class_ratio_is_one():
+    """In the log rule its probability stays what the other modality makes it."""
+    y = np.arange(60) % 3
+    X = np.column_stack([y % 2 + 0.1 * np.arange(60) % 1, y]).astype(float)
+    X[y == 2, 0] = np.nan
+    model = LateFusionClassifier(PLAIN, modalities=[1, 1], combine="log").fit(X, y)
+    both, second = model.predict_proba([[0.0, 2.0], [np.nan, 2.0]])
+    ratio = both / second
+    # The ratio of class 2 is 1 before normalising, like its modality's p over prior.
+    said = model.estimators_["modality0"].predict_proba([[0.0]])[0] * (1 - 1 / 43)
+    expected = np.append(said / (0.5 * (1 - 1 / 43)), 1)
+    np.testing.assert_allclose(ratio / ratio[2], expected)
+
+
+def test_modality_of_one_class_has_no_say():
+    """Its rows are all of one class: it has a dummy, and ratios of 1."""
+    y = np.arange(40) % 2
+    X = np.column_stack([np.where(y == 1, np.arange(40), np.nan), y])
+    model = LateFusionClassifier(PLAIN, modalities=[1, 1], combine="log").fit(X, y)
+    assert isinstance(model.estimators_["modality0"], DummyClassifier)
+    found = model.predict_proba([[5.0, 1.0], [np.nan, 1.0]])
+    np.testing.assert_allclose(found[0], found[1])
+
+
+def test_holes_are_filled_with_column_means(small_multimodal):
+    """A hole in a present modality predicts like the mean of the training column."""
+    X, y, widths = small_multimodal
+    model = LateFusionClassifier(modalities=widths).fit(X, y)
+    hole, mean = X[:1].copy(), X[:1].copy()
+    hole[0, :5] = mean[0, :5] = 1.0
+    hole[0, 3] = np.nan
+    mean[0, 3] = np.nanmean(X[:, 3])
+    np.testing.assert_allclose(model.predict_proba(hole), model.predict_proba(mean))
+
+
+def test_holes_are_left_to_estimators_that_accept_them(small_multimodal):
+    """Gradient boosting sees the NaN itself."""
+    X, y, widths = small_multimodal
+    X[::3, 3] = np.nan
+    inner = HistGradientBoostingClassifier(max_iter=3, min_samples_leaf=3)
+    model = LateFusionClassifier(inner, modalities=widths, combine="mean").fit(X, y)
+    rows = ~np.isnan(X[:, 2:5]).all(axis=1)
+    expected = clone(inner).fit(X[rows, 2:5], y[rows]).predict_proba(X[rows, 2:5])
+    found = model.estimators_["modality1"].predict_proba(X[rows, 2:5])
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_empty_column_is_told(small_multimodal):
+    """A column without a single cell in a present modality counts as 0, with a word."""
+    X, y, widths = small_multimodal
+    X[:, 3] = np.nan
+    with pytest.warns(UserWarning, match="1 columns have no observed cell"):
+        LateFusionClassifier(modalities=widths).fit(X, y)
+
+
+def test_multilabel_is_referred_to_one_vs_rest(small_multimodal):
+    """The error says what to do, and that works."""
+    X, y, widths = small_multimodal
+    Y = np.column_stack([y == 0, y > 0]).astype(int)
+    model = LateFusionClassifier(modalities=widths)
+    with pytest.raises(ValueError, match="multilabel .*OneVsRestClassifier"):
+        model.fit(X, Y)
+    found = OneVsRestClassifier(model).fit(X, Y).predict_proba(X)
+    assert found.shape == (60, 2)
+    assert ((found > 0.5) == Y).mean() > 0.9
+
+
+def test_several_targets_by_multioutput(small_multimodal):
+    """So does the regressor's note."""
+    X, y, widths = small_multimodal
+    Y = np.column_stack([y, -2.0 * y])
+    model = MultiOutputRegressor(LateFusionRegressor(modalities=widths)).fit(X, Y)
+    np.testing.assert_allclose(model.predict(X) @ [2, 1], np.zeros(60), atol=1e-6)
+
+
+def test_sample_weight_needs_an_estimator_that_takes_it(small_multimodal):
+    """Otherwise an error names the estimator."""
+    X, y, widths = small_multimodal
+    model = LateFusionClassifier(KNeighborsClassifier(), modalities=widths)
+    model.fit(X, y)
+    with pytest.raises(ValueError, match="estimator=KNeighborsClassifier does not"):
+        model.fit(X, y, sample_weight=np.ones(60))
+
+
+def test_sample_weight_reaches_pipelines(small_multimodal):
+    """Weights of 0 and 2 are rows left out and repeated, for the default pipeline."""
+    X, y, widths = small_multimodal
+    weight = np.arange(60) % 3
+    rows = np.repeat(np.arange(60), weight)
+    model = LateFusionClassifier(modalities=widths)
+    found = model.fit(X, y, sample_weight=weight).predict_proba(X)
+    expected = clone(model).fit(X[rows], y[rows]).predict_proba(X)
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+def test_metadata_routing(small_multimodal):
+    """With routing on, weights go where they are requested, or an error asks."""
+    X, y, widths = small_multimodal
+    weight = np.arange(60) % 3
+    model = LateFusionClassifier(modalities=widths)
+    expected = model.fit(X, y, sample_weight=weight).predict_proba(X)
+    with sklearn.config_context(enable_metadata_routing=True):
+        found = model.fit(X, y, sample_weight=weight).predict_proba(X)
+        np.testing.assert_array_equal(found, expected)
+        model.set_params(estimator=LogisticRegression())
+        with pytest.raises(UnsetMetadataPassedError, match="sample_weight"):
+            model.fit(X, y, sample_weight=weight)
+        model.estimator.set_fit_request(sample_weight=True)
+        model.fit(X, y, sample_weight=weight)
+        model.set_fit_request(sample_weight=True)
+        model.set_score_request(sample_weight=False)
+        search = GridSearchCV(model, {"estimator__C": [1.0]}, cv=2)
+        search.fit(X, y, sample_weight=weight)
+
+
+def test_estimator_without_probabilities_is_refused(small_multimodal):
+    """Late fusion needs predict_proba, and says so."""
+    X, y, widths = small_multimodal
+    with pytest.raises(ValueError, match="'estimator' parameter .*'predict_proba'"):
+        LateFusionClassifier(LinearSVC(), modalities=widths).fit(X, y)
+
+
+def test_forgotten_layout_is_told():
+    """Hundreds of modalities of one column are nearly always a mistake."""
+    X = np.random.RandomState(0).standard_normal((12, 257))
+    model = LateFusionRegressor(Ridge(), combine="mean")
+    with pytest.warns(UserWarning, match="257 columns .* modalities=None"):
+        model.fit(X, X[:, 0])
+
+
+@pytest.mark.parametrize(
+    "cv", [KFold(3), ShuffleSplit(2, test_size=0.3, random_state=0)]
+)
+def test_folds_of_the_user_refer_to_the_rows_given(cv, small_multimodal):
+    """A splitter, and the splits it makes, give the same; not all rows need a turn."""
+    X, y, widths = small_multimodal
+    weight = np.ones(60)
+    weight[::7] = 0
+    splits = list(cv.split(X, y))
+    for cls in (LateFusionClassifier, LateFusionRegressor):
+        first = cls(modalities=widths, cv=cv).fit(X, y, weight).predict(X)
+        second = cls(modalities=widths, cv=splits).fit(X, y, weight).predict(X)
+        np.testing.assert_array_equal(first, second)
+
+
+def test_grid_search_and_jobs(small_multimodal):
+    """Inner parameters can be searched; the number of jobs changes nothing."""
+    X, y, widths = small_multimodal
+    y = np.array(["zero", "one", "two"])[y]
+    model = LateFusionClassifier(LogisticRegression(), modalities=widths)
+    search = GridSearchCV(model, {"estimator__C": [1e-6, 1.0]}, cv=2).fit(X, y)
+    assert search.best_params_ == {"estimator__C": 1.0}
+    expected = model.fit(X, y).predict_proba(X)
+    with parallel_config(backend="threading"):
+        found = model.set_params(n_jobs=2).fit(X, y).predict_proba(X)
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_variance_rule_is_the_weighted_mean(small_multimodal, seed):
+    """Written as a loop, with the errors of an explicit two-fold split."""
+    X, _, widths = small_multimodal
+    y = target_of(X, np.random.RandomState(seed))
+    halves = [(np.arange(30), np.arange(30, 60)), (np.arange(30, 60), np.arange(30))]
+    model = LateFusionRegressor(
+        Ridge(), modalities=widths, combine="variance", cv=halves
+    ).fit(X, y)
+    said, errors = np.full((60, 3), np.nan), np.full((60, 3), np.nan)
+    for m, block in enumerate(BLOCKS):
+        rows = ~np.isnan(X[:, block]).any(axis=1)
+        said[rows, m] = Ridge().fit(X[rows, block], y[rows]).predict(X[rows, block])
+        for inside, outside in halves:
+            near, far = inside[rows[inside]], outside[rows[outside]]
+            held = Ridge().fit(X[near, block], y[near]).predict(X[far, block])
+            errors[far, m] = (held - y[far]) ** 2
+    trust = ~np.isnan(said) / np.nanmean(errors, axis=0)
+    expected = np.nansum(said * trust, axis=1) / trust.sum(axis=1)
+    np.testing.assert_allclose(model.predict(X), expected)
+    np.testing.assert_allclose(model.error_variances_, np.nanmean(errors, axis=0))
+
+
+def test_mean_rule_of_numbers(small_multimodal, seed):
+    """The plain mean of those present, without any folds."""
+    X, _, widths = small_multimodal
+    y = target_of(X, np.random.RandomState(seed))
+    model = LateFusionRegressor(Ridge(), modalities=widths, combine="mean").fit(X, y)
+    said = np.full((60, 3), np.nan)
+    for m, block in enumerate(BLOCKS):
+        rows = ~np.isnan(X[:, block]).any(axis=1)
+        said[rows, m] = Ridge().fit(X[rows, block], y[rows]).predict(X[rows, block])
+    np.testing.assert_allclose(model.predict(X), np.nanmean(said, axis=1))
+    assert np.isnan(model.error_variances_).all()
+
+
+def test_stacking_adds_what_is_additive(seed):
+    """Two modalities that each carry half of the target are added, not averaged."""
+    rng = np.random.RandomState(seed)
+    X = rng.standard_normal((600, 4))
+    y = X[:, 0] + X[:, 2]
+    scores = {}
+    for combine in ("stacked", "variance"):
+        model = LateFusionRegressor(
+            LinearRegression(), modalities=[2, 2], combine=combine
+        )
+        scores[combine] = model.fit(X[:300], y[:300]).score(X[300:], y[300:])
+    assert scores["stacked"] > 0.95
+    assert scores["variance"] < 0.85
+
+
+def test_stacking_shares_between_twins(seed):
+    """Two modalities that say the same are given half the weight each."""
+    X, _ = make_twins(seed, 2000)
+    y = np.nanmean(X.reshape(-1, 2, 3), axis=1).sum(axis=1)
+    model = LateFusionRegressor(LinearRegression(), modalities=[3, 3]).fit(X, y)
+    np.testing.assert_allclose(model.predict(X), y, atol=0.2)
+    assert model.covariance_.shape == (3, 3)
+
+
+def test_constant_target_is_predicted(small_multimodal):
+    """Whatever the rule, nothing else can come out."""
+    X, _, widths = small_multimodal
+    for combine in ("stacked", "variance", "mean"):
+        model = LateFusionRegressor(modalities=widths, combine=combine)
+        found = model.fit(X, np.full(60, 7.0)).predict(X)
+        np.testing.assert_allclose(found, 7)

@@ -1,0 +1,250 @@
+"""One model a combination of modalities: which rows fit it, and which it answers."""
+
+import numpy as np
+import pytest
+from joblib import parallel_config
+from sklearn.base import clone
+from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
+from sklearn.model_selection import GridSearchCV
+from sklearn.multiclass import OneVsRestClassifier
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.svm import LinearSVC
+
+from skmissing.ensemble import PatternClassifier, PatternRegressor
+
+PLAIN = LogisticRegression()
+NAMES = ("modality0", "modality1", "modality2")
+
+
+def presence_of(X, widths):
+    """Which modalities each row has."""
+    blocks = np.split(X, np.cumsum(widths)[:-1], axis=1)
+    return np.column_stack([~np.isnan(block).all(axis=1) for block in blocks])
+
+
+@pytest.mark.parametrize("min_rows", [1, 35])
+def test_largest_model_on_all_rows_that_contain_it(min_rows, small_multimodal):
+    """Written as a loop: the model with most modalities that enough rows contain."""
+    X, y, widths = small_multimodal
+    model = PatternClassifier(
+        PLAIN, modalities=widths, min_rows=min_rows, select="largest"
+    ).fit(X, y)
+    presence = presence_of(X, widths)
+    occurring = {tuple(row) for row in presence}
+    found = model.predict_proba(X)
+    n_backed_off = 0
+    for i, row in enumerate(presence):
+        usable = []
+        for pattern in np.ndindex(2, 2, 2):
+            pattern = np.array(pattern, dtype=bool)
+            rows = (presence | ~pattern).all(axis=1)
+            single = pattern.sum() == 1
+            if pattern.any() and not (pattern & ~row).any():
+                if single or (tuple(pattern) in occurring and rows.sum() >= min_rows):
+                    usable.append((pattern.sum(), rows.sum(), tuple(pattern)))
+        _, _, best = max(usable)
+        n_backed_off += best != tuple(row)
+        rows = (presence | ~np.array(best)).all(axis=1)
+        columns = np.repeat(best, widths)
+        reference = clone(PLAIN).fit(X[rows][:, columns], y[rows])
+        expected = reference.predict_proba(X[i : i + 1, columns])[0]
+        np.testing.assert_allclose(found[i], expected, rtol=1e-6)
+    assert (n_backed_off > 0) == (min_rows == 35)
+
+
+def test_attributes_agree(small_multimodal):
+    """Names, models, rows and scores are of one length, and rows are counted right."""
+    X, y, widths = small_multimodal
+    model = PatternClassifier(modalities=widths, min_rows=10).fit(X, y)
+    presence = presence_of(X, widths)
+    assert len(model.patterns_) == len(model.estimators_) == len(model.scores_)
+    for names, n_rows in zip(model.patterns_, model.n_rows_):
+        wanted = [NAMES.index(name) for name in names]
+        assert n_rows == presence[:, wanted].all(axis=1).sum()
+    assert (model.scores_ < 0).all()
+
+
+def make_noisy_second(seed, n_rows=200):
+    """A modality that tells the class, and a wide one that is noise."""
+    rng = np.random.RandomState(seed)
+    y = rng.randint(2, size=n_rows)
+    X = rng.standard_normal((n_rows, 62))
+    X[:, :2] += 2 * y[:, None]
+    X[rng.uniform(size=n_rows) < 0.7, 2:] = np.nan
+    return X, y
+
+
+def test_score_prefers_fewer_modalities_that_do_better(seed):
+    """Rows with both modalities are answered without the one that is noise."""
+    X, y = make_noisy_second(seed)
+    model = PatternClassifier(LogisticRegression(C=100), modalities=[2, 60]).fit(X, y)
+    assert model.patterns_ == [("modality1",), ("modality0",), NAMES[:2]]
+    assert model.scores_.argmax() == 1
+    expected = model.estimators_[1].predict_proba(X[:, :2])
+    np.testing.assert_allclose(model.predict_proba(X), expected)
+
+
+@pytest.mark.parametrize("cls", [PatternClassifier, PatternRegressor])
+def test_order_of_rows_does_not_matter(cls, small_multimodal, seed):
+    """Folds follow what stands in the rows, so a shuffled fit is the same fit."""
+    X, y, widths = small_multimodal
+    order = np.random.RandomState(seed).permutation(len(y))
+    first = cls(modalities=widths, min_rows=10).fit(X, y)
+    second = clone(first).fit(X[order], y[order])
+    np.testing.assert_allclose(first.scores_, second.scores_, rtol=1e-4)
+    np.testing.assert_allclose(first.predict(X), second.predict(X), rtol=1e-4)
+
+
+def test_combination_never_seen_in_training_backs_off(seed):
+    """Complete training rows: a warning counts, and 'all' fits a model for each."""
+    rng = np.random.RandomState(seed)
+    X = rng.standard_normal((80, 3))
+    y = (X.sum(axis=1) > 0).astype(int)
+    late = X[:10].copy()
+    late[:, 2] = np.nan
+    model = PatternClassifier(select="largest").fit(X, y)
+    assert [len(names) for names in model.patterns_] == [1, 1, 1, 3]
+    with pytest.warns(UserWarning, match="10 of 10 rows have one of 1 combinations"):
+        model.predict(late)
+    every = PatternClassifier(patterns="all", select="largest").fit(X, y)
+    assert len(every.patterns_) == 7
+    expected = every.estimators_[every.patterns_.index(("x0", "x1"))]
+    np.testing.assert_allclose(
+        every.predict_proba(late), expected.predict_proba(late[:, :2])
+    )
+
+
+def test_rare_combination_backs_off_without_a_word(small_multimodal):
+    """That is what min_rows says; the attributes tell which have a model."""
+    X, y, widths = small_multimodal
+    model = PatternClassifier(modalities=widths, min_rows=50).fit(X, y)
+    assert max(map(len, model.patterns_)) == 1
+    model.predict(X)
+
+
+def test_all_patterns_of_many_modalities_are_refused():
+    """2**11 models are a mistake."""
+    X = np.random.RandomState(0).standard_normal((20, 11))
+    with pytest.raises(ValueError, match="patterns='all' .* 11 modalities; at most 10"):
+        PatternRegressor(patterns="all").fit(X, X[:, 0])
+
+
+def test_all_patterns_of_modalities_seen(small_multimodal):
+    """A modality that no row has is in none of them."""
+    X, y, widths = small_multimodal
+    X = np.column_stack([X, np.full(60, np.nan)])
+    with pytest.warns(UserWarning, match="modality3"):
+        model = PatternClassifier(modalities=[*widths, 1], patterns="all").fit(X, y)
+    assert len(model.patterns_) == 7
+    assert all("modality3" not in names for names in model.patterns_)
+
+
+def test_rows_without_modality(small_multimodal):
+    """They get the class frequencies, the most frequent class, or the mean."""
+    X, y, widths = small_multimodal
+    classifier = PatternClassifier(modalities=widths).fit(X, y)
+    regressor = PatternRegressor(modalities=widths).fit(X, y)
+    X[:3] = np.nan
+    counts = np.bincount(y)
+    with pytest.warns(UserWarning, match="3 of 60 rows .* the class frequencies"):
+        found = classifier.predict_proba(X)[:3]
+    np.testing.assert_allclose(found, np.tile(counts / 60, (3, 1)))
+    with pytest.warns(UserWarning, match="3 of 60 rows .* the most frequent class"):
+        assert (classifier.predict(X)[:3] == counts.argmax()).all()
+    with pytest.warns(UserWarning, match="3 of 60 rows .* the mean target"):
+        np.testing.assert_allclose(regressor.predict(X)[:3], y.mean())
+
+
+def test_classifier_without_probabilities(small_multimodal):
+    """It can be used, chosen by accuracy; probabilities are then not offered."""
+    X, y, widths = small_multimodal
+    y = np.array(["a", "b", "c"])[y]
+    model = PatternClassifier(LinearSVC(), modalities=widths, min_rows=10).fit(X, y)
+    assert ((model.scores_ >= 0) & (model.scores_ <= 1)).all()
+    assert model.score(X, y) > 0.8
+    assert not hasattr(model, "predict_proba")
+    assert not hasattr(model, "predict_log_proba")
+
+
+def test_class_unseen_by_a_model(seed):
+    """Its probability is one over the model's rows plus the number of classes."""
+    rng = np.random.RandomState(seed)
+    y = np.arange(90) % 3
+    X = rng.standard_normal((90, 2)) + 3 * y[:, None]
+    X[y == 2, 0] = np.nan
+    X[y < 2, 1] = np.nan
+    model = PatternClassifier(PLAIN, select="largest").fit(X, y)
+    found = model.predict_proba([[0.0, np.nan], [np.nan, 0.0]])
+    np.testing.assert_allclose(found[0, 2], 1 / 63)
+    # The second modality has met class 2 only.
+    np.testing.assert_allclose(found[1], [1 / 33, 1 / 33, 31 / 33])
+
+
+def test_regressor_is_least_squares_on_its_rows(small_multimodal, seed):
+    """A complete row is answered by the model of complete rows."""
+    X, _, widths = small_multimodal
+    y = np.random.RandomState(seed).standard_normal(60)
+    model = PatternRegressor(
+        LinearRegression(), modalities=widths, min_rows=1, select="largest"
+    ).fit(X, y)
+    rows = ~np.isnan(X).any(axis=1)
+    expected = LinearRegression().fit(X[rows], y[rows]).predict(X[rows])
+    np.testing.assert_allclose(model.predict(X[rows]), expected)
+    assert np.isnan(model.scores_).all()
+
+
+def test_scores_of_regressor_are_held_out_errors(seed):
+    """Minus the mean squared error over folds given by the user."""
+    rng = np.random.RandomState(seed)
+    X = rng.standard_normal((40, 2))
+    y = X[:, 0] + 0.1 * rng.standard_normal(40)
+    halves = [(np.arange(20), np.arange(20, 40)), (np.arange(20, 40), np.arange(20))]
+    model = PatternRegressor(Ridge(), cv=halves).fit(X, y)
+    for names, score in zip(model.patterns_, model.scores_):
+        columns = [int(name[1]) for name in names]
+        errors = [
+            (Ridge().fit(X[a][:, columns], y[a]).predict(X[b][:, columns]) - y[b]) ** 2
+            for a, b in halves
+        ]
+        np.testing.assert_allclose(score, -np.mean(errors))
+
+
+def test_sample_weight_is_repetition(small_multimodal):
+    """Weights of 0 and 2 are rows left out and repeated, also for the choice."""
+    X, y, widths = small_multimodal
+    weight = np.arange(60) % 3
+    rows = np.repeat(np.arange(60), weight)
+    model = PatternClassifier(modalities=widths, min_rows=1)
+    first = model.fit(X, y, sample_weight=weight)
+    second = clone(model).fit(X[rows], y[rows])
+    np.testing.assert_allclose(first.scores_, second.scores_, rtol=1e-4)
+    np.testing.assert_allclose(
+        first.predict_proba(X), second.predict_proba(X), rtol=1e-4
+    )
+
+
+def test_sample_weight_needs_an_estimator_that_takes_it(small_multimodal):
+    """Otherwise an error names the estimator."""
+    X, y, widths = small_multimodal
+    model = PatternClassifier(KNeighborsClassifier(), modalities=widths)
+    with pytest.raises(ValueError, match="estimator=KNeighborsClassifier does not"):
+        model.fit(X, y, sample_weight=np.ones(60))
+
+
+def test_grid_search_jobs_and_multilabel(small_multimodal):
+    """Inner parameters can be searched; jobs change nothing; one against the rest."""
+    X, y, widths = small_multimodal
+    model = PatternClassifier(
+        LogisticRegression(), modalities=widths, select="largest", min_rows=10
+    )
+    search = GridSearchCV(model, {"estimator__C": [1e-6, 1.0]}, cv=2).fit(X, y)
+    assert search.best_params_ == {"estimator__C": 1.0}
+    expected = model.fit(X, y).predict_proba(X)
+    with parallel_config(backend="threading"):
+        found = clone(model).set_params(n_jobs=2).fit(X, y).predict_proba(X)
+    np.testing.assert_array_equal(found, expected)
+    Y = np.column_stack([y == 0, y > 0]).astype(int)
+    with pytest.raises(ValueError, match="OneVsRestClassifier\\(PatternClassifier"):
+        model.fit(X, Y)
+    found = OneVsRestClassifier(model).fit(X, Y).predict(X)
+    assert (found == Y).mean() > 0.9
