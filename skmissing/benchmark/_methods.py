@@ -153,14 +153,13 @@ def _fusion(modality_dropout):
 
 def _ul4m4(s):
     fusion = import_optional("skmissing.fusion", "neural")
-    kind = "MHSAFusionRegressor" if s.regression else "MHSAFusionClassifier"
-    fill = ClusterGuidedImputer(
-        K_PAPER, modalities=s.modalities, strategy="greedy", random_state=s.seed
+    return fusion.make_ul4m4(
+        "regression" if s.regression else "classification",
+        modalities=s.modalities,
+        n_clusters=K_PAPER,
+        strategy="greedy",
+        random_state=s.seed,
     )
-    model = getattr(fusion, kind)(
-        modalities=s.modalities, modality_dropout=0.0, random_state=s.seed
-    )
-    return make_pipeline(fill, model)
 
 
 @dataclass(frozen=True)

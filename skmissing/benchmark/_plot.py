@@ -25,10 +25,7 @@ def draw_summary(summary, path):
     methods = list(dict.fromkeys(line["method"] for line in summary))[::-1]
     height = 0.7 + 0.2 * len(methods)
     figure = figures.Figure(
-        figsize=(
-            1.5 + 2.6 * len(missing),
-            0.9 + len(data) * (0.7 + 0.2 * len(methods)),
-        ),
+        figsize=(1.5 + 2.6 * len(missing), 0.9 + height * len(data)),
         layout="constrained",
     )
     axes = figure.subplots(
@@ -36,11 +33,8 @@ def draw_summary(summary, path):
     )
     for row, name in zip(axes, data):
         for ax, gaps in zip(row, missing):
-            here = [
-                line
-                for line in summary
-                if (line["data"], line["missing"]) == (name, gaps)
-            ]
+            place = (name, gaps)
+            here = [s for s in summary if (s["data"], s["missing"]) == place]
             _draw_panel(ax, here, methods)
             ax.set_title(f"{name}, {gaps}", fontsize=9)
     handles, labels = axes[0, 0].get_legend_handles_labels()

@@ -110,10 +110,10 @@ def _describe(rows, confidence_level):
         f"scikit-learn {sklearn.__version__}, Python {platform.python_version()}; "
         f"{seeds} runs.",
         "",
-        f"Mean over runs ± half width of its {confidence_level:.0%} interval "
-        "(Student's t). **Bold**: the best mean of a column. °: not told apart from the best at "
-        "5 % by a paired t-test over the runs, Holm-corrected; Wilcoxon's test and "
-        "all p-values are in summary.csv. Runs share rows: take the tests for "
+        f"Mean over runs ± half width of its {confidence_level:.0%} interval by "
+        "Student's t. **Bold**: the best mean of a column. °: not told apart from the "
+        "best at 5 % by a paired t-test over the runs, Holm-corrected; Wilcoxon's test "
+        "and all p-values are in summary.csv. Runs share rows, so take the tests for "
         "rough guides. Rank: mean over data sets.",
     ]
 

@@ -1,0 +1,229 @@
+"""Rows, masks and scores of one cell."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from skmissing.benchmark import _protocol, load_data
+from skmissing.benchmark._data import split_rows
+from skmissing.benchmark._protocol import draw_rows, make_cells, run_cell
+from skmissing.metrics import sentiment_scores
+from tests.benchmark.conftest import make_toy
+
+WHOLE = {"test_size": 0.4, "max_rows": None}
+MOSI = [
+    *(
+        f"{t}-text-{a}-audio-{v}-video"
+        for t, a, v in [
+            (100, 100, 100),
+            (100, 100, 20),
+            (100, 20, 100),
+            (100, 20, 20),
+            (20, 100, 100),
+            (20, 100, 20),
+            (20, 20, 100),
+        ]
+    ),
+    "complex-20-20-20-10-10-10-10",
+]
+
+
+def make_cell(data, missing="mcar:0.5", regime="R2", method="mean", seed=0):
+    """The only cell of a benchmark."""
+    (cell,) = make_cells([data], [missing], [regime], [method], 1, **WHOLE)
+    return replace(cell, seed=seed)
+
+
+def test_methods_and_regimes_share_split_and_masks(toy):
+    """Another method or regime gets the same rows; R1 trains on complete ones."""
+    drawn = [
+        draw_rows(make_cell(toy, regime=regime, method=method), toy, **WHOLE)
+        for regime in ("R1", "R2")
+        for method in ("mean", "late")
+    ]
+    for rows in drawn:
+        np.testing.assert_array_equal(rows["X_test"], drawn[0]["X_test"])
+        np.testing.assert_array_equal(rows["y_train"], drawn[0]["y_train"])
+    for first, second in (drawn[:2], drawn[2:]):
+        np.testing.assert_array_equal(first["X_train"], second["X_train"])
+    assert not np.isnan(drawn[0]["X_train"]).any()
+    assert np.isnan(drawn[2]["X_train"]).any()
+    seen = ~np.isnan(drawn[2]["X_train"])
+    np.testing.assert_array_equal(drawn[2]["X_train"][seen], drawn[0]["X_train"][seen])
+
+
+def test_runs_differ_in_split_and_masks(toy):
+    """Another seed draws other rows, and hides others."""
+    a, b = (draw_rows(make_cell(toy, seed=s), toy, **WHOLE) for s in (0, 1))
+    assert not np.array_equal(a["X_full"], b["X_full"])
+    assert not np.array_equal(np.isnan(a["X_test"]), np.isnan(b["X_test"]))
+
+
+def test_training_and_test_masks_are_independent():
+    """Masks of training rows tell nothing of those of test rows at the same place."""
+    data = make_toy(n=4000)
+    rows = draw_rows(make_cell(data, "mcar:0.4"), data, **WHOLE)
+    n = min(len(rows["X_train"]), len(rows["X_test"]))
+    hidden = [np.isnan(rows[part][:n, 0]) for part in ("X_train", "X_test")]
+    # Under independence the correlation has a standard deviation of n ** -0.5.
+    assert abs(np.corrcoef(*hidden)[0, 1]) < 4 / np.sqrt(n)
+
+
+@pytest.mark.parametrize("missing", MOSI)
+def test_realised_rates_of_the_papers_configurations(missing):
+    """Exact groups for `complex`, binomial bounds otherwise, and rates recorded."""
+    data = make_toy(n=2000)
+    row = run_cell(make_cell(data, missing, method="zero"), data, **WHOLE)
+    assert row["error"] is None
+    drawn = draw_rows(make_cell(data, missing), data, **WHOLE)
+    for part in ("train", "test"):
+        hidden = np.isnan(drawn[f"X_{part}"][:, ::3])
+        np.testing.assert_allclose(
+            list(row[f"{part}_missing"].values()), hidden.mean(0)
+        )
+        assert not hidden.all(axis=1).any()
+        if missing.startswith("complex"):
+            counts = [(hidden.sum(axis=1) == k).sum() for k in range(3)]
+            assert counts == [0.2 * len(hidden), 0.3 * len(hidden), 0.5 * len(hidden)]
+            continue
+        kept = np.array([int(n) / 100 for n in missing.split("-")[::2]])
+        # A row that would lose all keeps something, so less than asked may be hidden.
+        most = 1 - kept + 4 * np.sqrt(kept * (1 - kept) / len(hidden))
+        least = 1 - kept - np.prod(1 - kept) - (most - (1 - kept))
+        assert (hidden.mean(0) <= most).all() and (hidden.mean(0) >= least).all()
+
+
+def test_the_same_modalities_are_drawn_for_training_and_test():
+    """`(pm, ps)` hides one modality of three, the same in both parts."""
+    data = make_toy(n=300)
+    for seed in range(5):
+        rows = draw_rows(make_cell(data, "mcar:0.34,0.5", seed=seed), data, **WHOLE)
+        hit = [np.isnan(rows[p][:, ::3]).any(axis=0) for p in ("X_train", "X_test")]
+        assert hit[0].sum() == 1
+        np.testing.assert_array_equal(*hit)
+
+
+@pytest.mark.parametrize("mechanism", ["mar", "mnar", "label", "burst"])
+def test_mechanisms_run(toy, mechanism):
+    """Every mechanism that needs no groups hides some modalities of both parts."""
+    row = run_cell(make_cell(toy, f"{mechanism}:0.3"), toy, **WHOLE)
+    assert row["error"] is None
+    for part in ("train_missing", "test_missing"):
+        assert 0.05 < np.mean(list(row[part].values())) < 0.5
+
+
+def test_split_is_stratified_disjoint_and_in_order(toy):
+    """Drawn splits keep the class ratio; rows keep their order."""
+    train, test = split_rows(toy, 0, **WHOLE)
+    assert sorted([*train, *test]) == list(range(120))
+    assert len(test) == 48 and (np.diff(train) > 0).all() and (np.diff(test) > 0).all()
+    assert abs(toy.y[train].mean() - toy.y[test].mean()) < 0.02
+
+
+def test_given_split_and_groups_are_kept():
+    """A split of the data is used as it is; a group is never on both sides."""
+    split = np.repeat([0, 1, 2], 40)
+    train, test = split_rows(make_toy(split=split), 3, **WHOLE)
+    np.testing.assert_array_equal(train, np.arange(80))
+    np.testing.assert_array_equal(test, np.arange(80, 120))
+    groups = np.arange(120) % 12
+    train, test = split_rows(make_toy(groups=groups), 3, **WHOLE)
+    assert not set(groups[train]) & set(groups[test])
+
+
+def test_fewer_rows_keep_the_ratio(toy):
+    """`max_rows` takes its share of both parts, other rows in each run."""
+    parts = [split_rows(toy, s, test_size=0.4, max_rows=60) for s in (0, 1)]
+    assert [len(p) for p in parts[0]] == [36, 24]
+    assert not np.array_equal(parts[0][1], parts[1][1])
+
+
+def test_split_without_test_rows_is_refused():
+    """A split that names no test row is told, with the counts."""
+    data = make_toy(split=np.zeros(120, dtype=int))
+    with pytest.raises(ValueError, match="120 training and 0 test rows"):
+        split_rows(data, 0, **WHOLE)
+
+
+def test_failing_cell_is_a_row_with_its_error():
+    """A refusal does not stop the benchmark; it stands in the row."""
+    row = run_cell(make_cell(make_toy(n=20), method="greedy"), make_toy(n=20), **WHOLE)
+    assert row["error"].startswith("ValueError: n_samples=12 should be")
+    assert "scores" not in row and row["wall_seconds"] > 0
+
+
+def test_warnings_are_counted_not_lost(toy, monkeypatch):
+    """What a method warns of stands in the row, each text once."""
+
+    class Loud:
+        def fit(self, X, y):
+            import warnings
+
+            for _ in range(2):
+                warnings.warn("too loud", UserWarning, stacklevel=1)
+
+        def predict(self, X):
+            return np.zeros(len(X), dtype=int)
+
+    monkeypatch.setattr(_protocol, "make_method", lambda *a, **k: Loud())
+    row = run_cell(make_cell(toy), toy, **WHOLE)
+    assert row["warnings"] == ["UserWarning: too loud"] and row["n_warnings"] == 1
+
+
+def test_full_score_is_that_of_complete_rows(toy):
+    """With nothing hidden both scores agree; with gaps the full score is better."""
+    row = run_cell(make_cell(toy, "mcar:0.0"), toy, **WHOLE)
+    assert row["scores"] == row["full_scores"]
+    data = make_toy(n=1000)
+    row = run_cell(make_cell(data, "mcar:0.6"), data, **WHOLE)
+    assert row["full_scores"]["accuracy"] > row["scores"]["accuracy"]
+
+
+def test_scores_by_task():
+    """Each task has its scores; a sentiment has those of the papers as well."""
+    y = np.array([-2.0, 0.0, 1.0, 3.0])
+    data = make_toy("regression", sentiment=True)
+    scores = _protocol.score_predictions(data, y, y + 0.5)
+    assert scores["mae"] == 0.5 and scores["mse"] == 0.25
+    assert scores["accuracy_zeros_positive"] == 1.0
+    assert set(sentiment_scores(y, y)) < set(scores)
+    data = make_toy("multilabel")
+    scores = _protocol.score_predictions(data, data.y, data.y)
+    assert scores == {"f1_micro": 1.0, "f1_macro": 1.0}
+
+
+def test_load_data_reads_files(tmp_path):
+    """A numpy archive becomes a data set; modalities, split and groups by name."""
+    path = tmp_path / "films.npz"
+    rng = np.random.RandomState(0)
+    np.savez(
+        path,
+        image=rng.standard_normal((6, 3)),
+        text=rng.standard_normal((6, 2)),
+        y=np.arange(6) % 2,
+        split=np.array([0, 0, 0, 1, 2, 2]),
+        director=np.array(list("aabbcc")),
+    )
+    data = load_data(path)
+    assert (data.name, data.modalities) == ("films", {"image": 3, "text": 2})
+    np.testing.assert_array_equal(data.split, [0, 0, 0, 1, 2, 2])
+    data = load_data(path, modalities=["text"], split="random", groups="director")
+    assert data.modalities == {"text": 2} and data.split is None
+    np.testing.assert_array_equal(data.groups, list("aabbcc"))
+    with pytest.raises(ValueError, match="no array groups='actor'; found director"):
+        load_data(path, groups="actor")
+
+
+def test_unknown_data_is_refused():
+    """The message lists what there is."""
+    with pytest.raises(ValueError, match="data='iris' is neither one of breast_cancer"):
+        load_data("iris")
+
+
+def test_odd_data_are_refused():
+    """Rows must agree, and y be of a kind that can be scored."""
+    with pytest.raises(ValueError, match="data 'toy': split has 3 rows, X has 120"):
+        make_toy(split=np.zeros(3))
+    with pytest.raises(ValueError, match="y is multiclass-multioutput"):
+        replace(make_toy(), y=np.arange(240).reshape(120, 2) % 5)

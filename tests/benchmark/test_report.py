@@ -1,0 +1,155 @@
+"""What is written, and the command."""
+
+import csv
+import importlib.util
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from skmissing.benchmark import (
+    _methods,
+    list_methods,
+    make_method,
+    run_benchmark,
+    write_report,
+)
+from skmissing.benchmark.__main__ import main
+from tests.benchmark.conftest import make_toy
+
+LIGHT = [name for name, method in _methods.METHODS.items() if not method.torch]
+TORCH = [name for name, method in _methods.METHODS.items() if method.torch]
+
+
+@pytest.mark.parametrize("task", ["classification", "regression", "multilabel"])
+def test_every_light_method_runs(task):
+    """Each method fits and predicts rows with gaps, for every task."""
+    rows = run_benchmark([make_toy(task, n=200)], methods=LIGHT, n_runs=1)
+    assert {row["method"]: row["error"] for row in rows} == dict.fromkeys(LIGHT)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not importlib.util.find_spec("torch"), reason="needs torch")
+def test_every_torch_method_runs():
+    """So do the neural ones, on a few rows."""
+    rows = run_benchmark([make_toy(n=70)], methods=TORCH, n_runs=1, regimes=["R2"])
+    assert {row["method"]: row["error"] for row in rows} == dict.fromkeys(TORCH)
+
+
+def test_iterative_is_for_narrow_data():
+    """Wide data are refused, with the number of columns."""
+    with pytest.raises(ValueError, match="at most 60 columns; X has 61"):
+        make_method("iterative", task="classification", modalities=[61], n_features=61)
+
+
+def test_unknown_task_is_refused():
+    """The message says what there is."""
+    with pytest.raises(ValueError, match="task must be .* got 'ranking'"):
+        make_method("mean", task="ranking", modalities=[2], n_features=2)
+
+
+def test_methods_without_their_package_are_refused(toy, monkeypatch):
+    """Torch-backed methods are listed, and refused before anything runs."""
+
+    def absent(name, extra):
+        raise ImportError(f'{name} is needed: pip install "skmissing[{extra}]"')
+
+    monkeypatch.setattr(_methods, "import_optional", absent)
+    assert "needs torch" in list_methods()["mask"]
+    with pytest.raises(ImportError, match=r"'mask' cannot run: torch .*\[neural\]"):
+        run_benchmark([toy], methods=["mean", "mask"])
+
+
+def test_report_holds_tables_and_failures(tmp_path):
+    """The best is bold, a failure a dash with its reason; CSV has every row."""
+    rows = run_benchmark([make_toy(n=60)], methods=["zero", "mean", "soft"], n_runs=2)
+    written = write_report(rows, tmp_path / "deep" / "report")
+    text = written[0].read_text(encoding="utf-8")
+    assert "## mcar:0.5, R1: complete training rows" in text
+    assert "## mcar:0.5, R2: modalities hidden in training" in text
+    assert text.count("**0.") == 2  # one best a table
+    assert "| soft | – | – |" in text
+    assert "soft: 2 of 2 runs; ValueError: n_samples=36 should be" in text
+    with written[2].open(encoding="utf-8") as file:
+        runs = list(csv.DictReader(file))
+    assert len(runs) == len(rows) == 12
+    for run, row in zip(runs, rows):
+        scores = row.get("scores", {"accuracy": ""})
+        assert run["scores.accuracy"] == str(scores["accuracy"])
+    with written[1].open(encoding="utf-8") as file:
+        assert {line["method"] for line in csv.DictReader(file)} == {
+            "zero",
+            "mean",
+            "soft",
+        }
+
+
+@pytest.mark.skipif(not importlib.util.find_spec("matplotlib"), reason="needs it")
+def test_report_draws_a_picture(toy, tmp_path):
+    """The picture is a PNG, for one run without intervals too."""
+    rows = run_benchmark([toy], methods=["zero", "mean"], n_runs=1)
+    path = write_report(rows, tmp_path)[-1]
+    assert path.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+
+
+def test_report_without_matplotlib_says_so(toy, tmp_path, monkeypatch):
+    """The picture is left out, with a warning that names the extra."""
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    rows = run_benchmark([toy], methods=["mean"], n_runs=1)
+    with pytest.warns(UserWarning, match=r"report.png is left out.*skmissing\[plot\]"):
+        written = write_report(rows, tmp_path)
+    assert [path.name for path in written] == ["report.md", "summary.csv", "runs.csv"]
+
+
+def test_empty_report_is_refused(tmp_path):
+    """There is nothing to write."""
+    with pytest.raises(ValueError, match="rows is empty"):
+        write_report([], tmp_path)
+
+
+def test_command_lists_what_there_is(capsys):
+    """Every data set and method is in the list."""
+    assert main(["--list"]) == 0
+    text = capsys.readouterr().out
+    for word in ["digits", "complex-10-45-45", "R1", *list_methods()]:
+        assert f"  {word}" in text
+
+
+def test_command_takes_a_file(tmp_path, capsys):
+    """Own data go through from the archive to the report, and resume."""
+    data = make_toy()
+    path = tmp_path / "own.npz"
+    np.savez(path, a=data.X[:, :4], b=data.X[:, 4:], y=data.y)
+    command = ["--data", str(path), "--methods", "zero,mean", "--n-runs", "1"]
+    command += ["--missing", "mcar:0.3", "100-a-20-b", "--out", str(tmp_path / "out")]
+    assert main(command) == 0
+    first = capsys.readouterr()
+    assert first.err.count("run 0:") == 8
+    assert "## 100-a-20-b, R2" in first.out
+    assert main(command) == 0
+    again = capsys.readouterr()
+    assert again.err == "" and again.out == first.out
+
+
+def test_command_reports_failures_by_its_status(tmp_path, capsys):
+    """1 if a cell failed, 2 and one line if the arguments are refused."""
+    data = make_toy(n=20)
+    path = tmp_path / "own.npz"
+    np.savez(path, a=data.X, y=data.y)
+    command = ["--data", str(path), "--n-runs", "1", "--out", str(tmp_path), "--quiet"]
+    assert main([*command, "--methods", "mean,greedy"]) == 1
+    assert "2 of 4 cells failed" in capsys.readouterr().err
+    assert main(["--data", "iris", "--out", str(tmp_path)]) == 2
+    assert "neither one of breast_cancer, digits" in capsys.readouterr().err
+
+
+def test_command_runs_as_a_module():
+    """`python -m skmissing.benchmark` is there, and its list imports no torch."""
+    code = (
+        "import sys, runpy; sys.argv = ['benchmark', '--list']\n"
+        "try: runpy.run_module('skmissing.benchmark', run_name='__main__')\n"
+        "except SystemExit as end: assert end.code == 0\n"
+        "assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)

@@ -1,0 +1,147 @@
+"""Resuming, repeating, and saying how long it takes."""
+
+import io
+import json
+
+import pytest
+
+from skmissing.benchmark import _runner, read_results, run_benchmark
+from skmissing.benchmark._runner import Progress
+from tests.benchmark.conftest import make_toy
+
+SMALL = {"methods": ["zero", "mean"], "n_runs": 2}
+CLOCKS = ("wall_seconds", "fit_seconds", "predict_seconds", "peak_mb", "pid")
+
+
+def numbers(rows):
+    """Rows without what may differ from one time to the next."""
+    return [{k: v for k, v in row.items() if k not in CLOCKS} for row in rows]
+
+
+@pytest.fixture
+def counted(monkeypatch):
+    """The cells that are run, in their order."""
+    ran = []
+
+    def count(cell, data, **settings):
+        ran.append((cell.regime, cell.method, cell.seed))
+        return run_cell(cell, data, **settings)
+
+    run_cell = _runner.run_cell
+    monkeypatch.setattr(_runner, "run_cell", count)
+    return ran
+
+
+def test_twice_gives_the_same_numbers():
+    """Two runs agree in every score and rate, seeded methods too."""
+    toy = make_toy(n=200)
+    methods = ["soft", "hgb", "dropout", "late"]
+    first, second = (run_benchmark([toy], methods=methods, n_runs=1) for _ in "ab")
+    assert numbers(first) == numbers(second)
+    assert not any(row["error"] for row in first)
+
+
+@pytest.mark.slow
+def test_order_of_rows_does_not_depend_on_jobs(toy):
+    """Two processes give the rows of one, in the same order."""
+    alone = run_benchmark([toy], **SMALL)
+    assert numbers(run_benchmark([toy], **SMALL, n_jobs=2)) == numbers(alone)
+    assert [row["seed"] for row in alone[:2]] == [0, 1]
+
+
+def test_interrupted_run_does_what_is_left(toy, tmp_path, counted):
+    """Half of the file and a cut line: the other half is run, and all agree."""
+    whole = run_benchmark([toy], **SMALL, out=tmp_path)
+    assert len(counted) == 8
+    path = tmp_path / "results.jsonl"
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(lines[:5]) + lines[5][:40])
+    counted.clear()
+    with pytest.warns(UserWarning, match="last line is cut off"):
+        again = run_benchmark([toy], **SMALL, out=tmp_path)
+    assert len(counted) == 3
+    assert numbers(again) == numbers(whole)
+    assert len(read_results(tmp_path)) == 8
+
+
+def test_finished_benchmark_runs_nothing(toy, tmp_path, counted):
+    """Started again it reads the file; more runs are added to it."""
+    first = run_benchmark([toy], **SMALL, out=tmp_path)
+    counted.clear()
+    assert run_benchmark([toy], **SMALL, out=tmp_path) == first
+    assert counted == []
+    run_benchmark([toy], methods=["zero", "mean"], n_runs=3, out=tmp_path)
+    assert [seed for _, _, seed in counted] == [2, 2, 2, 2]
+
+
+def test_other_data_or_settings_are_not_mixed(toy, tmp_path, counted):
+    """Rows of other values, or of another test size, do not count as done."""
+    run_benchmark([toy], **SMALL, out=tmp_path)
+    counted.clear()
+    with pytest.warns(UserWarning, match="8 cells were run on other data or settings"):
+        run_benchmark([toy], **SMALL, out=tmp_path, test_size=0.3)
+    with pytest.warns(UserWarning, match="other data"):
+        run_benchmark([make_toy(n=100)], **SMALL, out=tmp_path)
+    assert len(counted) == 16
+
+
+def test_failed_cells_are_rows_and_run_again_if_asked(tmp_path, counted):
+    """An error counts as done, unless `retry_failed`."""
+    data = make_toy(n=20)
+    asked = {"methods": ["mean", "greedy"], "n_runs": 1, "regimes": ["R1"]}
+    rows = run_benchmark([data], **asked, out=tmp_path)
+    assert [bool(row["error"]) for row in rows] == [False, True]
+    counted.clear()
+    run_benchmark([data], **asked, out=tmp_path)
+    run_benchmark([data], **asked, out=tmp_path, retry_failed=True)
+    assert counted == [("R1", "greedy", 0)]
+
+
+def test_file_of_something_else_is_refused(tmp_path):
+    """A line that is no row is named by its number."""
+    path = tmp_path / "results.jsonl"
+    path.write_text(json.dumps({"data": "a"}) + "\n")
+    with pytest.raises(ValueError, match="line 1 is no row of a benchmark"):
+        read_results(path)
+
+
+@pytest.mark.parametrize(
+    "settings, message",
+    [
+        (
+            {"methods": ["mean", "magic"]},
+            "methods: 'magic' is unknown; wanted",
+        ),
+        ({"methods": []}, "methods is empty"),
+        ({"methods": ["mean", "mean"]}, "methods holds 'mean' more than once"),
+        ({"regimes": ["R3"]}, "regimes: 'R3' is unknown"),
+        ({"n_runs": 0}, "n_runs must be at least 1; got 0"),
+        ({"test_size": 1.5}, "test_size must lie between 0 and 1; got 1.5"),
+        ({"max_rows": 3}, "max_rows must be at least 10; got 3"),
+        ({"missing": ["group:0.5"]}, "no sites or devices"),
+        ({"missing": ["magic:0.5"]}, "unknown mechanism 'magic'"),
+        ({"missing": ["complex-10-80"]}, "missing='complex-10-80' on data 'toy'"),
+    ],
+)
+def test_odd_settings_are_refused_before_anything_runs(toy, settings, message):
+    """Each refusal names the parameter and the value."""
+    with pytest.raises(ValueError, match=message):
+        run_benchmark([toy], **settings)
+
+
+def test_progress_tells_the_time_left(toy):
+    """Cells left, at the mean time of their method on their data."""
+    cells = _runner.make_cells(
+        [toy], ["mcar:0.5"], ["R1"], ["fast", "slow"], 3, test_size=0.4, max_rows=None
+    )
+    stream = io.StringIO()
+    progress = Progress(cells, 2, stream)
+    row = {"data": "toy", "missing": "m", "regime": "R1", "seed": 0, "error": None}
+    row |= {"task": "classification", "scores": {"accuracy": 0.5}}
+    progress.update(row | {"method": "fast", "wall_seconds": 1.0})
+    assert progress.seconds_left() == (2 * 1.0 + 3 * 1.0) / 2
+    progress.update(row | {"method": "slow", "wall_seconds": 59.0})
+    assert progress.seconds_left() == (2 * 1.0 + 2 * 59.0) / 2
+    assert stream.getvalue().splitlines()[1] == (
+        "[2/6] toy m R1 slow run 0: 0.500 (59.0 s; 1 min 0 s left)"
+    )
