@@ -11,18 +11,29 @@ import inspect
 import pkgutil
 
 from sklearn.base import BaseEstimator
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.pipeline import make_pipeline
 
 import skmissing
 
 # Packages that an extra brings, and the module whose absence leaves them out.
 NEEDS = {"fusion": "torch", "encoders": "transformers"}
 
+
+def make_imputing(estimator):
+    """A pipeline that fills NaN with means before the estimator."""
+    return make_pipeline(SimpleImputer(keep_empty_features=True), estimator)
+
+
 # class name -> list of constructor arguments, one dict an instance to be checked
 INSTANCES = {
     "ClusterGuidedImputer": [
         {"n_clusters": 2, "strategy": strategy, "random_state": 0}
-        for strategy in ("nearest", "greedy", "soft")
+        for strategy in ("nearest", "greedy", "soft", "factor")
     ],
+    "LateFusionClassifier": [{"cv": 2}],
+    "LateFusionRegressor": [{"cv": 2}],
     "MHSAFusionClassifier": [
         {"hidden_dim": 8, "n_heads": 2, "max_epochs": 20, "random_state": 0}
     ],
@@ -34,13 +45,24 @@ INSTANCES = {
         {"n_components": 2, "n_factors": 2, "random_state": 0, **more}
         for more in ({}, {"calibrate": True, "noise": "feature"})
     ],
+    "ModalityDropout": [
+        {"estimator": make_imputing(inner), "random_state": 0}
+        for inner in (LogisticRegression(), Ridge())
+    ],
     "PartialModalityKMeans": [{"n_clusters": 3, "n_init": 1, "random_state": 0}],
+    "PatternClassifier": [{"cv": 2, "min_rows": 10}],
+    "PatternRegressor": [{"cv": 2, "min_rows": 10}],
     "RegressionImputer": [{"min_rows": 2}],
     "RetrievalImputer": [{"n_neighbors": 3}, {"weights": "soft", "n_hops": 2}],
 }
 
 # class name -> {name of a scikit-learn check: why it cannot hold here}
 EXPECTED_FAILED = {
+    "ModalityDropout": {
+        "check_sample_weight_equivalence_on_dense_data": (
+            "each copy of a row, also of a repeated one, draws what it keeps"
+        ),
+    },
     "PartialModalityFactorMixture": {
         "check_sample_weight_equivalence_on_dense_data": (
             "as in sklearn.cluster.KMeans: the start draws rows at random, and a "

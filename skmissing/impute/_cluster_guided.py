@@ -1,8 +1,12 @@
 """Imputation from cluster centres, stages 1 and 2 of UL4M4."""
 
+import zlib
 from numbers import Integral
 
 import numpy as np
+from sklearn.utils import check_random_state
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted
 
 from skmissing._base import warn_empty_rows
 from skmissing._blocks import find_presence
@@ -16,6 +20,23 @@ from skmissing.impute._completion import (
     soft_values,
     soft_weights,
 )
+from skmissing.mixture import PartialModalityFactorMixture
+
+
+def _has_factors(imputer):
+    """Whether the strategy knows its own errors."""
+    if imputer.strategy != "factor":
+        raise AttributeError(
+            f"imputation_std needs strategy='factor'; got {imputer.strategy!r}."
+        )
+    return True
+
+
+def _updates_centers(imputer):
+    """Whether the strategy goes by centres, which new rows can update."""
+    if imputer.strategy == "factor":
+        raise AttributeError("partial_fit is not available with strategy='factor'.")
+    return True
 
 
 class ClusterGuidedImputer(BaseModalityImputer):
@@ -39,8 +60,8 @@ class ClusterGuidedImputer(BaseModalityImputer):
         name, a width, a token shape `(n_tokens, dim)`, a slice, or a list of column
         names or positions.
 
-    strategy : {"nearest", "greedy", "soft"}, default="nearest"
-        Which centres a gap is filled from.
+    strategy : {"nearest", "greedy", "soft", "factor"}, default="nearest"
+        What a gap is filled from.
 
         - "nearest": each missing modality from the nearest centre that has it.
         - "greedy": Algorithm 2 of the paper to the letter. The same as "nearest" if
@@ -48,22 +69,35 @@ class ClusterGuidedImputer(BaseModalityImputer):
           the row, see Notes.
         - "soft": the mean of all centres that have the modality, weighted by
           `exp(-d**2 / temperature_)`.
+        - "factor": the posterior mean of a
+          :class:`skmissing.mixture.PartialModalityFactorMixture`, clusters with
+          factors that modalities share, shrunk towards the training mean as far as
+          held-out rows say.
+
+    n_factors : int, default=32
+        Most factors of `strategy="factor"`.
+
+    sample_posterior : bool, default=False
+        Whether gaps are filled with draws from the posterior and not with its mean.
+        Needs `strategy="factor"`. The draws depend on `random_state` and on the
+        rows: with an int, the same table is filled in the same way each time.
 
     standardize : bool, default=True
         Whether distances are between standardised columns.
 
     init : {"k-means++", "random"}, callable or array-like of shape \
             (n_clusters, n_features), default="k-means++"
-        How to start the clustering.
+        How to start the clustering; a string for `strategy="factor"`.
 
     n_init : "auto" or int, default="auto"
-        Number of runs of the clustering.
+        Number of runs of the clustering; "auto" is one run for `strategy="factor"`.
 
     max_iter : int, default=300
         Most iterations of one run.
 
     tol : float, default=1e-4
-        Tolerance of the clustering.
+        Tolerance of the clustering. EM ends with `strategy="factor"` when an
+        iteration raises the objective by less than `10 * tol` per observed cell.
 
     add_indicator : bool, default=False
         Whether to append one column a modality that is 1 where the row lacks it. The
@@ -81,8 +115,8 @@ class ClusterGuidedImputer(BaseModalityImputer):
 
     Attributes
     ----------
-    clusterer_ : PartialModalityKMeans
-        The fitted clustering.
+    clusterer_ : PartialModalityKMeans or PartialModalityFactorMixture
+        The fitted clustering; the mixture with `strategy="factor"`.
 
     temperature_ : float
         Only with `strategy="soft"`: the scale of squared distances at which weights
@@ -127,6 +161,12 @@ class ClusterGuidedImputer(BaseModalityImputer):
     Holes, missing cells of a modality that the row otherwise has, are filled from
     the nearest centre that has the modality.
 
+    With "factor", a fifth of the rows with two modalities or more is left out of a
+    first fit (as often as it takes, for small tables), each of their modalities is
+    hidden in turn, and for each modality the factor in [0, 1] by which the imputed
+    distance from the mean is multiplied, and the ratio of actual to stated errors,
+    are learnt from these. The model itself is then fitted to all rows.
+
     The temperature is chosen by hiding: of the training rows with two modalities or
     more (2000 at most), each modality is hidden in turn, and of a grid of multiples
     of the median squared distance to the nearest centre, the temperature with the
@@ -152,8 +192,10 @@ class ClusterGuidedImputer(BaseModalityImputer):
     _parameter_constraints: dict = {
         **BaseModalityImputer._parameter_constraints,
         **PartialModalityKMeans._parameter_constraints,
-        "strategy": [StrOptions({"nearest", "greedy", "soft"})],
+        "strategy": [StrOptions({"nearest", "greedy", "soft", "factor"})],
         "n_clusters": [Interval(Integral, 1, None, closed="left")],
+        "n_factors": [Interval(Integral, 0, None, closed="left")],
+        "sample_posterior": ["boolean"],
     }
 
     def __init__(
@@ -162,6 +204,8 @@ class ClusterGuidedImputer(BaseModalityImputer):
         *,
         modalities=None,
         strategy="nearest",
+        n_factors=32,
+        sample_posterior=False,
         standardize=True,
         init="k-means++",
         n_init="auto",
@@ -175,6 +219,8 @@ class ClusterGuidedImputer(BaseModalityImputer):
         self.n_clusters = n_clusters
         self.modalities = modalities
         self.strategy = strategy
+        self.n_factors = n_factors
+        self.sample_posterior = sample_posterior
         self.standardize = standardize
         self.init = init
         self.n_init = n_init
@@ -186,16 +232,52 @@ class ClusterGuidedImputer(BaseModalityImputer):
         self.verbose = verbose
 
     def _fit_imputer(self, X, presence, holes):
+        if self.strategy == "factor":
+            return self._fit_mixture(X, presence, holes)
+        if self.sample_posterior:
+            raise ValueError(
+                "sample_posterior=True needs strategy='factor'; got "
+                f"strategy={self.strategy!r}."
+            )
         names = set(PartialModalityKMeans().get_params())
         shared = {k: v for k, v in self.get_params(deep=False).items() if k in names}
         clusterer = PartialModalityKMeans(**shared)
-        for name in ("n_features_in_", "feature_names_in_", "modalities_"):
-            if hasattr(self, name):
-                setattr(clusterer, name, getattr(self, name))
+        self._hand_layout(clusterer)
         blocks = clusterer._fit_validated(X, presence, holes)
         self.clusterer_ = clusterer
         self.n_iter_ = clusterer.n_iter_
         return self._learn_from(blocks)
+
+    def _hand_layout(self, clusterer):
+        for name in ("n_features_in_", "feature_names_in_", "modalities_"):
+            if hasattr(self, name):
+                setattr(clusterer, name, getattr(self, name))
+
+    def _fit_mixture(self, X, presence, holes):
+        starts = {"k-means++": "kmeans", "random": "random"}
+        if not isinstance(self.init, str):
+            raise ValueError(
+                "With strategy='factor', init must be 'k-means++' or 'random'; got "
+                f"{type(self.init).__name__}."
+            )
+        mixture = PartialModalityFactorMixture(
+            self.n_clusters,
+            n_factors=self.n_factors,
+            modalities=self.modalities,
+            max_iter=self.max_iter,
+            tol=10 * self.tol,
+            init=starts[self.init],
+            n_init=1 if self.n_init == "auto" else self.n_init,
+            standardize=self.standardize,
+            calibrate=True,
+            random_state=self.random_state,
+            verbose=self.verbose,
+        )
+        self._hand_layout(mixture)
+        mixture._fit_validated(X, presence, holes)
+        self.clusterer_ = mixture
+        self.n_iter_ = mixture.n_iter_
+        return mixture._scaler.mean
 
     def _learn_from(self, blocks):
         """What the strategy needs beside the clusters; returns the column means."""
@@ -206,6 +288,7 @@ class ClusterGuidedImputer(BaseModalityImputer):
             )
         return clusterer._scaler.mean
 
+    @available_if(_updates_centers)
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y=None):
         """Update the clusters with new rows.
@@ -237,7 +320,33 @@ class ClusterGuidedImputer(BaseModalityImputer):
         self.statistics_ = self._learn_from(blocks)
         return self
 
+    @available_if(_has_factors)
+    def imputation_std(self, X):
+        """Return standard errors of imputed cells.
+
+        Only with `strategy="factor"`.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            NaN and masked cells are missing.
+
+        Returns
+        -------
+        std : ndarray of shape (n_samples, n_features_out)
+            Of the difference between the imputed and the actual value, in the units
+            of X; 0 for observed cells. Without the columns of `add_indicator`.
+        """
+        check_is_fitted(self)
+        X = self._validate(X, reset=False)
+        presence, holes = find_presence(X, self.modalities_)
+        std = self.clusterer_._std(X, presence, holes)
+        return std if self.keep_empty_features else std[:, self._seen]
+
     def _impute(self, X, presence, holes):
+        if self.strategy == "factor":
+            rng = self._generator_for(X) if self.sample_posterior else None
+            return self.clusterer_._values(X, presence, holes, rng)
         clusterer = self.clusterer_
         blocks = clusterer._scaler.split(X, presence, holes)
         centers = clusterer._centers_as(X.dtype)
@@ -265,3 +374,13 @@ class ClusterGuidedImputer(BaseModalityImputer):
             else:
                 values[np.ix_(rows, columns)] = filling
         return values
+
+    def _generator_for(self, X):
+        """Generator for the draws: other ones for other rows, if by the same seed."""
+        seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
+        return np.random.RandomState([seed, zlib.crc32(np.ascontiguousarray(X))])
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.non_deterministic = self.sample_posterior
+        return tags

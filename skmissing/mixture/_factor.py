@@ -87,13 +87,13 @@ class PartialModalityFactorMixture(FactorInference):
     means_ : ndarray of shape (n_components, n_features)
         Means of the clusters in the units of X.
 
-    loadings_ : ndarray of shape (n_features, n_factors_)
+    loadings_ : ndarray of shape (n_features, `n_factors_`)
         What one unit of a factor adds to a column, in the units of X.
 
     noise_variance_ : ndarray of shape (n_features,)
         In the squared units of X.
 
-    relevance_ : ndarray of shape (n_modalities, n_factors_)
+    relevance_ : ndarray of shape (n_modalities, `n_factors_`)
         Share of the variance of each modality that each factor accounts for.
 
     n_factors_ : int

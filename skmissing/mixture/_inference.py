@@ -133,7 +133,7 @@ class FactorInference(
 
         Returns
         -------
-        factors : ndarray of shape (n_samples, n_factors_)
+        factors : ndarray of shape (n_samples, `n_factors_`)
             0 for rows in which nothing is observed. What clusters account for is not
             in them.
         """
@@ -286,14 +286,16 @@ class FactorInference(
     def _values(self, X, presence, holes, rng=None):
         """Values for all cells of checked rows; drawn if there is a generator."""
         layout, factor = self.modalities_, self._factor()
+        seen = self._scaler.seen[layout.order]
         values = np.empty(X.shape, dtype=X.dtype)
         for params, rows in self._rows(X, presence, holes):
             part = rows.values(params)
             trust = np.where(presence[rows.rows], 1.0, self.shrinkage_)
-            scaled = part * trust[:, layout.owner]
+            has_any = presence[rows.rows] & self._learnt
+            scaled = part * (trust * has_any.any(axis=1)[:, None])[:, layout.owner]
             if rng is not None:
                 spread = rows.draw(params, rng) - part
-                scaled += spread * self.std_scale_[layout.owner]
+                scaled += spread * (self.std_scale_[layout.owner] * seen)
             in_columns = np.empty_like(part)
             in_columns[:, layout.order] = scaled / factor
             values[rows.rows] = in_columns + self._scaler.mean
@@ -301,7 +303,8 @@ class FactorInference(
 
     def _std(self, X, presence, holes):
         layout, factor = self.modalities_, self._factor()
-        scale = self.std_scale_[layout.owner] / factor
+        seen = self._scaler.seen[layout.order]
+        scale = self.std_scale_[layout.owner] / factor * seen
         std = np.zeros(X.shape, dtype=X.dtype)
         for params, rows in self._rows(X, presence, holes):
             part = np.empty((len(rows.rows), X.shape[1]))
