@@ -4,6 +4,7 @@ import ast
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,8 @@ HEAVY = {
     "av": {"encoders"},
     "soundfile": {"encoders"},
     "dask": set(),
+    "edfio": set(),
+    "tqdm": set(),
     "distributed": set(),
     "matplotlib": set(),
     "pandas": set(),
@@ -142,6 +145,37 @@ def test_heavy_imports_stay_where_they_belong(path):
     roots = {name.split(".")[0] for name in imports_of(path)}
     strays = {r for r in roots & set(HEAVY) if part_of(path) not in HEAVY[r]}
     assert not strays, f"{file_id(path)} imports {sorted(strays)}"
+
+
+def test_import_optional_names_an_extra_that_brings_the_package():
+    """What an ImportError tells users to install does help them."""
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    extras = extras["project"]["optional-dependencies"]
+    for path in SOURCES:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not isinstance(node, ast.Call) or len(node.args) != 2:
+                continue
+            values = [getattr(arg, "value", None) for arg in node.args]
+            if getattr(node.func, "id", None) != "import_optional" or None in values:
+                continue
+            module, extra = values
+            root = module.partition(".")[0]
+            assert extra in extras, f"{file_id(path)} names the extra {extra!r}"
+            package = {"PIL": "pillow"}.get(root, root)
+            brought = requirements_of(extra, extras)
+            assert package in brought | {"skmissing"}, f"{extra} brings no {package}"
+
+
+def requirements_of(extra, extras):
+    """Names of the packages that an extra brings, also through other extras."""
+    names = set()
+    for requirement in extras[extra]:
+        if inner := re.match(r"skmissing\[(.*)\]", requirement):
+            for name in inner[1].split(","):
+                names |= requirements_of(name, extras)
+        else:
+            names.add(re.match(r"[\w-]+", requirement)[0])
+    return names
 
 
 def loaded_after(statements):
