@@ -156,7 +156,9 @@ def _score(line):
         text += f" ± {line['half_width']:.3f}"
     if line["best"]:
         return f"**{text}**"
-    return text + ("°" if (line["p_ttest"] or 0) >= 0.05 else "")
+    p = line["p_ttest"]
+    together = line["half_width"] is not None and (p is None or p >= 0.05)
+    return text + ("°" if together else "")
 
 
 def _cost_table(rows):

@@ -41,7 +41,8 @@ def summarize(rows, *, metric=None, confidence_level=0.95):
         `p_ttest`, `p_wilcoxon`
             Two-sided paired tests against the best, over the runs both finished,
             each corrected by Holm's method for the number of methods compared; None
-            for the best and where fewer than two runs are shared.
+            for the best, where fewer than two runs are shared, and for the t-test where
+            all differences are the same.
         `fit_seconds`, `predict_seconds`, `peak_mb`
             Medians, and the largest peak.
         `train_missing`, `test_missing`
@@ -159,14 +160,20 @@ def _test_against_best(lines, methods, metric):
             found["p_ttest"][place] = _ttest(difference)
             found["p_wilcoxon"][place] = _wilcoxon(difference)
     for name, values in found.items():
-        for place, p in zip(values, holm(list(values.values()))):
+        defined = {place: p for place, p in values.items() if p is not None}
+        for place, p in zip(defined, holm(list(defined.values()))):
             lines[place][name] = float(p)
 
 
 def _ttest(difference):
-    if np.ptp(difference) == 0:  # no spread: t is infinite, or 0 / 0
-        return 1.0 if difference[0] == 0 else 0.0
-    return float(stats.ttest_1samp(difference, 0).pvalue)
+    if not difference.any():
+        return 1.0
+    # Equal differences have no spread, but for rounding, to measure them by.
+    spread = difference.std(ddof=1)
+    if spread <= 1e-12 * np.abs(difference).max():
+        return None
+    t = difference.mean() / (spread / np.sqrt(len(difference)))
+    return float(2 * stats.t.sf(abs(t), len(difference) - 1))
 
 
 def _wilcoxon(difference):
