@@ -1,6 +1,7 @@
 """Encodes sound."""
 
 import os
+import warnings
 from math import ceil
 from numbers import Integral, Real
 
@@ -286,7 +287,10 @@ class AudioEncoder(FrozenEncoder):
         if min(lengths) == max(lengths):
             inputs.pop("attention_mask")
         inputs = to_device(inputs, model.device, model.dtype)
-        hidden = model(**inputs).last_hidden_state
+        with warnings.catch_warnings():
+            # WavLM hands torch one mask of numbers and one of truth values.
+            warnings.filterwarnings("ignore", "Support for mismatched key_padding_mask")
+            hidden = model(**inputs).last_hidden_state
         n_frames = model._get_feat_extract_output_lengths(torch.tensor(lengths))
         mask = torch.arange(hidden.shape[1]) < n_frames[:, None]
         return pool_tokens(hidden, mask.to(hidden.device), self.pooling)

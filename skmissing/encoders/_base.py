@@ -250,7 +250,7 @@ class FrozenEncoder(TransformerMixin, SkmissingEstimator, ABC):
         for found, rows in self._embed(items, keys, cache, spec, broken):
             _write(out, rows, found, spec)
         self._report(items, broken)
-        return out.reshape(len(items), -1)
+        return out.reshape(len(items), self._n_tokens * dim)
 
     def _group(self, items, rows, spec, broken):
         """Rows by the content of their item, so that each is encoded once."""

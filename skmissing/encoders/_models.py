@@ -153,6 +153,11 @@ def load_config(spec):
         If it is not on this machine and cannot be downloaded.
     """
     loader = import_optional("transformers", "encoders").AutoConfig
+    folder = Path(spec.name)
+    if folder.is_dir() and not (folder / "config.json").is_file():
+        raise ModelNotFoundError(
+            f"model={spec.name!r} is a folder without a config.json: it holds no model."
+        )
     return _shared(
         ("config", spec.key), lambda: _from_pretrained(loader, spec, "configuration")
     )
@@ -229,6 +234,7 @@ def model_class(config):
     -------
     type or None
     """
+    import_optional("torch", "encoders")
     mapping = import_optional("transformers", "encoders").MODEL_MAPPING
     if type(config) not in mapping:
         return None

@@ -1,0 +1,155 @@
+"""Tiny models of each architecture, made from configurations; nothing is downloaded."""
+
+import numpy as np
+import torch
+from tokenizers import Tokenizer, models, pre_tokenizers, processors
+from transformers import (
+    BertConfig,
+    BertModel,
+    CLIPConfig,
+    CLIPImageProcessor,
+    CLIPModel,
+    PreTrainedTokenizerFast,
+    ResNetConfig,
+    ResNetModel,
+    Wav2Vec2FeatureExtractor,
+    WavLMConfig,
+    WavLMModel,
+)
+
+WORDS = "a the cat dog sat ran on mat hill red blue big small and then slept".split()
+SIZES = {
+    "hidden_size": 16,
+    "intermediate_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+}
+
+
+def make_tokenizer(max_length, first, last, **special):
+    """A tokenizer of whole words with a token before and one after."""
+    tokens = ["[PAD]", "[UNK]", first, last]
+    vocabulary = {word: i for i, word in enumerate([*tokens, *WORDS])}
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single=f"{first} $A {last}",
+        special_tokens=[(t, vocabulary[t]) for t in (first, last)],
+    )
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        pad_token="[PAD]",
+        unk_token="[UNK]",
+        model_max_length=max_length,
+        model_input_names=["input_ids", "attention_mask"],
+        **special,
+    )
+
+
+def make_bert(folder):
+    """BERT with 16 columns; takes 24 tokens."""
+    torch.manual_seed(0)
+    config = BertConfig(
+        vocab_size=len(WORDS) + 4,
+        max_position_embeddings=24,
+        initializer_range=0.5,
+        **SIZES,
+    )
+    BertModel(config).save_pretrained(folder)
+    tokenizer = make_tokenizer(
+        24, "[CLS]", "[SEP]", cls_token="[CLS]", sep_token="[SEP]"
+    )
+    tokenizer.save_pretrained(folder)
+
+
+def make_clip(folder):
+    """CLIP with 12 columns of projection; takes 20 tokens, and images of 16 x 16."""
+    torch.manual_seed(1)
+    text = {
+        **SIZES,
+        "vocab_size": len(WORDS) + 4,
+        "max_position_embeddings": 20,
+        "bos_token_id": 2,
+        "eos_token_id": 3,
+        "pad_token_id": 0,
+    }
+    vision = {**SIZES, "image_size": 16, "patch_size": 8}
+    config = CLIPConfig(
+        text_config=text,
+        vision_config=vision,
+        projection_dim=12,
+        initializer_factor=8.0,
+    )
+    CLIPModel(config).save_pretrained(folder)
+    make_tokenizer(
+        20, "<start>", "<end>", bos_token="<start>", eos_token="<end>"
+    ).save_pretrained(folder)
+    make_image_processor().save_pretrained(folder)
+
+
+def make_image_processor():
+    """Scales to 16 x 16."""
+    return CLIPImageProcessor(
+        size={"shortest_edge": 16}, crop_size={"height": 16, "width": 16}
+    )
+
+
+def make_resnet(folder):
+    """A convolutional network, whose output is a map and not tokens."""
+    torch.manual_seed(2)
+    config = ResNetConfig(
+        embedding_size=4, hidden_sizes=[4, 8], depths=[1, 1], layer_type="basic"
+    )
+    ResNetModel(config).save_pretrained(folder)
+    make_image_processor().save_pretrained(folder)
+
+
+def make_wavlm(folder, norm="layer"):
+    """WavLM with 16 columns and a frame every 10 samples."""
+    torch.manual_seed(3)
+    config = WavLMConfig(
+        conv_dim=(8, 8),
+        conv_kernel=(10, 3),
+        conv_stride=(5, 2),
+        num_feat_extract_layers=2,
+        num_conv_pos_embeddings=8,
+        num_conv_pos_embedding_groups=2,
+        feat_extract_norm=norm,
+        do_stable_layer_norm=norm == "layer",
+        initializer_range=0.3,
+        **SIZES,
+    )
+    WavLMModel(config).save_pretrained(folder)
+    Wav2Vec2FeatureExtractor(
+        do_normalize=norm == "layer", return_attention_mask=norm == "layer"
+    ).save_pretrained(folder)
+
+
+MAKERS = {
+    "bert": make_bert,
+    "clip": make_clip,
+    "resnet": make_resnet,
+    "wavlm": make_wavlm,
+    "wavlm-group": lambda folder: make_wavlm(folder, norm="group"),
+}
+
+
+def make_texts(n, seed=0, longest=15):
+    """Sentences of random words and lengths."""
+    rng = np.random.RandomState(seed)
+    return [" ".join(rng.choice(WORDS, rng.randint(1, longest))) for _ in range(n)]
+
+
+def make_images(n, seed=0):
+    """Arrays of bytes of random sizes."""
+    rng = np.random.RandomState(seed)
+    return [
+        rng.randint(0, 256, (*rng.randint(17, 40, size=2), 3)).astype(np.uint8)
+        for _ in range(n)
+    ]
+
+
+def make_sounds(n, seed=0):
+    """Pairs of a waveform of random length and its rate."""
+    rng = np.random.RandomState(seed)
+    return [(rng.standard_normal(rng.randint(100, 500)), 16000) for _ in range(n)]

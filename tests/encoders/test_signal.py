@@ -1,0 +1,212 @@
+"""SignalEncoder: what it learns, and what it must not see."""
+
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from skmissing.encoders import SignalEncoder
+from skmissing.encoders._signal_net import Architecture, Autoencoder
+from skmissing.impute import ClusterGuidedImputer
+
+SMALL = {
+    "latent_dim": 4,
+    "channels": (4, 8),
+    "max_epochs": 3,
+    "batch_size": 32,
+    "device": "cpu",
+    "random_state": 0,
+}
+
+
+def make_signals(n=60, length=64, seed=0, missing=0.3):
+    """Two channels of noisy waves, whose frequency tells the class."""
+    rng = np.random.RandomState(seed)
+    y = rng.randint(2, size=n)
+    time = np.arange(length) / length
+    phase = rng.uniform(0, 2 * np.pi, (n, 2, 1))
+    cycles = np.where(y == 0, 3, 7)[:, None, None]
+    X = np.sin(2 * np.pi * cycles * time + phase) + 0.3 * rng.standard_normal(
+        (n, 2, length)
+    )
+    X *= [[[1.0], [20.0]]]
+    absent = np.flatnonzero(rng.uniform(size=n) < missing)
+    X[absent, rng.randint(2, size=len(absent))] = np.nan
+    return X.reshape(n, -1), y
+
+
+X, Y = make_signals()
+
+
+def test_forms_of_the_layout():
+    """Widths, a token shape and names with prefixes mean the same channels."""
+    pd = pytest.importorskip("pandas")
+    expected = SignalEncoder(modalities=[64, 64], **SMALL).fit_transform(X)
+    assert expected.shape == (60, 8)
+    shape = SignalEncoder(modalities={"eeg": (2, 64)}, **SMALL).fit(X)
+    assert_array_equal(shape.transform(X), expected)
+    assert list(shape.channels_) == ["eeg0", "eeg1"]
+    names = [f"{c}__{i}" for c in ("left", "right") for i in range(64)]
+    frame = pd.DataFrame(X, columns=names)
+    named = SignalEncoder(**SMALL).set_output(transform="pandas")
+    out = named.fit_transform(frame)
+    assert_array_equal(out, expected)
+    assert list(out.columns[[0, 4]]) == ["left__0", "right__0"]
+
+
+def test_absent_channels_stay_absent():
+    """NaN in, NaN out; the other channel of the row is what it is without the gap."""
+    encoder = SignalEncoder(modalities=[64, 64], **SMALL).fit(X)
+    found = encoder.transform(X).reshape(60, 2, 4)
+    absent = np.isnan(X).reshape(60, 2, 64).all(axis=2)
+    assert_array_equal(np.isnan(found).any(axis=2), absent)
+    assert_array_equal(np.isnan(found).all(axis=2), absent)
+    whole = np.flatnonzero(~absent.any(axis=1))
+    cut = X[whole].copy()
+    cut[:, 64:] = np.nan
+    assert_allclose(encoder.transform(cut)[:, :4], found[whole, 0], rtol=1e-9)
+
+
+def test_one_encoder_for_all_channels():
+    """Channels that are multiples of each other have the same embedding."""
+    wave = make_signals(missing=0)[0][:, :64]
+    twice = np.hstack([wave, 5 * wave + 3])
+    encoder = SignalEncoder(modalities=[64, 64], **SMALL).fit(twice)
+    found = encoder.transform(twice)
+    assert_allclose(found[:, :4], found[:, 4:], rtol=1e-6, atol=1e-8)
+
+
+def test_scale_is_that_of_the_training_rows():
+    """Mean and deviation are those of the observed cells given to fit."""
+    encoder = SignalEncoder(modalities=[64, 64], **SMALL).fit(X[:40])
+    blocks = X[:40].reshape(40, 2, 64)
+    assert_allclose(encoder.mean_, np.nanmean(blocks, axis=(0, 2)))
+    assert_allclose(encoder.scale_, np.nanstd(blocks, axis=(0, 2)))
+    before = encoder.mean_.copy()
+    encoder.transform(X[40:] * 100)
+    assert_array_equal(encoder.mean_, before)
+
+
+def test_lengths_may_differ():
+    """Channels of different lengths are encoded by the same network."""
+    encoder = SignalEncoder(modalities=[64, 50, 14], **SMALL)
+    found = encoder.fit_transform(X)
+    assert found.shape == (60, 12)
+    assert_array_equal(np.isnan(found[:, 4]), np.isnan(found[:, 8]))
+
+
+def test_loss_falls():
+    """Training reconstructs better than the mean, whose error is 1."""
+    params = {**SMALL, "latent_dim": 16, "max_epochs": 25, "lr": 1e-2}
+    encoder = SignalEncoder(modalities=[64, 64], **params).fit(X)
+    assert len(encoder.loss_curve_) == 25
+    assert encoder.loss_curve_[-1] < 0.7 < encoder.loss_curve_[0]
+
+
+def test_seed_decides():
+    """The same seed gives the same embedding, another gives another."""
+    one, same, other = (
+        SignalEncoder(modalities=[64, 64], **{**SMALL, "random_state": s}).fit(X)
+        for s in (0, 0, 1)
+    )
+    assert_array_equal(one.transform(X), same.transform(X))
+    assert not np.array_equal(one.transform(X), other.transform(X), equal_nan=True)
+
+
+def test_holes_take_no_part_in_the_loss():
+    """What the network says where nothing was observed is not asked."""
+    torch.manual_seed(0)
+    net = Autoencoder(Architecture(4, (4, 8), 7, 4))
+    values = np.ones((3, 10), dtype=np.float32)
+    observed = np.ones((3, 10), dtype=bool)
+    observed[:, 4:] = False
+    from skmissing.encoders._signal_net import _step
+
+    still = torch.optim.SGD(net.parameters(), lr=0.0)
+    values[:, 4:] = 0.0
+    loss, n_cells = _step(net, still, (values, observed), "cpu")
+    with torch.no_grad():
+        made = net(torch.from_numpy(values)).numpy()
+    assert n_cells == 12
+    assert_allclose(loss, ((made - values)[:, :4] ** 2).mean(), rtol=1e-5)
+
+
+@pytest.mark.parametrize("length", [1, 2, 15, 64, 101])
+def test_any_length(length):
+    """The reconstruction is as long as the signal, the latent vector is not."""
+    net = Autoencoder(Architecture(4, (4, 8, 8), 7, 4)).eval()
+    x = torch.randn(2, length)
+    assert net(x).shape == x.shape
+    assert net.encode(x).shape == (2, 4)
+
+
+def test_default_network_is_that_of_the_paper():
+    """Convolutions of 32, 64 and 128 with kernels of 7, to a latent of 128."""
+    params = SignalEncoder().get_params()
+    sizes = (params[k] for k in ("latent_dim", "channels", "kernel_size", "pool_size"))
+    net = Autoencoder(Architecture(*sizes))
+    convs = [block[0] for block in net.down]
+    assert [c.out_channels for c in convs] == [32, 64, 128]
+    assert {c.kernel_size for c in convs} == {(7,)}
+    assert net.to_latent.out_features == 128
+    kinds = [type(layer).__name__ for layer in net.down[0]]
+    assert kinds == ["Conv1d", "BatchNorm1d", "GELU"]
+
+
+def test_in_a_pipeline_under_cross_validation():
+    """Fitted on the training rows of each fold, it finds what the waves tell."""
+    pipeline = make_pipeline(
+        SignalEncoder(
+            modalities=[64, 64], **{**SMALL, "latent_dim": 8, "max_epochs": 10}
+        ).set_output(transform="pandas"),
+        ClusterGuidedImputer(5, random_state=0),
+        StandardScaler(),
+        LogisticRegression(),
+    )
+    signals, y = make_signals(120)
+    assert cross_val_score(pipeline, signals, y, cv=3).mean() > 0.8
+
+
+def test_channel_that_fit_never_saw():
+    """It is told, and its embedding is missing."""
+    gone = X.copy()
+    gone[:, 64:] = np.nan
+    gone = gone[~np.isnan(gone[:, 0])]
+    encoder = SignalEncoder(modalities={"left": 64, "right": 64}, **SMALL)
+    with pytest.warns(UserWarning, match="'right'; they are encoded as missing"):
+        encoder.fit(gone)
+    with pytest.warns(UserWarning, match="not observed in fit are ignored: 'right'"):
+        found = encoder.transform(X)
+    assert np.isnan(found[:, 4:]).all()
+
+
+def test_nothing_to_learn_from():
+    """Rows without any signal are refused."""
+    with pytest.raises(ValueError, match="in all 3 rows every channel is missing"):
+        SignalEncoder(modalities=[64, 64], **SMALL).fit(np.full((3, 128), np.nan))
+
+
+@pytest.mark.parametrize(
+    "params, match",
+    [
+        ({"kernel_size": 4}, "kernel_size must be odd; got 4"),
+        ({"channels": ()}, r"channels must be one or more ints.*got \(\)"),
+        ({"channels": (4, 0)}, r"channels must be one or more ints.*got \(4, 0\)"),
+        ({"modalities": {"a": (2, 32), "a0": 64}}, "two channels are named 'a0'"),
+        ({"latent_dim": 0}, "'latent_dim' parameter of SignalEncoder"),
+    ],
+)
+def test_bad_parameters(params, match):
+    """The error names the parameter and the value."""
+    with pytest.raises(ValueError, match=match):
+        SignalEncoder(**{**SMALL, "modalities": [64, 64], **params}).fit(X)
+
+
+def test_verbose(capsys):
+    """verbose prints a line an epoch."""
+    SignalEncoder(modalities=[64, 64], verbose=True, **SMALL).fit(X)
+    assert len(capsys.readouterr().out.splitlines()) == 3
