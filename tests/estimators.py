@@ -16,6 +16,7 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import make_pipeline
 
 import skmissing
+from skmissing.impute import ClusterGuidedImputer
 
 # Packages that an extra brings, and the module whose absence leaves them out.
 NEEDS = {"fusion": "torch", "encoders": "transformers"}
@@ -41,6 +42,20 @@ INSTANCES = {
         {"hidden_dim": 8, "n_heads": 2, "max_epochs": 20, "random_state": 0}
     ],
     "ModalityAmputer": [{"random_state": 0}],
+    "MultipleImputationClassifier": [
+        {
+            "imputer": ClusterGuidedImputer(2, strategy="factor", n_factors=2),
+            "n_imputations": 2,
+            "random_state": 0,
+        }
+    ],
+    "MultipleImputationRegressor": [
+        {
+            "imputer": ClusterGuidedImputer(2, strategy="factor", n_factors=2),
+            "n_imputations": 2,
+            "random_state": 0,
+        }
+    ],
     "PartialModalityFactorMixture": [
         {"n_components": 2, "n_factors": 2, "random_state": 0, **more}
         for more in ({}, {"calibrate": True, "noise": "feature"})

@@ -1,7 +1,17 @@
 """Imputation of whole modalities."""
 
 from skmissing.impute._cluster_guided import ClusterGuidedImputer
+from skmissing.impute._multiple import (
+    MultipleImputationClassifier,
+    MultipleImputationRegressor,
+)
 from skmissing.impute._regression import RegressionImputer
 from skmissing.impute._retrieval import RetrievalImputer
 
-__all__ = ["ClusterGuidedImputer", "RegressionImputer", "RetrievalImputer"]
+__all__ = [
+    "ClusterGuidedImputer",
+    "MultipleImputationClassifier",
+    "MultipleImputationRegressor",
+    "RegressionImputer",
+    "RetrievalImputer",
+]

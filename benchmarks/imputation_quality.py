@@ -1,0 +1,253 @@
+"""How well imputers fill hidden modalities, and what it does to a linear model.
+
+Blocks of complete modalities are hidden at random, in training and in test rows
+alike; imputers see training rows only. Printed are the normalised error on hidden
+test blocks (1 is the column mean), calibration of standard errors, and the score of a
+linear model trained and tested on imputed rows.
+
+    python benchmarks/imputation_quality.py FOLDER --results results.csv
+
+FOLDER holds numpy archives as `skmissing.datasets.load_multimodal_npz` reads them.
+With `--report`, tables are made from results that are there already.
+"""
+
+import argparse
+import csv
+import time
+import warnings
+from pathlib import Path
+
+import numpy as np
+from sklearn.experimental import enable_iterative_imputer  # noqa: F401
+from sklearn.impute import IterativeImputer, KNNImputer, SimpleImputer
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from skmissing.datasets import load_multimodal_npz
+from skmissing.ensemble import LateFusionClassifier, LateFusionRegressor
+from skmissing.impute import (
+    ClusterGuidedImputer,
+    MultipleImputationClassifier,
+    MultipleImputationRegressor,
+    RegressionImputer,
+    RetrievalImputer,
+)
+from skmissing.metrics import block_nrmse
+
+# Not modalities, or second versions of one; and a fixture without a target.
+LEFT_OUT_ARRAYS = {"text_glove_mean"}
+LEFT_OUT_FILES = {"mosi_dev_seq"}
+FIELDS = ["data", "rate", "seed", "method", "measure", "value"]
+
+
+def load(path, most_train, most_test, seed):
+    """Rows, target, layout and the positions of training and test rows."""
+    with np.load(path, allow_pickle=False) as archive:
+        names = [
+            name
+            for name in archive.files
+            if archive[name].dtype == np.float32
+            and archive[name].ndim > 1
+            and name not in LEFT_OUT_ARRAYS
+        ]
+    bunch = load_multimodal_npz(path, modalities=names)
+    rng = np.random.RandomState(seed)
+    order = rng.permutation(len(bunch.data))
+    if bunch.split is None:
+        train, test = np.split(order, [int(0.6 * len(order))])
+    else:
+        train, test = order[bunch.split[order] < 2], order[bunch.split[order] == 2]
+    X = bunch.data.astype(np.float64)
+    return X, bunch.target, bunch.modalities, train[:most_train], test[:most_test]
+
+
+def hide(X, owner, rate, rng):
+    """Hide each block with probability `rate`, never all that a row has."""
+    present = np.stack(
+        [~np.isnan(X[:, owner == m]).all(axis=1) for m in range(owner.max() + 1)], 1
+    )
+    keep = rng.uniform(size=present.shape) >= rate
+    draws = np.where(present, rng.uniform(size=present.shape), -1)
+    keep[np.arange(len(X)), draws.argmax(axis=1)] = True
+    hidden = X.copy()
+    hidden[~keep[:, owner]] = np.nan
+    return hidden
+
+
+def make_imputers(layout, n_features, n_modalities, seed):
+    """The imputers to compare, by name; the slow ones on narrow tables only."""
+    common = {"modalities": layout, "random_state": seed}
+
+    def cluster(**params):
+        return ClusterGuidedImputer(**common, **params)
+
+    imputers = {
+        "mean": SimpleImputer(keep_empty_features=True),
+        "greedy": cluster(strategy="greedy"),
+        "nearest": cluster(),
+        "soft": cluster(strategy="soft", n_clusters=100),
+        "retrieval": RetrievalImputer(modalities=layout),
+        "ridge": RegressionImputer(Ridge(), modalities=layout),
+        "regression": RegressionImputer(modalities=layout),
+        "factor k=1": cluster(strategy="factor", n_clusters=1),
+        "factor k=10": cluster(strategy="factor", n_clusters=10),
+        "factor": cluster(strategy="factor"),
+    }
+    if n_features <= 700:
+        imputers["KNNImputer"] = KNNImputer(keep_empty_features=True)
+    if n_features <= 100:
+        imputers["IterativeImputer"] = IterativeImputer(
+            random_state=seed, keep_empty_features=True
+        )
+    return imputers
+
+
+def calibration(imputer, X, X_imputed, incomplete, owner):
+    """Mean square of standardised errors, coverage of 90 % intervals; by modality."""
+    std = imputer.imputation_std(incomplete)
+    mask = np.isnan(incomplete) & ~np.isnan(X) & (std > 0)
+    z = np.divide(X_imputed - X, std, out=np.zeros(X.shape), where=mask)
+    squares, covered = [], []
+    for m in range(owner.max() + 1):
+        here = z[:, owner == m][mask[:, owner == m]]
+        if len(here):
+            squares.append(np.mean(here**2))
+            covered.append(np.mean(np.abs(here) < 1.645))
+    return {"z2": np.mean(squares), "coverage90": np.mean(covered)}
+
+
+def head_for(y):
+    """A plain linear model for the target."""
+    if y.dtype.kind == "f":
+        return make_pipeline(StandardScaler(), Ridge(100.0))
+    return make_pipeline(StandardScaler(), LogisticRegression(C=0.05, max_iter=200))
+
+
+def other_models(layout, y, seed):
+    """Models that deal with gaps by themselves, to compare the linear model with."""
+    factor = ClusterGuidedImputer(
+        modalities=layout, strategy="factor", random_state=seed
+    )
+    if y.dtype.kind == "f":
+        many = MultipleImputationRegressor
+        late = LateFusionRegressor(Ridge(100.0), modalities=layout)
+    else:
+        many = MultipleImputationClassifier
+        late = LateFusionClassifier(
+            LogisticRegression(C=0.05, max_iter=200), modalities=layout
+        )
+    return {
+        "late fusion": late,
+        "multiple": many(head_for(y), factor, n_imputations=5, random_state=seed),
+    }
+
+
+def run(path, rate, seed, options):
+    """Yield the measures of all methods on one file at one rate."""
+    X, y, layout, train, test = load(path, options.train, options.test, seed)
+    widths = [v if np.isscalar(v) else v[0] * v[1] for v in layout.values()]
+    owner = np.repeat(np.arange(len(widths)), widths)
+    rng = np.random.RandomState([seed, int(100 * rate)])
+    gaps = hide(X, owner, rate, rng)
+    known = ~np.isnan(X[test]) & np.isnan(gaps[test])
+    scale = np.nanstd(X[train], axis=0)
+    scale = np.where(scale > 1e-9, scale, 1.0)
+    imputers = make_imputers(layout, X.shape[1], len(widths), seed)
+    for name, imputer in imputers.items():
+        start = time.perf_counter()
+        filled = imputer.fit(gaps[train]).transform(gaps[test])
+        seconds = time.perf_counter() - start
+        truth = np.where(known, X[test], 0)
+        found = {
+            "nrmse": block_nrmse(truth, filled, known, modalities=widths, scale=scale),
+            "seconds": seconds,
+        }
+        if hasattr(imputer, "imputation_std"):
+            found |= calibration(imputer, X[test], filled, gaps[test], owner)
+        if options.downstream:
+            head = head_for(y).fit(imputer.transform(gaps[train]), y[train])
+            found["score"] = head.score(filled, y[test])
+            indicator = [np.isnan(gaps[:, owner == m]).all(axis=1) for m in set(owner)]
+            flags = np.stack(indicator, axis=1).astype(float)
+            both = np.hstack([imputer.transform(gaps[train]), flags[train]])
+            head = head_for(y).fit(both, y[train])
+            both = np.hstack([filled, flags[test]])
+            found["score+indicator"] = head.score(both, y[test])
+        for measure, value in found.items():
+            yield name, measure, value
+    if options.downstream:
+        for name, model in other_models(layout, y, seed).items():
+            score = model.fit(gaps[train], y[train]).score(gaps[test], y[test])
+            yield name, "score", score
+
+
+def table(rows, measure, by=("data", "rate")):
+    """Print means over seeds as a table, and the mean rank of each method."""
+    values = {}
+    for row in rows:
+        if row["measure"] == measure:
+            key = tuple(row[b] for b in by), row["method"]
+            values.setdefault(key, []).append(float(row["value"]))
+    methods = list(dict.fromkeys(m for _, m in values))
+    print(f"\n{measure}\n" + "  ".join([*by, *methods]))
+    ranks, sign = {}, -1 if measure.startswith("score") else 1
+    for line in dict.fromkeys(key for key, _ in values):
+        found = {m: np.mean(values[line, m]) for m in methods if (line, m) in values}
+        cells = [f"{found[m]:.3f}" if m in found else "  -  " for m in methods]
+        print("  ".join([*line, *cells]))
+        for m, value in found.items():
+            better = sum(sign * v < sign * value - 1e-12 for v in found.values())
+            ranks.setdefault(m, []).append((1 + better) / len(found))
+    print("mean rank / number of methods:")
+    for m in sorted(ranks, key=lambda m: np.mean(ranks[m])):
+        print(f"  {np.mean(ranks[m]):.3f}  {m} ({len(ranks[m])} lines)")
+
+
+def report(path):
+    """Print all tables."""
+    rows = []
+    for name in path:
+        with open(name, newline="", encoding="utf-8") as file:
+            rows += list(csv.DictReader(file))
+    for measure in dict.fromkeys(row["measure"] for row in rows):
+        table(rows, measure)
+    table(rows, "score", by=("rate",))
+
+
+def main():
+    """Run what the arguments ask for."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--results", type=Path, nargs="+", required=True)
+    parser.add_argument("--report", action="store_true")
+    parser.add_argument("--only", nargs="*", help="names of files, without .npz")
+    parser.add_argument("--rates", type=float, nargs="*", default=[0.3, 0.5, 0.7, 0.8])
+    parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2])
+    parser.add_argument("--train", type=int, default=1800)
+    parser.add_argument("--test", type=int, default=1200)
+    parser.add_argument("--downstream", action="store_true")
+    options = parser.parse_args()
+    if options.report:
+        report(options.results)
+        return
+    warnings.simplefilter("ignore")
+    paths = sorted(options.folder.glob("*.npz"))
+    paths = [p for p in paths if p.stem not in LEFT_OUT_FILES]
+    if options.only:
+        paths = [p for p in paths if p.stem in options.only]
+    with open(options.results[0], "w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(FIELDS)
+        for seed in options.seeds:
+            for path in paths:
+                for rate in options.rates:
+                    for found in run(path, rate, seed, options):
+                        writer.writerow([path.stem, rate, seed, *found])
+                    file.flush()
+                    print(path.stem, rate, seed, flush=True)
+    report(options.results)
+
+
+if __name__ == "__main__":
+    main()
