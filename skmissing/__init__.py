@@ -13,14 +13,39 @@ try:
 except PackageNotFoundError:  # run from a source tree that is not installed
     __version__ = "0.0.0"
 
-_submodules = ["cluster", "datasets", "fusion", "impute", "metrics", "simulate"]
+_submodules = [
+    "benchmark",
+    "cluster",
+    "datasets",
+    "encoders",
+    "ensemble",
+    "fusion",
+    "impute",
+    "inspection",
+    "metrics",
+    "mixture",
+    "simulate",
+]
 
 _homes = {
+    "AudioEncoder": "encoders",
     "ClusterGuidedImputer": "impute",
+    "ImageEncoder": "encoders",
+    "LateFusionClassifier": "ensemble",
+    "LateFusionRegressor": "ensemble",
     "MHSAFusionClassifier": "fusion",
     "MHSAFusionRegressor": "fusion",
     "ModalityAmputer": "simulate",
+    "ModalityDropout": "ensemble",
+    "PartialModalityFactorMixture": "mixture",
     "PartialModalityKMeans": "cluster",
+    "PatternClassifier": "ensemble",
+    "PatternRegressor": "ensemble",
+    "RegressionImputer": "impute",
+    "RetrievalImputer": "impute",
+    "SignalEncoder": "encoders",
+    "TextEncoder": "encoders",
+    "VideoEncoder": "encoders",
     "make_ul4m4": "fusion",
 }
 

@@ -1,0 +1,110 @@
+"""
+=========================================
+First steps: from gaps to a tuned pipeline
+=========================================
+
+Handwritten digits, seen in four ways: their pixels, the magnitudes of their Fourier
+transform, histograms of their gradients, and the profiles of rows and columns. Half of
+these views are then hidden. A pipeline of :class:`~skmissing.impute.ClusterGuidedImputer`
+and :class:`~skmissing.fusion.MHSAFusionClassifier` is tuned by cross-validation and
+compared with simpler ways to cope, in both regimes of the literature: gaps at test time
+only, and gaps in the training rows too.
+"""
+
+# %%
+# The data
+# --------
+# One table of floats; a view is the group of columns that share a prefix.
+
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+from sklearn.impute import KNNImputer, SimpleImputer
+from sklearn.model_selection import GridSearchCV, train_test_split
+from sklearn.pipeline import make_pipeline
+
+from skmissing.datasets import load_digits_views
+from skmissing.fusion import MHSAFusionClassifier, make_ul4m4
+from skmissing.simulate import ampute
+
+X, y = load_digits_views(return_X_y=True, as_frame=True)
+X = X.astype(np.float32)
+X_train, X_test, y_train, y_test = train_test_split(
+    X, y, test_size=0.4, stratify=y, random_state=0
+)
+regimes = {
+    "gaps at test only": X_train,
+    "gaps in training too": ampute(X_train, 0.5, random_state=1),
+}
+X_test = ampute(X_test, 0.5, random_state=2)
+print(X_test.iloc[:4, [0, 1, 64, 65, 104, 105, -2, -1]].round(1))
+
+# %%
+# The models
+# ----------
+# What is imputed by mean or by neighbours, and the pipeline of UL4M4, go to the same
+# network. With ``missing="mask"``, its default, the network needs no imputer: absent
+# views get no attention. Here it also hides views in training (``modality_dropout``).
+
+network = {"max_epochs": 25, "random_state": 0}
+widths = X.columns.str.split("__").str[0].value_counts(sort=False).tolist()
+
+
+def after(imputer):
+    """The network on what an imputer of scikit-learn fills in."""
+    fusion = MHSAFusionClassifier(modalities=widths, modality_dropout=0, **network)
+    return make_pipeline(imputer, fusion)
+
+
+grid = {
+    "clusterguidedimputer__n_clusters": [40, 200],
+    "clusterguidedimputer__strategy": ["nearest", "soft"],
+}
+models = {
+    "column mean": after(SimpleImputer()),
+    "KNNImputer": after(KNNImputer()),
+    "UL4M4, tuned": GridSearchCV(make_ul4m4("classification", **network), grid, cv=2),
+    "mask, no imputation": MHSAFusionClassifier(**network),
+}
+
+# %%
+# The search hides views in its folds as well: with complete training rows there is
+# nothing to impute, and any imputer would do. Training rows are therefore given to it
+# with gaps, and the best one is refitted on the rows of the regime.
+
+scores = {name: [] for name in models}
+for rows in regimes.values():
+    for name, model in models.items():
+        if isinstance(model, GridSearchCV):
+            search = model.fit(ampute(rows, 0.5, random_state=3), y_train)
+            print(name, search.best_params_)
+            model = search.best_estimator_.fit(rows, y_train)
+        else:
+            model.fit(rows, y_train)
+        scores[name].append(model.score(X_test, y_test))
+
+print(f"\n{'accuracy':22}" + "".join(f"{regime:>22}" for regime in regimes))
+for name, row in scores.items():
+    print(f"{name:22}" + "".join(f"{score:22.3f}" for score in row))
+
+# %%
+# The picture
+# -----------
+
+fig, ax = plt.subplots(figsize=(7, 3.2), layout="constrained")
+places = np.arange(len(scores))
+for i, (regime, color) in enumerate(zip(regimes, ["#0072B2", "#E69F00"])):
+    values = [row[i] for row in scores.values()]
+    bars = ax.barh(places + 0.4 * i - 0.2, values, 0.38, label=regime, color=color)
+    ax.bar_label(bars, fmt="%.3f", padding=3)
+ax.set(yticks=places, yticklabels=scores, xlim=(0.5, 1), xlabel="Test accuracy")
+ax.set_title("Digits in four views, half of them missing")
+ax.invert_yaxis()
+ax.legend(loc="lower center", bbox_to_anchor=(0.5, -0.45), ncols=2, frameon=False)
+target = Path("docs/images")
+if target.is_dir():
+    fig.savefig(target / "first_steps.png", dpi=120)
+else:
+    fig.savefig("first_steps.png", dpi=120)
+plt.show()
