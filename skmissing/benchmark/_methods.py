@@ -25,12 +25,13 @@ from skmissing.ensemble import (
     PatternClassifier,
     PatternRegressor,
 )
-from skmissing.impute import ClusterGuidedImputer
+from skmissing.impute import ClusterGuidedImputer, RegressionImputer, RetrievalImputer
 
 # IterativeImputer fits one model a column, each on all the others.
 MOST_COLUMNS_ITERATIVE = 60
-# The number of clusters of the paper, and that of soft centres, which gain from more.
-K_PAPER, K_SOFT = 40, 100
+# The number of clusters of the paper, that of soft centres, which gain from more, and
+# that of a mixture whose clusters share factors, which needs few.
+K_PAPER, K_SOFT, K_FACTOR = 40, 100, 10
 
 
 @dataclass(frozen=True)
@@ -112,6 +113,14 @@ def _clusters(strategy, n_clusters):
         return make_pipeline(fill, s.head())
 
     return build
+
+
+def _retrieval(s):
+    return make_pipeline(RetrievalImputer(modalities=s.modalities), s.head())
+
+
+def _ridge(s):
+    return make_pipeline(RegressionImputer(modalities=s.modalities), s.head())
 
 
 def _boosting(s):
@@ -202,6 +211,16 @@ METHODS = {
     ),
     "soft": Method(
         _clusters("soft", K_SOFT), f"weighted centres, k={K_SOFT}; linear model"
+    ),
+    "factor": Method(
+        _clusters("factor", K_FACTOR),
+        f"mixture with shared factors, k={K_FACTOR}; linear model",
+    ),
+    "retrieval": Method(
+        _retrieval, "mean of the 10 nearest rows that have the modality; linear model"
+    ),
+    "ridge": Method(
+        _ridge, "ridge regression on what the row has, by pattern; linear model"
     ),
     "hgb": Method(_boosting, "gradient boosted trees, which take NaN"),
     "dropout": Method(
