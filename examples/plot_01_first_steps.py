@@ -92,19 +92,18 @@ for name, row in scores.items():
 # The picture
 # -----------
 
-fig, ax = plt.subplots(figsize=(7, 3.2), layout="constrained")
+fig, ax = plt.subplots(figsize=(7, 2.8), layout="constrained")
 places = np.arange(len(scores))
-for i, (regime, color) in enumerate(zip(regimes, ["#0072B2", "#E69F00"])):
+ax.hlines(places, *np.array(list(scores.values())).T, color="0.8", lw=2, zorder=0)
+for i, (regime, color) in enumerate(zip(regimes, ["#0072B2", "#D55E00"])):
     values = [row[i] for row in scores.values()]
-    bars = ax.barh(places + 0.4 * i - 0.2, values, 0.38, label=regime, color=color)
-    ax.bar_label(bars, fmt="%.3f", padding=3)
-ax.set(yticks=places, yticklabels=scores, xlim=(0.5, 1), xlabel="Test accuracy")
+    ax.scatter(values, places, s=60, label=regime, color=color)
+ax.set(yticks=places, yticklabels=scores, xlabel="Test accuracy")
 ax.set_title("Digits in four views, half of them missing")
+ax.grid(axis="x", alpha=0.3)
+ax.margins(y=0.2)
 ax.invert_yaxis()
-ax.legend(loc="lower center", bbox_to_anchor=(0.5, -0.45), ncols=2, frameon=False)
-target = Path("docs/images")
-if target.is_dir():
-    fig.savefig(target / "first_steps.png", dpi=120)
-else:
-    fig.savefig("first_steps.png", dpi=120)
+fig.legend(loc="outside lower center", ncols=2, frameon=False)
+folder = Path("docs/images")
+fig.savefig((folder if folder.is_dir() else Path()) / "first_steps.png", dpi=120)
 plt.show()
