@@ -4,7 +4,7 @@ import importlib.util
 from pathlib import Path
 
 ROOT = Path(__file__).parent
-# Package, the module it needs, and how a page of the user guide betrays that it uses it.
+# Package, the module it needs, and words by which a page of the guide shows its use.
 OPTIONAL = [
     ("fusion", "torch", ("skmissing.fusion", "MHSAFusion", "make_ul4m4")),
     ("encoders", "transformers", ("skmissing.encoders",)),

@@ -41,15 +41,6 @@ EXTRA_TRANSFORMER_CHECKS = [
 ]
 
 
-def as_list(mark):
-    """The same parametrize mark with a list of values in the place of a generator.
-
-    scikit-learn before 1.9 hands pytest a generator, which pytest 9 warns about.
-    """
-    names, values = mark.args
-    return pytest.mark.parametrize(names, list(values), **mark.kwargs)
-
-
 def name_of(value):
     """A short, stable test id for an estimator."""
     return type(value).__name__ if hasattr(value, "get_params") else None
@@ -75,9 +66,7 @@ every_estimator = pytest.mark.parametrize(
 )
 
 
-@as_list(
-    parametrize_with_checks(ESTIMATORS, expected_failed_checks=expected_failed_checks)
-)
+@parametrize_with_checks(ESTIMATORS, expected_failed_checks=expected_failed_checks)
 def test_estimator_checks(estimator, check):
     """scikit-learn's checks pass."""
     check(estimator)
