@@ -5,10 +5,11 @@ First steps: from gaps to a tuned pipeline
 
 Handwritten digits, seen in four ways: their pixels, the magnitudes of their Fourier
 transform, histograms of their gradients, and the profiles of rows and columns. Half of
-these views are then hidden. A pipeline of :class:`~skmissing.impute.ClusterGuidedImputer`
-and :class:`~skmissing.fusion.MHSAFusionClassifier` is tuned by cross-validation and
-compared with simpler ways to cope, in both regimes of the literature: gaps at test time
-only, and gaps in the training rows too.
+these views are then hidden. A pipeline of
+:class:`~skmissing.impute.ClusterGuidedImputer` and
+:class:`~skmissing.fusion.MHSAFusionClassifier` is tuned by cross-validation and
+compared with simpler ways to cope, in both regimes of the literature: gaps at test
+time only, and gaps in the training rows too.
 """
 
 # %%
