@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 import pytest
 from sklearn.cluster import KMeans, kmeans_plusplus
-from sklearn.exceptions import ConvergenceWarning
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
@@ -470,3 +470,17 @@ def test_batch_with_empty_rows_warns(seed):
     with pytest.warns(UserWarning, match="1 of 1 rows have no observed modality"):
         model.partial_fit(np.full((1, 6), np.nan))
     assert model.labels_.tolist() == [-1]
+
+
+def test_interrupted_fit_is_no_fit(seed):
+    """Whatever stops a fit, what was learnt before is not mixed with it."""
+    X = gaps(seed)
+    model = PartialModalityKMeans(3, modalities=WIDTHS, random_state=0).fit(X)
+
+    def stop(X, n_clusters, random_state):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        model.set_params(init=stop, n_init=1).fit(10 * X)
+    with pytest.raises(NotFittedError):
+        model.predict(X)

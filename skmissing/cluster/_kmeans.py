@@ -105,7 +105,7 @@ class PartialModalityKMeans(
         Weighted sum of squared distances of the rows to their centres.
 
     n_iter_ : int
-        Iterations of the best run.
+        Iterations of the best run; 1 after a later `partial_fit`.
 
     n_steps_ : int
         Number of batches seen: 1 after `fit`, one more after each `partial_fit`.
@@ -228,6 +228,8 @@ class PartialModalityKMeans(
             Fitted estimator.
         """
         del y
+        # An interrupted fit leaves an estimator that is not fitted, never half of one.
+        vars(self).pop("cluster_centers_", None)
         X = self._validate(X, reset=True)
         weight = check_sample_weight(sample_weight, X)
         presence, holes = find_presence(X, self.modalities_)
@@ -289,15 +291,15 @@ class PartialModalityKMeans(
         rng = check_random_state(self.random_state)
         self._check_params_vs_input(X, presence)
         weight = np.where(presence.any(axis=1), weight, 0.0)
-        self._scaler = fit_scaler(
+        scaler = fit_scaler(
             X, self.modalities_, presence, holes,
             sample_weight=weight, standardize=self.standardize,
         )  # fmt: skip
-        blocks = self._scaler.split(X, presence, holes)
-        tol = self.tol * self._scaler.mean_variance()
+        blocks = scaler.split(X, presence, holes)
+        tol = self.tol * scaler.mean_variance()
         best = None
         for _ in range(self._n_init):
-            start = self._initial_centers(X, blocks, weight, rng)
+            start = self._initial_centers(X, scaler, blocks, weight, rng)
             if self.verbose:
                 print("Initialization complete")
             run = lloyd(
@@ -306,27 +308,27 @@ class PartialModalityKMeans(
             )  # fmt: skip
             if best is None or run.inertia < best.inertia:
                 best = run
-        self._keep(best)
-        self.n_iter_ = best.n_iter
-        self.n_steps_ = 1
+        self._keep(scaler, best, n_steps=1)
         return blocks
 
-    def _keep(self, run):
-        self._centers, self._counts = run.centers, run.counts
+    def _keep(self, scaler, run, n_steps):
+        self._scaler, self._centers, self._counts = scaler, run.centers, run.counts
         self.center_presence_ = run.centers.presence
-        self.cluster_centers_ = self._scaler.to_units(run.centers)
         self.labels_ = run.labels
         self.inertia_ = run.inertia
+        self.n_iter_ = run.n_iter
+        self.n_steps_ = n_steps
+        self.cluster_centers_ = scaler.to_units(run.centers)
 
     def _partial_fit_validated(self, X, presence, holes, weight=1.0):
         """Go on from the fitted state, and return the blocks of the new rows."""
         weight = np.where(presence.any(axis=1), weight, 0.0)
         new = fit_scaler(X, self.modalities_, presence, holes, sample_weight=weight)
-        self._scaler = self._scaler.merge(new, self.standardize, X.dtype)
-        blocks = self._scaler.split(X, presence, holes)
-        centers = self._scaler.center_blocks(self.cluster_centers_.astype(X.dtype))
-        self._keep(online_step(blocks, centers, self._counts, weight))
-        self.n_steps_ += 1
+        scaler = self._scaler.merge(new, self.standardize, X.dtype)
+        blocks = scaler.split(X, presence, holes)
+        centers = scaler.center_blocks(self.cluster_centers_.astype(X.dtype))
+        run = online_step(blocks, centers, self._counts, weight)
+        self._keep(scaler, run, self.n_steps_ + 1)
         return blocks
 
     def _check_params_vs_input(self, X, presence):
@@ -349,7 +351,7 @@ class PartialModalityKMeans(
             )
             self._n_init = 1
 
-    def _initial_centers(self, X, blocks, weight, rng):
+    def _initial_centers(self, X, scaler, blocks, weight, rng):
         if isinstance(self.init, str):
             if self.init == "random":
                 rows = random_rows(blocks.presence, self.n_clusters, weight, rng)
@@ -370,7 +372,7 @@ class PartialModalityKMeans(
                 f"The shape of the initial centers {init.shape} does not match "
                 f"(n_clusters, n_features)={(self.n_clusters, X.shape[1])}."
             )
-        centers = self._scaler.center_blocks(init)
+        centers = scaler.center_blocks(init)
         empty = np.flatnonzero(~centers.presence.any(axis=1))
         if len(empty):
             raise ValueError(f"init has nothing but NaN in row {empty[0]}.")
@@ -480,6 +482,9 @@ class PartialModalityKMeans(
         learnt = self.center_presence_.any(axis=0)
         warn_unlearnt(self.modalities_, presence, learnt)
         warn_empty_rows(presence & learnt, consequence)
+
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "cluster_centers_")
 
     @property
     def _n_features_out(self):

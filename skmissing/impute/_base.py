@@ -60,6 +60,8 @@ class BaseModalityImputer(ModalityMixin, TransformerMixin, SkmissingEstimator):
             Fitted estimator.
         """
         del y
+        # An interrupted fit leaves an estimator that is not fitted, never half of one.
+        vars(self).pop("statistics_", None)
         X = self._validate(X, reset=True)
         presence, holes = find_presence(X, self.modalities_)
         self._fit_seen(X, presence, holes)
@@ -165,6 +167,9 @@ class BaseModalityImputer(ModalityMixin, TransformerMixin, SkmissingEstimator):
             extra = [f"missing_{name}" for name in self.modalities_]
             names = np.concatenate([names, np.array(extra, dtype=object)])
         return names
+
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "statistics_")
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

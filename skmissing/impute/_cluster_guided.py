@@ -310,7 +310,7 @@ class ClusterGuidedImputer(BaseModalityImputer):
         self : object
             Fitted estimator.
         """
-        if not hasattr(self, "clusterer_"):
+        if not hasattr(self, "statistics_"):
             return self.fit(X, y)
         X = self._validate(X, reset=False)
         presence, holes = find_presence(X, self.modalities_)
