@@ -3,7 +3,8 @@
 from sklearn.pipeline import make_pipeline
 
 from skmissing._compat import StrOptions, validate_params
-from skmissing.fusion._mhsa import MHSAFusionClassifier, MHSAFusionRegressor
+from skmissing.fusion._mhsa_classifier import MHSAFusionClassifier
+from skmissing.fusion._mhsa_regressor import MHSAFusionRegressor
 from skmissing.impute import ClusterGuidedImputer
 
 _ESTIMATORS = {

@@ -1,0 +1,340 @@
+"""What all neural estimators share: from X to tensors, from tensors to a trained net.
+
+How an estimator's network looks is its own affair: it overrides `_architecture`. What
+it predicts is that of the mixins in `_tasks.py`.
+"""
+
+import copy
+import warnings
+from numbers import Integral, Real
+
+import numpy as np
+import torch
+from sklearn.base import is_regressor
+from sklearn.metrics import get_scorer
+from sklearn.model_selection import train_test_split
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from skmissing._base import ModalityMixin, SkmissingEstimator
+from skmissing._blocks import find_presence, row_chunks
+from skmissing._compat import Interval, StrOptions, check_sample_weight
+from skmissing._scaling import fit_scaler
+from skmissing.fusion._masking import POLICIES, Masking
+from skmissing.fusion._net import (
+    OPTIMIZERS,
+    Training,
+    load,
+    resolve_device,
+    train,
+)
+from skmissing.fusion._rows import TokenRows
+
+# Above this many modalities of one column each, `modalities` was likely forgotten.
+MANY_COLUMNS = 256
+# Numbers in the largest tensor of a prediction.
+PREDICT_CELLS = 1 << 20
+
+
+class BaseFusion(ModalityMixin, SkmissingEstimator):
+    """Trains a network on rows that may lack modalities.
+
+    A subclass has the parameters below, `_architecture(shapes, target)`, and one of
+    the mixins of `_tasks.py` before it.
+    """
+
+    _parameter_constraints: dict = {
+        **ModalityMixin._parameter_constraints,
+        "modality_dropout": [Interval(Real, 0, 1, closed="both")],
+        "mask_policy": [StrOptions(set(POLICIES))],
+        "optimizer": [StrOptions(set(OPTIMIZERS))],
+        "lr": [Interval(Real, 0, None, closed="neither")],
+        "weight_decay": [Interval(Real, 0, None, closed="left")],
+        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "max_epochs": [Interval(Integral, 1, None, closed="left")],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "early_stopping": ["boolean"],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+        "scoring": [str, callable],
+        "standardize": ["boolean"],
+        "device": [str],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
+    # ------------------------------------------------------------------ to override
+
+    def _architecture(self, shapes, target):
+        """The :class:`Architecture` for modalities of these shapes and this target."""
+        raise NotImplementedError
+
+    def _masking(self, n_tokens):
+        """The :class:`Masking` of the training rows."""
+        return Masking(n_tokens, float(self.modality_dropout), self.mask_policy)
+
+    def _check_params(self):
+        """Checks that need several parameters; raises ValueError."""
+
+    # ------------------------------------------------------------------------- fit
+
+    def _fit(self, X, y, sample_weight):
+        # Whatever ends this early, Ctrl-C too, leaves an estimator that is not fitted.
+        for name in ("_trained", "_net"):
+            vars(self).pop(name, None)
+        X, y = self._validate(
+            X, y, reset=True, multi_output=True, y_numeric=is_regressor(self)
+        )
+        y = self._check_y(y)
+        weight = check_sample_weight(sample_weight, X)
+        self._check_params()
+        device, scorer = resolve_device(self.device), self._find_scorer()
+        _warn_of_many_columns(self.modalities, self.modalities_)
+        if not weight.all():
+            X, y, weight = (array[weight > 0] for array in (X, y, weight))
+        target = self._learn_target(y, weight)
+        used = self._learn_inputs(X, weight)
+        rng = check_random_state(self.random_state)
+        split_seed, mask_seed, seed = (int(s) for s in rng.randint(2**31 - 1, size=3))
+        masking = self._masking(tuple(m.n_tokens for m in self.modalities_.values()))
+        valid, monitor = None, None
+        if self.early_stopping:
+            used, held_out = self._split(used, target, split_seed)
+            valid = self._make_rows(X, held_out, target, weight)
+            mask_rng = np.random.RandomState(mask_seed)
+            tokens = masking(valid.tokens.numpy(), mask_rng)
+            valid.tokens = torch.from_numpy(tokens)
+            if scorer is not None:
+                weighted = None if sample_weight is None else weight[held_out]
+                shown = self._hide(X[held_out], tokens)
+                monitor = self._make_monitor(scorer, shown, y[held_out], weighted)
+            valid = valid.to(device)
+        rows = self._make_rows(X, used, target, weight).to(device)
+        self._prior = target.prior
+        shapes = [m.shape for m in self.modalities_.values()]
+        self._network = self._architecture(shapes, target)
+        training = self._training(masking, device)
+        trained = train(
+            self._network, training, rows, valid, monitor=monitor, seed=seed
+        )
+        self._keep(trained, scorer)
+        self._net = load(self._network, trained, device)
+        return self
+
+    def _training(self, masking, device):
+        """The parameters of the training loop, together."""
+        return Training(
+            optimizer=self.optimizer,
+            lr=self.lr,
+            weight_decay=self.weight_decay,
+            batch_size=self.batch_size,
+            max_epochs=self.max_epochs,
+            patience=self.n_iter_no_change if self.early_stopping else None,
+            masking=masking,
+            device=device,
+            verbose=self.verbose,
+        )
+
+    def _keep(self, trained, scorer):
+        """Set what training has left behind."""
+        self.n_iter_ = len(trained.history)
+        self.best_iter_ = trained.best_epoch
+        self.loss_curve_ = [epoch["train_loss"] for epoch in trained.history]
+        self.validation_curve_ = None
+        if self.early_stopping:
+            name = "valid_task" if scorer is None else "valid_score"
+            self.validation_curve_ = [epoch[name] for epoch in trained.history]
+        self._trained = trained
+
+    def _find_scorer(self):
+        """The scorer that `scoring` means; None for the loss."""
+        if callable(self.scoring):
+            return self.scoring
+        if self.scoring == "loss":
+            return None
+        try:
+            return get_scorer(self.scoring)
+        except ValueError:
+            raise ValueError(
+                f"scoring={self.scoring!r} is not known; use 'loss', a callable, or a "
+                "name that sklearn.metrics.get_scorer_names() lists."
+            ) from None
+
+    def _learn_inputs(self, X, weight):
+        """Learn the columns' scales; return the rows that have some modality."""
+        layout = self.modalities_
+        presence, holes = find_presence(X, layout)
+        self._scaler = fit_scaler(
+            X,
+            layout,
+            presence,
+            holes,
+            sample_weight=weight,
+            standardize=self.standardize,
+        )
+        self._known = presence.any(axis=0)
+        used = np.flatnonzero(presence.any(axis=1))
+        if not len(used):
+            raise ValueError(f"None of the {len(X)} rows of X has any modality.")
+        if len(used) < len(X):
+            warnings.warn(
+                f"{len(X) - len(used)} of {len(X)} rows have no modality; they are "
+                "left out of training.",
+                stacklevel=5,
+            )
+        if not self._known.all():
+            unseen = [n for n, known in zip(layout, self._known) if not known]
+            warnings.warn(
+                f"Modalities that no training row has cannot be learnt and are "
+                f"ignored: {unseen}.",
+                stacklevel=5,
+            )
+        return used
+
+    def _split(self, used, target, seed):
+        """Rows to train on, and rows to validate on."""
+        n_valid = int(np.ceil(self.validation_fraction * len(used)))
+        labels = None if target.labels is None else target.labels[used]
+        if labels is not None:
+            counts = np.bincount(labels, minlength=len(self.classes_))
+            if (counts == 1).any():
+                lonely = self.classes_[counts == 1].tolist()
+                raise ValueError(
+                    "early_stopping=True needs at least two rows of each class, one "
+                    "to train on and one to validate on; these have one row: "
+                    f"{lonely}."
+                )
+            n_valid = max(n_valid, (counts > 0).sum())
+        if not 0 < n_valid < len(used):
+            raise ValueError(
+                f"validation_fraction={self.validation_fraction} of n_samples = "
+                f"{len(used)} rows leaves none to train on."
+            )
+        return train_test_split(
+            used, test_size=int(n_valid), stratify=labels, random_state=seed
+        )
+
+    # ---------------------------------------------------------------------- inputs
+
+    def _inputs(self, X):
+        """Standardised values and present tokens, both in layout order."""
+        layout, scaler = self.modalities_, self._scaler
+        order = layout.order
+        values = (X - scaler.mean)[:, order]
+        values /= scaler.scale[order]
+        gaps = np.isnan(values)
+        values[gaps] = 0.0
+        if not scaler.seen.all():
+            values *= scaler.seen[order]
+        dims = np.concatenate([[m.dim] * m.n_tokens for m in layout.values()])
+        tokens = ~np.logical_and.reduceat(gaps, np.cumsum(dims) - dims, axis=1)
+        n_tokens = [m.n_tokens for m in layout.values()]
+        tokens &= np.repeat(self._known, n_tokens)
+        return values, tokens
+
+    def _make_rows(self, X, index, target, weight):
+        """The rows of these positions as tensors."""
+        n_tokens = sum(m.n_tokens for m in self.modalities_.values())
+        values = np.empty((len(index), X.shape[1]), dtype=np.float32)
+        tokens = np.empty((len(index), n_tokens), dtype=bool)
+        for chunk in row_chunks(*values.shape):
+            values[chunk], tokens[chunk] = self._inputs(X[index[chunk]])
+        kind = np.int64 if target.task == "multiclass" else np.float32
+        weight = weight[index]
+        if target.row_weight is not None:
+            weight = weight * target.row_weight[index]
+        return TokenRows(
+            torch.from_numpy(values),
+            torch.from_numpy(tokens),
+            torch.from_numpy(target.values[index].astype(kind)),
+            torch.from_numpy((weight / weight.mean()).astype(np.float32)),
+        )
+
+    def _hide(self, X, tokens):
+        """A copy of X that is NaN in the columns of tokens that are not there."""
+        layout = self.modalities_
+        dims = np.concatenate([[m.dim] * m.n_tokens for m in layout.values()])
+        hidden = np.empty(X.shape, dtype=bool)
+        hidden[:, layout.order] = np.repeat(~tokens, dims, axis=1)
+        return np.where(hidden, np.nan, X)
+
+    # -------------------------------------------------------------------- outputs
+
+    def _outputs(self, X):
+        """Raw outputs of the network, shape (n_rows, n_outputs), float64."""
+        shown, outputs = vars(self).get("_shown", (None, None))
+        if X is shown:
+            return outputs
+        X = self._validate(X, reset=False)
+        outputs = np.empty((len(X), len(self._prior)))
+        net, n_empty = self.net_, 0
+        like = next(net.module_.parameters())
+        width = max(X.shape[1], self._scaler.layout.n_features)
+        for chunk in row_chunks(len(X), width, PREDICT_CELLS):
+            values, tokens = self._inputs(X[chunk])
+            empty = ~tokens.any(axis=1)
+            with torch.inference_mode():
+                outputs[chunk] = net.infer(
+                    {
+                        "x": torch.from_numpy(values).to(like),
+                        "present": torch.from_numpy(tokens).to(like.device),
+                    }
+                ).logits.cpu()
+            outputs[chunk][empty] = self._prior
+            n_empty += empty.sum()
+        if n_empty:
+            warnings.warn(
+                f"{n_empty} of {len(X)} rows have no modality that was seen in "
+                "training; they are predicted from the training targets alone.",
+                stacklevel=3,
+            )
+        return outputs
+
+    def _make_monitor(self, scorer, X, y, weight):
+        """Turn a scorer into a function of the net and its logits for X."""
+        view = copy.copy(self)
+        vars(view).pop("feature_names_in_", None)
+        takes_weight = weight is not None and not callable(self.scoring)
+        weights = {"sample_weight": weight} if takes_weight else {}
+
+        def monitor(net, logits):
+            # The usual scorers predict for X itself, and then what the loop has
+            # computed anyway will do; for any other rows the view asks the net.
+            vars(view)["_shown"] = X, logits.double().cpu().numpy()
+            vars(view)["_net"] = net
+            return scorer(view, X, y, **weights)
+
+        return monitor
+
+    # ----------------------------------------------------------------------- state
+
+    @property
+    def net_(self):
+        """The skorch net with the trained weights, in float64, for predictions."""
+        check_is_fitted(self)
+        if "_net" not in vars(self):
+            self._net = load(self._network, self._trained, resolve_device(self.device))
+        return self._net
+
+    def __sklearn_is_fitted__(self):
+        return "_trained" in vars(self) or "_shown" in vars(self)
+
+    def __getstate__(self):
+        # Weights are kept as arrays in _trained, so that no pickle holds torch objects.
+        state = super().__getstate__()
+        return {name: value for name, value in state.items() if name != "_net"}
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        return tags
+
+
+def _warn_of_many_columns(modalities, layout):
+    if modalities is None and len(layout) > MANY_COLUMNS and max(layout.widths) == 1:
+        warnings.warn(
+            f"Each of the {len(layout)} columns of X is taken for a modality of its "
+            "own, because modalities=None and the columns have no common prefixes. "
+            "Pass the layout, for example modalities=[512, 256] or "
+            "modalities={'text': 512, 'image': 256}.",
+            stacklevel=5,
+        )
