@@ -29,8 +29,13 @@ def make_imputing(estimator):
 
 # class name -> list of constructor arguments, one dict an instance to be checked
 INSTANCES = {
+    # One column of raw items, which no common test makes: tests/encoders/ checks these.
+    "AudioEncoder": [],
+    "ImageEncoder": [],
+    "TextEncoder": [],
+    "VideoEncoder": [],
     "ClusterGuidedImputer": [
-        {"n_clusters": 2, "strategy": strategy, "random_state": 0}
+        {"n_clusters": 2, "strategy": strategy, "max_iter": 5, "random_state": 0}
         for strategy in ("nearest", "greedy", "soft", "factor")
     ],
     "LateFusionClassifier": [{"cv": 2}],
@@ -44,14 +49,18 @@ INSTANCES = {
     "ModalityAmputer": [{"random_state": 0}],
     "MultipleImputationClassifier": [
         {
-            "imputer": ClusterGuidedImputer(2, strategy="factor", n_factors=2),
+            "imputer": ClusterGuidedImputer(
+                2, strategy="factor", n_factors=2, max_iter=3
+            ),
             "n_imputations": 2,
             "random_state": 0,
         }
     ],
     "MultipleImputationRegressor": [
         {
-            "imputer": ClusterGuidedImputer(2, strategy="factor", n_factors=2),
+            "imputer": ClusterGuidedImputer(
+                2, strategy="factor", n_factors=2, max_iter=3
+            ),
             "n_imputations": 2,
             "random_state": 0,
         }
@@ -69,6 +78,15 @@ INSTANCES = {
     "PatternRegressor": [{"cv": 2, "min_rows": 10}],
     "RegressionImputer": [{"min_rows": 2}],
     "RetrievalImputer": [{"n_neighbors": 3}, {"weights": "soft", "n_hops": 2}],
+    "SignalEncoder": [
+        {
+            "latent_dim": 3,
+            "channels": (4, 4),
+            "max_epochs": 2,
+            "device": "cpu",
+            "random_state": 0,
+        }
+    ],
 }
 
 # class name -> {name of a scikit-learn check: why it cannot hold here}

@@ -152,6 +152,7 @@ def load_config(spec):
     ModelNotFoundError
         If it is not on this machine and cannot be downloaded.
     """
+    import_optional("torch", "encoders")
     loader = import_optional("transformers", "encoders").AutoConfig
     folder = Path(spec.name)
     if folder.is_dir() and not (folder / "config.json").is_file():
@@ -234,7 +235,6 @@ def model_class(config):
     -------
     type or None
     """
-    import_optional("torch", "encoders")
     mapping = import_optional("transformers", "encoders").MODEL_MAPPING
     if type(config) not in mapping:
         return None

@@ -340,6 +340,7 @@ class SignalEncoder(ModalityMixin, TransformerMixin, SkmissingEstimator):
         Returns
         -------
         ndarray of str
+            Numbers are padded with zeros, so that names sort as the columns stand.
         """
         check_is_fitted(self)
         _check_feature_names_in(self, input_features)

@@ -12,7 +12,6 @@ from skmissing.encoders import AudioEncoder, ImageEncoder, TextEncoder, VideoEnc
 
 ENCODERS = [TextEncoder(), ImageEncoder(), AudioEncoder(), VideoEncoder()]
 CHECKS = [
-    "check_do_not_raise_errors_in_init_or_set_param",
     "check_estimator_cloneable",
     "check_estimator_repr",
     "check_estimator_tags_renamed",

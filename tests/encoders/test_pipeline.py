@@ -70,11 +70,7 @@ def test_columns_become_modalities(model_path, tmp_path):
         missing = np.isnan(table.to_numpy()[:, m.columns])
         assert_array_equal(missing.all(axis=1), absent)
         assert_array_equal(missing.any(axis=1), absent)
-    assert (
-        not imputer.transform(table).isna().any(axis=None)
-        if hasattr(imputer.transform(table), "isna")
-        else not np.isnan(imputer.transform(table)).any()
-    )
+    assert not np.isnan(imputer.transform(table)).any()
 
 
 def test_grid_search_encodes_each_item_once(model_path, tmp_path, n_encoded):  # noqa: F811
@@ -86,7 +82,9 @@ def test_grid_search_encodes_each_item_once(model_path, tmp_path, n_encoded):  #
     pipeline = make_pipeline(
         make_encoder(model_path, tmp_path / "cache").set_output(transform="pandas"),
         ClusterGuidedImputer(random_state=0).set_output(transform="pandas"),
-        MHSAFusionClassifier(hidden_dim=8, n_heads=2, max_epochs=15, random_state=0),
+        MHSAFusionClassifier(
+            hidden_dim=8, n_heads=2, lr=0.01, max_epochs=30, random_state=0
+        ),
     )
     search = GridSearchCV(
         pipeline,
@@ -96,21 +94,25 @@ def test_grid_search_encodes_each_item_once(model_path, tmp_path, n_encoded):  #
     )
     search.fit(frame, y)
     assert sum(n_encoded) == (~gone).sum()
-    predicted = search.predict(frame)
-    assert (predicted == y).mean() > 0.6
+    assert search.score(frame, y) > 0.7
     cross_val_predict(search.best_estimator_, frame, y, cv=2)
     assert sum(n_encoded) == (~gone).sum()
 
 
 def test_make_ul4m4_takes_encoders_before_it(model_path, tmp_path):
     """The ready pipeline of the library takes what encoders make."""
-    fusion = pytest.importorskip("skmissing.fusion")
-    if not hasattr(fusion, "make_ul4m4"):
-        pytest.skip("make_ul4m4 is not there yet")
+    pytest.importorskip("skorch")
+    from skmissing.fusion import make_ul4m4
+
     frame, y, _ = make_frame(tmp_path)
     encoder = make_encoder(model_path, None).set_output(transform="pandas")
-    model = fusion.make_ul4m4(
-        n_clusters=3, hidden_dim=8, n_heads=2, max_epochs=5, random_state=0
+    model = make_ul4m4(
+        "classification",
+        n_clusters=3,
+        hidden_dim=8,
+        n_heads=2,
+        max_epochs=5,
+        random_state=0,
     )
     predicted = make_pipeline(encoder, model).fit(frame, y).predict(frame)
     assert set(predicted) <= {0, 1}
