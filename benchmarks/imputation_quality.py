@@ -91,12 +91,11 @@ def make_imputers(layout, n_features, n_modalities, seed):
         "ridge": RegressionImputer(Ridge(), modalities=layout),
         "regression": RegressionImputer(modalities=layout),
         "factor k=1": cluster(strategy="factor", n_clusters=1),
-        "factor k=10": cluster(strategy="factor", n_clusters=10),
-        "factor": cluster(strategy="factor"),
+        "factor": cluster(strategy="factor", n_clusters="auto"),
     }
     if n_features <= 700:
         imputers["KNNImputer"] = KNNImputer(keep_empty_features=True)
-    if n_features <= 100:
+    if n_features <= 30:
         imputers["IterativeImputer"] = IterativeImputer(
             random_state=seed, keep_empty_features=True
         )
@@ -127,7 +126,7 @@ def head_for(y):
 def other_models(layout, y, seed):
     """Models that deal with gaps by themselves, to compare the linear model with."""
     factor = ClusterGuidedImputer(
-        modalities=layout, strategy="factor", random_state=seed
+        10, modalities=layout, strategy="factor", random_state=seed
     )
     if y.dtype.kind == "f":
         many = MultipleImputationRegressor
@@ -139,7 +138,7 @@ def other_models(layout, y, seed):
         )
     return {
         "late fusion": late,
-        "multiple": many(head_for(y), factor, n_imputations=5, random_state=seed),
+        "multiple": many(head_for(y), factor, n_imputations=3, random_state=seed),
     }
 
 
@@ -152,7 +151,9 @@ def run(path, rate, seed, options):
     gaps = hide(X, owner, rate, rng)
     known = ~np.isnan(X[test]) & np.isnan(gaps[test])
     scale = np.nanstd(X[train], axis=0)
-    scale = np.where(scale > 1e-9, scale, 1.0)
+    # A column that hardly varies in training would drown all others.
+    usual = [np.sqrt(np.mean(scale[owner == m] ** 2)) for m in range(len(widths))]
+    scale = np.maximum(scale, 0.1 * np.array(usual)[owner])
     imputers = make_imputers(layout, X.shape[1], len(widths), seed)
     for name, imputer in imputers.items():
         start = time.perf_counter()

@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 from skmissing._base import warn_empty_rows
 from skmissing._blocks import find_presence
 from skmissing._compat import Interval, StrOptions, _fit_context
+from skmissing._scaling import fit_scaler
 from skmissing.cluster import PartialModalityKMeans
 from skmissing.impute._base import BaseModalityImputer
 from skmissing.impute._completion import (
@@ -21,6 +22,9 @@ from skmissing.impute._completion import (
     soft_weights,
 )
 from skmissing.mixture import PartialModalityFactorMixture
+
+# Standard deviations from the mean beyond which cells are cut off for "factor".
+MOST_DEVIATIONS = 4.0
 
 
 def _has_factors(imputer):
@@ -50,8 +54,10 @@ class ClusterGuidedImputer(BaseModalityImputer):
 
     Parameters
     ----------
-    n_clusters : int, default=40
-        Number of clusters. With one, every gap gets the training mean.
+    n_clusters : int or "auto", default=40
+        Number of clusters. With one and no factors, every gap gets the training mean.
+        "auto", for `strategy="factor"` only, takes of 1, 10 and 40 the number that
+        fills hidden modalities of the training rows best.
 
     modalities : None, list of int, or dict, default=None
         Which columns form a modality. None groups columns named `modality__feature`
@@ -74,8 +80,8 @@ class ClusterGuidedImputer(BaseModalityImputer):
           factors that modalities share, shrunk towards the training mean as far as
           held-out rows say.
 
-    n_factors : int, default=32
-        Most factors of `strategy="factor"`.
+    n_factors : int or "auto", default=32
+        Most factors of `strategy="factor"`; "auto" takes the best of 8, 32 and 64.
 
     sample_posterior : bool, default=False
         Whether gaps are filled with draws from the posterior and not with its mean.
@@ -165,7 +171,8 @@ class ClusterGuidedImputer(BaseModalityImputer):
     first fit (as often as it takes, for small tables), each of their modalities is
     hidden in turn, and for each modality the factor in [0, 1] by which the imputed
     distance from the mean is multiplied, and the ratio of actual to stated errors,
-    are learnt from these. The model itself is then fitted to all rows.
+    are learnt from these. The model itself is then fitted to all rows. Cells farther
+    than four standard deviations from the mean enter it as if they were that far.
 
     The temperature is chosen by hiding: of the training rows with two modalities or
     more (2000 at most), each modality is hidden in turn, and of a grid of multiples
@@ -193,8 +200,11 @@ class ClusterGuidedImputer(BaseModalityImputer):
         **BaseModalityImputer._parameter_constraints,
         **PartialModalityKMeans._parameter_constraints,
         "strategy": [StrOptions({"nearest", "greedy", "soft", "factor"})],
-        "n_clusters": [Interval(Integral, 1, None, closed="left")],
-        "n_factors": [Interval(Integral, 0, None, closed="left")],
+        "n_clusters": [
+            StrOptions({"auto"}),
+            Interval(Integral, 1, None, closed="left"),
+        ],
+        "n_factors": [StrOptions({"auto"}), Interval(Integral, 0, None, closed="left")],
         "sample_posterior": ["boolean"],
     }
 
@@ -239,6 +249,11 @@ class ClusterGuidedImputer(BaseModalityImputer):
                 "sample_posterior=True needs strategy='factor'; got "
                 f"strategy={self.strategy!r}."
             )
+        if self.n_clusters == "auto":
+            raise ValueError(
+                "n_clusters='auto' needs strategy='factor'; got "
+                f"strategy={self.strategy!r}. Search with masked_imputation_score."
+            )
         names = set(PartialModalityKMeans().get_params())
         shared = {k: v for k, v in self.get_params(deep=False).items() if k in names}
         clusterer = PartialModalityKMeans(**shared)
@@ -274,10 +289,18 @@ class ClusterGuidedImputer(BaseModalityImputer):
             verbose=self.verbose,
         )
         self._hand_layout(mixture)
-        mixture._fit_validated(X, presence, holes)
+        scaler = fit_scaler(X, self.modalities_, presence, holes)
+        reach = MOST_DEVIATIONS * np.sqrt(scaler.variance)
+        self._bounds = scaler.mean - reach, scaler.mean + reach
+        mixture._fit_validated(self._clipped(X), presence, holes)
         self.clusterer_ = mixture
         self.n_iter_ = mixture.n_iter_
         return mixture._scaler.mean
+
+    def _clipped(self, X):
+        """X without outliers, of which the posterior would make too much."""
+        low, high = (bound.astype(X.dtype) for bound in self._bounds)
+        return np.clip(X, low, high)
 
     def _learn_from(self, blocks):
         """What the strategy needs beside the clusters; returns the column means."""
@@ -340,13 +363,13 @@ class ClusterGuidedImputer(BaseModalityImputer):
         check_is_fitted(self)
         X = self._validate(X, reset=False)
         presence, holes = find_presence(X, self.modalities_)
-        std = self.clusterer_._std(X, presence, holes)
+        std = self.clusterer_._std(self._clipped(X), presence, holes)
         return std if self.keep_empty_features else std[:, self._seen]
 
     def _impute(self, X, presence, holes):
         if self.strategy == "factor":
             rng = self._generator_for(X) if self.sample_posterior else None
-            return self.clusterer_._values(X, presence, holes, rng)
+            return self.clusterer_._values(self._clipped(X), presence, holes, rng)
         clusterer = self.clusterer_
         blocks = clusterer._scaler.split(X, presence, holes)
         centers = clusterer._centers_as(X.dtype)

@@ -12,7 +12,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from skmissing._base import SkmissingEstimator, fill_masked
+from skmissing._base import ModalityMixin, SkmissingEstimator, fill_masked
 from skmissing._compat import HasMethods, Interval, _fit_context
 from skmissing.impute._cluster_guided import ClusterGuidedImputer
 
@@ -21,16 +21,24 @@ class BaseMultipleImputation(MetaEstimatorMixin, SkmissingEstimator):
     """Base class; not for direct use. A subclass gives `_default` and `_say`."""
 
     _parameter_constraints: dict = {
+        **ModalityMixin._parameter_constraints,
         "imputer": [HasMethods(["fit", "transform"]), None],
         "n_imputations": [Interval(Integral, 1, None, closed="left")],
         "random_state": ["random_state"],
     }
 
     def __init__(
-        self, estimator=None, imputer=None, *, n_imputations=5, random_state=None
+        self,
+        estimator=None,
+        imputer=None,
+        *,
+        modalities=None,
+        n_imputations=5,
+        random_state=None,
     ):
         self.estimator = estimator
         self.imputer = imputer
+        self.modalities = modalities
         self.n_imputations = n_imputations
         self.random_state = random_state
 
@@ -38,6 +46,8 @@ class BaseMultipleImputation(MetaEstimatorMixin, SkmissingEstimator):
         rng = check_random_state(self.random_state)
         seeds = rng.randint(np.iinfo(np.int32).max, size=self.n_imputations)
         self.imputers_ = self._fit_imputers(X, seeds)
+        if hasattr(self.imputers_[0], "modalities_"):
+            self.modalities_ = self.imputers_[0].modalities_
         template = self._default() if self.estimator is None else self.estimator
         self.estimators_ = [
             clone(template).fit(imputer.transform(X), y) for imputer in self.imputers_
@@ -55,6 +65,8 @@ class BaseMultipleImputation(MetaEstimatorMixin, SkmissingEstimator):
                 f"so that it can draw; got {type(imputer).__name__}."
             )
         imputer.set_params(sample_posterior=True, random_state=int(seeds[0]))
+        if self.modalities is not None:
+            imputer.set_params(modalities=self.modalities)
         if isinstance(imputer, ClusterGuidedImputer):
             # Draws depend on the seed at the time of transform: one fit is enough.
             imputers = [imputer.fit(X)] + [copy.copy(imputer) for _ in seeds[1:]]
@@ -126,6 +138,9 @@ class MultipleImputationClassifier(ClassifierMixin, BaseMultipleImputation):
         Has the parameters `sample_posterior`, which is set, and `random_state`. None
         is `ClusterGuidedImputer(strategy="factor")`.
 
+    modalities : None, list of int, or dict, default=None
+        Which columns form a modality; handed to the imputer unless it is None.
+
     n_imputations : int, default=5
         Number of completions.
 
@@ -142,6 +157,9 @@ class MultipleImputationClassifier(ClassifierMixin, BaseMultipleImputation):
 
     classes_ : ndarray of shape (n_classes,)
         Class labels.
+
+    modalities_ : ModalityLayout
+        That of the imputer; only if it has one.
 
     n_features_in_ : int
         Number of columns seen in `fit`.
@@ -260,6 +278,9 @@ class MultipleImputationRegressor(RegressorMixin, BaseMultipleImputation):
         Has the parameters `sample_posterior`, which is set, and `random_state`. None
         is `ClusterGuidedImputer(strategy="factor")`.
 
+    modalities : None, list of int, or dict, default=None
+        Which columns form a modality; handed to the imputer unless it is None.
+
     n_imputations : int, default=5
         Number of completions.
 
@@ -273,6 +294,9 @@ class MultipleImputationRegressor(RegressorMixin, BaseMultipleImputation):
 
     estimators_ : list
         Fitted regressors, one a completion.
+
+    modalities_ : ModalityLayout
+        That of the imputer; only if it has one.
 
     n_features_in_ : int
         Number of columns seen in `fit`.

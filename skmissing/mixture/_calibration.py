@@ -15,7 +15,8 @@ FEWEST_BLOCKS = 5
 FEWEST_ROWS = 10
 # Most rows to hold out at a time.
 MOST_ROWS = 2000
-# Blocks to hide in all, as far as five folds can.
+MOST_FOLDS = 4
+# Blocks to hide in all, as far as these folds can.
 ENOUGH_BLOCKS = 800
 
 
@@ -82,6 +83,23 @@ class HiddenErrors:
             for p, s in zip(self.products, self.squares)
         ])  # fmt: skip
 
+    def loss(self):
+        """Mean over modalities of the squared error, shrunk, over that of the mean.
+
+        Returns
+        -------
+        float
+            1 if no block was hidden.
+        """
+        ratios = [
+            sum(t) - 2 * f * sum(p) + f**2 * sum(s)
+            for f, p, s, t in zip(
+                self.shrinkage(), self.products, self.squares, self.truths
+            )
+        ]
+        ratios = [r / sum(t) for r, t in zip(ratios, self.truths) if sum(t) > 0]
+        return float(np.mean(ratios)) if ratios else 1.0
+
     def std_scale(self, shrinkage):
         """Ratio of actual to stated standard deviation for each modality.
 
@@ -136,4 +154,5 @@ def held_out_rows(presence, weight, rng):
         return []
     folds = np.array_split(rng.permutation(eligible), 5)
     blocks = presence[eligible].sum() / 5
-    return [f[:MOST_ROWS] for f in folds[: int(np.ceil(ENOUGH_BLOCKS / blocks))]]
+    n_folds = min(MOST_FOLDS, int(np.ceil(ENOUGH_BLOCKS / blocks)))
+    return [fold[:MOST_ROWS] for fold in folds[:n_folds]]

@@ -25,13 +25,15 @@ class PartialModalityFactorMixture(FactorInference):
 
     Parameters
     ----------
-    n_components : int, default=10
-        Number of clusters. With one the model is group factor analysis.
+    n_components : int or "auto", default=10
+        Number of clusters. With one the model is group factor analysis. "auto" takes
+        of 1, 10 and 40 the number that fills hidden blocks best, see `calibrate`.
 
-    n_factors : int, default=32
+    n_factors : int or "auto", default=32
         Number of factors, no more of which are used than there are columns or rows.
         With `ard=True` it is an upper limit: factors that the data do not bear out
         are turned off, for each modality apart. With 0 the clusters are all there is.
+        "auto" takes the best of 8, 32 and 64 in the same way.
 
     modalities : None, list of int, or dict, default=None
         Which columns form a modality. None groups columns named `modality__feature`
@@ -69,9 +71,10 @@ class PartialModalityFactorMixture(FactorInference):
         sequence share mean and variance.
 
     calibrate : bool, default=False
-        Whether to fit the model first with some blocks hidden, to learn from these
-        how far imputed values are to be trusted (`shrinkage_`) and how wide their
-        errors are (`std_scale_`). Takes about as long again.
+        Whether to fit the model first without some rows, and to learn from these, of
+        which one modality after the other is hidden, how far imputed values are to be
+        trusted (`shrinkage_`) and how wide their errors are (`std_scale_`). Takes
+        about as long again, or longer if rows are few; "auto" takes three times that.
 
     random_state : int, RandomState instance or None, default=None
         Seed of the start, and of :meth:`sample` if it is an int.
@@ -95,6 +98,9 @@ class PartialModalityFactorMixture(FactorInference):
 
     relevance_ : ndarray of shape (n_modalities, `n_factors_`)
         Share of the variance of each modality that each factor accounts for.
+
+    n_components_ : int
+        Number of clusters.
 
     n_factors_ : int
         Number of factors, at most that of columns or rows.
@@ -188,8 +194,11 @@ class PartialModalityFactorMixture(FactorInference):
 
     _parameter_constraints: dict = {
         **ModalityMixin._parameter_constraints,
-        "n_components": [Interval(Integral, 1, None, closed="left")],
-        "n_factors": [Interval(Integral, 0, None, closed="left")],
+        "n_components": [
+            StrOptions({"auto"}),
+            Interval(Integral, 1, None, closed="left"),
+        ],
+        "n_factors": [StrOptions({"auto"}), Interval(Integral, 0, None, closed="left")],
         "noise": [StrOptions({"modality", "feature"})],
         "ard": ["boolean"],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
@@ -272,15 +281,9 @@ class PartialModalityFactorMixture(FactorInference):
     def _fit_validated(self, X, presence, holes, weight=None):
         """Fit to checked arrays; an imputer starts here."""
         rng = check_random_state(self.random_state)
-        n_usable = int(presence.any(axis=1).sum())
-        if n_usable < self.n_components:
-            found = f"n_samples={X.shape[0]}"
-            if n_usable < X.shape[0]:
-                found += f" ({n_usable} of them with an observed cell)"
-            raise ValueError(f"{found} should be >= n_components={self.n_components}.")
         weight = np.ones(len(X)) if weight is None else weight
         weight = np.where(presence.any(axis=1), weight, 0.0)
-        self.n_factors_ = int(min(self.n_factors, X.shape[1], n_usable))
+        self._check_params_vs_input(X, weight)
         found = fit_mixture(self, X, presence, holes, weight, rng)
         self._scaler, self._params = found.scaler, found.params
         self.shrinkage_, self.std_scale_ = found.shrinkage, found.std_scale
@@ -290,6 +293,21 @@ class PartialModalityFactorMixture(FactorInference):
         self.n_iter_, self.converged_ = found.n_iter, found.converged
         self._learnt = presence[weight > 0].any(axis=0)
         self._set_units()
+
+    def _check_params_vs_input(self, X, weight):
+        n_usable = np.count_nonzero(weight)
+        wanted = 1 if self.n_components == "auto" else self.n_components
+        if n_usable < wanted:
+            found = f"n_samples={X.shape[0]}"
+            if n_usable < X.shape[0]:
+                found += f" ({n_usable} of them with weight and an observed cell)"
+            raise ValueError(f"{found} should be >= n_components={wanted}.")
+        most = min(X.shape[1], n_usable)
+        if not self.ard and self.n_factors != "auto" and self.n_factors > most:
+            raise ValueError(
+                f"n_factors={self.n_factors} with ard=False must be at most {most}, "
+                f"the smaller of {X.shape[1]} columns and {n_usable} rows."
+            )
 
     def _set_units(self):
         """Public attributes in the units of X."""

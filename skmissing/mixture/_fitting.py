@@ -17,6 +17,9 @@ from skmissing.mixture._posterior import Posterior
 
 # Iterations with one cluster before the rows are clustered by their factors.
 FIRST_ITERATIONS = 10
+# What "auto" tries; the first number of factors while it looks for that of clusters.
+AUTO_COMPONENTS = 1, 10, 40
+AUTO_FACTORS = 32, 8, 64
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,7 @@ def fit_mixture(model, X, presence, holes, weight, rng):
     Parameters
     ----------
     model : PartialModalityFactorMixture
-        Holds the parameters, with `n_factors_` resolved.
+        Holds the parameters; gets `n_components_` and `n_factors_`.
     X : ndarray of shape (n_rows, n_features)
     presence, holes : ndarray
         As :func:`skmissing._blocks.find_presence` returns them.
@@ -69,8 +72,8 @@ def fit_mixture(model, X, presence, holes, weight, rng):
     blocks = split_rows(scaler, X, presence, holes)
     linked = _linked(layout, presence, weight)
     shrinkage, std_scale = linked.astype(np.float64), np.ones(len(layout))
+    errors = _choose_sizes(model, blocks, weight, rng)
     if model.calibrate:
-        errors = _hidden_errors(model, blocks, weight, rng)
         shrinkage = errors.shrinkage() * linked
         std_scale = errors.std_scale(shrinkage)
     best = None
@@ -116,7 +119,7 @@ def _run(model, blocks, weight, rng):
         "ard": model.ard, "shared_noise": model.noise == "modality",
         "tol": model.tol, "verbose": model.verbose,
     }  # fmt: skip
-    n_features, k = blocks.layout.n_features, model.n_components
+    n_features, k = blocks.layout.n_features, model.n_components_
     if not model.n_factors_:
         means = _centers(model, blocks, weight, rng)
         start = start_factors(blocks, means, 0, weight, rng)
@@ -133,7 +136,7 @@ def _run(model, blocks, weight, rng):
 def _centers(model, blocks, weight, rng):
     """Means to start from if there are no factors: k-means over shared modalities."""
     choose = plus_plus_rows if model.init == "kmeans" else _random_rows
-    rows = choose(blocks, model.n_components, weight, rng)
+    rows = choose(blocks, model.n_components_, weight, rng)
     centers = centers_at_rows(blocks, rows)
     return lloyd(blocks, centers, weight, max_iter=20, tol=0).centers.values
 
@@ -148,7 +151,7 @@ def _divide(model, params, blocks, weight, rng):
     Factors do not depend on which modalities a row has as its distances do, so the
     clusters are not those of patterns.
     """
-    k = model.n_components
+    k = model.n_components_
     factors = np.zeros((blocks.n_rows, params.n_factors))
     for rows in Posterior(params).chunks(blocks):
         factors[rows.rows] = rows.factors()
@@ -179,13 +182,44 @@ def _divide(model, params, blocks, weight, rng):
     )
 
 
-def _hidden_errors(model, blocks, weight, rng):
+def _choose_sizes(model, blocks, weight, rng):
+    """Set the numbers of clusters and factors; returns errors on hidden blocks.
+
+    These are None if nothing asks for them.
+    """
+    n_rows = np.count_nonzero(weight)
+    most = min(blocks.layout.n_features, n_rows)
+    clusters, factors = [model.n_components], [model.n_factors]
+    if model.n_components == "auto":
+        clusters = [k for k in AUTO_COMPONENTS if k == 1 or 5 * k <= n_rows]
+    if model.n_factors == "auto":
+        factors = [r for r in AUTO_FACTORS if r == 32 or r < most]
+    model.n_components_, model.n_factors_ = clusters[0], int(min(factors[0], most))
+    if not model.calibrate and len(clusters) == len(factors) == 1:
+        return None
+    folds = held_out_rows(blocks.presence, weight, rng)
+    tried = {}
+
+    def errors_of(k, r):
+        model.n_components_, model.n_factors_ = k, int(min(r, most))
+        key = k, model.n_factors_
+        if key not in tried:
+            tried[key] = _hidden_errors(model, blocks, weight, folds, rng)
+        return tried[key].loss()
+
+    k = min(clusters, key=lambda k: errors_of(k, factors[0]))
+    r = min(factors, key=lambda r: errors_of(k, r))
+    errors_of(k, r)
+    return tried[k, model.n_factors_]
+
+
+def _hidden_errors(model, blocks, weight, folds, rng):
     """Errors on blocks of the training rows, from models fitted without these rows."""
     errors = HiddenErrors.empty(len(blocks.layout))
-    for positions in held_out_rows(blocks.presence, weight, rng):
+    for positions in folds:
         rest = weight.copy()
         rest[positions] = 0
-        if np.count_nonzero(rest) >= model.n_components:
+        if np.count_nonzero(rest) >= model.n_components_:
             run = _run(model, blocks, rest, rng)
             errors.add(blocks, run.params, positions)
     return errors
