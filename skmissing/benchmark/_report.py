@@ -122,10 +122,11 @@ def _score_table(summary, ranks):
     data = list(dict.fromkeys(line["data"] for line in summary))
     cells = {(line["data"], line["method"]): line for line in summary}
     metrics = {line["data"]: line["metric"] for line in summary}
+    most = {d: max(s["n_runs"] for s in summary if s["data"] == d) for d in data}
     titles = [f"{d} ({_title(metrics[d])})" for d in data]
     lines = _header(["method", *titles, "rank"])
     for rank in ranks:
-        scores = [_score(cells.get((d, rank["method"]))) for d in data]
+        scores = [_score(cells.get((d, rank["method"])), most[d]) for d in data]
         place = "–" if rank["mean_rank"] is None else f"{rank['mean_rank']:.1f}"
         lines.append(_line([rank["method"], *scores, place]))
     shares = [f"{d} {_mean_share(summary, d)}" for d in data]
@@ -148,12 +149,15 @@ def _title(metric):
     return metric.replace("_", " ") + (", less is better" if metric in LOSSES else "")
 
 
-def _score(line):
+def _score(line, most_runs):
+    """Mean and interval; with the number of runs, if it is fewer than others have."""
     if line is None or line["mean"] is None:
         return "–"
     text = f"{line['mean']:.3f}"
     if line["half_width"] is not None:
         text += f" ± {line['half_width']:.3f}"
+    if line["n_runs"] < most_runs:
+        text += f" ({line['n_runs']} of {most_runs} runs)"
     if line["best"]:
         return f"**{text}**"
     p = line["p_ttest"]

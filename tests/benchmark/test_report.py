@@ -85,6 +85,14 @@ def test_report_holds_tables_and_failures(tmp_path):
         }
 
 
+def test_report_tells_of_fewer_runs(toy, tmp_path):
+    """A mean of fewer runs than the others' is marked so."""
+    rows = run_benchmark([toy], methods=["zero", "mean"], n_runs=3)
+    rows = [row for row in rows if row["method"] == "mean" or row["seed"] < 2]
+    text = write_report(rows, tmp_path)[0].read_text(encoding="utf-8")
+    assert text.count("(2 of 3 runs)") == 2
+
+
 @pytest.mark.skipif(not importlib.util.find_spec("matplotlib"), reason="needs it")
 def test_report_draws_a_picture(toy, tmp_path):
     """The picture is a PNG, for one run without intervals too."""
