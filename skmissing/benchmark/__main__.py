@@ -32,7 +32,8 @@ def main(arguments=None):
     Returns
     -------
     int
-        0 if every cell has a score, 1 if some failed, 2 if the arguments are refused.
+        0 if every cell has a score, 1 if some failed, 2 if the arguments are refused,
+        130 if it was interrupted.
     """
     parser = _make_parser()
     args = parser.parse_args(arguments)
@@ -64,6 +65,9 @@ def main(arguments=None):
             verbose=0 if args.quiet else 1,
         )
         files = write_report(rows, args.out, metric=args.metric)
+    except KeyboardInterrupt:
+        print("Interrupted; the same command goes on from here.", file=sys.stderr)
+        return 130
     except (ValueError, ImportError, FileNotFoundError) as exc:
         print(f"{parser.prog}: {exc}", file=sys.stderr)
         return 2

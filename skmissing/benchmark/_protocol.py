@@ -18,6 +18,7 @@ from sklearn.metrics import (
     r2_score,
 )
 
+import skmissing
 from skmissing.benchmark._data import split_rows
 from skmissing.benchmark._memory import PeakMemory
 from skmissing.benchmark._methods import make_method
@@ -159,7 +160,7 @@ def run_cell(cell, data, *, test_size, max_rows):
     dict
         A row of the results; with `error`, and without scores, if the cell failed.
     """
-    row = {**asdict(cell), "error": None}
+    row = {**asdict(cell), "error": None, "version": skmissing.__version__}
     started = time.perf_counter()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")

@@ -152,6 +152,22 @@ def test_command_reports_failures_by_its_status(tmp_path, capsys):
     assert "neither one of breast_cancer, digits" in capsys.readouterr().err
 
 
+def test_interrupted_command_says_how_to_go_on(tmp_path, capsys, monkeypatch):
+    """Ctrl-C ends it with one line, after which it does what is left."""
+    command = ["--data", "breast_cancer", "--methods", "zero,mean", "--n-runs", "1"]
+    command += ["--regimes", "R1", "--out", str(tmp_path)]
+
+    def interrupt(self, row):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("skmissing.benchmark._runner.Progress.update", interrupt)
+        assert main(command) == 130
+    assert "goes on from here" in capsys.readouterr().err
+    assert main(command) == 0
+    assert "[1/1] breast_cancer mcar:0.5 R1 mean run 0" in capsys.readouterr().err
+
+
 def test_command_runs_as_a_module():
     """`python -m skmissing.benchmark` is there, and its list imports no torch."""
     code = (
