@@ -7,6 +7,7 @@ from skmissing.impute._multiple import (
 )
 from skmissing.impute._regression import RegressionImputer
 from skmissing.impute._retrieval import RetrievalImputer
+from skmissing.impute._selection import masked_imputation_score
 
 __all__ = [
     "ClusterGuidedImputer",
@@ -14,4 +15,5 @@ __all__ = [
     "MultipleImputationRegressor",
     "RegressionImputer",
     "RetrievalImputer",
+    "masked_imputation_score",
 ]

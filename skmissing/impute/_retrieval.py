@@ -81,7 +81,7 @@ class RetrievalImputer(BaseModalityImputer):
     -----
     The distance is that of :class:`skmissing.cluster.PartialModalityKMeans`. Holes,
     missing cells of a modality that the row otherwise has, are filled from rows that
-    have the cell. The training rows are kept, and each row to be filled is compared
+    have all of it, where there are any. The training rows are kept, and each row to be filled is compared
     with all of them. Feature propagation is that of [1]_, on the graph of nearest
     neighbours.
 
@@ -166,7 +166,10 @@ class RetrievalImputer(BaseModalityImputer):
             for m, modality in enumerate(layout.values()):
                 places = np.flatnonzero(~presence[chunk, m] | holes[chunk])
                 columns = modality.columns
-                owners = np.flatnonzero(self._can_lend[:, columns].any(axis=1))
+                # Rows with holes lend only if there is no other.
+                lends = self._can_lend[:, columns]
+                whole = lends.all(axis=1)
+                owners = np.flatnonzero(whole if whole.any() else lends.any(axis=1))
                 if len(places) and len(owners):
                     weights, found = self._nearest(squared[np.ix_(places, owners)])
                     mean = _weighted_mean(

@@ -1,0 +1,301 @@
+"""RetrievalImputer, RegressionImputer, multiple imputation, masked_imputation_score."""
+
+import numpy as np
+import pytest
+from sklearn.base import BaseEstimator
+from sklearn.ensemble import HistGradientBoostingRegressor
+from sklearn.linear_model import LinearRegression, Ridge
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from skmissing.impute import (
+    ClusterGuidedImputer,
+    MultipleImputationClassifier,
+    MultipleImputationRegressor,
+    RegressionImputer,
+    RetrievalImputer,
+    masked_imputation_score,
+)
+from tests.reference import partial_distance
+
+WIDTHS = [2, 3, 1]
+NAN = np.nan
+
+
+def make_rows(rng, n, rate=0.4):
+    """Rows of shared factors in which modalities are missing, never all."""
+    X = rng.standard_normal((n, 2)) @ rng.standard_normal((2, 6))
+    X += 0.2 * rng.standard_normal(X.shape)
+    keep = rng.uniform(size=(n, 3)) >= rate
+    keep[np.arange(n), rng.randint(3, size=n)] = True
+    X[~np.repeat(keep, WIDTHS, axis=1)] = NAN
+    return X
+
+
+@pytest.mark.parametrize("weights", ["uniform", "soft"])
+def test_retrieval_by_loops(weights, seed):
+    """A gap is the mean of the nearest rows that have the modality."""
+    rng = np.random.RandomState(seed)
+    train, X = make_rows(rng, 40), make_rows(rng, 15)
+    imputer = RetrievalImputer(
+        4, modalities=WIDTHS, weights=weights, standardize=False
+    ).fit(train)
+    found, layout = imputer.transform(X), imputer.modalities_
+    for row, filled in zip(X, found):
+        squared = np.array([partial_distance(row, r, layout) for r in train])
+        for modality in layout.values():
+            columns = modality.columns
+            if not np.isnan(row[columns]).any():
+                continue
+            owners = np.flatnonzero(~np.isnan(train[:, columns[0]]))
+            owners = owners[np.isfinite(squared[owners])]
+            near = owners[np.argsort(squared[owners], kind="stable")[:4]]
+            excess = squared[near] - squared[near].min()
+            w = np.exp(-excess / excess.mean()) if weights == "soft" else None
+            expected = np.average(train[near][:, columns], axis=0, weights=w)
+            np.testing.assert_allclose(filled[columns], expected, atol=1e-6)
+
+
+def test_retrieval_fills_holes_from_rows_that_have_the_cell():
+    """A row with a hole lends only if no whole row is there."""
+    X = [[0.0, 1.0, 5.0], [0.1, NAN, 5.0], [9.0, 7.0, 1.0], [0.05, NAN, 5.1]]
+    filled = RetrievalImputer(1, modalities=[2, 1]).fit(X).transform(X)
+    assert filled[1, 1] == filled[3, 1] == 1.0
+
+
+def test_hops_pass_values_on():
+    """Row 0 shares nothing with the owner of modality 2, but with one who knows it."""
+    X = np.array([[1.0, NAN, NAN], [1.0, 2.0, NAN], [NAN, 2.0, 3.0], [5.0, 9.0, 8.0]])
+    near = RetrievalImputer(1, standardize=False).fit(X).transform(X)
+    far = RetrievalImputer(1, standardize=False, n_hops=3).fit(X).transform(X)
+    assert near[0, 2] == 8.0
+    assert far[0, 2] == 3.0
+
+
+def test_more_neighbors_than_rows():
+    """All rows that can be compared are averaged."""
+    X = np.array([[0.0, 1.0], [1.0, 3.0], [2.0, NAN]])
+    filled = RetrievalImputer(50).fit_transform(X)
+    assert filled[2, 1] == 2.0
+
+
+def test_regression_by_hand(seed):
+    """For a pattern: least squares on the rows that have it and the target."""
+    rng = np.random.RandomState(seed)
+    train, row = make_rows(rng, 200), make_rows(rng, 1, rate=0)
+    row[0, 2:5] = NAN
+    imputer = RegressionImputer(LinearRegression(), modalities=WIDTHS).fit(train)
+    rows = train[~np.isnan(train).any(axis=1)]
+    model = LinearRegression().fit(rows[:, [0, 1, 5]], rows[:, 2:5])
+    expected = model.predict(row[:, [0, 1, 5]])
+    np.testing.assert_allclose(imputer.transform(row)[:, 2:5], expected)
+
+
+def test_regression_in_the_dual_when_columns_outnumber_rows(seed):
+    """The default with 20 rows and 60 columns: the primal solution."""
+    rng = np.random.RandomState(seed)
+    X = rng.standard_normal((20, 65))
+    imputer = RegressionImputer(modalities=[60, 5], standardize=False).fit(X)
+    A, B = (X - X.mean(axis=0))[:, :60], (X - X.mean(axis=0))[:, 60:]
+    beta = np.linalg.solve(A.T @ A + 60 * np.eye(60), A.T @ B)
+    new = rng.standard_normal((3, 65))
+    new[:, 60:] = NAN
+    expected = (new[:, :60] - X.mean(axis=0)[:60]) @ beta + X.mean(axis=0)[60:]
+    np.testing.assert_allclose(imputer.transform(new)[:, 60:], expected, atol=1e-8)
+
+
+def test_regression_backs_off():
+    """Too few rows have the whole pattern: fewer modalities, at last the mean."""
+    rng = np.random.RandomState(0)
+    X = rng.standard_normal((60, 3))
+    X[:30, 0] = NAN
+    X[30:58, 1] = NAN
+    model = RegressionImputer(LinearRegression(), min_rows=5).fit(X)
+    row = np.array([[1.0, 2.0, NAN]])
+    sources = {source for source, target in model.estimators_ if target == "x2"}
+    assert ("x0", "x1") not in sources
+    assert np.isfinite(model.transform(row)).all()
+    none = RegressionImputer(LinearRegression(), min_rows=50).fit(X)
+    with pytest.warns(UserWarning, match="imputed with the training mean"):
+        filled = none.transform(row)
+    np.testing.assert_allclose(filled[0, 2], X[:, 2].mean())
+
+
+def test_regressors_of_one_target():
+    """A regressor that takes one column is fitted once a column."""
+    X = make_rows(np.random.RandomState(0), 80)
+    imputer = RegressionImputer(
+        HistGradientBoostingRegressor(max_iter=3), modalities=WIDTHS
+    )
+    assert np.isfinite(imputer.fit_transform(X)).all()
+
+
+def make_task(seed, n=300):
+    """Rows with gaps, classes and numbers that follow the first two columns."""
+    rng = np.random.RandomState(seed)
+    X = make_rows(rng, n, rate=0)
+    y = X[:, 0] + X[:, 2]
+    keep = rng.uniform(size=(n, 3)) >= 0.3
+    keep[np.arange(n), rng.randint(3, size=n)] = True
+    X[~np.repeat(keep, WIDTHS, axis=1)] = NAN
+    return X, (y > 0).astype(int), y
+
+
+def factor_imputer():
+    """A quick one."""
+    return ClusterGuidedImputer(
+        2, modalities=WIDTHS, strategy="factor", n_factors=3, max_iter=10
+    )
+
+
+def test_multiple_imputation_pools():
+    """Probabilities and predictions are means over completions, with their spread."""
+    X, labels, y = make_task(0)
+    classifier = MultipleImputationClassifier(
+        imputer=factor_imputer(), n_imputations=3, random_state=0
+    ).fit(X[:200], labels[:200])
+    regressor = MultipleImputationRegressor(
+        Ridge(), factor_imputer(), n_imputations=3, random_state=0
+    ).fit(X[:200], y[:200])
+    each = [
+        m.predict(i.transform(X[200:]))
+        for m, i in zip(regressor.estimators_, regressor.imputers_)
+    ]
+    np.testing.assert_allclose(regressor.predict(X[200:]), np.mean(each, axis=0))
+    spread = regressor.imputation_spread(X[200:])
+    np.testing.assert_allclose(spread, np.std(each, axis=0))
+    complete = ~np.isnan(X[200:]).any(axis=1)
+    assert spread[complete].mean() < 0.5 * spread[~complete].mean()
+    assert classifier.score(X[200:], labels[200:]) > 0.8
+    np.testing.assert_allclose(classifier.predict_proba(X[200:]).sum(axis=1), 1)
+
+
+def test_multiple_imputation_refuses_what_cannot_draw():
+    """The error says what the imputer lacks."""
+    X, labels, _ = make_task(0)
+    model = MultipleImputationClassifier(imputer=RetrievalImputer())
+    with pytest.raises(ValueError, match="sample_posterior and random_state.*Retr"):
+        model.fit(X, labels)
+
+
+def test_factor_strategy_is_the_mixture(seed):
+    """Values, errors and draws of strategy="factor"; observed cells stay."""
+    X, _, _ = make_task(seed)
+    imputer = factor_imputer().set_params(random_state=seed).fit(X[:200])
+    filled, std = imputer.transform(X[200:]), imputer.imputation_std(X[200:])
+    gap = np.isnan(X[200:])
+    np.testing.assert_array_equal(filled[~gap], X[200:][~gap])
+    assert (std[gap] > 0).all() and not std[~gap].any()
+    drawing = imputer.set_params(sample_posterior=True)
+    draws = drawing.transform(X[200:])
+    np.testing.assert_array_equal(draws, drawing.transform(X[200:]))
+    z = ((draws - filled)[gap] / std[gap]).std()
+    assert 0.8 < z < 1.2
+    assert not np.array_equal(
+        draws, drawing.set_params(random_state=99).transform(X)[200:]
+    )
+
+
+def test_factor_strategy_beats_the_mean():
+    """Hidden blocks of new rows are nearer to the truth."""
+    rng = np.random.RandomState(0)
+    X = make_rows(rng, 400, rate=0)
+    hidden = X[300:].copy()
+    hidden[:, 2:5] = NAN
+    filled = factor_imputer().fit(X[:300]).transform(hidden)
+    error = np.mean((filled - X[300:])[:, 2:5] ** 2)
+    assert error < 0.2 * X[300:, 2:5].var(axis=0).mean()
+
+
+def test_outliers_do_not_blow_up():
+    """A cell a thousand deviations out counts as if it were four out."""
+    rng = np.random.RandomState(0)
+    X = make_rows(rng, 300, rate=0)
+    imputer = factor_imputer().fit(X)
+    rows = np.repeat(X[:1], 2, axis=0)
+    rows[:, 2:] = NAN
+    rows[:, 0] = X[:, 0].mean() + np.array([4.0, 1000.0]) * X[:, 0].std()
+    near, far = imputer.transform(rows)[:, 2:]
+    np.testing.assert_allclose(near, far)
+
+
+@pytest.mark.parametrize(
+    "params, message",
+    [
+        ({"sample_posterior": True}, "sample_posterior=True needs strategy='factor'"),
+        ({"n_clusters": "auto"}, "n_clusters='auto' needs strategy='factor'"),
+        ({"strategy": "factor", "init": np.zeros((2, 6))}, "init must be 'k-means"),
+    ],
+)
+def test_settings_that_do_not_go_together(params, message):
+    """Refused with the name of the parameter."""
+    X = make_rows(np.random.RandomState(0), 30)
+    imputer = ClusterGuidedImputer(**{"n_clusters": 2, **params}, modalities=WIDTHS)
+    with pytest.raises(ValueError, match=message):
+        imputer.fit(X)
+
+
+def test_methods_that_need_a_strategy():
+    """They are there for the strategies that can do them."""
+    assert not hasattr(ClusterGuidedImputer(), "imputation_std")
+    assert hasattr(ClusterGuidedImputer(), "partial_fit")
+    factor = ClusterGuidedImputer(strategy="factor")
+    assert hasattr(factor, "imputation_std")
+    assert not hasattr(factor, "partial_fit")
+
+
+def test_score_by_hand():
+    """Each modality hidden in turn; error over variance, mean, root, minus."""
+    X = np.array([[0.0, 1.0], [1.0, 3.0], [2.0, 5.0], [NAN, 9.0]])
+
+    class Zero(BaseEstimator):
+        """Fills with 0."""
+
+        def fit(self, X):
+            return self
+
+        def __sklearn_is_fitted__(self):
+            return True
+
+        def transform(self, X):
+            return np.nan_to_num(X)
+
+    expected = -np.sqrt((5 / 2 + 35 / 8) / 2)
+    np.testing.assert_allclose(masked_imputation_score(Zero(), X), expected)
+
+
+def test_score_in_a_search_without_y():
+    """GridSearchCV takes it as scoring, also for a pipeline, and finds the better."""
+    X = make_rows(np.random.RandomState(0), 120, rate=0.2)
+    grid = {"regressionimputer__estimator": [Ridge(1e-3), Ridge(1e6)]}
+    imputer = RegressionImputer(modalities=WIDTHS)
+    pipeline = make_pipeline(StandardScaler(), imputer)
+    search = GridSearchCV(pipeline, grid, scoring=masked_imputation_score, cv=3).fit(X)
+    assert search.best_params_["regressionimputer__estimator"].alpha == 1e-3
+    assert -1 < search.best_score_ < 0
+
+
+def test_score_refuses_what_it_cannot_score():
+    """No row with two modalities; an imputer that drops columns."""
+    X = make_rows(np.random.RandomState(0), 60, rate=0)
+    imputer = RetrievalImputer(modalities=WIDTHS).fit(X)
+    single = X.copy()
+    single[:, 2:] = NAN
+    with pytest.raises(ValueError, match="No row of X, of 60, has two of the 3"):
+        masked_imputation_score(imputer, single)
+    dropping = RetrievalImputer(modalities=WIDTHS, keep_empty_features=False)
+    with pytest.warns(UserWarning, match="dropped"):
+        dropping.fit(np.where(np.arange(6) < 2, NAN, X))
+    with pytest.raises(ValueError, match="turns 6 columns into 4"):
+        masked_imputation_score(dropping, X)
+
+
+def test_score_takes_a_frame(df_module):
+    """Column names give the modalities and reach the imputer."""
+    X = make_rows(np.random.RandomState(0), 60, rate=0)
+    names = ["a__0", "a__1", "b__0", "b__1", "b__2", "c__0"]
+    frame = df_module.DataFrame(dict(zip(names, X.T)))
+    found = masked_imputation_score(RetrievalImputer().fit(frame), frame)
+    array = masked_imputation_score(RetrievalImputer(modalities=WIDTHS).fit(X), X)
+    np.testing.assert_allclose(found, array)

@@ -1,0 +1,363 @@
+"""PartialModalityFactorMixture against dense Gaussians, and what it owes its users."""
+
+import warnings
+
+import numpy as np
+import pytest
+from scipy.special import logsumexp
+from scipy.stats import multivariate_normal
+from sklearn.decomposition import FactorAnalysis
+from sklearn.exceptions import ConvergenceWarning
+
+from skmissing._blocks import find_presence
+from skmissing._modalities import resolve_modalities
+from skmissing._scaling import fit_scaler
+from skmissing.mixture import PartialModalityFactorMixture
+from skmissing.mixture._calibration import HiddenErrors, held_out_rows
+from skmissing.mixture._factor_em import expect, fit_factors, start_factors
+
+WIDTHS = [3, 2, 4]
+
+
+def make_rows(rng, n, holes=False, rate=0.4):
+    """Rows with two clusters and shared factors, modalities missing, perhaps holes."""
+    loadings = rng.standard_normal((2, sum(WIDTHS)))
+    X = rng.standard_normal((n, 2)) @ loadings
+    X += 3.0 * (rng.uniform(size=(n, 1)) < 0.5) * rng.standard_normal(sum(WIDTHS))
+    X += 0.5 * rng.standard_normal(X.shape) + 1.0
+    if holes:
+        X[rng.uniform(size=X.shape) < 0.15] = np.nan
+    keep = rng.uniform(size=(n, len(WIDTHS))) >= rate
+    keep[np.arange(n), rng.randint(len(WIDTHS), size=n)] = True
+    X[~np.repeat(keep, WIDTHS, axis=1)] = np.nan
+    return X[~np.isnan(X).all(axis=1)]
+
+
+def fitted(X, n_components=2, **params):
+    """A model of the rows; it need not have converged."""
+    model = PartialModalityFactorMixture(
+        n_components, modalities=WIDTHS, random_state=0, **{"n_factors": 2, **params}
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return model.fit(X)
+
+
+def dense_row(model, row):
+    """Log-likelihood, conditional mean and variance of one row, by full covariances."""
+    covariance = model.loadings_ @ model.loadings_.T + np.diag(model.noise_variance_)
+    o = ~np.isnan(row)
+    with np.errstate(divide="ignore"):
+        log_joint = np.log(model.weights_) + [
+            multivariate_normal.logpdf(row[o], mean[o], covariance[np.ix_(o, o)])
+            for mean in model.means_
+        ]
+    resp = np.exp(log_joint - logsumexp(log_joint))
+    gain = covariance[:, o] @ np.linalg.inv(covariance[np.ix_(o, o)])
+    means = np.array([m + gain @ (row[o] - m[o]) for m in model.means_])
+    within = np.diag(covariance - gain @ covariance[o])
+    mean = resp @ means
+    variance = within + resp @ means**2 - mean**2
+    return logsumexp(log_joint), resp, mean, variance
+
+
+@pytest.mark.parametrize("holes", [False, True])
+@pytest.mark.parametrize("noise", ["modality", "feature"])
+def test_equals_dense_gaussians(holes, noise, seed):
+    """Likelihood, clusters, imputed values and their errors, by full covariances."""
+    rng = np.random.RandomState(seed)
+    model = fitted(make_rows(rng, 300, holes), ard=False, noise=noise, max_iter=20)
+    rows = make_rows(rng, 25, holes)
+    scores, proba = model.score_samples(rows), model.predict_proba(rows)
+    imputed, std = model.impute(rows), model.imputation_std(rows)
+    for i, row in enumerate(rows):
+        score, resp, mean, variance = dense_row(model, row)
+        gap = np.isnan(row)
+        np.testing.assert_allclose(scores[i], score, rtol=1e-8)
+        np.testing.assert_allclose(proba[i], resp, atol=1e-8)
+        np.testing.assert_allclose(imputed[i, gap], mean[gap], rtol=1e-6, atol=1e-8)
+        np.testing.assert_allclose(std[i, gap] ** 2, variance[gap], rtol=1e-6)
+        np.testing.assert_array_equal(imputed[i, ~gap], row[~gap])
+        assert not std[i, ~gap].any()
+
+
+@pytest.mark.parametrize("holes", [False, True])
+@pytest.mark.parametrize("ard", [False, True])
+@pytest.mark.parametrize("noise", ["modality", "feature"])
+def test_objective_never_falls(holes, ard, noise, seed):
+    """Log-likelihood and evidence bound rise with every iteration."""
+    X = make_rows(np.random.RandomState(seed), 200, holes)
+    model = fitted(X, 3, n_factors=4, ard=ard, noise=noise, tol=0, max_iter=60)
+    gains = np.diff(model.lower_bounds_)
+    assert len(gains) > 10
+    assert gains.min() > -1e-9 * abs(model.lower_bound_)
+
+
+def test_equals_factor_analysis(seed):
+    """One cluster, complete data, maximum likelihood: that of scikit-learn."""
+    rng = np.random.RandomState(seed)
+    X = rng.standard_normal((300, 2)) @ rng.standard_normal((2, 9))
+    X += rng.standard_normal(X.shape)
+    model = fitted(X, 1, ard=False, noise="feature", tol=1e-9, max_iter=1000)
+    theirs = FactorAnalysis(2, tol=1e-6, max_iter=1000).fit(X)
+    np.testing.assert_allclose(model.score(X), theirs.score(X), rtol=1e-5)
+    ours = model.loadings_ @ model.loadings_.T + np.diag(model.noise_variance_)
+    np.testing.assert_allclose(ours, theirs.get_covariance(), atol=0.02)
+
+
+def test_lower_bound_is_the_likelihood_without_priors(seed):
+    """With ard=False it is `score`, up to the change of units."""
+    X = make_rows(np.random.RandomState(seed), 200, rate=0)
+    model = fitted(X, ard=False)
+    layout = model.modalities_
+    shift = np.log(X.std(axis=0)).sum() + (np.log(layout.widths) / 2) @ layout.widths
+    np.testing.assert_allclose(model.score(X) + shift, model.lower_bound_)
+
+
+def kernel_input(X, n_components=2, n_factors=3):
+    """Blocks and a start."""
+    layout = resolve_modalities(WIDTHS, X.shape[1])
+    presence, holes = find_presence(X, layout)
+    scaler = fit_scaler(X, layout, presence, holes)
+    blocks = scaler.split(X, presence, holes, min_rows=5)
+    rng = np.random.RandomState(0)
+    means = 0.1 * rng.standard_normal((n_components, X.shape[1]))
+    start = start_factors(blocks, means, n_factors, np.ones(len(X)), rng)
+    return scaler, blocks, start
+
+
+@pytest.mark.parametrize("holes", [False, True])
+def test_grouping_of_rows_does_not_matter(holes, seed):
+    """Rare patterns in one group give the moments of patterns in groups."""
+    X = make_rows(np.random.RandomState(seed), 120, holes)
+    scaler, blocks, start = kernel_input(X)
+    one_group = scaler.split(X, min_rows=10**6)
+    assert len(one_group.groups) < len(blocks.groups)
+    found = [expect(b, start, np.ones(len(X))) for b in (blocks, one_group)]
+    for name in ("sizes", "counts", "first", "second", "cross", "bound"):
+        np.testing.assert_allclose(*(getattr(f, name) for f in found), atol=1e-9)
+
+
+def test_weight_of_two_is_the_row_twice(seed):
+    """From the same start the parameters are the same."""
+    X = make_rows(np.random.RandomState(seed), 80)
+    options = {"ard": True, "shared_noise": True, "max_iter": 15, "tol": 0}
+    weight = np.random.RandomState(1).randint(1, 4, size=len(X))
+    scaler, blocks, start = kernel_input(X)
+    weighted = fit_factors(blocks, start, weight.astype(float), **options)
+    again = scaler.split(np.repeat(X, weight, axis=0))
+    repeated = fit_factors(again, start, np.ones(weight.sum()), **options)
+    for name in ("weights", "means", "loadings", "noise", "cov_loadings"):
+        values = [getattr(r.params, name) for r in (weighted, repeated)]
+        np.testing.assert_allclose(*values, atol=1e-8)
+
+
+def test_draws_have_the_posterior_moments():
+    """Mean and variance of many draws are those that the posterior states."""
+    rng = np.random.RandomState(0)
+    model = fitted(make_rows(rng, 300), ard=False)
+    row = make_rows(rng, 1)[:1]
+    rows = np.repeat(row, 20000, axis=0)
+    presence, holes = find_presence(rows, model.modalities_)
+    draws = model._values(rows, presence, holes, rng)
+    gap = np.isnan(row[0])
+    std = model.imputation_std(row)[0, gap]
+    mean = model.impute(row)[0, gap]
+    np.testing.assert_allclose(draws.mean(axis=0)[gap], mean, atol=0.05 * std.max())
+    np.testing.assert_allclose(draws.std(axis=0)[gap], std, rtol=0.05)
+
+
+def test_samples_have_the_moments_of_the_model():
+    """Drawn rows have the mean and covariance that the parameters imply."""
+    model = fitted(make_rows(np.random.RandomState(0), 300))
+    X, labels = model.sample(50000)
+    assert X.shape == (50000, sum(WIDTHS))
+    share = np.bincount(labels) / len(labels)
+    np.testing.assert_allclose(share, model.weights_, atol=0.01)
+    centered = X - model.means_[labels]
+    expected = model.loadings_ @ model.loadings_.T + np.diag(model.noise_variance_)
+    np.testing.assert_allclose(np.cov(centered.T), expected, atol=0.2)
+    with pytest.raises(ValueError, match="n_samples must be at least 1; got 0"):
+        model.sample(0)
+
+
+def test_relevance_follows_the_data():
+    """Of eight factors at most half keep their loadings where two are there."""
+    rng = np.random.RandomState(0)
+    X = rng.standard_normal((600, 2)) @ rng.standard_normal((2, 9))
+    X += 0.3 * rng.standard_normal(X.shape)
+    model = fitted(X, 1, n_factors=8, tol=1e-5, max_iter=200)
+    used = model.relevance_.max(axis=0) > 0.01
+    assert 2 <= used.sum() <= 4
+
+
+def test_noise_falls_back_to_the_mean():
+    """Where modalities tell nothing of each other, imputation stays at the mean."""
+    rng = np.random.RandomState(0)
+    X = rng.standard_normal((60, 40))
+    model = PartialModalityFactorMixture(
+        3, modalities=[20, 20], calibrate=True, random_state=0, max_iter=30
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.fit(X)
+    test = rng.standard_normal((50, 40))
+    hidden = test.copy()
+    hidden[:, 20:] = np.nan
+    error = np.mean((model.impute(hidden)[:, 20:] - test[:, 20:]) ** 2)
+    mean_error = np.mean((X[:, 20:].mean(axis=0) - test[:, 20:]) ** 2)
+    assert error < 1.01 * mean_error
+    assert (model.shrinkage_ < 0.2).all()
+
+
+def test_calibrated_errors_cover():
+    """About 90 % of hidden values lie in the intervals, though the model is wrong."""
+    rng = np.random.RandomState(0)
+    X = rng.standard_t(5, size=(900, 3)) @ rng.standard_normal((3, 9))
+    X = np.tanh(X) * 2 + 0.3 * rng.standard_normal(X.shape)
+    model = fitted(X[:600], 3, calibrate=True)
+    hidden = X[600:].copy()
+    hidden[:, :3] = np.nan
+    z = (model.impute(hidden) - X[600:])[:, :3] / model.imputation_std(hidden)[:, :3]
+    assert 0.85 < np.mean(np.abs(z) < 1.645) < 0.95
+
+
+def test_hidden_errors_by_hand():
+    """Shrinkage is the least squares factor less its standard error."""
+    errors = HiddenErrors([[2.0] * 8], [[4.0] * 8], [[3.0] * 8], [[1.0] * 8])
+    np.testing.assert_allclose(errors.shrinkage(), [0.5])
+    np.testing.assert_allclose(errors.std_scale(np.array([0.5])), [np.sqrt(2.0)])
+    np.testing.assert_allclose(errors.loss(), 2 / 3)
+    few = HiddenErrors([[2.0] * 2], [[4.0] * 2], [[3.0] * 2], [[1.0] * 2])
+    assert few.shrinkage() == [0.0]
+
+
+def test_held_out_rows_have_two_modalities():
+    """Folds do not overlap and hold rows that something can be hidden from."""
+    rng = np.random.RandomState(0)
+    presence = rng.uniform(size=(200, 3)) < 0.5
+    folds = held_out_rows(presence, np.ones(200), rng)
+    rows = np.concatenate(folds)
+    assert len(set(rows)) == len(rows) > 0
+    assert (presence[rows].sum(axis=1) > 1).all()
+    assert held_out_rows(presence[:5], np.ones(5), rng) == []
+
+
+def test_sizes_are_chosen():
+    """ "auto" takes more than one cluster where there are clusters."""
+    rng = np.random.RandomState(0)
+    centers = 4 * rng.standard_normal((8, 9))
+    X = centers[rng.randint(8, size=500)] + 0.3 * rng.standard_normal((500, 9))
+    model = fitted(X, "auto", n_factors="auto", max_iter=30)
+    assert model.n_components_ > 1
+    assert model.n_factors_ in (8, 9)
+    assert model.means_.shape == (model.n_components_, 9)
+
+
+def test_no_factors_is_a_mixture_of_centers():
+    """With n_factors=0 the clusters are all there is."""
+    X = make_rows(np.random.RandomState(0), 200)
+    model = fitted(X, 4, n_factors=0)
+    assert model.loadings_.shape == (9, 0)
+    assert model.transform(X).shape == (len(X), 0)
+    assert np.isfinite(model.impute(X)).all()
+
+
+def test_one_row_and_one_pattern():
+    """A single row, and rows that are all alike in what they lack."""
+    model = fitted([[1.0] * 9], 1)
+    np.testing.assert_allclose(model.impute([[np.nan] * 8 + [1.0]]), 1.0)
+    X = make_rows(np.random.RandomState(0), 50, rate=0)
+    X[:, :3] = np.nan
+    with pytest.warns(UserWarning, match="'modality0'; their means are 0"):
+        model = fitted(X)
+    imputed = model.impute(X)
+    assert not imputed[:, :3].any()
+
+
+def test_unlinked_modality_is_imputed_by_its_mean():
+    """A modality that no row has with another one: a warning, and the mean."""
+    X = make_rows(np.random.RandomState(0), 100, rate=0)
+    X[:50, :3] = np.nan
+    X[50:, 3:] = np.nan
+    with pytest.warns(UserWarning, match="never observed together.*'modality0'"):
+        model = fitted(X)
+    mean = np.nanmean(X, axis=0)
+    np.testing.assert_allclose(model.impute(X)[:50, :3], np.tile(mean[:3], (50, 1)))
+    np.testing.assert_array_equal(model.shrinkage_, [0, 1, 1])
+
+
+def test_empty_rows():
+    """Labelled -1, given the mean, and told of."""
+    X = make_rows(np.random.RandomState(0), 100)
+    model = fitted(X)
+    empty = np.full((1, 9), np.nan)
+    with pytest.warns(UserWarning, match="1 of 1 rows.*labelled -1"):
+        assert model.predict(empty) == [-1]
+    with pytest.warns(UserWarning, match="imputed with the training mean"):
+        np.testing.assert_allclose(model.impute(empty)[0], np.nanmean(X, axis=0))
+    with pytest.warns(UserWarning, match="weights of the clusters"):
+        np.testing.assert_allclose(model.predict_proba(empty)[0], model.weights_)
+
+
+def test_unlearnt_modality_is_ignored():
+    """What fit never saw changes nothing, with a warning."""
+    rng = np.random.RandomState(0)
+    X = make_rows(rng, 100, rate=0)
+    X[:, :3] = np.nan
+    with pytest.warns(UserWarning, match="not observed in any row"):
+        model = fitted(X)
+    new = make_rows(rng, 10, rate=0)
+    with pytest.warns(UserWarning, match="not observed in fit are ignored"):
+        found = model.predict_proba(new)
+    new[:, :3] = np.nan
+    np.testing.assert_allclose(found, model.predict_proba(new))
+
+
+def test_more_runs_never_lose():
+    """The run with the highest objective is kept."""
+    X = make_rows(np.random.RandomState(0), 100)
+    one, many = (fitted(X, 4, init="random", n_init=n) for n in (1, 4))
+    assert many.lower_bound_ >= one.lower_bound_
+
+
+def test_criteria_count_parameters():
+    """bic and aic from the likelihood and the number of parameters."""
+    X = make_rows(np.random.RandomState(0), 100)
+    model = fitted(X)
+    n_parameters = 1 + (2 + 2) * 9 - 1 + 3
+    total = model.score_samples(X).sum()
+    np.testing.assert_allclose(model.aic(X), -2 * total + 2 * n_parameters)
+    expected = -2 * total + np.log(len(X)) * n_parameters
+    np.testing.assert_allclose(model.bic(X), expected)
+
+
+@pytest.mark.parametrize(
+    "params, message",
+    [
+        ({"n_components": 50}, "n_samples=20 should be >= n_components=50"),
+        ({"n_factors": 10, "ard": False}, "n_factors=10 with ard=False must be at"),
+    ],
+)
+def test_impossible_sizes_are_refused(params, message):
+    """The error names the parameter and what was found."""
+    X = make_rows(np.random.RandomState(0), 20, rate=0)
+    with pytest.raises(ValueError, match=message):
+        fitted(X, **params)
+
+
+def test_no_convergence_is_told():
+    """One iteration is not enough, and a warning says so."""
+    X = make_rows(np.random.RandomState(0), 100)
+    model = PartialModalityFactorMixture(2, modalities=WIDTHS, max_iter=1)
+    with pytest.warns(ConvergenceWarning, match="max_iter=1"):
+        model.fit(X)
+
+
+def test_float32_agrees_with_float64():
+    """Products in single precision give nearly the same imputation."""
+    X = make_rows(np.random.RandomState(0), 300)
+    double = fitted(X).impute(X)
+    single = fitted(X.astype(np.float32)).impute(X.astype(np.float32))
+    assert single.dtype == np.float32
+    np.testing.assert_allclose(single, double, atol=2e-2)
