@@ -81,9 +81,9 @@ class RetrievalImputer(BaseModalityImputer):
     -----
     The distance is that of :class:`skmissing.cluster.PartialModalityKMeans`. Holes,
     missing cells of a modality that the row otherwise has, are filled from rows that
-    have all of it, where there are any. The training rows are kept, and each row to be filled is compared
-    with all of them. Feature propagation is that of [1]_, on the graph of nearest
-    neighbours.
+    have all of it, where there are any. The training rows are kept, and each row to
+    be filled is compared with all of them. Feature propagation is that of [1]_, on
+    the graph of nearest neighbours.
 
     References
     ----------
