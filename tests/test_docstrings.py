@@ -49,7 +49,7 @@ def own_members(cls):
         member = inspect.getattr_static(cls, name)
         code = implementation(member)
         if not name.startswith("_") and code is not None:
-            if (code.__module__ or "").startswith("skmissing"):
+            if (getattr(code, "__module__", None) or "").startswith("skmissing"):
                 yield name, member
 
 

@@ -18,6 +18,7 @@ from sklearn.svm import LinearSVC
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skmissing.ensemble import LateFusionClassifier, LateFusionRegressor
+from skmissing.ensemble._combine import enough_rows
 
 BLOCKS = [slice(0, 2), slice(2, 5), slice(5, 6)]
 PLAIN = LogisticRegression()
@@ -126,6 +127,18 @@ def test_complete_training_rows_teach_about_fewer(seed):
     one, two = model.modality_weights_[0] * model.count_weights_
     assert 0.7 < one < 1.4
     assert two < 0.7 * one
+
+
+def test_a_part_of_many_rows_settles_the_weights(seed, monkeypatch):
+    """Beyond a number of rows a part is used; the weights change little."""
+    X, y = make_twins(seed, 6000)
+    model = LateFusionClassifier(PLAIN, modalities=[3, 3])
+    whole = model.fit(X, y).count_weights_
+    monkeypatch.setattr("skmissing.ensemble._combine.MAX_TERMS", 24_000)
+    assert enough_rows(2, 2) == 2000
+    part = model.fit(X, y).count_weights_
+    assert (part != whole).any()
+    np.testing.assert_allclose(part, whole, rtol=0.2)
 
 
 @pytest.mark.parametrize("cls", [LateFusionClassifier, LateFusionRegressor])

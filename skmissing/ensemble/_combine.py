@@ -16,6 +16,9 @@ PRIOR_DEVIATION = 0.5
 PRIOR_ROWS = 10.0
 # Subsets of modalities on which stacking weights are fitted, at most about so many.
 MAX_SUBSETS = 64
+# Terms of the stacking objective, at most about so many: more rows cost time and change
+# the few weights little.
+MAX_TERMS = 4_000_000
 
 
 def nested_subsets(n_modalities, most=MAX_SUBSETS):
@@ -65,6 +68,21 @@ def combine_evidence(D, presence, log_prior, modality_weights, count_weights):
     total = np.einsum("nmk,nm->nk", D, presence * modality_weights)
     counts = np.maximum(presence.sum(axis=1), 1)
     return log_prior + count_weights[counts - 1][:, None] * total
+
+
+def enough_rows(n_modalities, n_classes):
+    """How many rows are enough to fit stacking weights; at least 1000.
+
+    Parameters
+    ----------
+    n_modalities, n_classes : int
+
+    Returns
+    -------
+    int
+    """
+    terms = len(nested_subsets(n_modalities)) * n_modalities * n_classes
+    return max(1000, MAX_TERMS // terms)
 
 
 def fit_stacking(D, codes, presence, log_prior, sample_weight):
@@ -149,7 +167,8 @@ def _case_loss(D, codes, kept, weight, log_prior, u, v):
     residual = np.exp(logits - norm[:, None])
     residual[rows, codes] -= 1
     residual *= (weight * factor)[:, None]
-    by_modality = scales * np.einsum("nk,nmk,nm->m", residual, D, kept)
+    agreement = np.einsum("nk,nmk->nm", residual, D)
+    by_modality = scales * (agreement * kept).sum(axis=0)
     by_count = np.bincount(counts, (residual * total).sum(axis=1), minlength=len(v))
     return loss, np.concatenate([by_modality, by_count])
 

@@ -9,9 +9,10 @@ from sklearn.utils.validation import check_is_fitted
 
 from skmissing._compat import HasMethods, StrOptions, _fit_context
 from skmissing.ensemble._base import BlockEnsemble
-from skmissing.ensemble._combine import combine_evidence, fit_stacking
+from skmissing.ensemble._combine import combine_evidence, enough_rows, fit_stacking
 from skmissing.ensemble._experts import (
     class_frequencies,
+    deal_folds,
     floored_log,
     predict_all_classes,
 )
@@ -100,6 +101,7 @@ class LateFusionClassifier(ClassifierMixin, LateFusion):
     in [2]_. "stacked" minimises the log-loss over :math:`w` and :math:`g`, positive
     and drawn towards 1; each row counts once, spread evenly over subsets of what it
     has, so that complete training rows, too, tell how far to trust fewer modalities.
+    Of very many rows only a part is used, never less than 1000.
 
     Where a modality's model has not seen a class, its ratio for that class is 1: no
     evidence either way. For "log" and "stacked", probabilities count as at least a
@@ -189,13 +191,17 @@ class LateFusionClassifier(ClassifierMixin, LateFusion):
 
         D = np.full((*train.presence.shape, len(self.classes_)), np.nan)
         D = self._cross_predict(template, train, codes, D, reader)
+        # So few weights need not all of many rows: a part, chosen as a fold is.
+        n_parts = -(-len(codes) // enough_rows(*D.shape[1:]))
+        rows = deal_folds(train.X, codes, n_parts)[0][1]
+        D = D[rows]
         presence = ~np.isnan(D[:, :, 0])
         weights = fit_stacking(
             np.where(presence[:, :, None], D, 0),
-            codes,
+            codes[rows],
             presence,
             np.log(self.class_prior_),
-            train.weight,
+            train.weight[rows],
         )
         self.modality_weights_, self.count_weights_ = weights
 
@@ -246,6 +252,7 @@ class LateFusionClassifier(ClassifierMixin, LateFusion):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
+            As :meth:`predict_proba` takes it.
 
         Returns
         -------

@@ -38,8 +38,12 @@ def _inner_has(method):
     return check
 
 
-def _as_frame_of(values, X):
-    """Put `values` in a dataframe like X, if X is one: inner estimators read names."""
+def _as_given(values, X):
+    """Put `values` in a dataframe like X, if X is one: inner estimators read names.
+
+    Arrays are column-major, as dataframes are, so that both round alike.
+    """
+    values = np.asfortranarray(values)
     if hasattr(X, "iloc"):
         return type(X)(values, columns=X.columns)
     if hasattr(X, "columns"):
@@ -85,7 +89,7 @@ class ModalityDropout(MetaEstimatorMixin, ModalityMixin, SkmissingEstimator):
     estimator_ : estimator object
         Fitted clone of `estimator`.
     classes_ : ndarray of shape (n_classes,)
-        Class labels, if `estimator` is a classifier.
+        Class labels. Only if `estimator` is a classifier.
     modalities_ : mapping
         Name of each modality to its columns.
     n_features_in_ : int
@@ -124,15 +128,14 @@ class ModalityDropout(MetaEstimatorMixin, ModalityMixin, SkmissingEstimator):
     >>> from sklearn.linear_model import LogisticRegression
     >>> from sklearn.pipeline import make_pipeline
     >>> X, y = load_digits(return_X_y=True)
-    >>> late = X[1200:].copy()
+    >>> late, y_late = X[1200:].copy(), y[1200:]
     >>> late[:, :32] = np.nan  # new rows lack the upper half
-    >>> plain = make_pipeline(SimpleImputer(), LogisticRegression(max_iter=5000))
+    >>> plain = make_pipeline(SimpleImputer(), LogisticRegression(C=0.01, max_iter=500))
     >>> robust = ModalityDropout(
     ...     plain, n_copies=2, modalities={"upper": 32, "lower": 32}, random_state=0
     ... )
-    >>> robust.fit(X[:1200], y[:1200]).score(late, y[1200:]) > plain.fit(
-    ...     X[:1200], y[:1200]
-    ... ).score(late, y[1200:])
+    >>> before = plain.fit(X[:300], y[:300]).score(late, y_late)
+    >>> robust.fit(X[:300], y[:300]).score(late, y_late) > before
     True
     """
 
@@ -194,7 +197,7 @@ class ModalityDropout(MetaEstimatorMixin, ModalityMixin, SkmissingEstimator):
             params = self._inner_fit_params(weight)
         try:
             self.estimator_ = clone(self.estimator).fit(
-                _as_frame_of(copies, X), y, **params
+                _as_given(copies, X), y, **params
             )
         except ValueError as error:
             if "NaN" not in str(error):
@@ -210,7 +213,10 @@ class ModalityDropout(MetaEstimatorMixin, ModalityMixin, SkmissingEstimator):
         """The rows, and below them their copies with modalities hidden."""
         rng = check_random_state(self.random_state)
         presence, _ = find_presence(values, self.modalities_)
-        out = np.tile(values, (self.n_copies + 1, 1))
+        out = np.empty(
+            (len(values) * (self.n_copies + 1), values.shape[1]), values.dtype, "F"
+        )
+        out[: len(values)] = values
         for copy in range(1, self.n_copies + 1):
             kept = draw_subsets(
                 presence,
@@ -219,6 +225,7 @@ class ModalityDropout(MetaEstimatorMixin, ModalityMixin, SkmissingEstimator):
                 drop_probability=self.drop_probability,
             )
             part = out[copy * len(values) : (copy + 1) * len(values)]
+            part[:] = values
             for m, modality in enumerate(self.modalities_.values()):
                 part[np.ix_(~kept[:, m], modality.columns)] = np.nan
         return out
@@ -250,7 +257,7 @@ class ModalityDropout(MetaEstimatorMixin, ModalityMixin, SkmissingEstimator):
 
     def _validated(self, X):
         check_is_fitted(self)
-        return _as_frame_of(self._validate(X, reset=False), X)
+        return _as_given(self._validate(X, reset=False), X)
 
     @property
     def classes_(self):
@@ -263,6 +270,7 @@ class ModalityDropout(MetaEstimatorMixin, ModalityMixin, SkmissingEstimator):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
+            NaN, or masked, where missing.
 
         Returns
         -------
@@ -279,6 +287,7 @@ class ModalityDropout(MetaEstimatorMixin, ModalityMixin, SkmissingEstimator):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
+            NaN, or masked, where missing.
 
         Returns
         -------
@@ -295,6 +304,7 @@ class ModalityDropout(MetaEstimatorMixin, ModalityMixin, SkmissingEstimator):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
+            NaN, or masked, where missing.
 
         Returns
         -------
@@ -311,6 +321,7 @@ class ModalityDropout(MetaEstimatorMixin, ModalityMixin, SkmissingEstimator):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
+            NaN, or masked, where missing.
 
         Returns
         -------
@@ -327,6 +338,7 @@ class ModalityDropout(MetaEstimatorMixin, ModalityMixin, SkmissingEstimator):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
+            NaN, or masked, where missing.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             True targets.
         sample_weight : array-like of shape (n_samples,) or None, default=None

@@ -209,6 +209,7 @@ class PatternClassifier(ClassifierMixin, PatternEnsemble):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
+            As :meth:`predict_proba` takes it.
 
         Returns
         -------
@@ -234,7 +235,8 @@ class PatternClassifier(ClassifierMixin, PatternEnsemble):
         """
         check_is_fitted(self)
         n_rows, routes = self._route(X, "the most frequent class of training")
-        out = np.full(n_rows, self.classes_[self.class_prior_.argmax()])
+        out = np.empty(n_rows, dtype=self.classes_.dtype)
+        out[:] = self.classes_[self.class_prior_.argmax()]
         for rows, i, block in routes:
             out[rows] = self.estimators_[i].predict(block)
         return out
