@@ -1,7 +1,7 @@
 """
-=========================================
+==========================================
 First steps: from gaps to a tuned pipeline
-=========================================
+==========================================
 
 Handwritten digits, seen in four ways: their pixels, the magnitudes of their Fourier
 transform, histograms of their gradients, and the profiles of rows and columns. Half of

@@ -101,7 +101,7 @@ class MHSAFusionRegressor(FusionRegressorMixin, BaseMHSAFusion):
         Name of each modality to its columns.
     n_features_in_ : int
         Number of columns seen in `fit`.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Their names, if X had names that are all strings.
 
     See Also
@@ -143,8 +143,8 @@ class MHSAFusionRegressor(FusionRegressorMixin, BaseMHSAFusion):
 
     References
     ----------
-    .. [1] "UL4M4: unsupervised learning for missing modalities in multimodal
-       learning", equations (4) to (8).
+    .. [1] H. Ismkhan and A. Bouchahcia, "UL4M4", arXiv:2606.15743, equations (4) to
+       (8).
     .. [2] Neverova, N., Wolf, C., Taylor, G. and Nebout, F. "ModDrop: adaptive
        multi-modal gesture recognition." IEEE Transactions on Pattern Analysis and
        Machine Intelligence 38(8), 2016.
