@@ -8,6 +8,7 @@ ROOT = Path(__file__).parent
 OPTIONAL = [
     ("fusion", "torch", ("skmissing.fusion", "MHSAFusion", "make_ul4m4")),
     ("encoders", "transformers", ("skmissing.encoders",)),
+    ("benchmark", "matplotlib", ("skmissing.benchmark",)),
 ]
 
 
