@@ -72,9 +72,9 @@ def plain_loop(model, tokenizer, texts):
 def main():
     logging.disable_progress_bar()
     rng = np.random.default_rng(0)
-    skewed = np.clip(rng.lognormal(3, 1, size=256).astype(int), 3, 400)
+    skewed = np.clip(rng.lognormal(3, 1, size=128).astype(int), 3, 400)
     cases = [
-        ("equal lengths", make_texts(np.full(256, 48)), 1 / 0.95, "48 words each"),
+        ("equal lengths", make_texts(np.full(128, 48)), 1 / 0.95, "48 words each"),
         (
             "skewed lengths",
             make_texts(skewed),
@@ -98,7 +98,7 @@ def main():
                 lambda texts=texts: encoder.transform(texts),
                 lambda texts=texts: plain_loop(model, tokenizer, texts),
                 target=target,
-                shape=f"256 texts, {lengths}, batches of {BATCH}",
+                shape=f"128 texts, {lengths}, batches of {BATCH}",
             )
 
 
