@@ -115,9 +115,9 @@ class SignalEncoder(ModalityMixin, TransformerMixin, SkmissingEstimator):
     Convolutions with batch normalisation, GELU and max pooling; the last map is
     averaged to 16 positions and mapped to the latent vector. The decoder mirrors them
     with linear interpolation. Trained by Adam with a cosine schedule and clipped
-    gradients on the mean squared error, as stage 0 of UL4M4 [1]_, whose encoder is
-    shared by the channels too. Channels are standardised, each by one mean and one
-    standard deviation. They may differ in length.
+    gradients on the mean squared error, as stage 0 of UL4M4 [1]_, with its sizes; how
+    far signals are pooled is not told there and is ours. Channels are standardised,
+    each by one mean and one standard deviation. They may differ in length.
 
     Holes of a present channel are taken for the channel's mean and left out of the
     loss. The result is that of double precision for rows of float64.

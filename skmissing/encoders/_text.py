@@ -14,6 +14,8 @@ from skmissing.encoders._pooling import pool_tokens, pooled_output, to_device
 CHUNK = 1024
 # Trained on texts padded to the full length, without a mask.
 FIXED_LENGTH = {"siglip", "siglip2"}
+# Number positions from the padding token on, and have as many fewer for tokens.
+SHIFTED = {"camembert", "longformer", "mpnet", "roberta", "xlm-roberta"}
 
 
 class TextEncoder(FrozenEncoder):
@@ -175,7 +177,7 @@ class TextEncoder(FrozenEncoder):
 
     def _check_params(self, config):
         super()._check_params(config)
-        limit = getattr(_text_config(config), "max_position_embeddings", None)
+        limit = most_tokens(config)
         if self.max_length is not None and limit and self.max_length > limit:
             raise ValueError(
                 f"max_length={self.max_length} is more than the {limit} tokens that "
@@ -197,7 +199,7 @@ class TextEncoder(FrozenEncoder):
         tokenizer, config = load_processor(spec, "AutoTokenizer"), load_config(spec)
         limits = [
             tokenizer.model_max_length,
-            getattr(_text_config(config), "max_position_embeddings", None),
+            most_tokens(config),
             self.max_length,
         ]
         length = min(limit for limit in limits if limit)
@@ -254,6 +256,24 @@ def _has_tower(cls):
 
 def _text_config(config):
     return getattr(config, "text_config", None) or config
+
+
+def most_tokens(config):
+    """How many tokens a model takes; None if it does not say.
+
+    Parameters
+    ----------
+    config : transformers.PretrainedConfig
+
+    Returns
+    -------
+    int or None
+    """
+    config = _text_config(config)
+    limit = getattr(config, "max_position_embeddings", None)
+    if limit and config.model_type in SHIFTED:
+        limit -= config.pad_token_id + 1
+    return limit
 
 
 def _pad(handles, pad_id, width):

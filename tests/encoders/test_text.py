@@ -193,3 +193,13 @@ def test_random_weights_are_told(tmp_path):
     save_file(state, file, metadata={"format": "pt"})
     with pytest.warns(UserWarning, match="lacks 2 of its weights.*random numbers"):
         TextEncoder(tmp_path, **LOCAL).fit_transform(["cat"])
+
+
+def test_positions_that_padding_takes():
+    """RoBERTa has 514 positions and takes 512 tokens."""
+    from transformers import BertConfig, RobertaConfig
+
+    from skmissing.encoders._text import most_tokens
+
+    assert most_tokens(RobertaConfig(max_position_embeddings=514)) == 512
+    assert most_tokens(BertConfig(max_position_embeddings=512)) == 512
