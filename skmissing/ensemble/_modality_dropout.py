@@ -109,9 +109,9 @@ class ModalityDropout(MetaEstimatorMixin, ModalityMixin, SkmissingEstimator):
     Cells within a kept modality stay as they are, missing ones too.
 
     Only `predict`, `predict_proba`, `predict_log_proba`, `decision_function` and
-    `score` are handed on, as far as `estimator` has them. Validation that `estimator`
-    does by itself, as in early stopping, sees copies of rows it was trained on:
-    switch it off.
+    `score` are handed on, as far as `estimator` has them. What `estimator` tunes by
+    itself, as by early stopping, built-in cross-validation or evidence, it tunes on
+    copies of rows it was trained on, and fits too closely: switch it off.
 
     References
     ----------
