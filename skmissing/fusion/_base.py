@@ -32,8 +32,8 @@ from skmissing.fusion._rows import TokenRows
 
 # Above this many modalities of one column each, `modalities` was likely forgotten.
 MANY_COLUMNS = 256
-# Numbers in the largest tensor of a prediction.
-PREDICT_CELLS = 1 << 20
+# Numbers that the tensors of a prediction may hold together, about.
+PREDICT_CELLS = 1 << 21
 
 
 class BaseFusion(ModalityMixin, SkmissingEstimator):
@@ -45,6 +45,8 @@ class BaseFusion(ModalityMixin, SkmissingEstimator):
 
     _parameter_constraints: dict = {
         **ModalityMixin._parameter_constraints,
+        "hidden_dim": [Interval(Integral, 1, None, closed="left")],
+        "n_heads": [Interval(Integral, 1, None, closed="left")],
         "modality_dropout": [Interval(Real, 0, 1, closed="both")],
         "mask_policy": [StrOptions(set(POLICIES))],
         "optimizer": [StrOptions(set(OPTIMIZERS))],
@@ -92,6 +94,9 @@ class BaseFusion(ModalityMixin, SkmissingEstimator):
         if not weight.all():
             X, y, weight = (array[weight > 0] for array in (X, y, weight))
         target = self._learn_target(y, weight)
+        self._prior = target.prior
+        shapes = [m.shape for m in self.modalities_.values()]
+        self._network = self._architecture(shapes, target)
         used = self._learn_inputs(X, weight)
         rng = check_random_state(self.random_state)
         split_seed, mask_seed, seed = (int(s) for s in rng.randint(2**31 - 1, size=3))
@@ -109,9 +114,6 @@ class BaseFusion(ModalityMixin, SkmissingEstimator):
                 monitor = self._make_monitor(scorer, shown, y[held_out], weighted)
             valid = valid.to(device)
         rows = self._make_rows(X, used, target, weight).to(device)
-        self._prior = target.prior
-        shapes = [m.shape for m in self.modalities_.values()]
-        self._network = self._architecture(shapes, target)
         training = self._training(masking, device)
         trained = train(
             self._network, training, rows, valid, monitor=monitor, seed=seed
@@ -268,7 +270,8 @@ class BaseFusion(ModalityMixin, SkmissingEstimator):
         outputs = np.empty((len(X), len(self._prior)))
         net, n_empty = self.net_, 0
         like = next(net.module_.parameters())
-        width = max(X.shape[1], self._scaler.layout.n_features)
+        n_tokens = sum(m.n_tokens for m in self.modalities_.values())
+        width = X.shape[1] + n_tokens * (self.hidden_dim + self.n_heads * n_tokens)
         for chunk in row_chunks(len(X), width, PREDICT_CELLS):
             values, tokens = self._inputs(X[chunk])
             empty = ~tokens.any(axis=1)

@@ -16,8 +16,6 @@ class BaseMHSAFusion(BaseFusion):
 
     _parameter_constraints: dict = {
         **BaseFusion._parameter_constraints,
-        "hidden_dim": [Interval(Integral, 1, None, closed="left")],
-        "n_heads": [Interval(Integral, 1, None, closed="left")],
         "n_layers": [Interval(Integral, 1, None, closed="left")],
         "dropout": [Interval(Real, 0, 1, closed="left")],
         "head_dims": [list, tuple, np.ndarray],

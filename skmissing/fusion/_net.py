@@ -5,6 +5,7 @@ go in, weights as numpy arrays and a history of plain numbers come out.
 """
 
 import contextlib
+import threading
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -176,7 +177,11 @@ class FusionNet(NeuralNet):
         else:
             record["valid_score"] = score = float(self.monitor(self.valid_logits_))
         if np.isnan(score):
-            raise ValueError(f"The validation score is NaN in epoch {epoch}.")
+            raise ValueError(
+                f"The score of the {len(self.valid_logits_)} validation rows is NaN in "
+                f"epoch {epoch}; a larger validation_fraction or another scoring may "
+                "help."
+            )
         if score > self.best_score_:
             state = self.module_.state_dict()
             self.best_state_ = {name: w.clone() for name, w in state.items()}
@@ -356,11 +361,24 @@ def load(architecture, trained, device):
     return net
 
 
+# torch has one generator a process and device: of two trainings in threads, each would
+# draw from the other's numbers.
+_seeding = threading.RLock()
+
+
 @contextlib.contextmanager
 def seeded(seed, device):
-    """Seed torch's global generators, and put them back as they were."""
+    """Seed torch's global generators, and put them back as they were.
+
+    Other threads that want the same wait meanwhile.
+
+    Parameters
+    ----------
+    seed : int
+    device : torch.device
+    """
     devices = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices):
+    with _seeding, torch.random.fork_rng(devices):
         # torch.manual_seed would also seed the devices that were not forked.
         torch.default_generator.manual_seed(seed)
         for used in devices:

@@ -224,7 +224,7 @@ class FusionRegressorMixin(RegressorMixin):
 
     def _learn_target(self, y, weight):
         """Learn mean and scale of the targets; return them standardised."""
-        low, high = self._check_bounds()
+        self._bounds = low, high = self._check_bounds()
         if ((y < low) | (y > high)).any():
             raise ValueError(
                 f"bounds={self.bounds!r} leaves out training targets, which go from "
@@ -268,7 +268,7 @@ class FusionRegressorMixin(RegressorMixin):
         """
         check_is_fitted(self)
         y = self._outputs(X) * self._y_scale + self._y_mean
-        y = np.clip(y, *self._check_bounds())
+        y = np.clip(y, *self._bounds)
         return y[:, 0] if self._y_is_1d else y
 
     def __sklearn_tags__(self):
