@@ -6,6 +6,7 @@ it predicts is that of the mixins in `_tasks.py`.
 
 import copy
 import warnings
+from dataclasses import replace
 from numbers import Integral, Real
 
 import numpy as np
@@ -99,20 +100,16 @@ class BaseFusion(ModalityMixin, SkmissingEstimator):
         self._network = self._architecture(shapes, target)
         used = self._learn_inputs(X, weight)
         rng = check_random_state(self.random_state)
-        split_seed, mask_seed, seed = (int(s) for s in rng.randint(2**31 - 1, size=3))
+        seed, mask_seed, split_seed = (int(s) for s in rng.randint(2**31 - 1, size=3))
         masking = self._masking(tuple(m.n_tokens for m in self.modalities_.values()))
         valid, monitor = None, None
         if self.early_stopping:
             used, held_out = self._split(used, target, split_seed)
             valid = self._make_rows(X, held_out, target, weight)
-            mask_rng = np.random.RandomState(mask_seed)
-            tokens = masking(valid.tokens.numpy(), mask_rng)
-            valid.tokens = torch.from_numpy(tokens)
-            if scorer is not None:
-                weighted = None if sample_weight is None else weight[held_out]
-                shown = self._hide(X[held_out], tokens)
-                monitor = self._make_monitor(scorer, shown, y[held_out], weighted)
-            valid = valid.to(device)
+            tokens = masking(valid.tokens.numpy(), np.random.RandomState(mask_seed))
+            valid = replace(valid, tokens=torch.from_numpy(tokens)).to(device)
+            shown = self._hide(X[held_out], tokens)
+            monitor = self._make_monitor(scorer, shown, y[held_out], weight[held_out])
         rows = self._make_rows(X, used, target, weight).to(device)
         training = self._training(masking, device)
         trained = train(
@@ -293,11 +290,16 @@ class BaseFusion(ModalityMixin, SkmissingEstimator):
         return outputs
 
     def _make_monitor(self, scorer, X, y, weight):
-        """Turn a scorer into a function of the net and its logits for X."""
+        """Turn a scorer into a function of the net and its logits for X.
+
+        None, for the loss, stays None.
+        """
+        if scorer is None:
+            return None
         view = copy.copy(self)
         vars(view).pop("feature_names_in_", None)
-        takes_weight = weight is not None and not callable(self.scoring)
-        weights = {"sample_weight": weight} if takes_weight else {}
+        weighted = not callable(self.scoring) and (weight != weight[0]).any()
+        weights = {"sample_weight": weight} if weighted else {}
 
         def monitor(net, logits):
             # The usual scorers predict for X itself, and then what the loop has

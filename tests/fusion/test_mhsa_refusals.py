@@ -1,0 +1,139 @@
+"""What the fusion estimators refuse, and how they say so."""
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+
+from tests.fusion.data import make_classifier, make_data, make_regressor
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    """A classifier, and the data it was fitted on."""
+    X, y = make_data()
+    return make_classifier(max_epochs=20).fit(X, y), X, y
+
+
+# ---------------------------------------------------------------------------- refusals
+
+
+@pytest.mark.parametrize(
+    "params, match",
+    [
+        (
+            {"hidden_dim": 10, "n_heads": 4},
+            "hidden_dim=10 must be a multiple of n_heads",
+        ),
+        ({"head_dims": (8, 0)}, r"head_dims must hold .* got \(8, 0\)"),
+        ({"head_dims": (8.5,)}, r"head_dims must hold .* got \(8.5,\)"),
+        ({"scoring": "acuracy"}, "scoring='acuracy' is not known; use 'loss'"),
+        ({"device": "gpu"}, "device='gpu' is not known"),
+        ({"missing": "impute"}, "The 'missing' parameter of MHSAFusionClassifier"),
+        ({"missing": "error"}, r"rows with gaps by modality: \{'modality0': \d+"),
+        ({"modality_dropout": 1.5}, "The 'modality_dropout' parameter"),
+        ({"class_weight": {7: 2.0}}, "The classes, .* are not in class_weight"),
+        (
+            {"early_stopping": True, "validation_fraction": 0.99},
+            "should be greater or equal to the number of classes|leaves none",
+        ),
+    ],
+)
+def test_bad_parameters(params, match):
+    """A bad parameter is named, with its value."""
+    X, y = make_data(60)
+    with pytest.raises(ValueError, match=match):
+        make_classifier(**params).fit(X, y)
+
+
+@pytest.mark.parametrize(
+    "bounds, match",
+    [
+        ((2, 0), r"bounds=\(2, 0\): the lower bound must be below the upper"),
+        ((1, 1), r"bounds=\(1, 1\): the lower bound must be below the upper"),
+        ((0, 1, 2), r"bounds must be a pair \(low, high\); got \(0, 1, 2\)"),
+        ((0, 1.5), r"bounds=\(0, 1.5\) leaves out .* which go from 0 to 2"),
+    ],
+)
+def test_bad_bounds(bounds, match):
+    """Bounds that are reversed, not a pair, or contradict y are refused."""
+    X, y = make_data(30)
+    with pytest.raises(ValueError, match=match):
+        make_regressor(bounds=bounds).fit(X, y)
+
+
+def test_lonely_class():
+    """A class of one row cannot be both trained on and validated on."""
+    X, y = make_data(60)
+    labels = np.array(["a", "b", "c"], dtype=object)[y]
+    labels[0] = "rare"
+    with pytest.raises(ValueError, match=r"two rows of each class, .*: \['rare'\]"):
+        make_classifier(early_stopping=True).fit(X, labels)
+    model = make_classifier(max_epochs=1).fit(X, labels)
+    assert "rare" in model.classes_
+
+
+@pytest.mark.parametrize("maker", [make_classifier, make_regressor])
+def test_bad_targets(maker):
+    """NaN in y, and y of another length, are refused by scikit-learn's own words."""
+    X, y = make_data(30)
+    bad = y.astype(float)
+    bad[3] = np.nan
+    with pytest.raises(ValueError, match="Input y contains NaN"):
+        maker().fit(X, bad)
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        maker().fit(X, y[:-1])
+    with pytest.raises(ValueError, match="Input X contains infinity"):
+        maker().fit(np.where(np.isnan(X), np.inf, X), y)
+
+
+def test_bad_classes():
+    """Continuous y, one class only, and several columns of classes are refused."""
+    X, y = make_data(30)
+    with pytest.raises(ValueError, match="Unknown label type: continuous"):
+        make_classifier().fit(X, y + 0.5)
+    with pytest.raises(ValueError, match="needs at least two classes; y has one class"):
+        make_classifier().fit(X, np.ones(30))
+    with pytest.raises(ValueError, match="fit one classifier a column"):
+        make_classifier().fit(X, np.column_stack([y, y]))
+
+
+def test_all_rows_empty():
+    """Nothing at all to learn from is an error."""
+    with pytest.raises(ValueError, match="None of the 6 rows of X has any modality"):
+        make_classifier().fit(np.full((6, 9), np.nan), [0, 1] * 3)
+
+
+def test_missing_error_refuses_gaps_and_takes_padding():
+    """A hole, a missing modality and a broken token are gaps; padding is none."""
+    X, y = np.ones((6, 8)), np.arange(6) % 2
+    X[:, 0] = y
+    model = make_classifier(
+        modalities={"vector": 2, "sequence": (3, 2)}, missing="error", max_epochs=1
+    )
+    X[0, 4:6] = np.nan
+    model.fit(X, y).predict(X)
+    for columns, name in [([0], "vector"), ([0, 1], "vector"), ([3], "sequence")]:
+        late = X.copy()
+        late[2, columns] = np.nan
+        with pytest.raises(ValueError, match=f"{{'{name}': 1}}, of 6. Impute first"):
+            model.predict(late)
+        with pytest.raises(ValueError, match=f"{{'{name}': 1}}, of 6. Impute first"):
+            clone(model).fit(late, y)
+
+
+def test_interrupted_data_errors_leave_it_unfitted():
+    """A fit that is refused does not leave the former fit behind."""
+    X, y = make_data(30)
+    model = make_classifier(max_epochs=1).fit(X, y)
+    with pytest.raises(ValueError, match="hidden_dim"):
+        model.set_params(hidden_dim=7).fit(X, y)
+    with pytest.raises(NotFittedError):
+        model.predict(X)
+
+
+def test_other_columns_at_predict(fitted):
+    """A fitted estimator refuses X of another width."""
+    model, X, _ = fitted
+    with pytest.raises(ValueError, match="X has 5 features, but MHSAFusionClassifier"):
+        model.predict(X[:, :5])

@@ -1,0 +1,290 @@
+"""The fusion estimators: weights, early stopping, state, seeds, manners."""
+
+import pickle
+import subprocess
+import sys
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn import config_context
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from sklearn.metrics import accuracy_score, make_scorer
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.pipeline import make_pipeline
+
+from tests.fusion.data import make_classifier, make_data, make_regressor
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    """A classifier, and the data it was fitted on."""
+    X, y = make_data()
+    return make_classifier(max_epochs=20).fit(X, y), X, y
+
+
+# ----------------------------------------------------------------------------- weights
+
+
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_rows_of_weight_zero_have_no_influence(early_stopping):
+    """They can be anything, and are as if they were not there."""
+    X, y = make_data(60)
+    other, labels = make_data(30, seed=5)
+    weight = np.append(np.linspace(0.5, 2, 60), np.zeros(30))
+    params = {"early_stopping": early_stopping, "scoring": "accuracy"}
+    alone = make_classifier(**params).fit(X, y, sample_weight=weight[:60])
+    both = make_classifier(**params).fit(
+        np.vstack([X, 100 * other]), np.append(y, labels), sample_weight=weight
+    )
+    assert_array_equal(both.predict_proba(X), alone.predict_proba(X))
+
+
+def test_only_ratios_of_weights_matter():
+    """Weights times a constant give the same model."""
+    X, y = make_data(60)
+    weight = np.linspace(0.5, 2, 60)
+    first = make_regressor().fit(X, y, sample_weight=weight)
+    second = make_regressor().fit(X, y, sample_weight=8 * weight)
+    assert_allclose(second.predict(X), first.predict(X), rtol=1e-6)
+
+
+def test_weight_is_repetition_without_noise():
+    """In whole batches, weight 2 is the row twice, up to single precision."""
+    X, y = make_data(40)
+    params = {"dropout": 0.0, "modality_dropout": 0, "batch_size": 200, "lr": 0.01}
+    weight = np.where(np.arange(40) < 15, 3, 1)
+    weighted = make_classifier(**params).fit(X, y, sample_weight=weight)
+    repeated = make_classifier(**params).fit(X.repeat(weight, axis=0), y.repeat(weight))
+    assert_allclose(weighted.predict_proba(X), repeated.predict_proba(X), atol=1e-4)
+    plain = make_classifier(**params).fit(X, y)
+    assert np.abs(plain.predict_proba(X) - weighted.predict_proba(X)).max() > 1e-3
+
+
+# ---------------------------------------------------------------------- early stopping
+
+
+@pytest.mark.parametrize(
+    "scoring", ["loss", "accuracy", "neg_log_loss", make_scorer(accuracy_score)]
+)
+def test_early_stopping_keeps_the_best_epoch(scoring):
+    """The epoch kept is the first of the best, and training ends after it."""
+    X, y = make_data(100)
+    model = make_classifier(
+        early_stopping=True,
+        scoring=scoring,
+        n_iter_no_change=4,
+        max_epochs=60,
+        validation_fraction=0.3,
+    ).fit(X, y)
+    curve = np.array(model.validation_curve_)
+    assert len(curve) == len(model.loss_curve_) == model.n_iter_
+    best = curve.argmin() if scoring == "loss" else curve.argmax()
+    assert model.best_iter_ == best + 1
+    assert model.n_iter_ in (model.best_iter_ + 4, 60)
+
+
+def test_scorer_sees_what_the_model_predicts():
+    """A scorer may predict for any rows; they get the answers of the epoch's net."""
+    X, y = make_data(100)
+    seen = []
+
+    def scorer(model, X_valid, y_valid):
+        whole, part = model.predict_proba(X_valid), model.predict_proba(X_valid[::2])
+        assert_allclose(part, whole[::2], atol=1e-5)
+        seen.append((X_valid, y_valid, whole))
+        return accuracy_score(y_valid, model.predict(X_valid))
+
+    model = make_classifier(
+        early_stopping=True,
+        scoring=scorer,
+        n_iter_no_change=60,
+        validation_fraction=0.2,
+    ).fit(X, y)
+    X_valid, y_valid, whole = seen[model.best_iter_ - 1]
+    assert len(X_valid) == 20
+    assert sorted(np.bincount(y_valid)) == [6, 7, 7]  # stratified
+    assert_allclose(model.predict_proba(X_valid), whole, atol=1e-5)
+    assert all(np.array_equal(first, X_valid, equal_nan=True) for first, _, _ in seen)
+
+
+def test_validation_rows_are_masked_like_training_rows():
+    """Rows set aside lack modalities too, unless modality_dropout is 0."""
+    X, y = make_data(200, missing=0.0)
+    found = {}
+
+    def scorer(model, X_valid, y_valid):
+        found["gaps"] = np.isnan(X_valid[:, [0, 3, 5]])
+        return 1.0
+
+    for dropout in (0.0, 1.0):
+        make_classifier(
+            early_stopping=True,
+            scoring=scorer,
+            max_epochs=1,
+            modality_dropout=dropout,
+            validation_fraction=0.5,
+        ).fit(X, y)
+        rate = found["gaps"].mean()
+        assert rate == 0 if dropout == 0 else abs(rate - 1 / 3) < 0.1
+        assert not found["gaps"].all(axis=1).any()
+
+
+def test_weights_reach_the_named_scorer():
+    """A scorer given by name is weighted as the loss is."""
+    X, y = make_data(100)
+    y = np.random.RandomState(0).permutation(y)
+    weight = np.where(y == 0, 50.0, 0.01)
+    model = make_classifier(
+        early_stopping=True, scoring="accuracy", validation_fraction=0.4, max_epochs=8
+    ).fit(X, y, sample_weight=weight)
+    assert model.validation_curve_[-1] > 0.95  # all that counts is class 0
+
+
+def test_regressor_stops_early():
+    """Regression validates too, by any scorer."""
+    X, y = make_data(100)
+    model = make_regressor(
+        early_stopping=True, scoring="r2", max_epochs=20, validation_fraction=0.3
+    ).fit(X, y)
+    assert max(model.validation_curve_) == model.validation_curve_[model.best_iter_ - 1]
+    assert model.score(X, y) > 0.5
+
+
+def test_curves_without_early_stopping(fitted):
+    """There is a training loss an epoch, no validation curve, and all epochs run."""
+    model = fitted[0]
+    assert model.n_iter_ == model.best_iter_ == len(model.loss_curve_) == 20
+    assert model.validation_curve_ is None
+    assert model.loss_curve_[-1] < model.loss_curve_[0]
+
+
+# ------------------------------------------------------------------- state and manners
+
+
+def test_pickle_holds_no_torch(fitted):
+    """Pickles can be read where the bytes name no torch class, and predict the same."""
+    model, X, _ = fitted
+    data = pickle.dumps(model)
+    assert b"torch" not in data and b"skorch" not in data
+    again = pickle.loads(data)
+    assert_array_equal(again.predict_proba(X), model.predict_proba(X))
+    assert again.net_.history == model.net_.history
+
+
+def test_net_is_a_skorch_net(fitted):
+    """`net_` is there when fitted, in double precision, and not before."""
+    from skorch import NeuralNet
+
+    model = fitted[0]
+    assert isinstance(model.net_, NeuralNet)
+    assert {w.dtype for w in model.net_.module_.parameters()} == {torch.float64}
+    assert not hasattr(clone(model), "net_")
+    with pytest.raises(NotFittedError):
+        clone(model).predict(fitted[1])
+
+
+def test_clone_and_seeds(fitted):
+    """The same seed gives the same model; another seed, or a generator, does not."""
+    model, X, y = fitted
+    expected = model.predict_proba(X)
+    assert_array_equal(clone(model).fit(X, y).predict_proba(X), expected)
+    other = clone(model).set_params(random_state=1).fit(X, y)
+    assert np.abs(other.predict_proba(X) - expected).max() > 1e-6
+    rng = np.random.RandomState(0)
+    first = clone(model).set_params(random_state=rng).fit(X, y)
+    second = clone(model).set_params(random_state=rng).fit(X, y)
+    assert (first.predict_proba(X) != second.predict_proba(X)).any()
+
+
+def test_interrupted_fit_leaves_an_unfitted_estimator():
+    """Ctrl-C in a second fit takes the first one with it: never half of each."""
+    X, y = make_data(60)
+
+    def scorer(model, X_valid, y_valid):
+        raise KeyboardInterrupt
+
+    model = make_classifier().fit(X, y)
+    model.set_params(early_stopping=True, scoring=scorer)
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(X, y)
+    with pytest.raises(NotFittedError):
+        model.predict(X)
+
+
+def test_search_and_pipeline():
+    """The estimators are tuned inside a pipeline."""
+    from sklearn.preprocessing import FunctionTransformer
+
+    X, y = make_data(60)
+    pipeline = make_pipeline(FunctionTransformer(), make_classifier(max_epochs=3))
+    grid = {"mhsafusionclassifier__missing": ["mask", "zero"]}
+    search = GridSearchCV(pipeline, grid, cv=2, scoring="roc_auc_ovr")
+    search.fit(X, y)
+    assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+    assert search.predict(X).shape == y.shape
+
+
+def test_metadata_routing():
+    """sample_weight can be requested and is then handed on."""
+    X, y = make_data(60)
+    weight = np.ones(60)
+    with config_context(enable_metadata_routing=True):
+        model = make_classifier(max_epochs=2).set_fit_request(sample_weight=True)
+        model.set_score_request(sample_weight=False)
+        scores = cross_val_score(model, X, y, cv=2, params={"sample_weight": weight})
+    assert np.isfinite(scores).all()
+
+
+@pytest.mark.parametrize("params", [{"n_layers": 2}, {"head_dims": (6, 5)}])
+def test_depth(params):
+    """More layers and hidden layers in the head are made."""
+    X, y = make_data(60)
+    model = make_classifier(**params).fit(X, y)
+    module = model.net_.module_
+    assert len(module.layers) == params.get("n_layers", 1)
+    assert len(module.head) == 3 * len(params.get("head_dims", ())) + 1
+
+
+@pytest.mark.parametrize("policy", ["uniform_size", "uniform_subset", "bernoulli"])
+def test_mask_policies_train(policy):
+    """Every policy of hiding modalities works, and they differ."""
+    X, y = make_data(60)
+    proba = make_classifier(mask_policy=policy).fit(X, y).predict_proba(X)
+    without = make_classifier(modality_dropout=0).fit(X, y).predict_proba(X)
+    assert np.abs(proba - without).max() > 1e-3
+
+
+def test_many_single_columns():
+    """Hundreds of modalities of one column are told, with the way out."""
+    rng = np.random.RandomState(0)
+    X, y = rng.standard_normal((10, 257)), np.arange(10) % 2
+    params = {"modalities": None, "max_epochs": 1, "hidden_dim": 2, "n_heads": 1}
+    with pytest.warns(UserWarning, match="Each of the 257 columns .* modalities=\\["):
+        make_classifier(**params).fit(X, y)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        make_classifier(**{**params, "modalities": [1] * 257}).fit(X, y)
+
+
+def test_missing_extra_is_named():
+    """Without torch, the import says which extra brings it."""
+    code = (
+        "import sys\n"
+        "class Hide:\n"
+        "    def find_spec(self, name, *args):\n"
+        "        if name == 'torch':\n"
+        "            raise ModuleNotFoundError(name)\n"
+        "sys.meta_path.insert(0, Hide())\n"
+        "try:\n"
+        "    import skmissing.fusion\n"
+        "except ImportError as error:\n"
+        "    print(error)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert 'pip install "skmissing[neural]"' in done.stdout
