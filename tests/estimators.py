@@ -1,8 +1,8 @@
 """Every public estimator, with small, fast, seeded constructor arguments.
 
 tests/test_common.py runs all checks on each entry of INSTANCES; a public estimator
-without an entry fails a test there. Keys are class names, so that this file imports
-neither torch nor the estimators.
+without an entry fails a test there. Keys are class names, so that this file needs no
+torch.
 """
 
 import importlib

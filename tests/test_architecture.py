@@ -30,6 +30,7 @@ KERNELS = sorted(
     {path.name for path in PACKAGE.glob("_*.py")}
     - {"__init__.py", "_base.py", "_compat.py"}
     | {"cluster/_lloyd.py", "cluster/_seeding.py", "impute/_completion.py"}
+    | {f"mixture/{name}.py" for name in ("_calibration", "_factor_em", "_posterior")}
 )
 # Packages that the base install does not bring, and where they may be imported by an
 # import statement. Elsewhere they come by import_optional, when they are needed.

@@ -8,6 +8,7 @@ from skmissing._modalities import resolve_modalities
 from skmissing.cluster import PartialModalityKMeans
 
 NAMES = ["text__0", "text__1", "audio__0", "text__2", "audio__1"]
+MIXED = [*NAMES[:4], "audio"]
 
 
 def columns(layout):
@@ -21,7 +22,7 @@ def columns(layout):
         (None, None, {f"x{i}": [i] for i in range(5)}),
         (None, list("abcde"), {c: [i] for i, c in enumerate("abcde")}),
         (None, NAMES, {"text": [0, 1, 3], "audio": [2, 4]}),
-        (None, [*NAMES[:4], "audio"], {n: [i] for i, n in enumerate([*NAMES[:4], "audio"])}),
+        (None, MIXED, {n: [i] for i, n in enumerate(MIXED)}),
         ([2, 3], None, {"modality0": [0, 1], "modality1": [2, 3, 4]}),
         (np.array([2, 3]), NAMES, {"modality0": [0, 1], "modality1": [2, 3, 4]}),
         ({"a": 2, "b": 3}, None, {"a": [0, 1], "b": [2, 3, 4]}),
@@ -73,7 +74,7 @@ def test_token_shape():
         ({"a": 2}, None, ValueError, r"3 of the 5 columns of X are in no modality: 2"),
         ({"a": 4, "b": 3}, None, ValueError, "ask for 7 columns, but X has 5 features"),
         ({"a": [0, 1], "b": [1, 2, 3, 4]}, None, ValueError, "Column 1 is named twice"),
-        ({"a": [0, 0], "b": 3}, None, ValueError, "Column 0 is named twice .* 'a' and in 'a'"),
+        ({"a": [0, 0], "b": 3}, None, ValueError, "Column 0 is named twice .* 'a'"),
         ({"a": [5]}, None, ValueError, "position 5, but X has columns 0 to 4"),
         ({"a": [-1]}, None, ValueError, "position -1, but X has columns 0 to 4"),
         ({"a": ["nope"]}, NAMES, ValueError, "column 'nope', which X has 0 times"),
@@ -83,11 +84,11 @@ def test_token_shape():
         ({"a": slice("x", "y")}, None, TypeError, "slice of positions"),
         ({"a": (2, 2)}, None, ValueError, "1 of the 5 columns"),
         ({"a": (2, 3)}, None, ValueError, "ask for 6 columns, but X has 5 features"),
-        ({"a": (2, 2, 1)}, None, ValueError, r"token shape \(n_tokens, dim\); got \(2, 2, 1\)"),
+        ({"a": (2, 2, 1)}, None, ValueError, r"token shape .* got \(2, 2, 1\)"),
         ({"a": (0, 5)}, None, ValueError, "n_tokens must be at least 1; got 0"),
         ({"a": "text"}, None, TypeError, "must be an int, a token shape"),
         ({"a": 2.5}, None, TypeError, "must be an int, a token shape"),
-        ({"text": 2, "audio": 3}, NAMES, ValueError, "asks for 2 columns, but X has 3 columns named 'text__...'"),
+        ({"text": 2, "audio": 3}, NAMES, ValueError, "X has 3 columns named 'text__..."),
         (None, ["a", "a", "b", "c", "d"], ValueError, "found more than once: 'a'"),
     ],
 )  # fmt: skip
