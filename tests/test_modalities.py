@@ -88,7 +88,7 @@ def test_token_shape():
         ({"a": (0, 5)}, None, ValueError, "n_tokens must be at least 1; got 0"),
         ({"a": "text"}, None, TypeError, "must be an int, a token shape"),
         ({"a": 2.5}, None, TypeError, "must be an int, a token shape"),
-        ({"text": 2, "audio": 3}, NAMES, ValueError, "X has 3 columns named 'text__..."),
+        ({"text": 2, "audio": 3}, NAMES, ValueError, "3 columns named 'text__..."),
         (None, ["a", "a", "b", "c", "d"], ValueError, "found more than once: 'a'"),
     ],
 )  # fmt: skip
