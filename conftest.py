@@ -1,7 +1,13 @@
-"""Leaves out what needs an extra, where that extra is not installed."""
+"""Leaves out what needs an extra that is not installed; threads of workers."""
 
 import importlib.util
+import os
 from pathlib import Path
+
+# Workers of pytest-xdist share the cores. Set before numpy or torch are imported.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ.setdefault(name, "1")
 
 ROOT = Path(__file__).parent
 # Package, the module it needs, and words by which a page of the guide shows its use.
