@@ -21,12 +21,12 @@ from skmissing._base import ModalityMixin, SkmissingEstimator
 from skmissing._blocks import find_presence, row_chunks
 from skmissing._compat import Interval, StrOptions, check_sample_weight
 from skmissing._scaling import fit_scaler
+from skmissing.fusion._device import few_threads, resolve_device
 from skmissing.fusion._masking import POLICIES, Masking
 from skmissing.fusion._net import (
     OPTIMIZERS,
     Training,
     load,
-    resolve_device,
     train,
 )
 from skmissing.fusion._rows import TokenRows
@@ -269,18 +269,19 @@ class BaseFusion(ModalityMixin, SkmissingEstimator):
         like = next(net.module_.parameters())
         n_tokens = sum(m.n_tokens for m in self.modalities_.values())
         width = X.shape[1] + n_tokens * (self.hidden_dim + self.n_heads * n_tokens)
-        for chunk in row_chunks(len(X), width, PREDICT_CELLS):
-            values, tokens = self._inputs(X[chunk])
-            empty = ~tokens.any(axis=1)
-            with torch.inference_mode():
-                outputs[chunk] = net.infer(
-                    {
-                        "x": torch.from_numpy(values).to(like),
-                        "present": torch.from_numpy(tokens).to(like.device),
-                    }
-                ).logits.cpu()
-            outputs[chunk][empty] = self._prior
-            n_empty += empty.sum()
+        chunks = list(row_chunks(len(X), width, PREDICT_CELLS))
+        work = net.n_weights * n_tokens * (chunks[0].stop - chunks[0].start)
+        with few_threads(work, like.device), torch.inference_mode():
+            for chunk in chunks:
+                values, tokens = self._inputs(X[chunk])
+                empty = ~tokens.any(axis=1)
+                batch = {
+                    "x": torch.from_numpy(values).to(like),
+                    "present": torch.from_numpy(tokens).to(like.device),
+                }
+                outputs[chunk] = net.infer(batch).logits.cpu()
+                outputs[chunk][empty] = self._prior
+                n_empty += empty.sum()
         if n_empty:
             warnings.warn(
                 f"{n_empty} of {len(X)} rows have no modality that was seen in "

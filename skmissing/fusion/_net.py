@@ -5,7 +5,6 @@ go in, weights as numpy arrays and a history of plain numbers come out.
 """
 
 import contextlib
-import threading
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -16,6 +15,7 @@ from skorch import NeuralNet
 from skorch.history import History
 from torch import nn
 
+from skmissing.fusion._device import few_threads, seeded
 from skmissing.fusion._masking import Masking
 from skmissing.fusion._rows import Batches
 
@@ -100,6 +100,11 @@ class FusionNet(NeuralNet):
         self.n_steps = n_steps
         self.patience = patience
         self.monitor = monitor
+
+    @property
+    def n_weights(self):
+        """Number of weights of the module."""
+        return sum(weight.numel() for weight in self.module_.parameters())
 
     def on_train_begin(self, net, X=None, y=None, **kwargs):
         """Forget an earlier run."""
@@ -326,8 +331,9 @@ def train(architecture, training, rows, valid_rows=None, *, monitor=None, seed=0
     with seeded(seed, training.device), torch.enable_grad():
         net.initialize()
         net.notify("on_train_begin")
+        work = net.n_weights * rows.tokens.shape[1] * training.batch_size
         # Not net.fit, which takes Ctrl-C for a wish to go on without a word.
-        with contextlib.suppress(TrainingDone):
+        with few_threads(work, training.device), contextlib.suppress(TrainingDone):
             net.fit_loop(rows)
     state = net.module_.state_dict() if valid_rows is None else net.best_state_
     weights = {name: value.cpu().numpy() for name, value in state.items()}
@@ -359,56 +365,3 @@ def load(architecture, trained, device):
     net.module_.double().eval()
     net.history = History(trained.history)
     return net
-
-
-# torch has one generator a process and device: of two trainings in threads, each would
-# draw from the other's numbers.
-_seeding = threading.RLock()
-
-
-@contextlib.contextmanager
-def seeded(seed, device):
-    """Seed torch's global generators, and put them back as they were.
-
-    Other threads that want the same wait meanwhile.
-
-    Parameters
-    ----------
-    seed : int
-    device : torch.device
-    """
-    devices = [device] if device.type == "cuda" else []
-    with _seeding, torch.random.fork_rng(devices):
-        # torch.manual_seed would also seed the devices that were not forked.
-        torch.default_generator.manual_seed(seed)
-        for used in devices:
-            with torch.cuda.device(used):
-                torch.cuda.manual_seed(seed)
-        yield
-
-
-def resolve_device(device):
-    """Turn the parameter `device` into a torch device that is there.
-
-    Parameters
-    ----------
-    device : str
-        `"auto"` is the current CUDA device if there is one, and otherwise the CPU.
-
-    Returns
-    -------
-    torch.device
-    """
-    n_cuda = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    if device == "auto":
-        return torch.device("cuda" if n_cuda else "cpu")
-    kind, _, index = device.partition(":")
-    if kind not in ("cpu", "cuda") or (index and not index.isdigit()):
-        raise ValueError(
-            f"device={device!r} is not known; use 'auto', 'cpu', 'cuda' or 'cuda:1'."
-        )
-    if kind == "cuda" and int(index or 0) >= n_cuda:
-        raise ValueError(
-            f"device={device!r} asks for a CUDA device, but torch finds {n_cuda}."
-        )
-    return torch.device(device)

@@ -8,6 +8,7 @@ import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from torch import nn
 
+from skmissing.fusion._device import SMALL_WORK, few_threads, resolve_device, seeded
 from skmissing.fusion._masking import Masking
 from skmissing.fusion._modules import FusionOutput, MHSAFusion
 from skmissing.fusion._net import (
@@ -15,8 +16,6 @@ from skmissing.fusion._net import (
     TaskLoss,
     Training,
     load,
-    resolve_device,
-    seeded,
     train,
 )
 from skmissing.fusion._rows import Batches, TokenRows
@@ -371,3 +370,15 @@ def test_seeded_puts_the_generator_back():
     assert torch.equal(torch.rand(2), expected)
     with seeded(7, CPU):
         assert torch.equal(nn.Linear(2, 2).weight, inside)
+
+
+@pytest.mark.skipif(torch.get_num_threads() == 1, reason="torch has one thread")
+def test_small_work_takes_one_thread():
+    """Small work on the CPU uses one thread; large work and later work do not."""
+    before = torch.get_num_threads()
+    with few_threads(1, CPU):
+        assert torch.get_num_threads() == 1
+    assert torch.get_num_threads() == before
+    for work, device in [(SMALL_WORK, CPU), (1, torch.device("cuda"))]:
+        with few_threads(work, device):
+            assert torch.get_num_threads() == before
