@@ -16,5 +16,5 @@ compare(
     lambda: peer.transform(X),
     target=1 / 200,
     shape="n=5000, widths 256x3, k=40, 30 % missing, float32",
-    repeats=3,
+    repeats=1,
 )

@@ -78,22 +78,24 @@ def find_presence(X, layout):
         np.logical_not(np.isnan(X[:, layout.order]), out=presence)
         return presence, holes
     columns = [layout.columns_of(m) for m in range(len(layout))]
+    ones = np.ones(layout.widths.max(), dtype=X.dtype)
 
     def scan(piece):
         for part in row_chunks(piece.stop - piece.start, X.shape[1], STREAM_CELLS):
             rows = slice(piece.start + part.start, piece.start + part.stop)
-            _scan_chunk(X[rows], columns, presence[rows], holes[rows])
+            _scan_chunk(X[rows], columns, ones, presence[rows], holes[rows])
 
     for_each(scan, row_pieces(n_rows) if X.size > CHUNK_CELLS else [slice(0, n_rows)])
     return presence, holes
 
 
-def _scan_chunk(X, columns, presence, holes):
+def _scan_chunk(X, columns, ones, presence, holes):
     """Note in `presence` and `holes` what a few rows lack."""
     for m, block in enumerate(columns):
         with np.errstate(over="ignore", invalid="ignore"):
             # A row sum is NaN if a cell is: cheap, and enough for most rows.
-            suspects = np.flatnonzero(np.isnan(X[:, block].sum(axis=1)))
+            cells = X[:, block]
+            suspects = np.flatnonzero(np.isnan(cells @ ones[: cells.shape[1]]))
         if len(suspects):
             missing = np.isnan(X[suspects][:, block])
             whole = missing.all(axis=1)
@@ -114,8 +116,13 @@ def find_patterns(presence):
     inverse : ndarray of shape (n_samples,), dtype intp
         `patterns[inverse]` is `presence`.
     """
+    if presence.all() and len(presence):
+        return presence[:1], np.zeros(len(presence), dtype=np.intp)
     packed = np.ascontiguousarray(np.packbits(presence, axis=1))
-    keys = packed.view(np.dtype((np.void, packed.shape[1]))).ravel()
+    if packed.shape[1] == 1:
+        keys = packed.ravel()  # numbers sort much faster than strings of bytes
+    else:
+        keys = packed.view(np.dtype((np.void, packed.shape[1]))).ravel()
     _, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
     return presence[first], inverse.reshape(-1)
 

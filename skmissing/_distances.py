@@ -8,7 +8,8 @@ from functools import partial
 
 import numpy as np
 
-from skmissing._blocks import block_norms
+from skmissing._blocks import STREAM_CELLS, block_norms, row_chunks
+from skmissing._threads import for_each, row_pieces
 
 
 class GroupDistances:
@@ -42,46 +43,61 @@ class GroupDistances:
             (group.presence @ self._owned.T > 0).all()
         )
 
-    def squared(self, chunk):
+    def chunks(self, rows):
+        """Slices of some rows, such that blocks and distances fit in cache."""
+        n_clusters, n_columns = self._centers.shape
+        for part in row_chunks(rows.stop - rows.start, max(n_columns, 8 * n_clusters)):
+            yield slice(rows.start + part.start, rows.start + part.stop)
+
+    def buffer(self, rows):
+        """Room for the distances of the largest of these slices."""
+        most = max((c.stop - c.start for c in self.chunks(rows)), default=0)
+        return np.empty((most, len(self._centers)), dtype=self._centers.dtype)
+
+    def squared(self, chunk, out=None):
         """Squared distances of a slice of the rows, inf where nothing is shared.
 
         Parameters
         ----------
         chunk : slice
+        out : ndarray of shape (at least n_chunk, n_clusters) or None
+            Written to, in place of new memory.
 
         Returns
         -------
         ndarray of shape (n_chunk, n_clusters)
         """
-        sums = self._sums(chunk)
+        sums = self._sums(chunk, out)
         sums += self.group.norms[chunk] * self._hole_ratio(chunk) @ self._owned.T
         np.maximum(sums, 0, out=sums)
         return self._per_shared(sums, chunk)
 
-    def nearest(self, chunk):
+    def nearest(self, chunk, out=None):
         """Index of the nearest centre, -1 where no centre shares a modality.
 
         Parameters
         ----------
         chunk : slice
+        out : ndarray of shape (at least n_chunk, n_clusters) or None
+            Written to, in place of new memory.
 
         Returns
         -------
         ndarray of shape (n_chunk,), dtype intp
         """
         if not self._complete:
-            squared = self.squared(chunk)
+            squared = self.squared(chunk, out)
             labels = squared.argmin(axis=1)
             if not self._comparable:
                 labels[np.isinf(squared[np.arange(len(labels)), labels])] = -1
             return labels
-        labels = self._sums(chunk).argmin(axis=1)
+        labels = self._sums(chunk, out).argmin(axis=1)
         if not self._comparable:
             has_any = self.group.presence_of(chunk).any(axis=1)
             labels[~np.broadcast_to(has_any, labels.shape)] = -1
         return labels
 
-    def to_label(self, chunk, labels):
+    def to_label(self, chunk, labels, out=None):
         """Squared distance to one centre a row, by differences: no cancellation.
 
         Parameters
@@ -89,31 +105,43 @@ class GroupDistances:
         chunk : slice
         labels : ndarray of shape (n_chunk,)
             -1 gives 0.
+        out : ndarray of shape (at least n_chunk, n_columns) or None
+            Written to, in place of new memory.
 
         Returns
         -------
         ndarray of shape (n_chunk,)
         """
-        difference = self.group.values[chunk] - self._centers[labels]
+        if out is not None:
+            out = out[: len(labels)]
+        # Label -1 takes the last centre here, and 0 below.
+        difference = np.take(self._centers, labels, axis=0, out=out, mode="wrap")
+        np.subtract(self.group.values[chunk], difference, out=difference)
         if self.group.observed is not None:
             difference *= self.group.observed[chunk]
-        shared = self.group.presence_of(chunk) * self._owned[labels]
         norms = block_norms(difference, self.group.widths)
-        sums = (norms * shared * self._hole_ratio(chunk)).sum(axis=1)
-        sums /= np.maximum(shared.sum(axis=1), 1)
+        norms *= self._hole_ratio(chunk)
+        if self._comparable and self._complete:
+            sums = norms.mean(axis=1)
+        else:
+            shared = self.group.presence_of(chunk) * self._owned[labels]
+            sums = (norms * shared).sum(axis=1)
+            sums /= np.maximum(shared.sum(axis=1), 1)
         sums[labels < 0] = 0
         return sums
 
-    def _sums(self, chunk):
+    def _sums(self, chunk, out=None):
         """The sums over shared modalities, less the row's own norms."""
         group = self.group
         x = group.values[chunk]
+        if out is not None:
+            out = out[: len(x)]
         if group.observed is None:
-            sums = x @ self._minus_two
+            sums = np.matmul(x, self._minus_two, out=out)
             sums += group.presence_of(chunk).astype(x.dtype) @ self._center_norms
             return sums
         ratio = np.repeat(self._hole_ratio(chunk), group.widths, axis=1)
-        sums = (x * ratio) @ self._minus_two
+        sums = np.matmul(x * ratio, self._minus_two, out=out)
         sums += (group.observed[chunk] * ratio) @ (self._centers**2).T
         return sums
 
@@ -190,6 +218,22 @@ def label_distances(blocks, centers, labels):
     ndarray of shape (n_rows,)
     """
     squared = np.zeros(blocks.n_rows, dtype=blocks.dtype)
-    for distances, chunk, rows in blocks.chunked(partial(GroupDistances, centers)):
-        squared[rows] = distances.to_label(chunk, labels[rows])
+    pieces = [
+        (GroupDistances(centers, group), rows)
+        for group in blocks.groups
+        for rows in row_pieces(len(group.rows), blocks.n_rows)
+    ]
+
+    def work(piece):
+        distances, rows = piece
+        group, size = distances.group, rows.stop - rows.start
+        parts = list(row_chunks(size, group.values.shape[1], 4 * STREAM_CELLS))
+        most = max((part.stop - part.start for part in parts), default=0)
+        buffer = np.empty((most, group.values.shape[1]), dtype=group.values.dtype)
+        for part in parts:
+            chunk = slice(rows.start + part.start, rows.start + part.stop)
+            positions = group.rows[chunk]
+            squared[positions] = distances.to_label(chunk, labels[positions], buffer)
+
+    for_each(work, pieces)
     return squared

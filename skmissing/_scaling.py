@@ -146,19 +146,26 @@ class BlockScaler:
         shift, factor = (c[columns] for c in coefficients)
         values = np.empty((len(rows), widths.sum()), dtype=X.dtype)
         observed = np.empty(values.shape, dtype=bool) if has_holes else None
-        blocks = [layout.columns_of(m) for m in modalities]
-        stops = np.cumsum(widths)
+        # Columns that stand side by side in X are copied by one call.
+        source = layout.order[columns]
+        runs = np.split(source, np.flatnonzero(np.diff(source) != 1) + 1)
+        runs = [as_slice(run) for run in runs if len(run)]
+        stops = np.cumsum([run.stop - run.start for run in runs])
+        if len(runs) > len(modalities):
+            runs, stops = [source], np.array([len(source)])
         zero_fill = presence.shape[0] > 1 or has_holes
 
         def fill(piece):
-            for part in row_chunks(piece.stop - piece.start, len(shift), STREAM_CELLS):
-                chunk = slice(piece.start + part.start, piece.start + part.stop)
+            for rows_of in row_chunks(
+                piece.stop - piece.start, len(shift), STREAM_CELLS
+            ):
+                chunk = slice(piece.start + rows_of.start, piece.start + rows_of.stop)
                 picked, out = as_slice(rows[chunk]), values[chunk]
-                for block, start, stop in zip(blocks, stops - widths, stops):
+                for run, start, stop in zip(runs, [0, *stops[:-1]], stops):
                     # Columns first: a slice of them is a view, and few are copied.
-                    is_view = isinstance(block, slice)
-                    source = X[:, block][picked] if is_view else X[picked][:, block]
-                    np.subtract(source, shift[start:stop], out=out[:, start:stop])
+                    is_view = isinstance(run, slice)
+                    part = X[:, run][picked] if is_view else X[picked][:, run]
+                    np.subtract(part, shift[start:stop], out=out[:, start:stop])
                 out *= factor
                 if zero_fill:
                     missing = np.isnan(out)
@@ -293,9 +300,12 @@ def _column_sums(X, base, layout, presence, holes, weight):
     """Weight, weighted sum and sum of squares of the observed cells of X - base."""
     total, square = np.zeros((2, X.shape[1]))
     gaps = holes.any() or not presence.all()
-    for chunk in row_chunks(*X.shape, STREAM_CELLS):
-        # Always C order: sums over rows must not round differently with the input's.
-        part = np.array(X[chunk], dtype=np.float64, order="C")
+    chunks = list(row_chunks(*X.shape, STREAM_CELLS))
+    # One buffer, in C order: sums must not round differently with the order of X.
+    buffer = np.empty((max((c.stop - c.start for c in chunks), default=0), X.shape[1]))
+    for chunk in chunks:
+        part = buffer[: chunk.stop - chunk.start]
+        np.copyto(part, X[chunk])
         part -= base
         if gaps:
             np.copyto(part, 0, where=np.isnan(part))

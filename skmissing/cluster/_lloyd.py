@@ -5,7 +5,6 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.sparse import csc_array
 
-from skmissing._blocks import row_chunks
 from skmissing._distances import (
     GroupDistances,
     label_distances,
@@ -60,10 +59,12 @@ def lloyd(blocks, centers, sample_weight, *, max_iter, tol, verbose=0):
     complete data with modalities of equal width give its labels and iterations.
     """
     labels = np.full(blocks.n_rows, -1, dtype=np.int32)
+    assigned = ClusterSums.zeros(len(centers.values), blocks)
     converged = False
     for n_iter in range(1, max_iter + 1):
         previous = labels
-        labels, sums = _assign_and_sum(blocks, centers, sample_weight)
+        labels, assigned = _reassign(blocks, centers, sample_weight, previous, assigned)
+        sums = assigned.copy()
         _adopt_unassigned(sums, blocks, labels, sample_weight)
         _relocate_empty(sums, blocks, centers, labels, sample_weight)
         old, centers = centers, sums.centers(centers)
@@ -74,7 +75,7 @@ def lloyd(blocks, centers, sample_weight, *, max_iter, tol, verbose=0):
         if converged or _shift(old, centers) <= tol:
             break
     if not converged:
-        labels = nearest_centers(blocks, centers)
+        labels, _ = _reassign(blocks, centers, sample_weight, labels, assigned)
     inertia = _inertia(blocks, centers, labels, sample_weight)
     return LloydResult(labels, centers, inertia, n_iter, sums.counts())
 
@@ -95,7 +96,9 @@ def online_step(blocks, centers, counts, sample_weight):
     LloydResult
         Labels and inertia are those of the new rows after the step.
     """
-    labels, sums = _assign_and_sum(blocks, centers, sample_weight)
+    nowhere = np.full(blocks.n_rows, -1, dtype=np.int32)
+    nothing = ClusterSums.zeros(len(centers.values), blocks)
+    labels, sums = _reassign(blocks, centers, sample_weight, nowhere, nothing)
     _adopt_unassigned(sums, blocks, labels, sample_weight)
     new = sums.counts()
     total = counts + new
@@ -148,6 +151,17 @@ class ClusterSums:
             owner,
         )
 
+    def copy(self):
+        """The same sums in arrays of their own."""
+        holes = None if self.holes is None else self.holes.copy()
+        return ClusterSums(
+            self.values.copy(),
+            self.weights.copy(),
+            holes,
+            self.sizes.copy(),
+            self.owner,
+        )
+
     def add(self, group, values, weights, holes, sizes, clusters=slice(None)):
         """Add sums over rows of a group to some clusters."""
         self.values[clusters, group.columns] += values
@@ -198,19 +212,24 @@ class ClusterSums:
         return Centers(values.astype(old.values.dtype), presence)
 
 
-def _assign_and_sum(blocks, centers, sample_weight):
+def _reassign(blocks, centers, sample_weight, previous, sums):
     """One pass: nearest centre of each row, and the sums by cluster.
 
-    A chunk of rows is summed while it is still in cache from the product.
+    Only rows whose label is not the previous one are taken from one cluster's sum of
+    values and added to another's, while their chunk is still in cache from the
+    product. Weights are summed anew, so that an empty cluster weighs exactly nothing.
     """
     n_clusters = len(centers.values)
     labels = np.empty(blocks.n_rows, dtype=np.int32)
     distances = [GroupDistances(centers, group) for group in blocks.groups]
-    sums = ClusterSums.zeros(n_clusters, blocks)
+    sums = sums.copy()
+    sums.weights[:], sums.sizes[:] = 0, 0
 
     def work(piece):
         group_distances, rows = piece
-        parts = _sum_piece(group_distances, rows, n_clusters, sample_weight, labels)
+        parts = _sum_piece(
+            group_distances, rows, n_clusters, sample_weight, previous, labels
+        )
         return group_distances.group, parts
 
     pieces = [
@@ -223,40 +242,46 @@ def _assign_and_sum(blocks, centers, sample_weight):
     return labels, sums
 
 
-def _sum_piece(distances, rows, n_clusters, sample_weight, labels):
+def _sum_piece(distances, rows, n_clusters, sample_weight, previous, labels):
+    """Label some rows of a group; what that adds to the sums by cluster."""
     group = distances.group
     n_columns = group.values.shape[1]
     values = np.zeros((n_clusters, n_columns))
     weights = np.zeros((n_clusters, len(group.modalities)))
     holes = None if group.observed is None else np.zeros((n_clusters, n_columns))
     sizes = np.zeros(n_clusters)
-    for part in row_chunks(rows.stop - rows.start, n_columns):
-        chunk = slice(rows.start + part.start, rows.start + part.stop)
+    buffer = distances.buffer(rows)
+    for chunk in distances.chunks(rows):
         positions = group.rows[chunk]
-        nearest = distances.nearest(chunk)
+        nearest, weight = distances.nearest(chunk, buffer), sample_weight[positions]
+        moves = _moves(previous[positions], nearest, weight, n_clusters)
         labels[positions] = nearest
-        weight = np.where(nearest >= 0, sample_weight[positions], 0)
-        members = _one_hot(np.maximum(nearest, 0), weight, n_clusters)
-        values += members.astype(group.values.dtype) @ group.values[chunk]
+        values += moves.astype(group.values.dtype) @ group.values[chunk]
+        presence = group.presence_of(chunk)
+        members = _moves(np.full_like(nearest, -1), nearest, weight, n_clusters)
         size = members.sum(axis=1)
         sizes += size
-        presence = group.presence_of(chunk)
         if group.one_pattern:
             weights += np.outer(size, presence)
         else:
             weights += members @ presence.astype(np.float64)
         if holes is not None:
             gaps = np.repeat(presence, group.widths, axis=1) & ~group.observed[chunk]
-            holes += members @ gaps.astype(np.float64)
+            holes += moves @ gaps.astype(np.float64)
     return values, weights, holes, sizes
 
 
-def _one_hot(labels, weight, n_clusters):
-    """Sparse (n_clusters, n_rows) matrix with each row's weight at its label."""
-    n_rows = len(labels)
-    return csc_array(
-        (weight, labels, np.arange(n_rows + 1)), shape=(n_clusters, n_rows)
-    )
+def _moves(old, new, weight, n_clusters):
+    """Sparse (n_clusters, n_rows): each row's weight to its new label, off its old.
+
+    Rows that stay, and labels of -1, have no entry.
+    """
+    labels = np.stack([new, old], axis=1)
+    entries = (labels >= 0) & (new != old)[:, None]
+    starts = np.concatenate([[0], np.cumsum(entries.sum(axis=1))])
+    signed = np.stack([weight, -weight], axis=1)[entries]
+    shape = (n_clusters, len(new))
+    return csc_array((signed, labels[entries], starts), shape=shape)
 
 
 def _adopt_unassigned(sums, blocks, labels, sample_weight):
