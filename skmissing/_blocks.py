@@ -15,7 +15,7 @@ from skmissing._threads import for_each, row_pieces
 
 # Cells read at a time: few enough for a chunk and its temporaries to stay in cache,
 # many enough that numpy's call overhead and the start of a matrix product do not show.
-CHUNK_CELLS = 1 << 21
+CHUNK_CELLS = 1 << 22
 # The same where cells are only read and written once, and everything should stay in
 # the innermost cache.
 STREAM_CELLS = 1 << 16

@@ -1,5 +1,6 @@
 """One pool of threads for chunked kernels, never more than the cores allow."""
 
+import os
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 
@@ -21,6 +22,13 @@ def _controller():
     return ThreadpoolController()
 
 
+@cache
+def _pool(pid, n_threads):
+    """Threads that stay, one pool a process: a fork has none of its parent's."""
+    del pid
+    return ThreadPoolExecutor(n_threads, thread_name_prefix="skmissing")
+
+
 def n_blas_threads():
     """Number of threads that matrix products may use now, by all limits in force."""
     libraries = _controller().select(user_api="blas").lib_controllers
@@ -33,7 +41,8 @@ def map_in_threads(function, items):
     Parameters
     ----------
     function : callable
-        Should spend its time in numpy or scipy calls that release the interpreter.
+        Should spend its time in numpy or scipy calls that release the interpreter,
+        and must not itself map in threads.
     items : list
 
     Yields
@@ -50,11 +59,8 @@ def map_in_threads(function, items):
     if n_threads <= 1:
         yield from map(function, items)
         return
-    with (
-        _controller().limit(limits=1, user_api="blas"),
-        ThreadPoolExecutor(n_threads) as pool,
-    ):
-        yield from pool.map(function, items)
+    with _controller().limit(limits=1, user_api="blas"):
+        yield from _pool(os.getpid(), n_threads).map(function, items)
 
 
 def for_each(function, items):

@@ -258,12 +258,13 @@ def _sum_piece(distances, rows, n_clusters, sample_weight, previous, labels):
         labels[positions] = nearest
         values += moves.astype(group.values.dtype) @ group.values[chunk]
         presence = group.presence_of(chunk)
-        members = _moves(np.full_like(nearest, -1), nearest, weight, n_clusters)
-        size = members.sum(axis=1)
+        # One more bin than clusters, for -1.
+        size = np.bincount(nearest + 1, weight, minlength=n_clusters + 1)[1:]
         sizes += size
         if group.one_pattern:
             weights += np.outer(size, presence)
         else:
+            members = _moves(np.full_like(nearest, -1), nearest, weight, n_clusters)
             weights += members @ presence.astype(np.float64)
         if holes is not None:
             gaps = np.repeat(presence, group.widths, axis=1) & ~group.observed[chunk]
