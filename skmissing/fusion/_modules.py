@@ -100,17 +100,11 @@ class ModalityProjection(nn.Module):
 
     def forward(self, x):  # (B, D)
         blocks = x.split(self.widths, dim=1)
-        tokens = torch.cat(
-            [
-                linear(
-                    torch.stack(
-                        [blocks[m] for m in members], dim=1
-                    ).unflatten(2, shape)  # (B, G, N * d)  # (B, G, N, d)
-                ).flatten(1, 2)
-                for linear, members, shape in zip(self.maps, self.members, self.shapes)
-            ],
-            dim=1,
-        )  # (B, T, p), modalities of one shape together
+        made = []
+        for linear, members, shape in zip(self.maps, self.members, self.shapes):
+            alike = torch.stack([blocks[m] for m in members], dim=1)  # (B, G, N * d)
+            made.append(linear(alike.unflatten(2, shape)).flatten(1, 2))
+        tokens = torch.cat(made, dim=1)  # (B, T, p), modalities of one shape together
         if not self.in_order:
             tokens = tokens[:, self.order]
         if len(self.in_sequence):
