@@ -12,7 +12,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 ROOT = Path(__file__).parent
 # Package, the module it needs, and words by which a page of the guide shows its use.
 OPTIONAL = [
-    ("fusion", "torch", ("skmissing.fusion", "MHSAFusion", "make_ul4m4")),
+    ("fusion", "torch", ("skmissing.fusion", "MHSAFusion", "MMP", "make_ul4m4")),
     ("encoders", "transformers", ("skmissing.encoders",)),
     ("benchmark", "matplotlib", ("skmissing.benchmark",)),
 ]

@@ -35,6 +35,8 @@ _homes = {
     "LateFusionRegressor": "ensemble",
     "MHSAFusionClassifier": "fusion",
     "MHSAFusionRegressor": "fusion",
+    "MMPClassifier": "fusion",
+    "MMPRegressor": "fusion",
     "ModalityAmputer": "simulate",
     "ModalityDropout": "ensemble",
     "PartialModalityFactorMixture": "mixture",

@@ -7,6 +7,14 @@ for _package in ("torch", "skorch"):
 
 from skmissing.fusion._mhsa_classifier import MHSAFusionClassifier  # noqa: E402
 from skmissing.fusion._mhsa_regressor import MHSAFusionRegressor  # noqa: E402
+from skmissing.fusion._mmp_classifier import MMPClassifier  # noqa: E402
+from skmissing.fusion._mmp_regressor import MMPRegressor  # noqa: E402
 from skmissing.fusion._pipeline import make_ul4m4  # noqa: E402
 
-__all__ = ["MHSAFusionClassifier", "MHSAFusionRegressor", "make_ul4m4"]
+__all__ = [
+    "MHSAFusionClassifier",
+    "MHSAFusionRegressor",
+    "MMPClassifier",
+    "MMPRegressor",
+    "make_ul4m4",
+]

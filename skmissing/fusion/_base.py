@@ -138,6 +138,12 @@ class BaseFusion(ModalityMixin, SkmissingEstimator):
         self.n_iter_ = len(trained.history)
         self.best_iter_ = trained.best_epoch
         self.loss_curve_ = [epoch["train_loss"] for epoch in trained.history]
+        terms = [name for name in trained.history[0] if name.startswith("train_")]
+        self.loss_terms_ = {
+            name.removeprefix("train_"): [epoch[name] for epoch in trained.history]
+            for name in terms
+            if name != "train_loss"
+        }
         self.validation_curve_ = None
         if self.early_stopping:
             name = "valid_task" if scorer is None else "valid_score"
@@ -263,32 +269,55 @@ class BaseFusion(ModalityMixin, SkmissingEstimator):
         shown, outputs = vars(self).get("_shown", (None, None))
         if X is shown:
             return outputs
+        outputs, empty = self._compute(X, lambda net, batch: net.infer(batch).logits)
+        outputs[empty] = self._prior
+        self._warn_of_empty_rows(empty, "they are predicted from the training targets")
+        return outputs
+
+    def _compute(self, X, function):
+        """What `function(net, batch)` says of all rows, and which rows have nothing.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        function : callable
+            Returns a tensor whose first axis are the rows of the batch.
+
+        Returns
+        -------
+        outputs : ndarray of shape (n_samples, ...), float64
+        empty : ndarray of shape (n_samples,), dtype bool
+        """
         X = self._validate(X, reset=False)
-        outputs = np.empty((len(X), len(self._prior)))
-        net, n_empty = self.net_, 0
+        outputs, empty = [], np.empty(len(X), dtype=bool)
+        net = self.net_
         like = next(net.module_.parameters())
         n_tokens = sum(m.n_tokens for m in self.modalities_.values())
-        width = X.shape[1] + n_tokens * (self.hidden_dim + self.n_heads * n_tokens)
+        width = X.shape[1] + self._count_cells(n_tokens)
         chunks = list(row_chunks(len(X), width, PREDICT_CELLS))
         work = net.n_weights * n_tokens * (chunks[0].stop - chunks[0].start)
         with few_threads(work, like.device), torch.inference_mode():
             for chunk in chunks:
                 values, tokens = self._inputs(X[chunk])
-                empty = ~tokens.any(axis=1)
+                empty[chunk] = ~tokens.any(axis=1)
                 batch = {
                     "x": torch.from_numpy(values).to(like),
                     "present": torch.from_numpy(tokens).to(like.device),
                 }
-                outputs[chunk] = net.infer(batch).logits.cpu()
-                outputs[chunk][empty] = self._prior
-                n_empty += empty.sum()
-        if n_empty:
+                outputs.append(function(net, batch).double().cpu().numpy())
+        return np.concatenate(outputs), empty
+
+    def _count_cells(self, n_tokens):
+        """Numbers that the network holds for one row, about."""
+        return n_tokens * (self.hidden_dim + self.n_heads * n_tokens)
+
+    def _warn_of_empty_rows(self, empty, consequence):
+        if empty.any():
             warnings.warn(
-                f"{n_empty} of {len(X)} rows have no modality that was seen in "
-                "training; they are predicted from the training targets alone.",
-                stacklevel=3,
+                f"{empty.sum()} of {len(empty)} rows have no modality that was seen in "
+                f"training; {consequence} alone.",
+                stacklevel=4,
             )
-        return outputs
 
     def _make_monitor(self, scorer, X, y, weight):
         """Turn a scorer into a function of the net and its logits for X.

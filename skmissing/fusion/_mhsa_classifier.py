@@ -96,6 +96,8 @@ class MHSAFusionClassifier(FusionClassifierMixin, BaseMHSAFusion):
         `early_stopping`.
     loss_curve_ : list of float
         Training loss of each epoch.
+    loss_terms_ : dict of str to list of float
+        The same term by term: `"task"` alone.
     validation_curve_ : list of float or None
         Validation loss of each epoch, or its score by `scoring`; None without
         `early_stopping`.

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from skmissing.fusion._slots import make_slots, token_owners
+from skmissing.fusion._stacks import LinearStack
 
 
 class FusionOutput(NamedTuple):
@@ -37,29 +38,19 @@ class FusionOutput(NamedTuple):
     projected: Tensor | None
 
 
-class LinearStack(nn.Module):
-    """Several linear maps of one shape, in one matrix product.
+def count_tokens(shapes, tokens_per_vector=1):
+    """Number of tokens that the network makes of each modality.
 
     Parameters
     ----------
-    n_maps, in_dim, out_dim : int
+    shapes : list of (int, int)
+    tokens_per_vector : int, default=1
+
+    Returns
+    -------
+    list of int
     """
-
-    def __init__(self, n_maps, in_dim, out_dim):
-        super().__init__()
-        bound = in_dim**-0.5  # as in nn.Linear
-        self.weight = nn.Parameter(torch.empty(n_maps, out_dim, in_dim))
-        self.bias = nn.Parameter(torch.empty(n_maps, 1, out_dim))
-        nn.init.uniform_(self.weight, -bound, bound)
-        nn.init.uniform_(self.bias, -bound, bound)
-
-    def forward(self, x):  # (B, G, N, in_dim), G maps
-        n_rows, n_maps, n_tokens, _ = x.shape
-        if n_maps == 1:
-            return F.linear(x, self.weight[0], self.bias[0, 0])
-        x = x.transpose(0, 1).flatten(1, 2)  # (G, B * N, in_dim)
-        x = torch.baddbmm(self.bias, x, self.weight.transpose(1, 2))
-        return x.unflatten(1, (n_rows, n_tokens)).transpose(0, 1)  # (B, G, N, out_dim)
+    return [tokens_per_vector if n == 1 else n for n, _ in shapes]
 
 
 class ModalityProjection(nn.Module):
@@ -75,12 +66,17 @@ class ModalityProjection(nn.Module):
         Number of tokens and token width of each modality, in layout order.
     dim : int
         Width of the tokens that come out.
+    tokens_per_vector : int, default=1
+        Tokens made of a modality that is one vector.
+    positions : bool, default=True
+        Whether to add the embedding of the position.
     """
 
-    def __init__(self, shapes, dim):
+    def __init__(self, shapes, dim, *, tokens_per_vector=1, positions=True):
         super().__init__()
         shapes = [tuple(shape) for shape in shapes]
-        owner = token_owners([n_tokens for n_tokens, _ in shapes])
+        self.dim = dim
+        owner = token_owners(count_tokens(shapes, tokens_per_vector))
         self.widths = [n_tokens * width for n_tokens, width in shapes]
         self.shapes = list(dict.fromkeys(shapes))
         self.members = [
@@ -88,13 +84,14 @@ class ModalityProjection(nn.Module):
             for group in self.shapes
         ]
         self.maps = nn.ModuleList(
-            LinearStack(len(members), width, dim)
-            for members, (_, width) in zip(self.members, self.shapes)
+            LinearStack(len(members), width, dim * (tokens_per_vector if n == 1 else 1))
+            for members, (n, width) in zip(self.members, self.shapes)
         )
         made = [(owner == m).nonzero()[:, 0] for group in self.members for m in group]
         self.register_buffer("order", torch.argsort(torch.cat(made)), persistent=False)
         self.in_order = bool((self.order.diff() == 1).all())
-        in_sequence = torch.tensor([n > 1 for n, _ in shapes])[owner].nonzero()[:, 0]
+        in_sequence = torch.tensor([positions and n > 1 for n, _ in shapes])[owner]
+        in_sequence = in_sequence.nonzero()[:, 0]
         self.register_buffer("in_sequence", in_sequence, persistent=False)
         self.position = nn.Parameter(0.02 * torch.randn(len(in_sequence), dim))
 
@@ -103,7 +100,8 @@ class ModalityProjection(nn.Module):
         made = []
         for linear, members, shape in zip(self.maps, self.members, self.shapes):
             alike = torch.stack([blocks[m] for m in members], dim=1)  # (B, G, N * d)
-            made.append(linear(alike.unflatten(2, shape)).flatten(1, 2))
+            made.append(linear(alike.unflatten(2, shape)))
+        made = [one.flatten(1).unflatten(1, (-1, self.dim)) for one in made]
         tokens = torch.cat(made, dim=1)  # (B, T, p), modalities of one shape together
         if not self.in_order:
             tokens = tokens[:, self.order]
@@ -132,9 +130,11 @@ class SelfAttention(nn.Module):
         nn.init.zeros_(self.qkv.bias)
         nn.init.zeros_(self.out.bias)
 
-    def forward(self, x, key_mask):  # (B, T, p), (B, T)
+    def forward(self, x, key_mask, n_queries=None):  # (B, T, p), (B, T)
+        """Attend; of the first `n_queries` tokens only, if that is not None."""
         qkv = self.qkv(x).unflatten(2, (3, self.n_heads, -1))  # (B, T, 3, H, p / H)
         q, k, v = qkv.permute(2, 0, 3, 1, 4)  # each (B, H, T, p / H)
+        q = q[:, :, :n_queries]
         mask = key_mask[:, None, None, :]  # the same for all heads and queries
         mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
         return self.out(mixed.transpose(1, 2).flatten(2))  # (B, T, p)

@@ -1,5 +1,7 @@
 """Slow, obvious versions of what skmissing.fusion computes: the oracle of its tests."""
 
+from math import erf
+
 import numpy as np
 
 
@@ -105,3 +107,110 @@ def mhsa_fusion(module, shapes, x, present, n_heads, n_layers):
                 h = np.maximum(h, 0)
         logits.append(h)
     return np.array(logits)
+
+
+def softmax(scores):
+    """Shares of one query's attention."""
+    scores = np.exp(scores - scores.max())
+    return scores / scores.sum()
+
+
+def cross_attention(state, prefix, i, query, keys, n_heads):
+    """q + Attention(norm(q), norm(k)) of one query, by map `i` of a stack."""
+    maps = {
+        name: (state[f"{prefix}{name}.weight"][i], state[f"{prefix}{name}.bias"][i, 0])
+        for name in ("query", "key", "value", "out")
+        if f"{prefix}{name}.weight" in state
+    }
+
+    def through(name, x):
+        weight, bias = maps[name]
+        return weight @ x + bias
+
+    one, zero = 1.0, 0.0
+    keys = [layer_norm(key, one, zero) for key in keys]
+    values = [through("value", key) for key in keys]
+    if "query" not in maps:  # there is never more than one key
+        return query + through("out", values[0])
+    q = through("query", layer_norm(query, one, zero))
+    k = [through("key", key) for key in keys]
+    size, mixed = len(q) // n_heads, []
+    for h in range(n_heads):
+        part = slice(h * size, (h + 1) * size)
+        share = softmax(np.array([q[part] @ key[part] for key in k]) / np.sqrt(size))
+        mixed.append(sum(a * v[part] for a, v in zip(share, values)))
+    return query + through("out", np.concatenate(mixed))
+
+
+def cut(tokens, seen, n_tokens):
+    """The tokens of each modality that are there, as lists."""
+    stops = np.cumsum(n_tokens)
+    return [
+        [t for t, there in zip(tokens[stop - n : stop], seen[stop - n : stop]) if there]
+        for n, stop in zip(n_tokens, stops)
+    ]
+
+
+def cross_attention_projection(projector, n_tokens, tokens, seen, n_heads):
+    """One row of `ModalityProjector(kind="cross_attention")`, in eval mode."""
+    state = {
+        name: w.detach().numpy() for name, w in projector.estimator.state_dict().items()
+    }
+    learned, present = state["aggregated"], cut(tokens, seen, n_tokens)
+    n_aggregated, filled = learned.shape[1], np.where(seen[:, None], tokens, 0.0)
+    there = [k for k in range(len(n_tokens)) if present[k]]
+    summed = {
+        k: [
+            cross_attention(state, "aggregate.", k, a, present[k], n_heads)
+            for a in learned[k]
+        ]
+        for k in there
+    }
+    for m, n in enumerate(n_tokens):
+        if present[m]:
+            continue
+        mixed = np.zeros((n, tokens.shape[1]))
+        sources = [k for k in range(len(n_tokens)) if k != m]
+        for slot, k in enumerate(sources):
+            if k not in there:
+                continue
+            for g, a in enumerate(learned[m]):
+                z = cross_attention(state, "project.", m, a, summed[k], n_heads)
+                z = cross_attention(state, "refine.", m, z, present[k], n_heads)
+                for j in range(n):
+                    mixed[j] += state["mix"][m, j, slot * n_aggregated + g] * z
+        mixed *= len(sources) / len(there)
+        start = sum(n_tokens[:m])
+        for j in range(n):
+            h = layer_norm(mixed[j], 1.0, 0.0)
+            h = state["widen.weight"][m] @ h + state["widen.bias"][m, 0]
+            h = h * 0.5 * (1 + np.array([erf(v / np.sqrt(2)) for v in h]))
+            h = state["narrow.weight"][m] @ h + state["narrow.bias"][m, 0]
+            filled[start + j] = h
+    return filled
+
+
+def linear_projection(projector, n_tokens, tokens, seen):
+    """One row of `ModalityProjector(kind="linear")`; no modality has padding."""
+    state = {
+        name: w.detach().numpy() for name, w in projector.estimator.state_dict().items()
+    }
+    present, filled = cut(tokens, seen, n_tokens), np.where(seen[:, None], tokens, 0.0)
+    there, p = [k for k in range(len(n_tokens)) if present[k]], tokens.shape[1]
+    for m, n in enumerate(n_tokens):
+        if present[m]:
+            continue
+        sources = [k for k in range(len(n_tokens)) if k != m]
+        for j in range(n):
+            total = np.zeros(p)
+            for slot, k in enumerate(sources):
+                mixed = np.zeros(p)
+                for i, token in enumerate(present[k]):
+                    share = state["mix"][m, slot, j, i] if "mix" in state else 1.0
+                    mixed += share * token
+                total += state["maps.weight"][m][:, slot * p : (slot + 1) * p] @ mixed
+            total *= len(sources) / len(there)
+            total += state["maps.bias"][m, 0]
+            total += state["offset"][m, 0, j] if "offset" in state else 0.0
+            filled[sum(n_tokens[:m]) + j] = total
+    return filled

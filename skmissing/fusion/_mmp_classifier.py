@@ -1,0 +1,249 @@
+"""Masked modality projection, for classes and labels."""
+
+from skmissing.fusion._mmp import BaseMMP
+from skmissing.fusion._tasks import FusionClassifierMixin
+
+
+class MMPClassifier(FusionClassifierMixin, BaseMMP):
+    """Classifies rows whose missing modalities are projected from the others.
+
+    One network, trained once, for every subset of the modalities; needs no imputer and
+    learns from incomplete rows, too: masked modality projection [1]_. Takes two
+    classes, several, or an indicator matrix of several labels a row.
+
+    Read more in the :ref:`User Guide <mmp>`.
+
+    Parameters
+    ----------
+    modalities : None, list of int or dict, default=None
+        Which columns belong together: widths from left to right, or a dict from name
+        to width, token shape `(n_tokens, dim)`, slice or list of columns. None groups
+        columns by the prefix before `__` if all names have one, and otherwise makes
+        each column a modality.
+    hidden_dim : int, default=64
+        Width of the tokens; a multiple of `n_heads`.
+    n_heads : int, default=4
+        Heads of all attention.
+    n_layers : int, default=1
+        Layers of the transformer.
+    dropout : float, default=0.1
+        Chance that a number is dropped after an attention or a feed-forward part.
+    projector : {"cross_attention", "linear", "none"}, default="cross_attention"
+        What makes the tokens of an absent modality: the projection of the paper, a
+        linear map from each other modality, or nothing but zeros, which is modality
+        dropout.
+    n_aggregated_tokens : int, default=8
+        Learned tokens by which the cross-attention sums up a modality.
+    alignment_weight : float, default=1.0
+        Factor of the loss that draws the estimated tokens of hidden modalities to the
+        real ones. 0 trains the projector by the task alone.
+    tokens_per_vector : int, default=1
+        Tokens that a modality which is one vector is split into, by learned maps.
+    mask_probability : float, default=0.5
+        Chance that a training row is shown with fewer modalities than it has, drawn
+        anew in every epoch and never none. 0 shows all, and a projector then learns
+        nothing from complete rows.
+    mask_policy : {"uniform_size", "uniform_subset", "bernoulli"}, \
+            default="uniform_size"
+        What such a row keeps: a random number of its modalities, from one to all;
+        any non-empty subset with equal chance; or, with `"bernoulli"`, each modality
+        but for the chance `mask_probability`, in every row.
+    mask_level : {"sample", "batch"}, default="sample"
+        Whether each row draws for itself, or all rows of a batch share one draw, as in
+        the paper.
+    optimizer : {"adamw", "adam", "sgd"}, default="adamw"
+        How weights are updated; `"sgd"` has a momentum of 0.9. The gradient's norm is
+        clipped to 1.
+    lr : float, default=1e-3
+        Largest learning rate. It rises to this during the first tenth of the steps
+        and then falls to 0 at `max_epochs`.
+    weight_decay : float, default=0.3
+        Pulls weights to 0; decoupled from the gradient with `"adamw"`, and an L2
+        penalty otherwise, where much smaller values are in use.
+    batch_size : int, default=64
+        Most rows in a training step.
+    max_epochs : int, default=100
+        Passes through the training rows.
+    validation_fraction : float, default=0.1
+        Share of the rows that `early_stopping` sets aside, stratified by
+        class. Their
+        modalities are hidden as those of the training rows are, once and for all.
+    early_stopping : bool, default=False
+        Whether to stop when `scoring` on rows set aside has not improved for
+        `n_iter_no_change` epochs, and to keep the weights of the best epoch. Saves
+        time on many rows; on a few hundred, it mostly costs rows.
+    n_iter_no_change : int, default=10
+        Epochs to wait for a better one.
+    scoring : str or callable, default="loss"
+        What the best epoch is chosen by: `"loss"`, that of the task alone, the name of
+        a scikit-learn scorer, or a callable with the signature
+        `scorer(estimator, X, y)`. Scorers given by name are handed `sample_weight` if
+        `fit` was.
+    class_weight : dict, list of dict, "balanced" or None, default=None
+        Factors of the classes' losses, as for
+        :func:`sklearn.utils.class_weight.compute_sample_weight`.
+    standardize : bool, default=True
+        Whether columns are divided by their standard deviation after their mean was
+        subtracted, both learnt from the observed cells of the training rows. The
+        tokens of a sequence share theirs.
+    device : str, default="auto"
+        `"cpu"`, `"cuda"` or `"cuda:1"`; `"auto"` takes CUDA where there is any.
+    random_state : int, RandomState instance or None, default=None
+        Decides the initial weights, the order of rows, what is hidden or dropped, and
+        the rows set aside. An int makes runs repeatable.
+    verbose : int, default=0
+        Whether to print a line an epoch.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Class labels; with an indicator y, the numbers of its columns.
+    n_iter_ : int
+        Epochs that were run.
+    best_iter_ : int
+        The epoch, counted from 1, whose weights were kept: the last one without
+        `early_stopping`.
+    loss_curve_ : list of float
+        Training loss of each epoch, the sum of all terms.
+    loss_terms_ : dict of str to list of float
+        The same term by term: `"task"`, and `"alignment"` times its weight unless
+        there is none.
+    validation_curve_ : list of float or None
+        Validation loss of each epoch, that of the task alone, or its score by
+        `scoring`; None without `early_stopping`.
+    net_ : skorch.NeuralNet
+        The network with its weights in double precision, for prediction.
+    modalities_ : mapping
+        Name of each modality to its columns.
+    n_features_in_ : int
+        Number of columns seen in `fit`.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Their names, if X had names that are all strings.
+
+    See Also
+    --------
+    MMPRegressor : The same for numbers.
+    MHSAFusionClassifier : Hides absent modalities from the attention; cheaper.
+    skmissing.fusion.modules.ModalityProjector : The projector, for other networks.
+
+    Notes
+    -----
+    Each present modality becomes tokens by a linear map and a layer norm of its own.
+    The slots of absent modalities are filled by the projector
+    (:class:`skmissing.fusion.modules.ModalityProjector`). To all tokens an embedding
+    of modality and position is added; a CLS token is put in front, pre-norm
+    transformer layers follow, and a linear map of the CLS token predicts.
+
+    In training a random part of the modalities is hidden, and the loss is
+
+        task + alignment_weight * SmoothL1(projected, real)
+
+    with the alignment averaged over modalities that a row really has and that were
+    hidden. Modalities that are truly absent are projected but never aligned, so that
+    incomplete rows are learnt from like all others. The real tokens get no gradient
+    from the alignment.
+
+    The steps of the paper's ablation are parameters: `projector="none"` with
+    `mask_probability=0` is a network that never saw a gap, with 0.5 it is modality
+    dropout; then `projector="linear", alignment_weight=0`; `projector="linear"`; and
+    the default. With one token a modality, attention has nothing to choose from, and
+    the projector is a sum of non-linear maps, one a source. What the projector is
+    worth on embeddings is measured in the :ref:`User Guide <mmp>`.
+
+    A sequence of tokens, `(n_tokens, dim)` in `modalities`, shares its map. Tokens
+    that are wholly NaN in a modality that is present are padding and hidden. A hole in
+    a token that is otherwise observed is filled with the column's training mean.
+
+    Rows without any modality take no part in training, and are predicted by the
+    training frequencies of the classes; both are told in a warning. Weights are
+    trained in single and used in double precision, in which predictions for a row do
+    not depend on the rows beside it.
+
+    The loss of the task is the cross-entropy; for labels, the binary cross-entropy
+    summed over them.
+
+    References
+    ----------
+    .. [1] Nezakati, N., Reza, M. K., Patil, A., Solh, M. and Asif, M. S. "MMP: Towards
+       robust multi-modal learning with masked modality projection." arXiv:2410.03010.
+    .. [2] Neverova, N., Wolf, C., Taylor, G. and Nebout, F. "ModDrop: adaptive
+       multi-modal gesture recognition." IEEE Transactions on Pattern Analysis and
+       Machine Intelligence 38(8), 2016.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.datasets import load_digits
+    >>> from skmissing.fusion import MMPClassifier
+    >>> X, y = load_digits(return_X_y=True)
+    >>> X[1200:1500, :32] = np.nan  # these rows lack the upper half
+    >>> model = MMPClassifier(
+    ...     modalities={"upper": 32, "lower": 32}, max_epochs=10, random_state=0
+    ... )
+    >>> model.fit(X[:1200], y[:1200]).score(X[1200:1500], y[1200:1500]) > 0.6
+    True
+    >>> model.project(X[1200:])["upper"].shape
+    (597, 1, 64)
+    """
+
+    _parameter_constraints: dict = {
+        **BaseMMP._parameter_constraints,
+        **FusionClassifierMixin._parameter_constraints,
+    }
+
+    def __init__(
+        self,
+        *,
+        modalities=None,
+        hidden_dim=64,
+        n_heads=4,
+        n_layers=1,
+        dropout=0.1,
+        projector="cross_attention",
+        n_aggregated_tokens=8,
+        alignment_weight=1.0,
+        tokens_per_vector=1,
+        mask_probability=0.5,
+        mask_policy="uniform_size",
+        mask_level="sample",
+        optimizer="adamw",
+        lr=1e-3,
+        weight_decay=0.3,
+        batch_size=64,
+        max_epochs=100,
+        validation_fraction=0.1,
+        early_stopping=False,
+        n_iter_no_change=10,
+        scoring="loss",
+        class_weight=None,
+        standardize=True,
+        device="auto",
+        random_state=None,
+        verbose=0,
+    ):
+        self.modalities = modalities
+        self.hidden_dim = hidden_dim
+        self.n_heads = n_heads
+        self.n_layers = n_layers
+        self.dropout = dropout
+        self.projector = projector
+        self.n_aggregated_tokens = n_aggregated_tokens
+        self.alignment_weight = alignment_weight
+        self.tokens_per_vector = tokens_per_vector
+        self.mask_probability = mask_probability
+        self.mask_policy = mask_policy
+        self.mask_level = mask_level
+        self.optimizer = optimizer
+        self.lr = lr
+        self.weight_decay = weight_decay
+        self.batch_size = batch_size
+        self.max_epochs = max_epochs
+        self.validation_fraction = validation_fraction
+        self.early_stopping = early_stopping
+        self.n_iter_no_change = n_iter_no_change
+        self.scoring = scoring
+        self.class_weight = class_weight
+        self.standardize = standardize
+        self.device = device
+        self.random_state = random_state
+        self.verbose = verbose

@@ -1,0 +1,381 @@
+"""Tokens of absent modalities, estimated from those of the present ones.
+
+Shapes in the comments: B rows, M modalities, T tokens of all of them, N tokens of the
+modality that has most, G aggregated tokens, p the width, C rows that want the estimate
+of one modality, K = M - 1 sources of each. Masks are True where something is there.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from skmissing.fusion._slots import SlotPolicy, token_owners
+from skmissing.fusion._stacks import CrossAttentionStack, LinearStack, normalise
+
+KINDS = ("cross_attention", "linear")
+
+
+class CrossAttentionProjection(nn.Module):
+    """Equations (2) to (6) of masked modality projection.
+
+    Parameters
+    ----------
+    n_tokens : list of int
+    dim, n_aggregated_tokens, n_heads : int
+    dropout : float
+    """
+
+    def __init__(self, n_tokens, dim, n_aggregated_tokens, n_heads, dropout):
+        super().__init__()
+        size, one_key = len(n_tokens), max(n_tokens) == 1
+        shape = size, n_aggregated_tokens, dim
+        self.aggregated = nn.Parameter(0.02 * torch.randn(shape))
+        self.aggregate = CrossAttentionStack(
+            size, dim, n_heads, dropout, one_key=one_key
+        )
+        self.project = CrossAttentionStack(size, dim, n_heads, dropout)
+        self.refine = CrossAttentionStack(size, dim, n_heads, dropout, one_key=one_key)
+        n_sources = (size - 1) * n_aggregated_tokens
+        mix = torch.randn(size, max(n_tokens), n_sources)
+        self.mix = nn.Parameter(mix / n_sources**0.5)
+        self.widen = LinearStack(size, dim, 2 * dim)
+        self.narrow = LinearStack(size, 2 * dim, dim)
+
+    def forward(self, tokens, seen, pairs, share):
+        # (B, M, N, p), (B, M, N), (M, C, K) positions in B * M, (M, C, K)
+        n_targets, n_rows, n_sources = pairs.shape
+        tokens = normalise(tokens)
+        known = tokens.transpose(0, 1), seen.transpose(0, 1)
+        aggregated = self.aggregate(self.aggregated, *known)  # (M, B, G, p)
+        aggregated = normalise(aggregated).transpose(0, 1)
+        keys, sources = take(aggregated, pairs), take(tokens, pairs)
+        z = self.project(self.aggregated, keys)  # (M, C * K, G, p)
+        z = self.refine(z, sources, take(seen, pairs))
+        z = z.unflatten(1, (n_rows, n_sources)) * share[..., None, None]
+        mixed = self.mix[:, None] @ z.flatten(2, 3)  # (M, C, N, p)
+        return self.narrow.apply_maps(F.gelu(self.widen.apply_maps(normalise(mixed))))
+
+
+class LinearProjection(nn.Module):
+    """One linear map from each modality to each other, summed over those present.
+
+    Parameters
+    ----------
+    n_tokens : list of int
+    dim : int
+    """
+
+    def __init__(self, n_tokens, dim):
+        super().__init__()
+        size, most = len(n_tokens), max(n_tokens)
+        self.mix = self.offset = None
+        if most > 1:
+            sources = [
+                [n for k, n in enumerate(n_tokens) if k != m] for m in range(size)
+            ]
+            scale = torch.tensor(sources)[:, :, None, None] ** -0.5
+            self.mix = nn.Parameter(torch.randn(size, size - 1, most, most) * scale)
+            self.offset = nn.Parameter(torch.zeros(size, 1, most, dim))
+        self.maps = LinearStack(size, (size - 1) * dim, dim)
+
+    def forward(self, tokens, seen, pairs, share):
+        n_targets, n_rows, n_sources = pairs.shape
+        z = take(tokens, pairs).unflatten(1, (n_rows, n_sources))  # (M, C, K, N, p)
+        if self.mix is not None:
+            z = self.mix[:, None] @ z
+        z = z * share[..., None, None]
+        # The maps of all sources are one: it takes their tokens side by side.
+        made = self.maps.apply_maps(z.transpose(2, 3).flatten(3))  # (M, C, N, p)
+        return made if self.offset is None else made + self.offset
+
+
+def take(x, pairs):  # (B, M, ...), (M, C, K)
+    """What belongs to the pairs of a row and a source, shape (M, C * K, ...)."""
+    taken = x.flatten(0, 1).index_select(0, pairs.flatten())
+    return taken.unflatten(0, (len(pairs), -1))
+
+
+class ModalityProjector(nn.Module):
+    """Fills the slots of absent modalities with tokens projected from the others.
+
+    The projection of masked modality projection [1]_, to be put between the embedding
+    layers and the fusion of any network.
+
+    Parameters
+    ----------
+    n_tokens : list of int
+        Number of tokens of each modality, at least two modalities.
+    dim : int
+        Width in which the projector computes, and of the tokens unless `widths` says
+        otherwise.
+    widths : list of int, default=None
+        Width of each modality's tokens, if they differ. Tokens then come and go as a
+        list of tensors.
+    kind : {"cross_attention", "linear"}, default="cross_attention"
+        The projection of the paper, or a linear map for each pair of modalities.
+    n_aggregated_tokens : int, default=8
+        Learned tokens by which a modality is summed up.
+    n_heads : int, default=4
+        Heads of the cross-attention.
+    dropout : float, default=0.1
+        Chance that a number is dropped after a cross-attention.
+
+    Notes
+    -----
+    With the learned tokens A of each modality and CA(q, k) = q + Attention(LN(q),
+    LN(k)), a modality m that is absent is estimated from each modality k that is there:
+
+        A'_k = CA(A_k, T_k);  Z = CA(A_m, A'_k);  R_k = CA(Z, T_k)
+
+    The R_k stand side by side, in a slot a modality, zero where k is absent and scaled
+    up so that the sum does not depend on how many are there; a linear map over these
+    tokens makes as many as m has, and a multi-layer perceptron the estimate. The paper
+    says neither how norm and residual are placed nor what a varying number of sources
+    becomes.
+
+    Weights belong to the target, but for the first step, in which they are those of
+    the source. Only what is absent is computed: complete rows cost nothing, and their
+    tokens come back as they are.
+
+    References
+    ----------
+    .. [1] Nezakati, N., Reza, M. K., Patil, A., Solh, M. and Asif, M. S. "MMP: Towards
+       robust multi-modal learning with masked modality projection." arXiv:2410.03010,
+       equations (1) to (8).
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skmissing.fusion.modules import ModalityProjector, alignment_loss
+    >>> projector = ModalityProjector([1, 4], 16)  # a vector and a sequence
+    >>> tokens = torch.randn(3, 5, 16)
+    >>> seen = torch.tensor([[True, True], [True, False], [False, True]])
+    >>> filled = projector(tokens, seen)
+    >>> torch.equal(filled[0], tokens[0]), torch.equal(filled[1, 1:], tokens[1, 1:])
+    (True, False)
+    >>> alignment_loss(tokens, filled, seen, n_tokens=[1, 4]) > 0
+    tensor(True)
+    """
+
+    def __init__(
+        self,
+        n_tokens,
+        dim,
+        *,
+        widths=None,
+        kind="cross_attention",
+        n_aggregated_tokens=8,
+        n_heads=4,
+        dropout=0.1,
+    ):
+        super().__init__()
+        self.n_tokens, self.dim = [int(n) for n in n_tokens], dim
+        self._check(widths, kind, n_heads)
+        size, most = len(self.n_tokens), max(self.n_tokens)
+        if kind == "linear":
+            self.estimator = LinearProjection(self.n_tokens, dim)
+        else:
+            self.estimator = CrossAttentionProjection(
+                self.n_tokens, dim, n_aggregated_tokens, n_heads, dropout
+            )
+        self.enter = self.leave = None
+        if widths is not None:
+            self.enter = nn.ModuleList(nn.Linear(width, dim) for width in widths)
+            self.leave = nn.ModuleList(nn.Linear(dim, width) for width in widths)
+        counts = torch.tensor(self.n_tokens)
+        steps = torch.arange(most)
+        start = counts.cumsum(0) - counts
+        # Where the tokens of each modality are, the last one again where it has fewer.
+        place = start[:, None] + torch.minimum(steps, counts[:, None] - 1)
+        others = [[k for k in range(size) if k != m] for m in range(size)]
+        buffers = {
+            "owner": token_owners(self.n_tokens),
+            "place": place,
+            "real": steps < counts[:, None],
+            "others": torch.tensor(others),
+        }
+        for name, value in buffers.items():
+            self.register_buffer(name, value, persistent=False)
+
+    def _check(self, widths, kind, n_heads):
+        if len(self.n_tokens) < 2 or min(self.n_tokens) < 1:
+            raise ValueError(
+                "n_tokens must hold one positive number for each of at least two "
+                f"modalities; got {self.n_tokens}."
+            )
+        if kind not in KINDS:
+            raise ValueError(f"kind must be one of {KINDS}; got {kind!r}.")
+        if kind == "cross_attention" and self.dim % n_heads:
+            raise ValueError(f"dim={self.dim} must be a multiple of n_heads={n_heads}.")
+        if widths is not None and len(widths) != len(self.n_tokens):
+            raise ValueError(
+                f"widths must hold one number for each of the {len(self.n_tokens)} "
+                f"modalities; got {len(widths)}."
+            )
+
+    def forward(self, tokens, present):
+        """Fill the slots of absent modalities.
+
+        Parameters
+        ----------
+        tokens : Tensor of shape (B, T, dim)
+            The tokens of all modalities, side by side; what stands at absent ones does
+            not matter. With `widths`, a list of tensors of shape (B, n_tokens, width).
+        present : Tensor of shape (B, M) or (B, T), dtype bool
+            The modalities, or tokens, that may be seen. An absent token of a modality
+            that has others is padding: it is no source, and comes back as zeros.
+
+        Returns
+        -------
+        Tensor of shape (B, T, dim), or list of Tensor
+            As `tokens`, with estimates in place of absent modalities. Where a row has
+            no modality at all, they do not depend on it.
+        """
+        present = self._by_token(present)
+        return self._fill(tokens, present, ~self._by_modality(present))
+
+    def project(self, tokens, present):
+        """Estimate every modality from the others, whether it is there or not.
+
+        Parameters
+        ----------
+        tokens : Tensor of shape (B, T, dim), or list of Tensor
+            As for :meth:`forward`.
+        present : Tensor of shape (B, M) or (B, T), dtype bool
+            The modalities, or tokens, that may be seen.
+
+        Returns
+        -------
+        Tensor of shape (B, T, dim), or list of Tensor
+            The estimates.
+        """
+        present = self._by_token(present)
+        every = torch.ones_like(self._by_modality(present))
+        return self._fill(tokens, present, every)
+
+    def _by_token(self, present):
+        """Presence of each token, if that of each modality is given."""
+        if present.shape[1] == len(self.owner):
+            return present
+        if present.shape[1] == len(self.n_tokens):
+            return present[:, self.owner]
+        raise ValueError(
+            f"present must have a column for each of the {len(self.n_tokens)} "
+            f"modalities or of their {len(self.owner)} tokens; got "
+            f"{present.shape[1]}."
+        )
+
+    def _by_modality(self, present):
+        return (present[:, self.place] & self.real).any(dim=2)
+
+    def _fill(self, tokens, present, wanted):
+        """Put estimates where `wanted` (B, M) says so."""
+        if self.enter is None:
+            tokens = tokens.masked_fill(~present[..., None], 0.0)
+            return self._estimate(tokens, present, wanted)
+        parts = present.split(self.n_tokens, dim=1)
+        tokens = [t.masked_fill(~p[..., None], 0.0) for t, p in zip(tokens, parts)]
+        inner = torch.cat([enter(t) for enter, t in zip(self.enter, tokens)], dim=1)
+        inner = self._estimate(inner, present, wanted).split(self.n_tokens, dim=1)
+        back = [leave(t) for leave, t in zip(self.leave, inner)]
+        return [
+            torch.where(wanted[:, m, None, None], back[m], tokens[m])
+            for m in range(len(tokens))
+        ]
+
+    def _estimate(self, tokens, present, wanted):
+        """Compute the estimates of wanted modalities, in rows that want any."""
+        needy = wanted.any(dim=1).nonzero()[:, 0]
+        if not len(needy):
+            return tokens
+        wanted, blocks = wanted[needy].T, tokens[needy][:, self.place]  # (B, M, N, p)
+        seen = present[needy][:, self.place] & self.real  # (B, M, N)
+        blocks = blocks.masked_fill(~seen[..., None], 0.0)
+        # As many rows for each target: those that want it come first.
+        size = int(wanted.sum(dim=1).max())
+        rows = wanted.byte().argsort(dim=1, descending=True, stable=True)[:, :size]
+        pairs = rows[:, :, None] * len(wanted) + self.others[:, None]  # (M, C, K)
+        share = seen.any(dim=2).flatten()[pairs].to(tokens.dtype)
+        n_sources = share.sum(dim=2, keepdim=True).clamp(min=1)
+        made = self.estimator(blocks, seen, pairs, share * pairs.shape[2] / n_sources)
+        kept = wanted.gather(1, rows)[..., None] & self.real[:, None]  # (M, C, N)
+        target = needy[rows][..., None] * tokens.shape[1] + self.place[:, None]
+        kept = kept.flatten().nonzero()[:, 0]
+        made = made.flatten(0, 2).index_select(0, kept)
+        filled = tokens.flatten(0, 1).index_copy(0, target.flatten()[kept], made)
+        return filled.unflatten(0, tokens.shape[:2])
+
+
+def alignment_loss(tokens, filled, present, observed=None, *, n_tokens):
+    """Mean smooth L1 distance of estimated tokens from the real ones.
+
+    Parameters
+    ----------
+    tokens : Tensor of shape (B, T, p), or list of Tensor
+        The real tokens. No gradient flows into them: otherwise embedding layers that
+        are trained could lower the loss by making all tokens alike.
+    filled : Tensor of shape (B, T, p), or list of Tensor
+        What :class:`ModalityProjector` made of them.
+    present : Tensor of shape (B, M) or (B, T), dtype bool
+        The modalities, or tokens, that the projector was allowed to see.
+    observed : Tensor of the same shape, dtype bool, default=None
+        Those that are really there. None takes all for real.
+    n_tokens : list of int
+        Number of tokens of each modality.
+
+    Returns
+    -------
+    Tensor of shape ()
+        The mean over tokens, then over the modalities of a row that are there and
+        were hidden, then over the rows that have such; 0 if there are none.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skmissing.fusion.modules import alignment_loss
+    >>> tokens, filled = torch.zeros(1, 2, 3), torch.ones(1, 2, 3)
+    >>> seen = torch.tensor([[True, False]])
+    >>> alignment_loss(tokens, filled, seen, n_tokens=[1, 1])
+    tensor(0.5000)
+    """
+    if torch.is_tensor(tokens):
+        tokens, filled = [tokens], [filled]
+    error = torch.cat(
+        [
+            F.smooth_l1_loss(made, real.detach(), reduction="none").mean(dim=2)
+            for made, real in zip(filled, tokens)
+        ],
+        dim=1,
+    )
+    owner = token_owners(n_tokens).to(error.device)
+    observed = torch.ones_like(present) if observed is None else observed
+    if present.shape[1] != len(owner):
+        present, observed = present[:, owner], observed[:, owner]
+    belongs = F.one_hot(owner, len(n_tokens)).to(error.dtype)
+    seen = present.to(error.dtype) @ belongs > 0
+    hidden = (observed & ~seen[:, owner]).to(error.dtype)
+    counts = hidden @ belongs  # (B, M)
+    by_modality = (error * hidden) @ belongs / counts.clamp(min=1)
+    n_hidden = (counts > 0).sum(dim=1)
+    by_row = by_modality.sum(dim=1) / n_hidden.clamp(min=1)
+    return by_row.sum() / (n_hidden > 0).sum().clamp(min=1)
+
+
+class ProjectedSlots(SlotPolicy):
+    """Absent modalities are seen as estimates from the others.
+
+    Parameters
+    ----------
+    n_tokens : list of int
+    dim : int
+    **params : dict
+        For :class:`ModalityProjector`.
+    """
+
+    def __init__(self, n_tokens, dim, **params):
+        super().__init__(n_tokens, dim)
+        self.projector = ModalityProjector(n_tokens, dim, **params)
+
+    def forward(self, tokens, present):  # (B, T, p), (B, T)
+        filled = self.projector(tokens, present)
+        return filled, self.usable(present), filled
