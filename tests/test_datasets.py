@@ -283,7 +283,7 @@ def test_fetch_mfeat_checks_what_came(fake_openml):
     parts[22] = (data.iloc[:, 1:], target)
     with pytest.raises(ValueError, match=r"set 22 .* has 46 columns, wanted 47"):
         fetch_mfeat()
-    parts[22] = (data.astype(object).replace(3, "x"), target)
+    parts[22] = (data.astype(object).mask(data == 3, "x"), target)
     with pytest.raises(ValueError, match=r"set 22 .* column 'att\d+' holds something"):
         fetch_mfeat()
 

@@ -4,6 +4,7 @@ import warnings
 
 import numpy as np
 import pytest
+from numpy.testing import assert_array_equal
 from scipy.special import logsumexp
 from scipy.stats import multivariate_normal
 from sklearn.decomposition import FactorAnalysis
@@ -261,6 +262,7 @@ def test_no_factors_is_a_mixture_of_centers():
     assert model.loadings_.shape == (9, 0)
     assert model.transform(X).shape == (len(X), 0)
     assert np.isfinite(model.impute(X)).all()
+    assert_array_equal(model.imputation_std(X) > 0, np.isnan(X))
 
 
 def test_one_row_and_one_pattern():

@@ -330,15 +330,17 @@ class RowPosterior:
 
     def _unsure(self, params, p, places):
         """Variance by unit from means and loadings, over the noise."""
-        n_factors, resp = params.n_factors, self.resp[places]
+        resp, n_units = self.resp[places], len(params.cov_loadings)
         mean = self.scores[places][:, None] - self.shift[p]
         weighted = resp[:, :, None] * mean
         second = np.einsum("nkr,nks->nrs", weighted, mean) + self.covariance[p]
-        flat = params.cov_loadings.reshape(-1, n_factors**2)
-        cross = params.cov_cross.reshape(len(flat), -1)
+        # No -1 in place of these: a model without factors has arrays of no size.
+        n_pairs, n_means = params.n_factors**2, resp.shape[1] * params.n_factors
+        flat = params.cov_loadings.reshape(n_units, n_pairs)
+        cross = params.cov_cross.reshape(n_units, n_means)
         return (
-            second.reshape(len(places), -1) @ flat.T
-            + 2 * weighted.reshape(len(places), -1) @ cross.T
+            second.reshape(len(places), n_pairs) @ flat.T
+            + 2 * weighted.reshape(len(places), n_means) @ cross.T
             + resp @ params.var_means.T
         )
 

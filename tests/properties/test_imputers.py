@@ -1,0 +1,117 @@
+"""What holds for every imputer, whatever the table."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
+
+from skmissing.impute._base import BaseModalityImputer
+from tests.estimators import make_instances
+from tests.properties.strategies import (
+    FORMS,
+    as_array,
+    in_form,
+    short_name,
+    tables,
+    told,
+)
+
+IMPUTERS = [e for e in make_instances() if isinstance(e, BaseModalityImputer)]
+# Largest difference between what is imputed in float32 and in float64, in units of the
+# largest number in the table: the error that the guide states.
+FLOAT32_ERROR = 1e-4
+
+
+every_imputer = pytest.mark.parametrize("imputer", IMPUTERS, ids=short_name)
+
+
+def fitted(imputer, X, modalities):
+    """A clone fitted to a table."""
+    return clone(imputer).set_params(modalities=modalities).fit(X)
+
+
+def assert_near(found, expected, X, error=1e-6):
+    """Equal up to an error in units of the largest number in X."""
+    largest = np.nanmax(np.abs(X), initial=1e-300)
+    assert_allclose(found / largest, expected / largest, rtol=0, atol=error)
+
+
+@every_imputer
+@given(tables(), st.sampled_from(FORMS))
+def test_fills_gaps_and_nothing_else(imputer, table, form):
+    """No NaN comes out, observed cells are the same to the bit, X is as it was.
+
+    It makes no difference what kind of object the table is.
+    """
+    before, X = table.X.copy(), in_form(table.X, form)
+    array = as_array(table.X, form)
+    with told():
+        out = np.asarray(fitted(imputer, X, table.modalities).transform(X))
+        plain = fitted(imputer, array, table.modalities).transform(array)
+    observed = ~np.isnan(before)
+    assert out.shape == before.shape
+    assert np.isfinite(out).all()
+    assert_array_equal(out[observed], before[observed])
+    assert_array_equal(table.X, before)
+    assert_array_equal(out, plain)
+
+
+@every_imputer
+@given(tables(), st.booleans(), st.booleans())
+def test_transform_after_fit_is_fit_transform(imputer, table, indicator, keep):
+    """Both say the same, with and without indicators and empty columns."""
+    imputer = clone(imputer).set_params(
+        modalities=table.modalities, add_indicator=indicator, keep_empty_features=keep
+    )
+    with told():
+        once = clone(imputer).fit_transform(table.X)
+        model = imputer.fit(table.X)
+        twice = model.transform(table.X)
+    assert_array_equal(once, twice)
+    assert once.shape[1] == len(model.get_feature_names_out())
+
+
+@every_imputer
+@given(tables(ties=False), st.randoms(use_true_random=False))
+def test_order_of_rows_is_nothing(imputer, table, random):
+    """Rows in another order, or one at a time, get what they get together.
+
+    Where two candidates are equally far, rounding decides: hence no ties.
+    """
+    rows = list(range(len(table.X)))
+    random.shuffle(rows)
+    with told():
+        model = fitted(imputer, table.X, table.modalities)
+        together = model.transform(table.X)
+        shuffled = model.transform(table.X[rows])
+        alone = np.vstack([model.transform(row) for row in table.X[:, None]])
+    assert_near(shuffled, together[rows], table.X)
+    assert_near(alone, together, table.X)
+
+
+@every_imputer
+@given(tables(ties=False), st.data())
+def test_order_of_columns_is_nothing(imputer, table, data):
+    """Columns of X in another order, the modalities named alike, are filled alike."""
+    order = np.array(data.draw(st.permutations(range(table.X.shape[1]))))
+    place = np.argsort(order)
+    moved = {n: place[list(c)].tolist() for n, c in table.modalities.items()}
+    with told():
+        expected = fitted(imputer, table.X, table.modalities).transform(table.X)
+        X = table.X[:, order]
+        found = fitted(imputer, X, moved).transform(X)
+    assert_near(found, expected[:, order], table.X)
+
+
+@every_imputer
+@given(tables(ties=False, dtypes=[np.float32]))
+def test_float32_is_close_to_float64(imputer, table):
+    """A model answers float32 rows as it answers the same rows in float64."""
+    X = table.X.astype(np.float64)
+    with told():
+        model = fitted(imputer, X, table.modalities)
+        wide, narrow = model.transform(X), model.transform(table.X)
+    assert narrow.dtype == np.float32
+    assert_near(narrow, wide, X, FLOAT32_ERROR)

@@ -1,0 +1,105 @@
+"""What holds for classifiers and regressors, whatever the table."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose
+from sklearn.base import clone, is_classifier, is_regressor
+from sklearn.utils import get_tags
+
+from tests.estimators import make_instances
+from tests.properties.conftest import few
+from tests.properties.strategies import (
+    FORMS,
+    as_array,
+    in_form,
+    short_name,
+    tables,
+    told,
+)
+
+PREDICTORS = [e for e in make_instances() if is_classifier(e) or is_regressor(e)]
+STEADY = [e for e in PREDICTORS if not get_tags(e).non_deterministic]
+# Models of blocks, which read rows through sums only.
+BLOCKWISE = [e for e in PREDICTORS if type(e).__name__.startswith(("Late", "Pattern"))]
+
+
+def each(estimators):
+    """Run a test with each of the estimators."""
+    return pytest.mark.parametrize("estimator", estimators, ids=short_name)
+
+
+def fitted(estimator, table, X=None, rows=slice(None), **fit_params):
+    """A clone fitted to a table, or to some rows of it."""
+    estimator = clone(estimator).set_params(modalities=table.modalities)
+    y = table.y if is_classifier(estimator) else table.target
+    return estimator.fit(table.X[rows] if X is None else X, y[rows], **fit_params)
+
+
+def says(model, X):
+    """Probabilities or numbers: what a model says of rows before it decides."""
+    read = model.predict_proba if hasattr(model, "predict_proba") else model.predict
+    return np.asarray(read(X))
+
+
+def assert_near(found, expected, table, error=1e-5):
+    """Equal up to an error in units of the largest target or probability."""
+    scale = max(1.0, np.abs(table.target).max())
+    assert_allclose(found / scale, expected / scale, rtol=0, atol=error)
+
+
+@each(PREDICTORS)
+@few
+@given(tables(min_rows=12), st.sampled_from(FORMS))
+def test_predictions_are_finite_and_the_same_for_any_container(estimator, table, form):
+    """No NaN; probabilities add up to 1; a memmap or a frame is as good as an array."""
+    X, array = in_form(table.X, form), as_array(table.X, form)
+    with told():
+        found = says(fitted(estimator, table, X), X)
+        plain = says(fitted(estimator, table, array), array)
+    assert np.isfinite(found).all()
+    if found.ndim == 2:
+        assert_allclose(found.sum(axis=1), 1, rtol=1e-5)
+    assert_near(found, plain, table)
+
+
+@each(STEADY)
+@few
+@given(tables(min_rows=12), st.randoms(use_true_random=False))
+def test_a_row_alone_is_predicted_as_among_others(estimator, table, random):
+    """A batch of one, the batch in another order and the whole batch say the same."""
+    rows = list(range(len(table.X)))
+    random.shuffle(rows)
+    with told():
+        model = fitted(estimator, table)
+        together = says(model, table.X)
+        alone = np.concatenate([says(model, row) for row in table.X[:, None]])
+        shuffled = says(model, table.X[rows])
+    assert_near(alone, together, table)
+    assert_near(shuffled, together[rows], table)
+
+
+@each(BLOCKWISE)
+@few
+@given(tables(min_rows=12, ties=False), st.randoms(use_true_random=False))
+def test_order_of_training_rows_is_nothing(estimator, table, random):
+    """Folds are dealt by what stands in the rows, not by where they stand."""
+    rows = list(range(len(table.X)))
+    random.shuffle(rows)
+    with told():
+        plain = says(fitted(estimator, table), table.X)
+        shuffled = says(fitted(estimator, table, rows=rows), table.X)
+    assert_near(shuffled, plain, table, 1e-4)
+
+
+@each(STEADY)
+@few
+@given(tables(min_rows=12, ties=False, dtypes=[np.float32]))
+def test_float32_is_close_to_float64(estimator, table):
+    """A model answers float32 rows as it answers the same rows in float64."""
+    X = table.X.astype(np.float64)
+    with told():
+        model = fitted(estimator, table, X)
+        wide, narrow = says(model, X), says(model, table.X)
+    assert_near(narrow, wide, table, 1e-4)
