@@ -76,6 +76,7 @@ INSTANCES = {
             "n_heads": 2,
             "n_aggregated_tokens": 2,
             "lr": 0.05,
+            "weight_decay": 0.1,
             "max_epochs": 10,
             "random_state": 0,
         }

@@ -269,6 +269,7 @@ class BaseFusion(ModalityMixin, SkmissingEstimator):
         shown, outputs = vars(self).get("_shown", (None, None))
         if X is shown:
             return outputs
+        X = self._validate(X, reset=False)
         outputs, empty = self._compute(X, lambda net, batch: net.infer(batch).logits)
         outputs[empty] = self._prior
         self._warn_of_empty_rows(empty, "they are predicted from the training targets")
@@ -279,7 +280,7 @@ class BaseFusion(ModalityMixin, SkmissingEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : ndarray of shape (n_samples, n_features)
         function : callable
             Returns a tensor whose first axis are the rows of the batch.
 
@@ -288,7 +289,6 @@ class BaseFusion(ModalityMixin, SkmissingEstimator):
         outputs : ndarray of shape (n_samples, ...), float64
         empty : ndarray of shape (n_samples,), dtype bool
         """
-        X = self._validate(X, reset=False)
         outputs, empty = [], np.empty(len(X), dtype=bool)
         net = self.net_
         like = next(net.module_.parameters())

@@ -94,11 +94,10 @@ class BaseMMP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseFusion):
             A row without any modality gets the same as every such row.
         """
         check_is_fitted(self)
+        X = self._validate(X, reset=False)
         fused, empty = self._compute(X, lambda net, batch: net.infer(batch).fused)
-        self._warn_of_empty_rows(
-            empty, "they are represented by estimates from nothing"
-        )
-        return fused
+        self._warn_of_empty_rows(empty, "they are represented by estimates of nothing")
+        return fused.astype(X.dtype, copy=False)
 
     @available_if(_has_projector)
     def project(self, X):
@@ -130,7 +129,7 @@ class BaseMMP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseFusion):
             others = there.sum(dim=1, keepdim=True) - there.long()
             return made.masked_fill((others < 1)[:, module.owner, None], np.nan)
 
-        return self._by_modality(self._compute(X, estimate)[0])
+        return self._by_modality(X, estimate)
 
     def embed(self, X):
         """Tokens of each modality that is there.
@@ -151,13 +150,20 @@ class BaseMMP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseFusion):
             tokens, present = net.module_.tokenize(**batch)
             return tokens.masked_fill(~present[..., None], np.nan)
 
-        return self._by_modality(self._compute(X, tokenize)[0])
+        return self._by_modality(X, tokenize)
 
-    def _by_modality(self, tokens):
-        """Cut tokens (n_samples, T, hidden_dim) by modality."""
+    def _by_modality(self, X, function):
+        """Compute tokens (n_samples, T, hidden_dim), and cut them by modality."""
+        tokens, _ = self._compute(self._validate(X, reset=False), function)
         stops = np.cumsum(self.net_.module_.slots.n_tokens)
         return dict(zip(self.modalities_, np.split(tokens, stops[:-1], axis=1)))
 
     @property
     def _n_features_out(self):
-        return self.hidden_dim
+        check_is_fitted(self)
+        return self._network.module_params["hidden_dim"]
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags

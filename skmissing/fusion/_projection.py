@@ -70,11 +70,11 @@ class LinearProjection(nn.Module):
         size, most = len(n_tokens), max(n_tokens)
         self.mix = self.offset = None
         if most > 1:
-            sources = [
-                [n for k, n in enumerate(n_tokens) if k != m] for m in range(size)
-            ]
-            scale = torch.tensor(sources)[:, :, None, None] ** -0.5
-            self.mix = nn.Parameter(torch.randn(size, size - 1, most, most) * scale)
+            self.mix = nn.Parameter(torch.randn(size, size - 1, most, most))
+            for m in range(size):
+                others = [n for k, n in enumerate(n_tokens) if k != m]
+                for weight, n in zip(self.mix.data[m], others):
+                    weight *= n**-0.5
             self.offset = nn.Parameter(torch.zeros(size, 1, most, dim))
         self.maps = LinearStack(size, (size - 1) * dim, dim)
 

@@ -1,0 +1,291 @@
+"""Masked modality projection against plainer ways with absent modalities.
+
+    python benchmarks/mmp.py table OUT.csv [DATA.npz ...]
+    python benchmarks/mmp.py search OUT.csv [DATA.npz ...]
+    python benchmarks/mmp.py cost OUT.csv
+
+`table` trains on complete rows and on rows of which half the modalities are missing,
+and scores on every combination of modalities. `search` draws settings, chooses by rows
+held out of training, and scores the chosen one. `cost` counts weights and times. If no
+files are named, only data that come with the packages are used. Each result is one
+more line of OUT.csv, and what stands there already is not computed again.
+
+A file holds its modalities as float32 arrays of two or three axes, the target as `y`,
+and perhaps `split`, whose value 2 marks rows to test on.
+"""
+
+import csv
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from sklearn.model_selection import train_test_split
+
+from skmissing.datasets import load_breast_cancer_views, load_digits_views
+from skmissing.ensemble import LateFusionClassifier, LateFusionRegressor
+from skmissing.fusion import (
+    MHSAFusionClassifier,
+    MHSAFusionRegressor,
+    MMPClassifier,
+    MMPRegressor,
+    make_ul4m4,
+)
+from skmissing.inspection import score_by_pattern
+from skmissing.simulate import ampute
+
+N_TRAIN, N_TEST, SEEDS, DRAWS = 600, 400, 3, 8
+KEYS = ["part", "data", "regime", "method", "seed"]
+FIELDS = [*KEYS, "mean", "full", "one", "valid", "seconds", "params"]
+
+
+@dataclass
+class Data:
+    """One data set: columns, their modalities, targets, rows to test on or None."""
+
+    name: str
+    X: np.ndarray
+    modalities: dict
+    y: np.ndarray
+    test: np.ndarray | None = None
+
+    @property
+    def regression(self):
+        return self.y.dtype.kind == "f"
+
+    def split(self, seed):
+        """At most N_TRAIN rows to train on and N_TEST to test on."""
+        rows = np.arange(len(self.y))
+        labels = None if self.regression else self.y
+        if self.test is None:
+            train, test = train_test_split(
+                rows, test_size=0.4, stratify=labels, random_state=seed
+            )
+        else:
+            train, test = rows[~self.test], rows[self.test]
+        rng = np.random.RandomState(seed)
+        train, test = rng.permutation(train)[:N_TRAIN], rng.permutation(test)[:N_TEST]
+        return self.X[train], self.y[train], self.X[test], self.y[test]
+
+
+def read(path):
+    """A data set from a file."""
+    with np.load(path, allow_pickle=False) as stored:
+        arrays = {name: stored[name] for name in stored.files}
+    y, modalities, blocks = arrays["y"], {}, []
+    for name, value in arrays.items():
+        if value.dtype == np.float32 and value.ndim > 1 and name != "text_glove_mean":
+            modalities[name] = value.shape[1:] if value.ndim == 3 else value.shape[1]
+            blocks.append(value.reshape(len(value), -1))
+    X, test = np.hstack(blocks), None
+    if "split" in arrays:
+        test = arrays["split"] == 2
+    return Data(Path(path).stem, X, modalities, y, test)
+
+
+def embedded():
+    """Data that come with scikit-learn."""
+    for name, load in [
+        ("digits", load_digits_views),
+        ("breast_cancer", load_breast_cancer_views),
+    ]:
+        bunch = load()
+        X, y = np.asarray(bunch.data), np.asarray(bunch.target)
+        yield Data(name, X, bunch.modalities, y)
+
+
+def estimators(data, seed):
+    """The methods of the table, by name."""
+    late, mhsa, mmp = LateFusionClassifier, MHSAFusionClassifier, MMPClassifier
+    if data.regression:
+        late, mhsa, mmp = LateFusionRegressor, MHSAFusionRegressor, MMPRegressor
+    base = {"modalities": data.modalities, "random_state": seed}
+    task = "regression" if data.regression else "classification"
+    return {
+        "zeros": mhsa(missing="zero", modality_dropout=0, **base),
+        "zeros + dropout": mhsa(missing="zero", **base),
+        "mask + dropout": mhsa(**base),
+        "UL4M4": make_ul4m4(task, **base),
+        "late fusion": late(modalities=data.modalities),
+        "MMP trunk": mmp(projector="none", mask_probability=0, **base),
+        "MMP trunk + dropout": mmp(projector="none", **base),
+        "MMP linear, unaligned": mmp(projector="linear", alignment_weight=0, **base),
+        "MMP linear": mmp(projector="linear", **base),
+        "MMP": mmp(**base),
+    }
+
+
+def scores(model, X, y, modalities):
+    """Mean over all patterns, score of complete rows, mean of single modalities."""
+    table = score_by_pattern(model, X, y, modalities=modalities)
+    values, sizes = np.asarray(table.score), np.asarray(table.n_modalities)
+    full = values[sizes == sizes.max()].mean()
+    return {"mean": values.mean(), "full": full, "one": values[sizes == 1].mean()}
+
+
+class Log:
+    """Results as lines of a file."""
+
+    def __init__(self, path):
+        self.path, self.done = Path(path), set()
+        if self.path.exists():
+            with self.path.open(newline="") as file:
+                self.done = {
+                    tuple(row[k] for k in KEYS) for row in csv.DictReader(file)
+                }
+        else:
+            self._write(FIELDS)
+
+    def _write(self, values):
+        with self.path.open("a", newline="") as file:
+            csv.writer(file).writerow(values)
+
+    def add(self, **result):
+        result = {
+            name: f"{value:.4f}" if isinstance(value, float) else value
+            for name, value in result.items()
+        }
+        self._write([result.get(name, "") for name in FIELDS])
+        print(result, flush=True)
+
+    def has(self, *key):
+        return tuple(map(str, key)) in self.done
+
+
+def train_rows(data, regime, seed):
+    """Rows to train and test on; in regime "half", training rows lack modalities."""
+    X, y, X_test, y_test = data.split(seed)
+    if regime == "half":
+        X = ampute(X, 0.5, modalities=data.modalities, random_state=seed + 100)
+    return X, y, X_test, y_test
+
+
+def run_table(log, sets):
+    """Every method on every set, one seed after the other."""
+    for seed in range(SEEDS):
+        for data in sets:
+            for regime in ("complete", "half"):
+                X, y, X_test, y_test = train_rows(data, regime, seed)
+                for name, model in estimators(data, seed).items():
+                    if log.has("table", data.name, regime, name, seed):
+                        continue
+                    start = time.process_time()
+                    model.fit(X, y)
+                    seconds = time.process_time() - start
+                    found = scores(model, X_test, y_test, data.modalities)
+                    log.add(
+                        part="table", data=data.name, regime=regime, method=name,
+                        seed=seed, seconds=seconds, **found,
+                    )  # fmt: skip
+
+
+SPACE = {
+    "tokens_per_vector": [1, 4],
+    "mask_policy": ["uniform_size", "uniform_subset", "bernoulli"],
+    "mask_probability": [0.5, 0.8],
+    "n_layers": [1, 2],
+    "weight_decay": [0.01, 0.3],
+    "dropout": [0.1, 0.3],
+}
+ALIGNMENT = [0.1, 0.3, 1.0, 3.0]
+
+
+def run_search(log, sets):
+    """As many draws of settings for each projector; the best of each is tested."""
+    for data in sets:
+        for regime in ("complete", "half"):
+            for projector in ("none", "linear", "cross_attention"):
+                if log.has("search", data.name, regime, projector, 0):
+                    continue
+                search_one(log, data, regime, projector)
+
+
+def search_one(log, data, regime, projector):
+    """Choose by a third of the training rows, train again on all."""
+    X, y, X_test, y_test = train_rows(data, regime, 0)
+    labels = None if data.regression else y
+    cut = train_test_split(np.arange(len(y)), test_size=1 / 3, stratify=labels,
+                           random_state=0)  # fmt: skip
+    make = MMPRegressor if data.regression else MMPClassifier
+    rng, best, start = np.random.RandomState(0), None, time.process_time()
+    for draw in range(DRAWS):
+        params = {
+            name: values[rng.randint(len(values))] for name, values in SPACE.items()
+        }
+        weight = ALIGNMENT[rng.randint(len(ALIGNMENT))]
+        if projector != "none":
+            params["alignment_weight"] = weight
+        model = make(
+            modalities=data.modalities, projector=projector, random_state=0, **params
+        )
+        model.fit(X[cut[0]], y[cut[0]])
+        # Rows held out are complete only in the regime in which training rows are.
+        if regime == "complete":
+            valid = scores(model, X[cut[1]], y[cut[1]], data.modalities)["mean"]
+        else:
+            valid = model.score(X[cut[1]], y[cut[1]])
+        log.add(part="draw", data=data.name, regime=regime, method=projector, seed=draw,
+                valid=float(valid), params=params)  # fmt: skip
+        if best is None or valid > best[0]:
+            best = float(valid), params
+    found = []
+    for seed in range(2):
+        model = make(
+            modalities=data.modalities,
+            projector=projector,
+            random_state=seed,
+            **best[1],
+        )
+        found.append(scores(model.fit(X, y), X_test, y_test, data.modalities))
+    means = {name: float(np.mean([f[name] for f in found])) for name in found[0]}
+    log.add(part="search", data=data.name, regime=regime, method=projector, seed=0,
+            valid=best[0], params=best[1], seconds=time.process_time() - start,
+            **means)  # fmt: skip
+
+
+def run_cost(log):
+    """Weights, time an epoch, time to predict 1000 rows; 2 to 12 modalities."""
+    rng = np.random.RandomState(0)
+    for n_modalities in (2, 3, 4, 6, 8, 12):
+        widths, X = [64] * n_modalities, rng.standard_normal((1280, 64 * n_modalities))
+        y = np.arange(len(X)) % 5
+        for regime, rows in [
+            ("complete", X),
+            ("half", ampute(X, 0.5, modalities=widths, random_state=0)),
+        ]:
+            base = {"modalities": widths, "random_state": 0}
+            for name, model in {
+                "mask + dropout": MHSAFusionClassifier(**base),
+                "none": MMPClassifier(projector="none", **base),
+                "linear": MMPClassifier(projector="linear", **base),
+                "cross_attention": MMPClassifier(**base),
+            }.items():
+                times = []
+                for epochs in (1, 4):
+                    start = time.process_time()
+                    model.set_params(max_epochs=epochs).fit(rows, y)
+                    times.append(time.process_time() - start)
+                start = time.process_time()
+                model.predict(rows[:1000])
+                latency = time.process_time() - start
+                weights = sum(w.numel() for w in model.net_.module_.parameters())
+                log.add(part="cost", data=n_modalities, regime=regime, method=name,
+                        seed=0, seconds=(times[1] - times[0]) / 3, valid=latency,
+                        params=weights)  # fmt: skip
+
+
+def main():
+    part, out, *paths = sys.argv[1:]
+    torch.set_num_threads(1)
+    log = Log(out)
+    if part == "cost":
+        run_cost(log)
+        return
+    sets = [*embedded(), *map(read, paths)]
+    {"table": run_table, "search": run_search}[part](log, sets)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,426 @@
+"""MMPClassifier and MMPRegressor: what the projector changes, and what it must not."""
+
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+
+from skmissing.fusion import MMPClassifier, MMPRegressor
+from skmissing.fusion._projection import (
+    CrossAttentionProjection,
+    LinearProjection,
+    ProjectedSlots,
+)
+from skmissing.fusion._slots import ZeroSlots
+from tests.fusion.data import SMALL, WIDTHS, make_data
+
+SEQUENCES = {"vector": 3, "short": (2, 1), "long": (4, 1)}
+
+
+def make_mmp(**params):
+    """A small, quick classifier."""
+    return MMPClassifier(**{**SMALL, "n_aggregated_tokens": 3, **params})
+
+
+def make_mmp_regressor(**params):
+    """A small, quick regressor."""
+    return MMPRegressor(**{**SMALL, "n_aggregated_tokens": 3, **params})
+
+
+def module_of(model):
+    """The trained torch module of an estimator."""
+    return model.net_.module_
+
+
+def randomize(projector):
+    """Give a projector other weights."""
+    with torch.random.fork_rng([]):
+        for weight in projector.parameters():
+            weight.data = torch.randn_like(weight)
+
+
+@pytest.fixture(scope="module", params=["cross_attention", "linear"])
+def fitted(request):
+    """A classifier with each projector, and the data it was fitted on."""
+    X, y = make_data()
+    return make_mmp(projector=request.param, max_epochs=20).fit(X, y), X, y
+
+
+# ---------------------------------------------------------------- the ten of the method
+
+
+def test_complete_rows_never_reach_the_projector():
+    """Their predictions are the same whatever its weights are; others are not."""
+    X, y = make_data()
+    complete = ~np.isnan(X).any(axis=1)
+    model = make_mmp().fit(X, y)
+    before = model.decision_function(X)
+    randomize(module_of(model).slots.projector)
+    after = model.decision_function(X)
+    assert_array_equal(after[complete], before[complete])
+    assert (np.abs(after - before)[~complete].max(axis=1) > 1e-3).all()
+
+
+@pytest.mark.parametrize("projector", ["cross_attention", "linear", "none"])
+@pytest.mark.parametrize("content", [1e6, np.nan])
+def test_contents_of_absent_blocks_never_matter(projector, content):
+    """NaN or anything, with the mask forced, gives the same output."""
+    X, y = make_data()
+    module = module_of(make_mmp(projector=projector).fit(X, y))
+    x = torch.from_numpy(np.nan_to_num(X))
+    present = torch.from_numpy(~np.isnan(X)[:, [0, 3, 5]])
+    other = x.clone()
+    other[~np.repeat(present.numpy(), WIDTHS, axis=1)] = content
+    with torch.inference_mode():
+        assert torch.equal(module(other, present).logits, module(x, present).logits)
+
+
+def test_estimate_does_not_see_its_own_modality(fitted):
+    """`project` estimates a modality from the others, as if it were hidden."""
+    model, X, _ = fitted
+    found, first = model.project(X), slice(0, WIDTHS[0])
+    hidden, other = X.copy(), X.copy()
+    hidden[:, first] = np.nan
+    other[:, first] *= -3.0
+    rows = ~np.isnan(hidden).all(axis=1)
+    assert_array_equal(model.project(other)["modality0"], found["modality0"])
+    assert_allclose(
+        model.project(hidden[rows])["modality0"], found["modality0"][rows], rtol=1e-9
+    )
+
+
+def test_number_of_sources_does_not_scale_the_estimate():
+    """Where two of three modalities are the same, one of them says as much.
+
+    The estimate by a linear map is the sum over sources, scaled to their number.
+    """
+    X, y = make_data(missing=0.0)
+    X = np.hstack([X[:, :5], X[:, 3:5]])
+    model = make_mmp(modalities=[3, 2, 2], projector="linear").fit(X, y)
+    module = module_of(model)
+    linear = module.slots.projector.estimator.maps
+    both, bias = linear.weight.data[0], linear.bias.data[0]
+    both[:, 8:] = both[:, :8]
+    module.embed.maps[1].weight.data[1] = module.embed.maps[1].weight.data[0]
+    module.embed.maps[1].bias.data[1] = module.embed.maps[1].bias.data[0]
+    module.scale.data[2], module.shift.data[2] = module.scale[1], module.shift[1]
+    one = X.copy()
+    one[:, 5:] = np.nan
+    found, expected = model.project(one), model.project(X)
+    assert_allclose(found["modality0"], expected["modality0"], rtol=1e-9)
+    assert np.abs(expected["modality0"] - bias.numpy()).min() > 0
+
+
+def test_alignment_weight_needs_hidden_modalities():
+    """On complete rows of which nothing is hidden, it changes nothing."""
+    X, y = make_data(missing=0.0)
+    models = [
+        make_mmp(mask_probability=0, alignment_weight=weight).fit(X, y)
+        for weight in (0.0, 7.0)
+    ]
+    first, second = (model.decision_function(X) for model in models)
+    assert_array_equal(first, second)
+    assert set(models[1].loss_terms_["alignment"]) == {0.0}
+
+
+def test_truly_absent_modalities_are_never_aligned():
+    """Rows that lack modalities, of which nothing is hidden, are not aligned either."""
+    X, y = make_data(missing=0.5)
+    model = make_mmp(mask_probability=0).fit(X, y)
+    assert set(model.loss_terms_["alignment"]) == {0.0}
+    model = make_mmp(mask_probability=0.5).fit(X, y)
+    assert min(model.loss_terms_["alignment"]) > 0
+
+
+def test_aggregated_tokens_are_learnt():
+    """With one token a modality they have a gradient, thanks to the residual."""
+    X, y = make_data()
+    short = {"max_epochs": 1, "weight_decay": 0.0}
+    one = make_mmp(lr=1e-9, **short).fit(X, y)
+    two = make_mmp(lr=1e-2, **short).fit(X, y)
+    first, second = (
+        module_of(model).slots.projector.estimator.aggregated.detach()
+        for model in (one, two)
+    )
+    assert ((first - second).abs().amax(dim=2) > 1e-3).all()
+
+
+def test_batch_size_does_not_matter(fitted):
+    """A row alone is predicted as among others, to double precision."""
+    model, X, _ = fitted
+    together = model.decision_function(X)
+    alone = np.vstack([model.decision_function(X[i : i + 1]) for i in range(len(X))])
+    assert_allclose(alone, together, rtol=1e-11, atol=1e-12)
+
+
+def test_seeds():
+    """An int repeats a run; global generators stay as they are."""
+    X, y = make_data()
+    torch_state, numpy_state = torch.random.get_rng_state(), np.random.get_state()[1]
+    first = make_mmp(dropout=0.3).fit(X, y).decision_function(X)
+    again = make_mmp(dropout=0.3).fit(X, y).decision_function(X)
+    other = make_mmp(dropout=0.3, random_state=1).fit(X, y).decision_function(X)
+    assert_array_equal(first, again)
+    assert np.abs(first - other).max() > 1e-3
+    assert torch.equal(torch.random.get_rng_state(), torch_state)
+    assert_array_equal(np.random.get_state()[1], numpy_state)
+
+
+LADDER = [
+    ({"projector": "none", "mask_probability": 0}, ZeroSlots, None, {"task"}),
+    ({"projector": "none"}, ZeroSlots, None, {"task"}),
+    (
+        {"projector": "linear", "alignment_weight": 0},
+        ProjectedSlots,
+        LinearProjection,
+        {"task"},
+    ),
+    (
+        {"projector": "linear"},
+        ProjectedSlots,
+        LinearProjection,
+        {"task", "alignment"},
+    ),
+    ({}, ProjectedSlots, CrossAttentionProjection, {"task", "alignment"}),
+]
+
+
+@pytest.mark.parametrize("params, slots, estimator, terms", LADDER)
+def test_ladder(params, slots, estimator, terms):
+    """Each step of the ablation makes exactly the parts it needs."""
+    X, y = make_data()
+    model = make_mmp(**params).fit(X, y)
+    module = module_of(model)
+    assert type(module.slots) is slots
+    if estimator is None:
+        assert not list(module.slots.parameters())
+        assert not hasattr(model, "project")
+    else:
+        assert type(module.slots.projector.estimator) is estimator
+    assert set(model.loss_terms_) == terms
+    total = np.sum(list(model.loss_terms_.values()), axis=0)
+    assert_allclose(model.loss_curve_, total, rtol=1e-5)
+
+
+def test_number_of_weights():
+    """Those of the projector are what the equations ask for."""
+    d, g, m = 8, 3, 3
+    X, y = make_data()
+    counts = {}
+    for projector in ("none", "linear", "cross_attention"):
+        module = module_of(make_mmp(projector=projector, max_epochs=1).fit(X, y))
+        counts[projector] = sum(weight.numel() for weight in module.parameters())
+    linear = m * ((m - 1) * d * d + d)
+    square = d * d + d
+    # Of one key: values and output; of several: queries and keys, too.
+    attention = (2 + 4 + 2) * square
+    mlp = (m - 1) * g + 2 * d * d + 2 * d + 2 * d * d + d
+    assert counts["linear"] - counts["none"] == linear
+    assert counts["cross_attention"] - counts["none"] == m * (g * d + attention + mlp)
+
+
+# ---------------------------------------------------------------------- what it answers
+
+
+def test_classifier_learns_from_incomplete_rows(fitted):
+    """Rows that lack modalities are learnt from, and classified."""
+    model, X, y = fitted
+    assert model.score(X, y) > 0.8
+    late, truth = make_data(seed=1)
+    assert model.score(late, truth) > 0.7
+
+
+def test_regressor_learns_from_incomplete_rows():
+    """So does the regressor; several targets work."""
+    X, group = make_data()
+    y = np.column_stack([group, 3.0 - group])
+    model = make_mmp_regressor(weight_decay=0.1, max_epochs=30).fit(X, y)
+    assert model.score(X, y) > 0.6
+    assert model.predict(X).shape == y.shape
+
+
+def test_projector_learns_what_is_redundant():
+    """A modality that another one determines is estimated well from it."""
+    rng = np.random.RandomState(0)
+    A = rng.standard_normal((300, 3))
+    X, y = np.hstack([A, A @ rng.standard_normal((3, 3))]), (A[:, 0] > 0).astype(int)
+    params = {"modalities": [3, 3], "max_epochs": 60, "lr": 0.01, "dropout": 0.0}
+    model = make_mmp(**params, mask_probability=0.9).fit(X, y)
+    real, made = model.embed(X)["modality1"], model.project(X)["modality1"]
+    error = np.square(real - made).mean()
+    assert error < 0.2 * real.var(axis=0).mean()
+    half = X.copy()
+    half[:, :3] = np.nan
+    assert model.score(half, y) > 0.9
+
+
+def test_shapes_of_what_is_learnt():
+    """Sequences, vectors in several tokens and padding, all in one row."""
+    rng = np.random.RandomState(0)
+    X, y = rng.standard_normal((40, 9)), np.arange(40) % 2
+    X[::2, 4:5] = np.nan  # padding
+    X[1::4, 5:] = np.nan  # a missing modality
+    X[3, :] = np.nan
+    X[3, :3] = 1.0
+    model = make_mmp(modalities=SEQUENCES, tokens_per_vector=2).fit(X, y)
+    made, real = model.project(X), model.embed(X)
+    for name, n_tokens in {"vector": 2, "short": 2, "long": 4}.items():
+        assert made[name].shape == real[name].shape == (40, n_tokens, 8)
+    assert np.isnan(real["short"][::2, 1]).all() and np.isnan(real["long"][1::4]).all()
+    assert np.isnan(made["vector"][3]).all()  # nothing to be estimated from
+    assert np.isfinite(made["short"]).all()
+    assert model.transform(X).shape == (40, 8)
+    assert_array_equal(model.get_feature_names_out()[:1], ["mmpclassifier0"])
+
+
+def test_prediction_is_linear_in_the_representation(fitted):
+    """`transform` returns what the last map sees."""
+    model, X, _ = fitted
+    head = module_of(model).head
+    weight, bias = head.weight.detach().numpy(), head.bias.detach().numpy()
+    expected = model.transform(X) @ weight.T + bias
+    assert_allclose(model.decision_function(X), expected, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("tokens_per_vector", [1, 3])
+def test_padding_is_ignored(tokens_per_vector):
+    """The place of padding counts for nothing but which tokens are there."""
+    rng = np.random.RandomState(0)
+    X, y = rng.standard_normal((40, 9)), np.arange(40) % 2
+    X[::2, 7:] = np.nan
+    model = make_mmp(modalities=SEQUENCES, tokens_per_vector=tokens_per_vector)
+    module = module_of(model.fit(X, y))
+    x = torch.from_numpy(np.nan_to_num(X))
+    present = torch.ones(40, 7, dtype=torch.bool)
+    present[:, 5:] = False
+    other = x.clone()
+    other[:, 7:] = 99.0
+    with torch.inference_mode():
+        assert torch.equal(module(x, present).logits, module(other, present).logits)
+
+
+def test_rows_without_any_modality():
+    """They are predicted by frequencies, and have one representation; both warn."""
+    X, y = make_data(60)
+    empty = np.full((2, X.shape[1]), np.nan)
+    model = make_mmp().fit(X, y)
+    with pytest.warns(UserWarning, match="2 of 2 rows have no modality .* training"):
+        assert_allclose(model.predict_proba(empty), [[20 / 60] * 3] * 2)
+    with pytest.warns(UserWarning, match="2 of 2 rows .* estimates of nothing"):
+        fused = model.transform(empty)
+    assert np.isfinite(fused).all()
+    assert_array_equal(fused[0], fused[1])
+    assert np.isnan(model.project(empty)["modality1"]).all()
+
+
+def test_one_modality():
+    """There is nothing to project it from, and nothing else changes."""
+    X, y = make_data(60, missing=0.0)
+    model = make_mmp(modalities=[9], max_epochs=20).fit(X, y)
+    assert model.score(X, y) > 0.8
+    with pytest.raises(ValueError, match="one modality, 'modality0', and none to pro"):
+        model.project(X)
+
+
+# ---------------------------------------------------------------------- as an estimator
+
+
+def test_pickle(fitted):
+    """A pickle predicts and projects the same, and holds no torch objects."""
+    model, X, _ = fitted
+    data = pickle.dumps(model)
+    assert b"torch" not in data.replace(b"torch.optim", b"")
+    back = pickle.loads(data)
+    assert_array_equal(back.predict_proba(X), model.predict_proba(X))
+    assert_array_equal(back.project(X)["modality2"], model.project(X)["modality2"])
+
+
+def test_search_in_a_pipeline():
+    """Weight of the alignment and projector are tuned like any parameter."""
+    X, y = make_data(60)
+    pipeline = make_pipeline(FunctionTransformer(), make_mmp(max_epochs=2))
+    grid = {
+        "mmpclassifier__alignment_weight": [0.0, 1.0],
+        "mmpclassifier__projector": ["none", "linear", "cross_attention"],
+    }
+    search = GridSearchCV(pipeline, grid, cv=2).fit(X, y)
+    assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+    assert len(search.cv_results_["params"]) == 6
+    assert search.predict(X).shape == y.shape
+
+
+def test_in_front_of_another_estimator():
+    """The representation is a transformer's output."""
+    from sklearn.linear_model import LogisticRegression
+
+    X, y = make_data()
+    model = make_pipeline(make_mmp(max_epochs=20), LogisticRegression()).fit(X, y)
+    assert model.score(X, y) > 0.8
+
+
+@pytest.mark.parametrize("level", ["sample", "batch"])
+@pytest.mark.parametrize("policy", ["uniform_size", "uniform_subset", "bernoulli"])
+def test_masking(level, policy):
+    """Every way of hiding modalities trains, and hides some."""
+    X, y = make_data()
+    model = make_mmp(mask_level=level, mask_policy=policy, mask_probability=0.7)
+    model.fit(X, y)
+    assert max(model.loss_terms_["alignment"]) > 0
+
+
+def test_early_stopping_looks_at_the_task_alone():
+    """However large the alignment is, the best epoch is that of the task."""
+    X, y = make_data()
+    model = make_mmp(early_stopping=True, alignment_weight=100.0, max_epochs=10)
+    model.fit(X, y)
+    assert model.best_iter_ == 1 + int(np.argmin(model.validation_curve_))
+    assert max(model.validation_curve_) < min(model.loss_curve_)
+
+
+@pytest.mark.parametrize(
+    "params, match",
+    [
+        ({"hidden_dim": 9}, "hidden_dim=9 must be a multiple of n_heads=2"),
+        ({"projector": "mlp"}, "The 'projector' parameter of MMPClassifier"),
+        ({"n_aggregated_tokens": 0}, "The 'n_aggregated_tokens' parameter"),
+        ({"alignment_weight": -1.0}, "The 'alignment_weight' parameter"),
+        ({"tokens_per_vector": 0}, "The 'tokens_per_vector' parameter"),
+        ({"mask_probability": 1.5}, "The 'mask_probability' parameter"),
+        ({"mask_policy": "all"}, "The 'mask_policy' parameter"),
+        ({"mask_level": "row"}, "The 'mask_level' parameter"),
+        ({"modalities": [3, 2]}, "modalities"),
+    ],
+)
+def test_bad_parameters(params, match):
+    """A bad parameter is named, with its value."""
+    X, y = make_data(30)
+    with pytest.raises(ValueError, match=match):
+        make_mmp(**params).fit(X, y)
+
+
+@pytest.mark.parametrize("method", ["transform", "project", "embed", "predict"])
+def test_bad_input(method, fitted):
+    """Before fit, and with other columns, every method says what is wrong."""
+    model, X, _ = fitted
+    with pytest.raises(NotFittedError):
+        getattr(clone(model), method)(X)
+    with pytest.raises(ValueError, match="X has 5 features, but MMPClassifier"):
+        getattr(model, method)(X[:, :5])
+    with pytest.raises(ValueError, match="Input X contains infinity"):
+        getattr(model, method)(np.where(np.isnan(X), np.inf, X))
+
+
+def test_project_needs_a_projector():
+    """Without one, there is no such method, and the reason is told."""
+    X, y = make_data(30)
+    model = make_mmp(projector="none", max_epochs=1).fit(X, y)
+    with pytest.raises(AttributeError, match="no attribute 'project'") as error:
+        model.project(X)
+    assert "projector='none' estimates no modality" in str(error.value.__cause__)
