@@ -16,9 +16,9 @@ from skmissing._threads import for_each, row_pieces
 # Cells read at a time: few enough for a chunk and its temporaries to stay in cache,
 # many enough that numpy's call overhead and the start of a matrix product do not show.
 CHUNK_CELLS = 1 << 22
-# The same where cells are only read and written once, and everything should stay in
-# the innermost cache.
-STREAM_CELLS = 1 << 16
+# The same where cells are only read and written once: smaller, to stay in cache, but
+# large enough that threads seldom meet at the interpreter's lock.
+STREAM_CELLS = 1 << 20
 # A presence pattern gets blocks of its own from this many rows on; rarer ones share
 # one zero-filled group, because every group costs a few calls per iteration.
 MIN_PATTERN_ROWS = 256
@@ -78,29 +78,37 @@ def find_presence(X, layout):
         np.logical_not(np.isnan(X[:, layout.order]), out=presence)
         return presence, holes
     columns = [layout.columns_of(m) for m in range(len(layout))]
-    ones = np.ones(layout.widths.max(), dtype=X.dtype)
+    ones = np.ones(X.shape[1], dtype=X.dtype)
 
     def scan(piece):
+        gaps = False
         for part in row_chunks(piece.stop - piece.start, X.shape[1], STREAM_CELLS):
             rows = slice(piece.start + part.start, piece.start + part.stop)
-            _scan_chunk(X[rows], columns, ones, presence[rows], holes[rows])
+            # Where there was a gap, there are more: look at the blocks at once.
+            gaps = gaps or len(_suspects(X[rows], ones)) > 0
+            if gaps:
+                _scan_chunk(X[rows], columns, ones, presence[rows], holes[rows])
 
     for_each(scan, row_pieces(n_rows) if X.size > CHUNK_CELLS else [slice(0, n_rows)])
     return presence, holes
 
 
+def _suspects(cells, ones):
+    """Rows that may hold NaN: a row's sum is NaN if one of its cells is."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return np.flatnonzero(np.isnan(cells @ ones[: cells.shape[1]]))
+
+
 def _scan_chunk(X, columns, ones, presence, holes):
     """Note in `presence` and `holes` what a few rows lack."""
     for m, block in enumerate(columns):
-        with np.errstate(over="ignore", invalid="ignore"):
-            # A row sum is NaN if a cell is: cheap, and enough for most rows.
-            cells = X[:, block]
-            suspects = np.flatnonzero(np.isnan(cells @ ones[: cells.shape[1]]))
+        cells = X[:, block]
+        suspects = _suspects(cells, ones)
         if len(suspects):
-            missing = np.isnan(X[suspects][:, block])
+            missing = np.isnan(cells[suspects])
             whole = missing.all(axis=1)
             presence[suspects[whole], m] = False
-            holes[suspects[missing.any(axis=1) & ~whole]] = True
+            holes[suspects[~whole]] |= missing[~whole].any(axis=1)
 
 
 def find_patterns(presence):
@@ -135,9 +143,9 @@ class RowGroup:
     ----------
     rows : ndarray of shape (n_rows,), dtype intp
         Positions in X, ascending.
-    values : ndarray of shape (n_rows, n_columns)
-        Scaled values in layout order, 0 where not observed. Only the columns of
-        `modalities` are kept.
+    source : ndarray of shape (n_rows, n_columns)
+        Values in layout order, 0 where not observed, scaled unless `shift` and
+        `factor` say how. Only the columns of `modalities` are kept.
     presence : ndarray of shape (1 or n_rows, n_kept), dtype bool
         Which of `modalities` a row has; one row if all have the same.
     modalities : ndarray of shape (n_kept,), dtype intp
@@ -148,15 +156,30 @@ class RowGroup:
         Positions of the kept columns in layout order.
     observed : ndarray of shape (n_rows, n_columns), dtype bool, or None
         Observed cells; None if no row of the group has holes.
+    shift, factor : ndarray of shape (n_columns,) or None
+        Of complete rows that are read from X itself: scaled values are
+        `(source - shift) * factor`.
     """
 
     rows: np.ndarray
-    values: np.ndarray
+    source: np.ndarray
     presence: np.ndarray
     modalities: np.ndarray
     widths: np.ndarray
     columns: object
     observed: np.ndarray | None = None
+    shift: np.ndarray | None = None
+    factor: np.ndarray | None = None
+
+    def scaled(self, rows):
+        """Scaled values of some rows."""
+        picked = self.source[rows]
+        return picked if self.shift is None else (picked - self.shift) * self.factor
+
+    @cached_property
+    def values(self):
+        """Scaled values of all rows; copies them if they are read from X itself."""
+        return self.scaled(slice(None))
 
     @property
     def one_pattern(self):
@@ -170,9 +193,9 @@ class RowGroup:
     @cached_property
     def norms(self):
         """Sum of squares by row and kept modality, shape (n_rows, n_kept)."""
-        out = np.empty((len(self.rows), len(self.widths)), dtype=self.values.dtype)
-        for chunk in row_chunks(*self.values.shape):
-            out[chunk] = block_norms(self.values[chunk], self.widths)
+        out = np.empty((len(self.rows), len(self.widths)), dtype=self.source.dtype)
+        for chunk in row_chunks(*self.source.shape):
+            out[chunk] = block_norms(self.scaled(chunk), self.widths)
         return out
 
 
@@ -201,7 +224,7 @@ class Blocks:
     @property
     def dtype(self):
         """Dtype of the values."""
-        return self.groups[0].values.dtype
+        return self.groups[0].source.dtype
 
     @property
     def has_holes(self):
@@ -236,7 +259,7 @@ class Blocks:
             inside = np.minimum(place, len(group.rows) - 1)
             found = np.flatnonzero(group.rows[inside] == positions)
             picked = np.zeros((len(found), values.shape[1]), dtype=self.dtype)
-            picked[:, group.columns] = group.values[inside[found]]
+            picked[:, group.columns] = group.scaled(inside[found])
             values[found] = picked
         presence = self.presence[positions]
         if hide is not None:
@@ -267,5 +290,5 @@ class Blocks:
         """
         for group in self.groups:
             prepared = prepare(group)
-            for chunk in row_chunks(*group.values.shape):
+            for chunk in row_chunks(*group.source.shape):
                 yield prepared, chunk, group.rows[chunk]

@@ -4,7 +4,7 @@ The squared distance is the mean over shared modalities of the mean squared diff
 of their columns. Arrays in, arrays out; scaled blocks as `_blocks` makes them.
 """
 
-from functools import partial
+from functools import cached_property, partial
 
 import numpy as np
 
@@ -37,6 +37,10 @@ class GroupDistances:
         dtype = self._centers.dtype
         self._owned = centers.presence[:, group.modalities].astype(dtype)
         self._center_norms = block_norms(self._centers, group.widths).T
+        self._offset = None
+        if group.shift is not None:
+            self._minus_two *= group.factor[:, np.newaxis]
+            self._offset = group.shift @ self._minus_two
         self._complete = bool(self._owned.all())
         # Whether every row is known to share a modality with every centre.
         self._comparable = group.one_pattern and bool(
@@ -115,8 +119,10 @@ class GroupDistances:
         if out is not None:
             out = out[: len(labels)]
         # Label -1 takes the last centre here, and 0 below.
-        difference = np.take(self._centers, labels, axis=0, out=out, mode="wrap")
-        np.subtract(self.group.values[chunk], difference, out=difference)
+        difference = np.take(self._unscaled, labels, axis=0, out=out, mode="wrap")
+        np.subtract(self.group.source[chunk], difference, out=difference)
+        if self.group.shift is not None:
+            difference *= self.group.factor
         if self.group.observed is not None:
             difference *= self.group.observed[chunk]
         norms = block_norms(difference, self.group.widths)
@@ -130,15 +136,23 @@ class GroupDistances:
         sums[labels < 0] = 0
         return sums
 
+    @cached_property
+    def _unscaled(self):
+        """Centres as the rows of the group are: scaled or not."""
+        if self.group.shift is None:
+            return self._centers
+        return self._centers / self.group.factor + self.group.shift
+
     def _sums(self, chunk, out=None):
         """The sums over shared modalities, less the row's own norms."""
         group = self.group
-        x = group.values[chunk]
+        x = group.source[chunk]
         if out is not None:
             out = out[: len(x)]
         if group.observed is None:
             sums = np.matmul(x, self._minus_two, out=out)
-            sums += group.presence_of(chunk).astype(x.dtype) @ self._center_norms
+            norms = group.presence_of(chunk).astype(x.dtype) @ self._center_norms
+            sums += norms if self._offset is None else norms - self._offset
             return sums
         ratio = np.repeat(self._hole_ratio(chunk), group.widths, axis=1)
         sums = np.matmul(x * ratio, self._minus_two, out=out)
@@ -176,13 +190,78 @@ def nearest_centers(blocks, centers):
 
     Returns
     -------
-    ndarray of shape (n_rows,), dtype int32
+    labels : ndarray of shape (n_rows,), dtype int32
         -1 where no centre shares a modality with the row.
     """
     labels = np.empty(blocks.n_rows, dtype=np.int32)
-    for distances, chunk, rows in blocks.chunked(partial(GroupDistances, centers)):
-        labels[rows] = distances.nearest(chunk)
+
+    def work(piece):
+        distances, rows = piece
+        buffer = distances.buffer(rows)
+        for chunk in distances.chunks(rows):
+            labels[distances.group.rows[chunk]] = distances.nearest(chunk, buffer)
+
+    for_each(work, group_pieces(blocks, centers))
     return labels
+
+
+def nearest_distances(blocks, centers):
+    """Nearest centre of every row, and the squared distance to it.
+
+    Parameters
+    ----------
+    blocks : Blocks
+    centers : Centers
+
+    Returns
+    -------
+    labels : ndarray of shape (n_rows,), dtype int32
+        As :func:`nearest_centers` finds them.
+    squared : ndarray of shape (n_rows,)
+        As :func:`label_distances` measures them.
+    """
+    labels = np.empty(blocks.n_rows, dtype=np.int32)
+    squared = np.zeros(blocks.n_rows, dtype=blocks.dtype)
+
+    def work(piece):
+        distances, rows = piece
+        buffer = distances.buffer(rows)
+        for chunk in distances.chunks(rows):
+            labels[distances.group.rows[chunk]] = distances.nearest(chunk, buffer)
+            _measure(distances, chunk, labels, squared)
+
+    for_each(work, group_pieces(blocks, centers))
+    return labels, squared
+
+
+def group_pieces(blocks, centers):
+    """Work for threads: the distances of each group, with a slice of its rows.
+
+    The largest come first, so that no thread is left alone with one at the end.
+    """
+    pieces = [
+        (distances, rows)
+        for distances in (GroupDistances(centers, group) for group in blocks.groups)
+        for rows in row_pieces(len(distances.group.rows), blocks.n_rows)
+    ]
+    pieces.sort(key=lambda piece: -_n_cells(*piece))
+    return pieces
+
+
+def _n_cells(distances, rows):
+    return (rows.stop - rows.start) * distances.group.source.shape[1]
+
+
+def _measure(distances, rows, labels, squared):
+    """Write the squared distances of some rows of a group to their labels."""
+    group, n_columns = distances.group, distances.group.source.shape[1]
+    parts = list(row_chunks(rows.stop - rows.start, n_columns, STREAM_CELLS))
+    most = max((part.stop - part.start for part in parts), default=0)
+    buffer = np.empty((most, n_columns), dtype=group.source.dtype)
+    for part in parts:
+        chunk = slice(rows.start + part.start, rows.start + part.stop)
+        positions = group.rows[chunk]
+        squared[positions] = distances.to_label(chunk, labels[positions], buffer)
 
 
 def squared_distances(blocks, centers):
@@ -218,22 +297,9 @@ def label_distances(blocks, centers, labels):
     ndarray of shape (n_rows,)
     """
     squared = np.zeros(blocks.n_rows, dtype=blocks.dtype)
-    pieces = [
-        (GroupDistances(centers, group), rows)
-        for group in blocks.groups
-        for rows in row_pieces(len(group.rows), blocks.n_rows)
-    ]
 
     def work(piece):
-        distances, rows = piece
-        group, size = distances.group, rows.stop - rows.start
-        parts = list(row_chunks(size, group.values.shape[1], 4 * STREAM_CELLS))
-        most = max((part.stop - part.start for part in parts), default=0)
-        buffer = np.empty((most, group.values.shape[1]), dtype=group.values.dtype)
-        for part in parts:
-            chunk = slice(rows.start + part.start, rows.start + part.stop)
-            positions = group.rows[chunk]
-            squared[positions] = distances.to_label(chunk, labels[positions], buffer)
+        _measure(*piece, labels, squared)
 
-    for_each(work, pieces)
+    for_each(work, group_pieces(blocks, centers))
     return squared

@@ -137,6 +137,8 @@ def as_slice(positions):
     -------
     slice or ndarray
     """
+    if not len(positions):
+        return slice(0, 0)
     first, length = int(positions[0]), len(positions)
     if positions[-1] - first + 1 == length and (np.diff(positions) == 1).all():
         return slice(first, first + length)

@@ -17,6 +17,10 @@ from skmissing._blocks import (
 from skmissing._modalities import as_slice
 from skmissing._threads import for_each, map_in_threads, row_pieces
 
+# How many standard deviations columns may be away from 0 and still be multiplied as
+# they are: rounding errors of distances grow by about as much.
+SHARED_OFFSET = 4
+
 
 @dataclass(frozen=True)
 class Centers:
@@ -95,7 +99,9 @@ class BlockScaler:
         factor /= np.sqrt(self.layout.widths)[owner]
         return self.mean[order].astype(dtype), factor.astype(dtype)
 
-    def split(self, X, presence=None, holes=None, min_rows=MIN_PATTERN_ROWS):
+    def split(
+        self, X, presence=None, holes=None, min_rows=MIN_PATTERN_ROWS, share=False
+    ):
         """Copy X into scaled, zero-filled groups of rows.
 
         Parameters
@@ -105,6 +111,9 @@ class BlockScaler:
             As :func:`find_presence` returns them; found here if None.
         min_rows : int
             Patterns with fewer rows share one group.
+        share : bool
+            Read complete rows from X itself if that costs no precision, and leave
+            the scaling to the kernels.
 
         Returns
         -------
@@ -113,6 +122,13 @@ class BlockScaler:
         if presence is None:
             presence, holes = find_presence(X, self.layout)
         coefficients = self._coefficients(X.dtype)
+        if share and presence.all() and not holes.any() and self._may_share(X):
+            every = np.arange(len(self.layout))
+            group = RowGroup(
+                np.arange(len(X)), X, presence[:1], every, self.layout.widths,
+                slice(None), None, *coefficients,
+            )  # fmt: skip
+            return Blocks([group], presence, self.layout)
         patterns, inverse = find_patterns(presence)
         inverse[holes] = len(patterns)
         counts = np.bincount(inverse, minlength=len(patterns) + 1)
@@ -136,13 +152,19 @@ class BlockScaler:
                 groups.append(group)
         return Blocks(groups, presence, self.layout)
 
+    def _may_share(self, X):
+        """Whether products with X, columns neither centred nor sorted, are precise."""
+        sorted_ = X.flags.c_contiguous and (np.diff(self.layout.order) == 1).all()
+        near = np.square(self.mean) <= SHARED_OFFSET**2 * self.variance
+        return bool(sorted_ and len(X) and (near & self.seen).all())
+
     def _group(self, X, rows, presence, coefficients, has_holes=False):
         layout = self.layout
         modalities = np.flatnonzero(presence.any(axis=0))
         widths = layout.widths[modalities]
         columns = slice(None)
         if len(modalities) < len(layout):
-            columns = np.flatnonzero(np.isin(layout.owner, modalities))
+            columns = as_slice(np.flatnonzero(np.isin(layout.owner, modalities)))
         shift, factor = (c[columns] for c in coefficients)
         values = np.empty((len(rows), widths.sum()), dtype=X.dtype)
         observed = np.empty(values.shape, dtype=bool) if has_holes else None
@@ -195,7 +217,10 @@ class BlockScaler:
             Of `X[rows]`.
         """
         for rows in row_chunks(*X.shape, n_cells=8 * CHUNK_CELLS, most=1 << 16):
-            yield rows, self.split(X[rows].astype(dtype or X.dtype, copy=False))
+            yield (
+                rows,
+                self.split(X[rows].astype(dtype or X.dtype, copy=False), share=True),
+            )
 
     def center_blocks(self, centers):
         """Scale centres given in X's units, with NaN in the modalities they lack.
@@ -260,19 +285,11 @@ def fit_scaler(X, layout, presence, holes, *, sample_weight=None, standardize=Tr
     that a token's place does not change its scale.
     """
     weight = np.ones(len(X)) if sample_weight is None else np.asarray(sample_weight)
-    base = _pool_tokens(_near_mean(X), layout, np.mean)
-    n, total, square = np.zeros((3, layout.n_features))
-
-    def work(rows):
-        return _column_sums(
-            X[rows], base, layout, presence[rows], holes[rows], weight[rows]
-        )
-
-    for sums in map_in_threads(work, row_pieces(len(X))):
-        n += sums[0]
-        total += sums[1]
-        square += sums[2]
-    n, total, square = (_pool_tokens(s, layout, np.sum) for s in (n, total, square))
+    base = _pool_tokens(_near_mean(X), layout, np.mean).astype(X.dtype)
+    sums = _observed_sums(X, base, layout, presence, holes, weight, X.dtype)
+    if X.dtype != np.float64 and _out_of_range(*sums, X.dtype):
+        sums = _observed_sums(X, base, layout, presence, holes, weight, np.float64)
+    n, total, square = (_pool_tokens(s, layout, np.sum) for s in sums)
     counted = np.where(n > 0, n, 1)
     offset = total / counted
     mean = np.where(n > 0, base + offset, 0.0)
@@ -296,22 +313,45 @@ def _pool_tokens(values, layout, pool):
     return values
 
 
-def _column_sums(X, base, layout, presence, holes, weight):
+def _observed_sums(X, base, layout, presence, holes, weight, dtype):
     """Weight, weighted sum and sum of squares of the observed cells of X - base."""
+    sums = np.zeros((3, layout.n_features))
+
+    def work(rows):
+        return _column_sums(
+            X[rows], base, layout, presence[rows], holes[rows], weight[rows], dtype
+        )
+
+    for part in map_in_threads(work, row_pieces(len(X))):
+        sums += part
+    return sums
+
+
+def _out_of_range(n, total, square, dtype):
+    """Whether squares of this dtype may have overflown, or vanished."""
+    limits = np.finfo(dtype)
+    mean_square = square[n > 0] / n[n > 0]
+    inside = (mean_square > limits.tiny * 1e8) & (mean_square < limits.max / 1e8)
+    return not (inside.all() and np.isfinite(total).all())
+
+
+def _column_sums(X, base, layout, presence, holes, weight, dtype):
+    """The same of some rows, summed in `dtype` within a chunk."""
     total, square = np.zeros((2, X.shape[1]))
     gaps = holes.any() or not presence.all()
     chunks = list(row_chunks(*X.shape, STREAM_CELLS))
     # One buffer, in C order: sums must not round differently with the order of X.
-    buffer = np.empty((max((c.stop - c.start for c in chunks), default=0), X.shape[1]))
-    for chunk in chunks:
-        part = buffer[: chunk.stop - chunk.start]
-        np.copyto(part, X[chunk])
-        part -= base
-        if gaps:
-            np.copyto(part, 0, where=np.isnan(part))
-        total += weight[chunk] @ part
-        part *= part
-        square += weight[chunk] @ part
+    shape = (max((c.stop - c.start for c in chunks), default=0), X.shape[1])
+    buffer = np.empty(shape, dtype=dtype)
+    with np.errstate(over="ignore", under="ignore"):
+        for chunk in chunks:
+            part, w = buffer[: chunk.stop - chunk.start], weight[chunk].astype(dtype)
+            np.subtract(X[chunk], base, out=part, dtype=dtype)
+            if gaps:
+                np.copyto(part, 0, where=np.isnan(part))
+            total += w @ part
+            part *= part
+            square += w @ part
     n = (weight @ presence)[layout.column_owner]
     in_present = presence[holes][:, layout.column_owner]
     n -= weight[holes] @ (np.isnan(X[holes]) & in_present)

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 
 from skmissing._blocks import find_patterns, find_presence
+from skmissing._distances import nearest_distances, squared_distances
 from skmissing._modalities import resolve_modalities
-from skmissing._scaling import fit_scaler
+from skmissing._scaling import Centers, fit_scaler
+from skmissing.cluster._lloyd import lloyd
 
 LAYOUTS = [
     [2, 3, 1],
@@ -84,6 +86,64 @@ def test_split_holds_every_row_once(modalities, min_rows, seed):
     np.testing.assert_allclose(
         blocks.take(picked).groups[0].values, expected[picked], atol=1e-12
     )
+
+
+@pytest.mark.parametrize("standardize", [True, False])
+def test_complete_rows_are_read_from_x(standardize, seed):
+    """Kernels that scale as they go find what they find in a scaled copy."""
+    layout = resolve_modalities([2, 3, 1], 6)
+    X = np.random.RandomState(seed).standard_normal((500, 6)) * np.arange(1, 7) + 2
+    presence, holes = find_presence(X, layout)
+    scaler = fit_scaler(X, layout, presence, holes, standardize=standardize)
+    copied = scaler.split(X, presence, holes)
+    shared = scaler.split(X, presence, holes, share=True)
+    assert shared.groups[0].source is X
+    assert not np.shares_memory(copied.groups[0].source, X)
+    np.testing.assert_allclose(shared.groups[0].values, copied.groups[0].values)
+    np.testing.assert_allclose(shared.groups[0].norms, copied.groups[0].norms)
+    centers = scaler.center_blocks(X[:7] + 0.5)
+    partial = Centers(centers.values, np.random.RandomState(seed).rand(7, 3) < 0.6)
+    weight = np.ones(len(X))
+    for start in (centers, partial):
+        np.testing.assert_allclose(
+            squared_distances(shared, start), squared_distances(copied, start),
+            atol=1e-12,
+        )  # fmt: skip
+        ours, theirs = (nearest_distances(b, start) for b in (shared, copied))
+        np.testing.assert_array_equal(ours[0], theirs[0])
+        np.testing.assert_allclose(ours[1], theirs[1], atol=1e-12)
+        ours, theirs = (
+            lloyd(b, start, weight, max_iter=20, tol=0) for b in (shared, copied)
+        )
+        np.testing.assert_array_equal(ours.labels, theirs.labels)
+        np.testing.assert_allclose(
+            ours.centers.values, theirs.centers.values, atol=1e-12
+        )
+
+
+@pytest.mark.parametrize(
+    "prepare",
+    [
+        lambda X: X + 1000,  # products of such columns would cancel
+        np.asfortranarray,
+        lambda X: np.where(np.arange(6) == 4, 3.0, X),
+    ],
+)
+def test_rows_that_must_be_copied(prepare, seed):
+    """Far from 0, in Fortran order, or with a constant column."""
+    layout = resolve_modalities([2, 3, 1], 6)
+    X = prepare(np.random.RandomState(seed).standard_normal((50, 6)))
+    scaler = fit_scaler(X, layout, *find_presence(X, layout))
+    assert scaler.split(X, share=True).groups[0].source is not X
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1e-20, 1.0, 1e18, 1e30])
+def test_scaler_of_extreme_float32(scale, seed):
+    """Squares that float32 cannot hold are summed in float64."""
+    layout = resolve_modalities([2, 3, 1], 6)
+    X = (np.random.RandomState(seed).standard_normal((50, 6)) * scale).astype("f4")
+    scaler = fit_scaler(X, layout, *find_presence(X, layout))
+    np.testing.assert_allclose(scaler.scale, X.std(axis=0, dtype="f8"), rtol=1e-5)
 
 
 @pytest.mark.parametrize("modalities", [[2, 3, 1], None])

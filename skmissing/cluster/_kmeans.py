@@ -24,8 +24,8 @@ from skmissing._base import (
 from skmissing._blocks import find_presence
 from skmissing._compat import Interval, StrOptions, _fit_context, check_sample_weight
 from skmissing._distances import (
-    label_distances,
     nearest_centers,
+    nearest_distances,
     squared_distances,
 )
 from skmissing._scaling import Centers, fit_scaler
@@ -228,8 +228,6 @@ class PartialModalityKMeans(
             Fitted estimator.
         """
         del y
-        # An interrupted fit leaves an estimator that is not fitted, never half of one.
-        vars(self).pop("cluster_centers_", None)
         X = self._validate(X, reset=True)
         weight = check_sample_weight(sample_weight, X)
         presence, holes = find_presence(X, self.modalities_)
@@ -295,7 +293,7 @@ class PartialModalityKMeans(
             X, self.modalities_, presence, holes,
             sample_weight=weight, standardize=self.standardize,
         )  # fmt: skip
-        blocks = scaler.split(X, presence, holes)
+        blocks = scaler.split(X, presence, holes, share=True)
         tol = self.tol * scaler.mean_variance()
         best = None
         for _ in range(self._n_init):
@@ -312,20 +310,25 @@ class PartialModalityKMeans(
         return blocks
 
     def _keep(self, scaler, run, n_steps):
-        self._scaler, self._centers, self._counts = scaler, run.centers, run.counts
-        self.center_presence_ = run.centers.presence
-        self.labels_ = run.labels
-        self.inertia_ = run.inertia
-        self.n_iter_ = run.n_iter
-        self.n_steps_ = n_steps
-        self.cluster_centers_ = scaler.to_units(run.centers)
+        # All at once: an interrupted partial_fit leaves the centres of before.
+        vars(self).update(
+            _scaler=scaler,
+            _centers=run.centers,
+            _counts=run.counts,
+            center_presence_=run.centers.presence,
+            labels_=run.labels,
+            inertia_=run.inertia,
+            n_iter_=run.n_iter,
+            n_steps_=n_steps,
+            cluster_centers_=scaler.to_units(run.centers),
+        )
 
     def _partial_fit_validated(self, X, presence, holes, weight=1.0):
         """Go on from the fitted state, and return the blocks of the new rows."""
         weight = np.where(presence.any(axis=1), weight, 0.0)
         new = fit_scaler(X, self.modalities_, presence, holes, sample_weight=weight)
         scaler = self._scaler.merge(new, self.standardize, X.dtype)
-        blocks = scaler.split(X, presence, holes)
+        blocks = scaler.split(X, presence, holes, share=True)
         centers = scaler.center_blocks(self.cluster_centers_.astype(X.dtype))
         run = online_step(blocks, centers, self._counts, weight)
         self._keep(scaler, run, self.n_steps_ + 1)
@@ -469,8 +472,7 @@ class PartialModalityKMeans(
         inertia = 0.0
         for rows, blocks in self._scaler.pieces(X):
             centers = self._centers_as(X.dtype)
-            labels = nearest_centers(blocks, centers)
-            inertia += label_distances(blocks, centers, labels) @ weight[rows]
+            inertia += nearest_distances(blocks, centers)[1] @ weight[rows]
         return -float(inertia)
 
     def _centers_as(self, dtype):

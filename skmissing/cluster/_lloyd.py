@@ -5,13 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.sparse import csc_array
 
-from skmissing._distances import (
-    GroupDistances,
-    label_distances,
-    nearest_centers,
-)
+from skmissing._distances import group_pieces, label_distances, nearest_distances
+from skmissing._modalities import as_slice
 from skmissing._scaling import Centers
-from skmissing._threads import map_in_threads, row_pieces
+from skmissing._threads import map_in_threads
 
 
 @dataclass(frozen=True)
@@ -69,14 +66,16 @@ def lloyd(blocks, centers, sample_weight, *, max_iter, tol, verbose=0):
         _relocate_empty(sums, blocks, centers, labels, sample_weight)
         old, centers = centers, sums.centers(centers)
         if verbose:
-            inertia = _inertia(blocks, centers, labels, sample_weight)
+            inertia = label_distances(blocks, centers, labels) @ sample_weight
             print(f"Iteration {n_iter}, inertia {inertia:.6g}.")
         converged = np.array_equal(labels, previous)
         if converged or _shift(old, centers) <= tol:
             break
-    if not converged:
-        labels, _ = _reassign(blocks, centers, sample_weight, labels, assigned)
-    inertia = _inertia(blocks, centers, labels, sample_weight)
+    if converged:
+        distances = label_distances(blocks, centers, labels)
+    else:
+        labels, distances = nearest_distances(blocks, centers)
+    inertia = float(distances @ sample_weight)
     return LloydResult(labels, centers, inertia, n_iter, sums.counts())
 
 
@@ -110,9 +109,8 @@ def online_step(blocks, centers, counts, sample_weight):
     )
     presence = centers.presence | (sums.weights > 0)
     centers = Centers(values.astype(centers.values.dtype), presence)
-    labels = nearest_centers(blocks, centers)
-    inertia = _inertia(blocks, centers, labels, sample_weight)
-    return LloydResult(labels, centers, inertia, 1, total)
+    labels, distances = nearest_distances(blocks, centers)
+    return LloydResult(labels, centers, float(distances @ sample_weight), 1, total)
 
 
 @dataclass
@@ -182,7 +180,7 @@ class ClusterSums:
             holes = weight @ gaps
         self.add(
             group,
-            weight @ group.values[rows].astype(np.float64),
+            weight @ group.scaled(rows).astype(np.float64),
             weight @ presence,
             holes,
             weight.sum(),
@@ -221,7 +219,6 @@ def _reassign(blocks, centers, sample_weight, previous, sums):
     """
     n_clusters = len(centers.values)
     labels = np.empty(blocks.n_rows, dtype=np.int32)
-    distances = [GroupDistances(centers, group) for group in blocks.groups]
     sums = sums.copy()
     sums.weights[:], sums.sizes[:] = 0, 0
 
@@ -232,12 +229,7 @@ def _reassign(blocks, centers, sample_weight, previous, sums):
         )
         return group_distances.group, parts
 
-    pieces = [
-        (group_distances, rows)
-        for group_distances in distances
-        for rows in row_pieces(len(group_distances.group.rows), blocks.n_rows)
-    ]
-    for group, parts in map_in_threads(work, pieces):
+    for group, parts in map_in_threads(work, group_pieces(blocks, centers)):
         sums.add(group, *parts)
     return labels, sums
 
@@ -245,40 +237,94 @@ def _reassign(blocks, centers, sample_weight, previous, sums):
 def _sum_piece(distances, rows, n_clusters, sample_weight, previous, labels):
     """Label some rows of a group; what that adds to the sums by cluster."""
     group = distances.group
-    n_columns = group.values.shape[1]
-    values = np.zeros((n_clusters, n_columns))
+    moved = _MovedRows(group, n_clusters)
     weights = np.zeros((n_clusters, len(group.modalities)))
-    holes = None if group.observed is None else np.zeros((n_clusters, n_columns))
     sizes = np.zeros(n_clusters)
     buffer = distances.buffer(rows)
     for chunk in distances.chunks(rows):
-        positions = group.rows[chunk]
+        positions = as_slice(group.rows[chunk])
         nearest, weight = distances.nearest(chunk, buffer), sample_weight[positions]
-        moves = _moves(previous[positions], nearest, weight, n_clusters)
+        moved.note(chunk, previous[positions], nearest, weight)
         labels[positions] = nearest
-        values += moves.astype(group.values.dtype) @ group.values[chunk]
-        presence = group.presence_of(chunk)
         # One more bin than clusters, for -1.
         size = np.bincount(nearest + 1, weight, minlength=n_clusters + 1)[1:]
         sizes += size
+        presence = group.presence_of(chunk)
         if group.one_pattern:
             weights += np.outer(size, presence)
         else:
             members = _moves(np.full_like(nearest, -1), nearest, weight, n_clusters)
-            weights += members @ presence.astype(np.float64)
-        if holes is not None:
-            gaps = np.repeat(presence, group.widths, axis=1) & ~group.observed[chunk]
-            holes += moves @ gaps.astype(np.float64)
+            weights += members @ presence.astype(float)
+    values, holes = moved.sums()
     return values, weights, holes, sizes
+
+
+class _MovedRows:
+    """Sums of the rows whose label is new, less those of their old clusters.
+
+    Rows wait until there are many: a product with few is dearer than it looks,
+    because its result has the size of all centres.
+
+    Parameters
+    ----------
+    group : RowGroup
+    n_clusters : int
+    """
+
+    MANY = 256
+
+    def __init__(self, group, n_clusters):
+        self.group = group
+        self._values = np.zeros((n_clusters, group.source.shape[1]))
+        self._holes = None if group.observed is None else np.zeros_like(self._values)
+        self._weights = np.zeros(n_clusters)
+        self._waiting, self._n_waiting = [], 0
+
+    def note(self, chunk, old, new, weight):
+        """Remember those of a slice of the rows that have moved."""
+        moved = np.flatnonzero(old != new)
+        self._waiting.append(
+            (chunk.start + moved, old[moved], new[moved], weight[moved])
+        )
+        self._n_waiting += len(moved)
+        if self._n_waiting >= self.MANY:
+            self._add_up()
+
+    def sums(self):
+        """Sums of scaled values by cluster, and of holes or None."""
+        self._add_up()
+        group = self.group
+        if group.shift is None:
+            return self._values, self._holes
+        shift = np.outer(self._weights, group.shift)
+        return (self._values - shift) * group.factor, self._holes
+
+    def _add_up(self):
+        """Add the rows that wait to the sums."""
+        if self._n_waiting:
+            rows, *move = (np.concatenate(part) for part in zip(*self._waiting))
+            self._add(as_slice(rows), *move)
+        self._waiting, self._n_waiting = [], 0
+
+    def _add(self, rows, old, new, weight):
+        n_clusters, source = len(self._values), self.group.source
+        moves = _moves(old, new, weight, n_clusters)
+        self._values += moves.astype(source.dtype) @ source[rows]
+        self._weights += moves.sum(axis=1)
+        if self._holes is not None:
+            presence = self.group.presence_of(rows)
+            gaps = np.repeat(presence, self.group.widths, axis=1)
+            gaps = gaps & ~self.group.observed[rows]
+            self._holes += moves @ gaps.astype(float)
 
 
 def _moves(old, new, weight, n_clusters):
     """Sparse (n_clusters, n_rows): each row's weight to its new label, off its old.
 
-    Rows that stay, and labels of -1, have no entry.
+    A label of -1 has no entry.
     """
     labels = np.stack([new, old], axis=1)
-    entries = (labels >= 0) & (new != old)[:, None]
+    entries = labels >= 0
     starts = np.concatenate([[0], np.cumsum(entries.sum(axis=1))])
     signed = np.stack([weight, -weight], axis=1)[entries]
     shape = (n_clusters, len(new))
@@ -326,9 +372,5 @@ def _shift(old, new):
     """Squared shift of all centres; infinite if one gained or lost a modality."""
     if not np.array_equal(old.presence, new.presence):
         return np.inf
-    difference = (new.values - old.values).astype(np.float64)
-    return float(np.vdot(difference, difference))
-
-
-def _inertia(blocks, centers, labels, sample_weight):
-    return float(label_distances(blocks, centers, labels) @ sample_weight)
+    # No BLAS here: its threads would spin on while ours go through the next pass.
+    return float(np.square(new.values - old.values, dtype=np.float64).sum())
