@@ -22,6 +22,7 @@ _submodules = [
     "fusion",
     "impute",
     "inspection",
+    "io",
     "metrics",
     "mixture",
     "simulate",

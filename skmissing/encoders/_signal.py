@@ -329,6 +329,14 @@ class SignalEncoder(ModalityMixin, TransformerMixin, SkmissingEstimator):
                 out[rows[chunk], c] = encode(values)
         return out.reshape(len(X), -1)
 
+    def _check_loaded(self):
+        """Raise ValueError if the learnt state does not fit together."""
+        if len(self.channels_) != len(self.mean_):
+            raise ValueError(
+                f"{len(self.channels_)} channels, but {len(self.mean_)} means."
+            )
+        self._net().check_weights(self._weights, self._sizes)
+
     def get_feature_names_out(self, input_features=None):
         """Names of the output columns: the channel's, two underscores, and a number.
 

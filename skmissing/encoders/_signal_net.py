@@ -191,3 +191,37 @@ def load_encoder(weights, sizes, device, dtype):
             return net.encode(values).cpu().numpy()
 
     return encode
+
+
+def check_weights(weights, sizes):
+    """Compare weights with the sizes that they are for.
+
+    Parameters
+    ----------
+    weights : dict of str to ndarray
+    sizes : tuple
+        The arguments of :class:`Architecture`.
+
+    Raises
+    ------
+    ValueError
+        If the names or shapes are others, or if the sizes are none.
+    """
+    good = len(sizes) == 4 and isinstance(sizes[1], tuple) and len(sizes[1]) > 0
+    if not good or not all(
+        type(n) is int and n >= 1 for n in (sizes[0], *sizes[1], *sizes[2:])
+    ):
+        raise ValueError(f"sizes of a signal encoder: found {sizes!r}.")
+    latent_dim, channels, kernel_size, _ = sizes
+    wanted, widths = {}, (1, *channels)
+    for i, (a, b) in enumerate(zip(widths, widths[1:])):
+        wanted[f"down.{i}.0.weight"] = b, a, kernel_size
+        for name in ("weight", "bias", "running_mean", "running_var"):
+            wanted[f"down.{i}.1.{name}"] = (b,)
+        wanted[f"down.{i}.1.num_batches_tracked"] = ()
+    wanted["to_latent.weight"] = latent_dim, widths[-1] * N_BINS
+    wanted["to_latent.bias"] = (latent_dim,)
+    found = {name: array.shape for name, array in weights.items()}
+    differing = sorted(set(wanted.items()) ^ set(found.items()))
+    if differing:
+        raise ValueError(f"weights: names or shapes differ in {differing[:4]}.")

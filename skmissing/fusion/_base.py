@@ -26,6 +26,7 @@ from skmissing.fusion._masking import POLICIES, Masking
 from skmissing.fusion._net import (
     OPTIMIZERS,
     Training,
+    check_trained,
     load,
     train,
 )
@@ -349,6 +350,17 @@ class BaseFusion(ModalityMixin, SkmissingEstimator):
         if "_net" not in vars(self):
             self._net = load(self._network, self._trained, resolve_device(self.device))
         return self._net
+
+    def _check_loaded(self):
+        """Raise ValueError if the learnt state does not fit together."""
+        params, shapes = self._network.module_params, list(self.modalities_.values())
+        if params.get("shapes") != [m.shape for m in shapes]:
+            raise ValueError(f"shapes={params.get('shapes')} is not that of {shapes}.")
+        if params.get("n_outputs") != len(self._prior):
+            raise ValueError(
+                f"n_outputs={params.get('n_outputs')!r}, but {len(self._prior)} priors."
+            )
+        check_trained(self._network, self._trained)
 
     def __sklearn_is_fitted__(self):
         return "_trained" in vars(self) or "_shown" in vars(self)

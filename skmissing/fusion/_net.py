@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from skorch import NeuralNet
 from skorch.history import History
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
 from skmissing.fusion._device import few_threads, seeded
 from skmissing.fusion._masking import Masking
@@ -365,3 +366,54 @@ def load(architecture, trained, device):
     net.module_.double().eval()
     net.history = History(trained.history)
     return net
+
+
+class _WithoutRoom(TorchFunctionMode):
+    """Weights that are made in this context have a shape and take no memory."""
+
+    _makers = {torch.empty, torch.ones, torch.randn, torch.zeros}
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        kwargs = dict(kwargs or {})
+        if func in self._makers:
+            kwargs["device"] = "meta"
+        return func(*args, **kwargs)
+
+
+def check_trained(architecture, trained):
+    """Compare weights with the architecture, without making room for any.
+
+    Parameters
+    ----------
+    architecture : Architecture
+    trained : Trained
+
+    Raises
+    ------
+    ValueError
+        If the names, shapes or types of the weights are others, or if the
+        architecture cannot be built.
+    """
+    weights, params = trained.weights, architecture.module_params
+    most = max((n for w in weights.values() if w.size for n in w.shape), default=0)
+    for name, value in params.items():
+        limit = len(weights) if name == "n_layers" else most
+        for number in value if isinstance(value, (list, tuple)) else [value]:
+            if isinstance(number, int) and not 1 <= number <= limit:
+                raise ValueError(
+                    f"{name}={value!r} does not fit {len(weights)} arrays of weights "
+                    f"of at most {most} rows or columns."
+                )
+    try:
+        with _WithoutRoom():
+            module = architecture.module(**params)
+        architecture.criterion(**architecture.criterion_params)
+    except (TypeError, ValueError, ArithmeticError, LookupError, RuntimeError) as exc:
+        raise ValueError(f"the network cannot be built from {params}: {exc}") from exc
+    wanted = {name: tuple(w.shape) for name, w in module.state_dict().items()}
+    found = {name: w.shape for name, w in weights.items()}
+    differing = sorted(set(wanted.items()) ^ set(found.items()))
+    if differing:
+        raise ValueError(f"weights: names or shapes differ in {differing[:4]}.")
+    if wrong := sorted({str(w.dtype) for w in weights.values()} - {"float32"}):
+        raise ValueError(f"weights: wanted float32; found {wrong}.")

@@ -23,8 +23,8 @@ from torch import nn
 
 def token_owners(n_tokens):
     """Number of the modality that each token belongs to, shape (T,)."""
-    counts = torch.as_tensor(n_tokens)
-    return torch.repeat_interleave(torch.arange(len(counts)), counts)
+    owners = [m for m, n in enumerate(n_tokens) for _ in range(int(n))]
+    return torch.tensor(owners, dtype=torch.long)
 
 
 class SlotPolicy(nn.Module):

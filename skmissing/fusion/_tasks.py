@@ -83,7 +83,7 @@ class FusionClassifierMixin(ClassifierMixin):
 
     def _learn_target(self, y, weight):
         """Learn the classes; return y as the loss wants it."""
-        self._y_dtype = y.dtype
+        self._y_dtype = y.dtype.str  # no type of numpy's, so that models save
         row_weight = None
         if self.class_weight is not None:
             row_weight = compute_sample_weight(self.class_weight, y)

@@ -195,6 +195,19 @@ class RegressionImputer(BaseModalityImputer):
         chosen = np.atleast_1d(names[modalities])
         return np.concatenate([layout[name].columns for name in chosen])
 
+    def __getstate__(self):
+        # As pairs: formats other than pickle want strings for keys.
+        state = dict(super().__getstate__())
+        if "estimators_" in state:
+            state["estimators_"] = list(state["estimators_"].items())
+        return state
+
+    def __setstate__(self, state):
+        state = dict(state)
+        if "estimators_" in state:
+            state["estimators_"] = dict(state["estimators_"])
+        super().__setstate__(state)
+
     def _impute(self, X, presence, holes):
         values = np.full_like(X, np.nan)
         standardized = self._standardized(X)

@@ -1,0 +1,200 @@
+"""The classes that a file may name. Nothing else is ever looked up or imported.
+
+A file names an estimator by its public path, such as `skmissing.cluster.
+PartialModalityKMeans`, and the small records inside it by a name of this file's own.
+"""
+
+import importlib
+from dataclasses import dataclass
+
+SKMISSING = {
+    "skmissing.cluster": ["PartialModalityKMeans"],
+    "skmissing.encoders": [
+        "AudioEncoder",
+        "ImageEncoder",
+        "SignalEncoder",
+        "TextEncoder",
+        "VideoEncoder",
+    ],
+    "skmissing.ensemble": [
+        "LateFusionClassifier",
+        "LateFusionRegressor",
+        "ModalityDropout",
+        "PatternClassifier",
+        "PatternRegressor",
+    ],
+    "skmissing.fusion": [
+        "MHSAFusionClassifier",
+        "MHSAFusionRegressor",
+        "MMPClassifier",
+        "MMPRegressor",
+    ],
+    "skmissing.impute": [
+        "ClusterGuidedImputer",
+        "MultipleImputationClassifier",
+        "MultipleImputationRegressor",
+        "RegressionImputer",
+        "RetrievalImputer",
+    ],
+    "skmissing.mixture": ["PartialModalityFactorMixture"],
+    "skmissing.simulate": ["ModalityAmputer"],
+}
+
+# Those whose fitted state is plain numbers that can be checked. What keeps an object of
+# compiled code, as support vector machines and neighbour trees do, is not among them.
+SKLEARN = {
+    "sklearn.compose": ["ColumnTransformer", "TransformedTargetRegressor"],
+    "sklearn.decomposition": ["PCA", "TruncatedSVD"],
+    "sklearn.discriminant_analysis": ["LinearDiscriminantAnalysis"],
+    "sklearn.dummy": ["DummyClassifier", "DummyRegressor"],
+    "sklearn.ensemble": [
+        "ExtraTreesClassifier",
+        "ExtraTreesRegressor",
+        "RandomForestClassifier",
+        "RandomForestRegressor",
+    ],
+    "sklearn.impute": ["KNNImputer", "MissingIndicator", "SimpleImputer"],
+    "sklearn.linear_model": [
+        "BayesianRidge",
+        "ElasticNet",
+        "Lasso",
+        "LinearRegression",
+        "LogisticRegression",
+        "Ridge",
+        "RidgeClassifier",
+    ],
+    "sklearn.multiclass": ["OneVsRestClassifier"],
+    "sklearn.multioutput": ["MultiOutputClassifier", "MultiOutputRegressor"],
+    "sklearn.naive_bayes": ["GaussianNB"],
+    "sklearn.pipeline": ["FeatureUnion", "Pipeline"],
+    "sklearn.preprocessing": [
+        "FunctionTransformer",
+        "LabelBinarizer",
+        "LabelEncoder",
+        "MaxAbsScaler",
+        "MinMaxScaler",
+        "Normalizer",
+        "OneHotEncoder",
+        "OrdinalEncoder",
+        "RobustScaler",
+        "StandardScaler",
+    ],
+    "sklearn.svm": ["LinearSVC", "LinearSVR"],
+    "sklearn.tree": [
+        "DecisionTreeClassifier",
+        "DecisionTreeRegressor",
+        "ExtraTreeClassifier",
+        "ExtraTreeRegressor",
+    ],
+}
+
+ESTIMATORS = {
+    f"{module}.{name}": (module, name)
+    for table in (SKMISSING, SKLEARN)
+    for module, names in table.items()
+    for name in names
+}
+
+
+@dataclass(frozen=True)
+class Record:
+    """A class of small objects inside fitted estimators.
+
+    Attributes
+    ----------
+    module, name : str
+        Where the class is.
+    fields : tuple of str
+        The attributes that are written.
+    """
+
+    module: str
+    name: str
+    fields: tuple
+
+
+RECORDS = {
+    "Architecture": Record(
+        "skmissing.fusion._net",
+        "Architecture",
+        ("module", "module_params", "criterion", "criterion_params"),
+    ),
+    "BlockScaler": Record(
+        "skmissing._scaling",
+        "BlockScaler",
+        ("layout", "mean", "scale", "variance", "weight"),
+    ),
+    "Centers": Record("skmissing._scaling", "Centers", ("values", "presence")),
+    "FactorParams": Record(
+        "skmissing.mixture._posterior",
+        "FactorParams",
+        (
+            "units",
+            "weights",
+            "means",
+            "loadings",
+            "noise",
+            "var_means",
+            "cov_cross",
+            "cov_loadings",
+        ),
+    ),
+    "LevelScores": Record(
+        "skmissing.simulate._scores",
+        "LevelScores",
+        ("layout", "driver", "scaler", "mean", "deviation"),
+    ),
+    "ModalityFraction": Record(
+        "skmissing.simulate", "ModalityFraction", ("modalities", "rows")
+    ),
+    "ModalityRates": Record("skmissing.simulate", "ModalityRates", ("rates",)),
+    "OneMissing": Record("skmissing.simulate", "OneMissing", ("rows", "exact")),
+    "PatternTable": Record(
+        "skmissing.simulate", "PatternTable", ("probabilities", "exact")
+    ),
+    "Plan": Record(
+        "skmissing.simulate._plan",
+        "Plan",
+        ("rates", "keep", "probabilities", "exact", "intercepts"),
+    ),
+    "StratumScores": Record(
+        "skmissing.simulate._scores",
+        "StratumScores",
+        ("what", "strata", "table"),
+    ),
+    "TargetScores": Record(
+        "skmissing.simulate._scores",
+        "TargetScores",
+        ("n_modalities", "mean", "deviation"),
+    ),
+    "Trained": Record(
+        "skmissing.fusion._net", "Trained", ("weights", "history", "best_epoch")
+    ),
+}
+
+# Classes that are mentioned, not instantiated: types of numbers, parts of networks.
+CLASSES = {
+    "AlignedLoss": ("skmissing.fusion._trunk", "AlignedLoss"),
+    "MHSAFusion": ("skmissing.fusion._modules", "MHSAFusion"),
+    "MMPFusion": ("skmissing.fusion._trunk", "MMPFusion"),
+    "TaskLoss": ("skmissing.fusion._net", "TaskLoss"),
+    "float32": ("numpy", "float32"),
+    "float64": ("numpy", "float64"),
+    "int32": ("numpy", "int32"),
+    "int64": ("numpy", "int64"),
+}
+
+
+def find_class(module, name):
+    """A class by its place in the tables above.
+
+    Parameters
+    ----------
+    module, name : str
+        From the tables, never from a file.
+
+    Returns
+    -------
+    type
+    """
+    return getattr(importlib.import_module(module), name)
