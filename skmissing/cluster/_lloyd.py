@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.sparse import csc_array
 
+from skmissing._blocks import STREAM_CELLS
 from skmissing._distances import group_pieces, label_distances, nearest_distances
 from skmissing._modalities import as_slice
 from skmissing._scaling import Centers
@@ -271,13 +272,12 @@ class _MovedRows:
     n_clusters : int
     """
 
-    MANY = 256
-
     def __init__(self, group, n_clusters):
         self.group = group
         self._values = np.zeros((n_clusters, group.source.shape[1]))
         self._holes = None if group.observed is None else np.zeros_like(self._values)
         self._weights = np.zeros(n_clusters)
+        self._many = max(256, STREAM_CELLS // max(1, group.source.shape[1]))
         self._waiting, self._n_waiting = [], 0
 
     def note(self, chunk, old, new, weight):
@@ -287,7 +287,7 @@ class _MovedRows:
             (chunk.start + moved, old[moved], new[moved], weight[moved])
         )
         self._n_waiting += len(moved)
-        if self._n_waiting >= self.MANY:
+        if self._n_waiting >= self._many:
             self._add_up()
 
     def sums(self):
