@@ -5,14 +5,24 @@ objects, whose `__setstate__` it calls. Here no name is ever looked up. The few 
 numpy describes arrays stand for small classes of this file, which take down what they
 are told; arrays are built from that at the end, with everything checked. Any other name
 ends the reading.
+
+Before that the opcodes are looked through for those that no such pickle needs: Python
+answers some of them without asking for a name, and others with all memory.
 """
 
 import math
+import os
 import pickle
+import pickletools
 import re
+import reprlib
 
 import numpy as np
 
+# Shows what a file holds: few items of few containers within each other.
+_repr = reprlib.Repr()
+_repr.maxlevel = 2
+shown = _repr.repr
 # Booleans, numbers, bytes, strings and Python objects; no records, no dates.
 _TYPECODE = re.compile(r"[biufSUO]\d*|\?")
 
@@ -26,10 +36,12 @@ class _DType:
         if isinstance(code, bytes):
             code = code.decode("latin1")
         if not isinstance(code, str) or not _TYPECODE.fullmatch(code):
-            raise pickle.UnpicklingError(f"an array of type {code!r}")
+            raise pickle.UnpicklingError(f"an array of type {shown(code)}")
         self.code, self.order = code, "="
 
     def __setstate__(self, state):
+        if not isinstance(state, tuple) or len(state) < 5:
+            raise pickle.UnpicklingError("a type that is not described as usual")
         order, extra = state[1], state[2:5]
         if isinstance(order, bytes):
             order = order.decode("latin1")
@@ -50,20 +62,21 @@ class _Array:
 
     def __init__(self, kind, shape, typecode):
         if kind is not _NDARRAY:
-            raise pickle.UnpicklingError(f"an array of another class, {kind!r}")
+            raise pickle.UnpicklingError(f"an array of another class, {shown(kind)}")
         self.state = None
 
     def __setstate__(self, state):
-        if len(state) != 5 or not isinstance(state[2], _DType):
+        usual = isinstance(state, tuple) and len(state) == 5
+        if not usual or not isinstance(state[2], _DType):
             raise pickle.UnpicklingError("an array that is not described as usual")
         self.state = state
 
-    def build(self):
+    def build(self, built):
         if self.state is None:
             raise pickle.UnpicklingError("an array without content")
         _, shape, dtype, fortran, data = self.state
         if isinstance(data, list):
-            return _object_array(data, shape, dtype.build(), fortran)
+            return _object_array(data, shape, dtype.build(), fortran, built)
         return _number_array(data, shape, dtype.build(), "F" if fortran else "C")
 
 
@@ -111,7 +124,7 @@ class _Latin1:
 
     def __new__(cls, text, encoding):
         if encoding != "latin1" or not isinstance(text, str):
-            raise pickle.UnpicklingError(f"text in the encoding {encoding!r}")
+            raise pickle.UnpicklingError(f"text in the encoding {shown(encoding)}")
         return text.encode("latin1")
 
     def __setstate__(self, state):
@@ -138,7 +151,9 @@ class _Container:
     def __call__(self, *items):
         # Empty, or made from a list: `bytes(10**12)` would take all memory.
         if len(items) > 1 or not all(isinstance(item, list) for item in items):
-            raise pickle.UnpicklingError(f"a {self.make.__name__} made from {items!r}")
+            raise pickle.UnpicklingError(
+                f"a {self.make.__name__} made from {shown(items)}"
+            )
         return self.make(*items)
 
     def __setstate__(self, state):
@@ -166,7 +181,41 @@ class _PlainUnpickler(pickle.Unpickler):
         try:
             return _NAMES[module, name]
         except KeyError:
-            raise pickle.UnpicklingError(f"the name {module}.{name}") from None
+            raise pickle.UnpicklingError(f"the name {module}.{name}"[:200]) from None
+
+
+# What no pickle of arrays needs. Extension codes name objects of a registry, which the
+# reader may take from its cache without a question; the others, objects from elsewhere.
+_FOREIGN = {
+    *("EXT1", "EXT2", "EXT4", "PERSID", "BINPERSID"),
+    *("NEXT_BUFFER", "READONLY_BUFFER"),
+}
+_MEMO = {"PUT", "BINPUT", "LONG_BINPUT"}
+_OPCODES = {opcode.code.encode("latin1"): opcode for opcode in pickletools.opcodes}
+
+
+def _scan(file, size):
+    """Look through the opcodes without doing what they say."""
+    opcode, position = None, 0
+    while opcode is None or opcode.name != "STOP":
+        code = file.read(1)
+        if not code:
+            raise EOFError("Ran out of input")
+        opcode = _OPCODES.get(code)
+        if opcode is None:
+            raise pickle.UnpicklingError(f"the opcode {code!r}")
+        if opcode.name == "STRING":  # bytes of Python 2, which need not be ASCII
+            arg = file.readline()
+        else:
+            arg = opcode.arg and opcode.arg.reader(file)
+        position = file.tell()
+        if opcode.name in _FOREIGN:
+            raise pickle.UnpicklingError(f"the opcode {opcode.name}")
+        # The reader makes room for as many, at once.
+        if opcode.name in _MEMO and not 0 <= int(arg) <= position:
+            raise pickle.UnpicklingError(f"a place {arg} in the memo")
+        if opcode.name == "FRAME" and arg > size - position:
+            raise pickle.UnpicklingError(f"a frame of {arg} bytes")
 
 
 def load_plain_pickle(path):
@@ -179,6 +228,7 @@ def load_plain_pickle(path):
     Returns
     -------
     object
+        Arrays and containers that come several times in the pickle are the same.
 
     Raises
     ------
@@ -187,7 +237,9 @@ def load_plain_pickle(path):
     """
     with open(path, "rb") as file:
         try:
-            return _build(_PlainUnpickler(file, encoding="latin1").load())
+            _scan(file, os.fstat(file.fileno()).st_size)
+            file.seek(0)
+            return _build(_PlainUnpickler(file, encoding="latin1").load(), {})
         except pickle.UnpicklingError as exc:
             raise ValueError(
                 f"{path}: wanted a pickle of numpy arrays, numbers, strings and plain "
@@ -200,25 +252,45 @@ def load_plain_pickle(path):
             ) from exc
 
 
-def _build(value):
-    """Put real arrays in the place of what stands for them."""
-    if isinstance(value, (_Array, _BufferArray, _Scalar)):
+def _build(value, built):
+    """Put real arrays in the place of what stands for them.
+
+    `built` holds what was built, by id: lists of the same lists over and over would
+    otherwise grow without end.
+    """
+    if isinstance(value, _PLAIN):
+        return value
+    if id(value) not in built:
+        built[id(value)] = None, value  # kept, so that no other object gets its id
+        built[id(value)] = _build_new(value, built), value
+    elif built[id(value)][0] is None:
+        raise pickle.UnpicklingError("a container in itself")
+    return built[id(value)][0]
+
+
+_PLAIN = (bool, int, float, complex, str, bytes, bytearray, set, frozenset, type(None))
+
+
+def _build_new(value, built):
+    if isinstance(value, _Array):
+        return value.build(built)
+    if isinstance(value, (_BufferArray, _Scalar)):
         return value.build()
     if isinstance(value, dict):
-        return {key: _build(item) for key, item in value.items()}
+        return {key: _build(item, built) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return type(value)(_build(item) for item in value)
-    plain = (bool, int, float, complex, str, bytes, bytearray, set, frozenset)
-    if value is None or isinstance(value, plain):
-        return value
+        return type(value)(_build(item, built) for item in value)
     raise pickle.UnpicklingError(f"a {type(value).__name__.strip('_')}")
 
 
 def _check_shape(shape, size):
-    if not isinstance(shape, tuple) or not all(isinstance(n, int) for n in shape):
-        raise pickle.UnpicklingError(f"an array of shape {shape!r}")
+    numbers = isinstance(shape, tuple) and all(isinstance(n, int) for n in shape)
+    if not numbers or len(shape) > 64:
+        raise pickle.UnpicklingError(f"an array of shape {shown(shape)}")
     if math.prod(shape) != size or any(n < 0 for n in shape):
-        raise pickle.UnpicklingError(f"{size} values for an array of shape {shape}")
+        raise pickle.UnpicklingError(
+            f"{size} values for an array of shape {shown(shape)}"
+        )
 
 
 def _number_array(data, shape, dtype, order):
@@ -230,14 +302,24 @@ def _number_array(data, shape, dtype, order):
     _check_shape(shape, size)
     array = np.frombuffer(data, dtype=dtype, count=size)
     # A copy, which is writeable, aligned and in the machine's own byte order.
-    return array.reshape(shape, order=order).astype(dtype.newbyteorder("="))
+    array = array.reshape(shape, order=order).astype(dtype.newbyteorder("="))
+    if dtype.kind == "b" and (array.view(np.uint8) > 1).any():
+        raise pickle.UnpicklingError("booleans that are neither true nor false")
+    if dtype.kind == "U" and array.size and np.max(_characters(array)) > 0x10FFFF:
+        raise pickle.UnpicklingError("strings of characters that are none")
+    return array
 
 
-def _object_array(data, shape, dtype, fortran):
+def _characters(array):
+    """The numbers of the characters of strings, in the machine's byte order."""
+    return np.frombuffer(array.tobytes(), dtype=np.uint32)
+
+
+def _object_array(data, shape, dtype, fortran, built):
     if not dtype.hasobject:
         raise pickle.UnpicklingError("an array that is not described as usual")
     _check_shape(shape, len(data))
     array = np.empty(len(data), dtype=object)
     for i, item in enumerate(data):
-        array[i] = _build(item)
+        array[i] = _build(item, built)
     return array.reshape(shape, order="F" if fortran else "C")
