@@ -11,6 +11,7 @@ from skmissing._modalities import Modality, ModalityLayout
 from skmissing.io._checks import DTYPE_NAME, Scope, check_attributes, describe
 from skmissing.io._container import DTYPES, ModelFileError
 from skmissing.io._encode import PLACES
+from skmissing.io._relations import check_jobs, check_relations
 from skmissing.io._schemas import RECORD_SCHEMAS, SCHEMAS
 from skmissing.io._trees import make_tree
 from skmissing.io._trusted import CLASSES, ESTIMATORS, RECORDS, find_class
@@ -322,6 +323,7 @@ class Decoder:
                 _check_names(cls, state)
             elif state:
                 check_attributes(state, SCHEMAS[node["c"]], Scope(), where)
+                check_relations(state, where)
             vars(estimator).update(state)
             _set_output(estimator, self.decode(node.get("output")))
             _set_requests(estimator, node.get("request"))
@@ -355,6 +357,7 @@ class Decoder:
                 # A folder of pickles, chosen by whoever wrote the file.
                 self._fail(where, f"{place}=None", params[place])
         try:
+            check_jobs(params, where)
             estimator = cls(**params)
             if hasattr(cls, "_parameter_constraints"):
                 estimator._validate_params()

@@ -173,8 +173,8 @@ SCHEMAS = {
         n_classes_: int >=1 | list[int >=1]; class_prior_: f(*) >=0 | list[f(*) >=0]
     """,
     "sklearn.dummy.DummyRegressor": """
-        n_features_in_?: int=D; feature_names_in_?: s(*); n_outputs_: int >=1
-        constant_: f(1, *)
+        n_features_in_?: int=D; feature_names_in_?: s(*); n_outputs_: int=T >=1
+        constant_: f(1, T)
     """,
     "sklearn.impute.KNNImputer": f"""
         {FITTED}; indicator_: estimator | none; _fit_X: f(n, D) nan

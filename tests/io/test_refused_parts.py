@@ -65,6 +65,29 @@ def test_forest_reads_its_own_columns_only():
     refused("forest", edit, r"estimators_\[\]: wanted estimator\(D\)")
 
 
+@pytest.mark.parametrize("name", ["n_classes_", "n_outputs_"])
+@pytest.mark.parametrize("whole", [True, False])
+def test_counts_fit_what_they_count(name, whole):
+    """A prediction would make room by them."""
+
+    def edit(tree):
+        forest = tree["p"]["steps"][1]["v"][1]
+        holder = forest if whole else forest["s"]["estimators_"][1]
+        holder["s"][name] = 2**31
+
+    refused("forest", edit, f"{name}: wanted [12]; found 2147483648")
+
+
+@pytest.mark.parametrize("n_jobs", [2**31, -(2**31)])
+def test_workers_are_bounded(n_jobs):
+    """A thread for each would be made at the first prediction."""
+
+    def edit(tree):
+        tree["p"]["steps"][1]["v"][1]["p"]["n_jobs"] = n_jobs
+
+    refused("forest", edit, "n_jobs: wanted at most 1024 workers; found")
+
+
 def test_deep_trees_come_back():
     """A check of depths that any real tree passes."""
     rng = np.random.RandomState(0)
