@@ -22,6 +22,7 @@ SCRIPTS = [
     "peak_memory",
     "import_time",
     "fusion_epoch",
+    "encoders",
 ]
 HEAD = """# Benchmarks
 
