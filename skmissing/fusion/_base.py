@@ -21,6 +21,7 @@ from skmissing._base import ModalityMixin, SkmissingEstimator
 from skmissing._blocks import find_presence, row_chunks
 from skmissing._compat import Interval, StrOptions, check_sample_weight
 from skmissing._scaling import fit_scaler
+from skmissing.fusion._consistency import CONSISTENCY, WEIGHTS, Consistency
 from skmissing.fusion._device import few_threads, resolve_device
 from skmissing.fusion._masking import POLICIES, Masking
 from skmissing.fusion._net import (
@@ -51,6 +52,8 @@ class BaseFusion(ModalityMixin, SkmissingEstimator):
         "n_heads": [Interval(Integral, 1, None, closed="left")],
         "modality_dropout": [Interval(Real, 0, 1, closed="both")],
         "mask_policy": [StrOptions(set(POLICIES))],
+        "consistency": [StrOptions(set(CONSISTENCY)), None],
+        "consistency_weight": [Interval(Real, 0, None, closed="left"), None],
         "optimizer": [StrOptions(set(OPTIMIZERS))],
         "lr": [Interval(Real, 0, None, closed="neither")],
         "weight_decay": [Interval(Real, 0, None, closed="left")],
@@ -132,7 +135,17 @@ class BaseFusion(ModalityMixin, SkmissingEstimator):
             masking=masking,
             device=device,
             verbose=self.verbose,
+            consistency=self._make_consistency(),
         )
+
+    def _make_consistency(self):
+        """What ties a row's two views together; None for nothing."""
+        if self.consistency is None:
+            return None
+        weight = self.consistency_weight
+        if weight is None:
+            weight = WEIGHTS[self.consistency]
+        return Consistency(self.consistency, float(weight))
 
     def _keep(self, trained, scorer):
         """Set what training has left behind."""

@@ -43,6 +43,15 @@ class MHSAFusionRegressor(FusionRegressorMixin, BaseMHSAFusion):
         What such a row keeps: a random number of its modalities, from one to all;
         any non-empty subset with equal chance; or, with `"bernoulli"`, each modality
         but for the chance `modality_dropout`, in every row.
+    consistency : {"mofe", "distill", "align"} or None, default=None
+        If not None, a training step sees each row with all that it has and with what
+        is shown of it, learns from both, and ties them: more modalities must not make
+        the loss larger (`"mofe"`, [3]_); the answer from fewer is drawn to that from
+        more (`"distill"`); so is its representation (`"align"`, [4]_). Training takes
+        twice as long.
+    consistency_weight : float or None, default=None
+        Factor of that term; None takes 0.1 for `"mofe"` and `"align"`, 1 for
+        `"distill"`.
     optimizer : {"adamw", "adam", "sgd"}, default="adamw"
         How weights are updated; `"sgd"` has a momentum of 0.9. The gradient's norm is
         clipped to 1.
@@ -93,7 +102,9 @@ class MHSAFusionRegressor(FusionRegressorMixin, BaseMHSAFusion):
     loss_curve_ : list of float
         Training loss of each epoch.
     loss_terms_ : dict of str to list of float
-        The same term by term: `"task"` alone.
+        The same term by term: `"task"`; with `consistency`, also `"fuller"`, the
+        loss of the task with all that the rows have, and `"consistency"` times its
+        weight.
     validation_curve_ : list of float or None
         Validation loss of each epoch, or its score by `scoring`; None without
         `early_stopping`.
@@ -150,6 +161,11 @@ class MHSAFusionRegressor(FusionRegressorMixin, BaseMHSAFusion):
     .. [2] Neverova, N., Wolf, C., Taylor, G. and Nebout, F. "ModDrop: adaptive
        multi-modal gesture recognition." IEEE Transactions on Pattern Analysis and
        Machine Intelligence 38(8), 2016.
+    .. [3] Li, S., Chen, C. and Han, J. "SimMLM: A simple framework for multi-modal
+       learning with missing modality." ICCV, 2025.
+    .. [4] Lin, R. and Hu, H. "MissModal: increasing robustness to missing modality in
+       multimodal sentiment analysis." Transactions of the Association for
+       Computational Linguistics 11, 2023.
 
     Examples
     --------
@@ -182,6 +198,8 @@ class MHSAFusionRegressor(FusionRegressorMixin, BaseMHSAFusion):
         missing="mask",
         modality_dropout=0.5,
         mask_policy="uniform_size",
+        consistency=None,
+        consistency_weight=None,
         optimizer="adamw",
         lr=1e-3,
         weight_decay=1.0,
@@ -206,6 +224,8 @@ class MHSAFusionRegressor(FusionRegressorMixin, BaseMHSAFusion):
         self.missing = missing
         self.modality_dropout = modality_dropout
         self.mask_policy = mask_policy
+        self.consistency = consistency
+        self.consistency_weight = consistency_weight
         self.optimizer = optimizer
         self.lr = lr
         self.weight_decay = weight_decay

@@ -51,6 +51,15 @@ class MMPClassifier(FusionClassifierMixin, BaseMMP):
     mask_level : {"sample", "batch"}, default="sample"
         Whether each row draws for itself, or all rows of a batch share one draw, as in
         the paper.
+    consistency : {"mofe", "distill", "align"} or None, default=None
+        If not None, a training step sees each row with all that it has and with what
+        is shown of it, learns from both, and ties them: more modalities must not make
+        the loss larger (`"mofe"`, [3]_); the answer from fewer is drawn to that from
+        more (`"distill"`); so is its representation (`"align"`, [4]_). Training takes
+        twice as long.
+    consistency_weight : float or None, default=None
+        Factor of that term; None takes 0.1 for `"mofe"` and `"align"`, 1 for
+        `"distill"`.
     optimizer : {"adamw", "adam", "sgd"}, default="adamw"
         How weights are updated; `"sgd"` has a momentum of 0.9. The gradient's norm is
         clipped to 1.
@@ -107,7 +116,8 @@ class MMPClassifier(FusionClassifierMixin, BaseMMP):
         Training loss of each epoch, the sum of all terms.
     loss_terms_ : dict of str to list of float
         The same term by term: `"task"`, and `"alignment"` times its weight unless
-        there is none.
+        there is none; with `consistency`, also `"fuller"`, the loss of the task with
+        all that the rows have, and `"consistency"` times its weight.
     validation_curve_ : list of float or None
         Validation loss of each epoch, that of the task alone, or its score by
         `scoring`; None without `early_stopping`.
@@ -169,6 +179,11 @@ class MMPClassifier(FusionClassifierMixin, BaseMMP):
     .. [2] Neverova, N., Wolf, C., Taylor, G. and Nebout, F. "ModDrop: adaptive
        multi-modal gesture recognition." IEEE Transactions on Pattern Analysis and
        Machine Intelligence 38(8), 2016.
+    .. [3] Li, S., Chen, C. and Han, J. "SimMLM: A simple framework for multi-modal
+       learning with missing modality." ICCV, 2025.
+    .. [4] Lin, R. and Hu, H. "MissModal: increasing robustness to missing modality in
+       multimodal sentiment analysis." Transactions of the Association for
+       Computational Linguistics 11, 2023.
 
     Examples
     --------
@@ -206,6 +221,8 @@ class MMPClassifier(FusionClassifierMixin, BaseMMP):
         mask_probability=0.5,
         mask_policy="uniform_size",
         mask_level="sample",
+        consistency=None,
+        consistency_weight=None,
         optimizer="adamw",
         lr=1e-3,
         weight_decay=0.3,
@@ -233,6 +250,8 @@ class MMPClassifier(FusionClassifierMixin, BaseMMP):
         self.mask_probability = mask_probability
         self.mask_policy = mask_policy
         self.mask_level = mask_level
+        self.consistency = consistency
+        self.consistency_weight = consistency_weight
         self.optimizer = optimizer
         self.lr = lr
         self.weight_decay = weight_decay

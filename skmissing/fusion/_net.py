@@ -16,6 +16,7 @@ from skorch.history import History
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
+from skmissing.fusion._consistency import Consistency
 from skmissing.fusion._device import few_threads, seeded
 from skmissing.fusion._masking import Masking
 from skmissing.fusion._rows import Batches
@@ -92,12 +93,23 @@ class FusionNet(NeuralNet):
     monitor : callable or None
         Takes the validation rows' logits, returns a score to be maximised. None
         minimises the validation loss.
+    consistency : Consistency or None
+        Ties what is made of all that a row has to what is made of the part shown.
     """
 
     def __init__(
-        self, module, criterion, *, n_steps=None, patience=None, monitor=None, **kwargs
+        self,
+        module,
+        criterion,
+        *,
+        n_steps=None,
+        patience=None,
+        monitor=None,
+        consistency=None,
+        **kwargs,
     ):
         super().__init__(module, criterion, **kwargs)
+        self.consistency = consistency
         self.n_steps = n_steps
         self.patience = patience
         self.monitor = monitor
@@ -116,6 +128,9 @@ class FusionNet(NeuralNet):
     def get_loss(self, y_pred, y_true, X=None, training=False):
         """Sum of the criterion's terms; in validation, the task's term alone."""
         terms = self.criterion_(y_pred, y_true)
+        if training and self.consistency is not None:
+            fuller = self.infer({"x": X["x"], "present": y_true["observed"]})
+            terms |= self.consistency.terms(fuller, y_pred, y_true, self.criterion_)
         self.terms_ = {name: term.detach() for name, term in terms.items()}
         if training:
             self.terms_["loss"] = loss = sum(terms.values())
@@ -246,6 +261,7 @@ class Training:
     masking : Masking
     device : torch.device
     verbose : int
+    consistency : Consistency or None
     """
 
     optimizer: str
@@ -257,6 +273,7 @@ class Training:
     masking: Masking
     device: torch.device
     verbose: int = 0
+    consistency: Consistency | None = None
 
     def net_params(self, n_batches, rng):
         """Arguments for a net that is to be trained."""
@@ -279,6 +296,7 @@ class Training:
             "iterator_valid__batch_size": VALID_BATCH,
             "device": self.device,
             "verbose": self.verbose,
+            "consistency": self.consistency,
         }
 
 
