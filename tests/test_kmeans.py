@@ -484,3 +484,11 @@ def test_interrupted_fit_is_no_fit(seed):
         model.set_params(init=stop, n_init=1).fit(10 * X)
     with pytest.raises(NotFittedError):
         model.predict(X)
+
+
+def test_columns_of_transform_are_the_learnt_centers(small_multimodal):
+    """A parameter that is set after fit waits for the next fit."""
+    X, _, widths = small_multimodal
+    model = PartialModalityKMeans(3, modalities=widths, random_state=0).fit(X)
+    expected = model.transform(X)
+    assert np.array_equal(model.set_params(n_clusters=5).transform(X), expected)

