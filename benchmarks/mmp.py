@@ -2,13 +2,15 @@
 
     python benchmarks/mmp.py table OUT.csv [DATA.npz ...]
     python benchmarks/mmp.py search OUT.csv [DATA.npz ...]
+    python benchmarks/mmp.py consistency OUT.csv [DATA.npz ...]
     python benchmarks/mmp.py cost OUT.csv
 
 `table` trains on complete rows and on rows of which half the modalities are missing,
 and scores on every combination of modalities. `search` draws settings, chooses by rows
-held out of training, and scores the chosen one. `cost` counts weights and times. If no
-files are named, only data that come with the packages are used. Each result is one
-more line of OUT.csv, and what stands there already is not computed again.
+held out of training, and scores the chosen one. `consistency` tries what ties a row's
+reduced view to its fuller one. `cost` counts weights and times. If no files are named,
+only data that come with the packages are used. Each result is one more line of OUT.csv,
+and what stands there already is not computed again.
 
 A file holds its modalities as float32 arrays of two or three axes, the target as `y`,
 and perhaps `split`, whose value 2 marks rows to test on.
@@ -18,6 +20,7 @@ import csv
 import sys
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -36,7 +39,7 @@ from skmissing.fusion import (
 from skmissing.inspection import score_by_pattern
 from skmissing.simulate import ampute
 
-N_TRAIN, N_TEST, SEEDS, DRAWS = 600, 400, 3, 8
+N_TRAIN, N_TEST, SEEDS, DRAWS, EPOCHS = 600, 400, 3, 8, 50
 KEYS = ["part", "data", "regime", "method", "seed"]
 FIELDS = [*KEYS, "mean", "full", "one", "valid", "seconds", "params"]
 
@@ -162,23 +165,36 @@ def train_rows(data, regime, seed):
     return X, y, X_test, y_test
 
 
-def run_table(log, sets):
+def run_table(log, sets, part="table", methods=estimators):
     """Every method on every set, one seed after the other."""
     for seed in range(SEEDS):
         for data in sets:
             for regime in ("complete", "half"):
                 X, y, X_test, y_test = train_rows(data, regime, seed)
-                for name, model in estimators(data, seed).items():
-                    if log.has("table", data.name, regime, name, seed):
+                for name, model in methods(data, seed).items():
+                    if log.has(part, data.name, regime, name, seed):
                         continue
                     start = time.process_time()
                     model.fit(X, y)
                     seconds = time.process_time() - start
                     found = scores(model, X_test, y_test, data.modalities)
                     log.add(
-                        part="table", data=data.name, regime=regime, method=name,
+                        part=part, data=data.name, regime=regime, method=name,
                         seed=seed, seconds=seconds, **found,
                     )  # fmt: skip
+
+
+def tied(data, seed):
+    """Masked attention with each kind of consistency."""
+    make = MHSAFusionRegressor if data.regression else MHSAFusionClassifier
+    base = {"modalities": data.modalities, "random_state": seed}
+    kinds = (None, "mofe", "distill", "align")
+    return {str(kind): make(consistency=kind, **base) for kind in kinds}
+
+
+def run_consistency(log, sets):
+    """The same for kinds of consistency."""
+    run_table(log, sets, "consistency", tied)
 
 
 SPACE = {
@@ -209,6 +225,7 @@ def search_one(log, data, regime, projector):
     cut = train_test_split(np.arange(len(y)), test_size=1 / 3, stratify=labels,
                            random_state=0)  # fmt: skip
     make = MMPRegressor if data.regression else MMPClassifier
+    make = partial(make, max_epochs=EPOCHS, modalities=data.modalities)
     rng, best, start = np.random.RandomState(0), None, time.process_time()
     for draw in range(DRAWS):
         params = {
@@ -217,9 +234,7 @@ def search_one(log, data, regime, projector):
         weight = ALIGNMENT[rng.randint(len(ALIGNMENT))]
         if projector != "none":
             params["alignment_weight"] = weight
-        model = make(
-            modalities=data.modalities, projector=projector, random_state=0, **params
-        )
+        model = make(projector=projector, random_state=0, **params)
         model.fit(X[cut[0]], y[cut[0]])
         # Rows held out are complete only in the regime in which training rows are.
         if regime == "complete":
@@ -232,12 +247,7 @@ def search_one(log, data, regime, projector):
             best = float(valid), params
     found = []
     for seed in range(2):
-        model = make(
-            modalities=data.modalities,
-            projector=projector,
-            random_state=seed,
-            **best[1],
-        )
+        model = make(projector=projector, random_state=seed, **best[1])
         found.append(scores(model.fit(X, y), X_test, y_test, data.modalities))
     means = {name: float(np.mean([f[name] for f in found])) for name in found[0]}
     log.add(part="search", data=data.name, regime=regime, method=projector, seed=0,
@@ -284,7 +294,12 @@ def main():
         run_cost(log)
         return
     sets = [*embedded(), *map(read, paths)]
-    {"table": run_table, "search": run_search}[part](log, sets)
+    runs = {
+        "table": run_table,
+        "search": run_search,
+        "consistency": run_consistency,
+    }
+    runs[part](log, sets)
 
 
 if __name__ == "__main__":
