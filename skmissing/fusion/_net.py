@@ -26,6 +26,8 @@ WARM_UP = 0.1  # share of the steps in which the learning rate rises ...
 WARM_UP_START = 0.1  # ... from this fraction of it
 DECAY_POWER = 0.9
 VALID_BATCH = 1024
+# Sizes up to this may be those of a part that the network does not have.
+MOST_UNUSED = 1 << 16
 
 OPTIMIZERS = {
     "adam": (torch.optim.Adam, {}),
@@ -413,14 +415,14 @@ def check_trained(architecture, trained):
         architecture cannot be built.
     """
     weights, params = trained.weights, architecture.module_params
-    most = max((n for w in weights.values() if w.size for n in w.shape), default=0)
+    most = max(MOST_UNUSED, sum(w.size for w in weights.values()))
     for name, value in params.items():
         limit = len(weights) if name == "n_layers" else most
         for number in value if isinstance(value, (list, tuple)) else [value]:
             if isinstance(number, int) and not 1 <= number <= limit:
                 raise ValueError(
-                    f"{name}={value!r} does not fit {len(weights)} arrays of weights "
-                    f"of at most {most} rows or columns."
+                    f"{name}={value!r} does not fit {len(weights)} arrays of "
+                    f"{most} weights."
                 )
     try:
         with _WithoutRoom():

@@ -36,6 +36,9 @@ def save_model(estimator, path, *, trusted=()):
     TypeError
         If the estimator or something in it cannot be saved; the message says which
         attribute and of what type it is. Nothing is written then.
+    ValueError
+        If a parameter or a learnt attribute is out of its range, so that the file
+        could not be loaded; nothing is written.
 
     See Also
     --------
@@ -68,9 +71,12 @@ def save_model(estimator, path, *, trusted=()):
             f"save_model takes an estimator; got {estimator!r} of type "
             f"{type(estimator).__name__}."
         )
-    encoder = Encoder(_check_trusted(trusted).values())
+    trusted = _check_trusted(trusted)
+    encoder = Encoder(trusted.values())
     tree = encoder.encode(estimator, "")
     text = json.dumps(tree, allow_nan=False, separators=(",", ":"))
+    # What is saved can be loaded: the same checks, on the arrays as they are.
+    Decoder(encoder.arrays, trusted).decode(parse(text, "the model"))
     versions = {"skmissing": skmissing.__version__, "scikit-learn": sklearn.__version__}
     if hasattr(path, "write"):
         write(path, text, encoder.arrays, versions)
@@ -119,6 +125,7 @@ def load_model(path, *, trusted=()):
     Returns
     -------
     estimator object
+        With the parameters and learnt attributes that it was saved with.
 
     Raises
     ------

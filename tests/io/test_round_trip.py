@@ -297,6 +297,33 @@ def test_what_cannot_be_saved_is_named(value, match):
         saved(PartialModalityKMeans(3, init=value))
 
 
+def test_what_could_not_be_loaded_is_not_saved(small_multimodal):
+    """Saving makes the checks of loading."""
+    X, _, widths = small_multimodal
+    model = PartialModalityKMeans(3, modalities=widths, random_state=0).fit(X)
+    with pytest.raises(ValueError, match="'max_iter' parameter .* Got -1"):
+        saved(clone(model).set_params(max_iter=-1))
+    model.inertia_ = np.nan
+    with pytest.raises(ValueError, match="inertia_: wanted num >=0; found nan"):
+        saved(model)
+
+
+def test_unused_parts_of_networks_may_have_any_size(small_multimodal):
+    """A size of a part that is not there fits no weight, and need not."""
+    fusion = pytest.importorskip("skmissing.fusion")
+    X, y, widths = small_multimodal
+    model = fusion.MMPClassifier(
+        modalities=widths,
+        projector="none",
+        n_aggregated_tokens=100,
+        hidden_dim=4,
+        n_heads=1,
+        max_epochs=1,
+        random_state=0,
+    ).fit(X, y)
+    assert_array_equal(round_trip(model).predict_proba(X), model.predict_proba(X))
+
+
 def test_what_contains_itself_is_refused():
     """A list in itself would never end."""
     loop = []
