@@ -201,7 +201,7 @@ SCHEMAS = {
     "sklearn.linear_model.Ridge": f"{LINEAR}; {ITERATIONS}; solver_?: str",
     "sklearn.linear_model.RidgeClassifier": f"""
         {LINEAR}; {ITERATIONS}; solver_?: str; _label_binarizer: estimator
-        classes_: x(*)
+        classes_?: x(*)
     """,
     "sklearn.multiclass.OneVsRestClassifier": """
         n_features_in_?: int=D; feature_names_in_?: s(D); label_binarizer_: estimator

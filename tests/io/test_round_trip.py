@@ -310,7 +310,9 @@ def test_what_could_not_be_loaded_is_not_saved(small_multimodal):
 
 def test_unused_parts_of_networks_may_have_any_size(small_multimodal):
     """A size of a part that is not there fits no weight, and need not."""
-    fusion = pytest.importorskip("skmissing.fusion")
+    pytest.importorskip("torch")
+    from skmissing import fusion
+
     X, y, widths = small_multimodal
     model = fusion.MMPClassifier(
         modalities=widths,
