@@ -13,12 +13,13 @@ from skmissing.cluster import PartialModalityKMeans
 
 BASE = {"rows": 20_000, "clusters": 50, "columns": 512, "modalities": 4, "missing": 0.0}
 SWEEPS = {
-    "rows": [5_000, 10_000, 20_000, 40_000, 80_000],
+    "rows": [10_000, 20_000, 40_000, 80_000, 160_000],
     "clusters": [10, 20, 50, 100, 200],
     "columns": [128, 256, 512, 1024, 2048],
     "modalities": [1, 2, 4, 8, 16, 32],
     "missing": [0.0, 0.2, 0.4, 0.6, 0.8],
 }
+TICKS = [0.05, 0.1, 0.2, 0.5, 1, 2]
 
 
 def fit_time(rows, clusters, columns, modalities, missing):
@@ -40,6 +41,9 @@ def main(path):
         ax.set(xlabel=name, yscale="log")
         if name != "missing":
             ax.set_xscale("log")
+        ax.set_xticks(values, [f"{v / 1000:g}k" if v > 2999 else v for v in values])
+        ax.minorticks_off()
+        ax.set_yticks(TICKS, TICKS)
         ax.grid(alpha=0.3)
     axes[0].set_ylabel("Seconds, 10 iterations")
     fig.suptitle("PartialModalityKMeans: 20 000 rows, 50 clusters, 4 x 128 columns")

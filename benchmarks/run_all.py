@@ -20,6 +20,7 @@ SCRIPTS = [
     "transform_predict",
     "predict_one_row",
     "peak_memory",
+    "factor_mixture",
     "import_time",
     "fusion_epoch",
     "encoders",
