@@ -1,7 +1,5 @@
 """Loaders for numpy archives, which are read without unpickling anything."""
 
-import zipfile
-
 import numpy as np
 
 from skmissing.datasets._bunch import (
@@ -197,27 +195,35 @@ def load_mmimdb_embeddings(path, *, return_X_y=False, as_frame=False):
 
 def _read_arrays(path):
     """All arrays of an archive; object arrays would need unpickling and are refused."""
+    with open(path, "rb") as file:
+        try:
+            archive = np.load(file, allow_pickle=False)
+        except Exception as exc:  # whatever zipfile and numpy have for odd files
+            raise ValueError(
+                f"{path}: wanted a numpy archive (.npz), found something else "
+                f"({str(exc)[:200]})."
+            ) from exc
+        if not hasattr(archive, "files"):
+            raise ValueError(
+                f"{path}: wanted a numpy archive (.npz), found a single array."
+            )
+        with archive:
+            return {key: _read_array(archive, key, path) for key in archive.files}
+
+
+def _read_array(archive, key, path):
     try:
-        archive = np.load(path, allow_pickle=False)
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as exc:
+        array = archive[key]
+    except Exception as exc:
         raise ValueError(
-            f"{path}: wanted a numpy archive (.npz), found something else ({exc})."
+            f"{path}: key {key!r} cannot be read, wanted an array of numbers or "
+            f"strings ({str(exc)[:200]})."
         ) from exc
-    if not hasattr(archive, "files"):
+    if not isinstance(array, np.ndarray):  # a member that is no array of numpy's
         raise ValueError(
-            f"{path}: wanted a numpy archive (.npz), found a single array."
+            f"{path}: key {key!r} is no array, wanted one of numbers or strings."
         )
-    arrays = {}
-    with archive:
-        for key in archive.files:
-            try:
-                arrays[key] = archive[key]
-            except Exception as exc:  # headers are parsed by numpy, in its own ways
-                raise ValueError(
-                    f"{path}: key {key!r} cannot be read, wanted an array of numbers "
-                    f"or strings ({str(exc)[:200]})."
-                ) from exc
-    return arrays
+    return array
 
 
 def _wanted(arrays, key, path):
