@@ -158,6 +158,8 @@ def describe(value):
     """A value for messages."""
     if isinstance(value, np.ndarray):
         return f"an array of {value.dtype} of shape {value.shape}"
+    if isinstance(value, BaseEstimator):  # which would show all that it contains
+        return f"an estimator of type {type(value).__name__}"
     return f"{str(value)[:80]!r} of type {type(value).__name__}"
 
 

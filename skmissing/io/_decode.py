@@ -18,6 +18,7 @@ from skmissing.io._trusted import CLASSES, ESTIMATORS, RECORDS, find_class
 from skmissing.mixture._posterior import Units
 
 MOST_STRING_BYTES = 1 << 28
+MOST_SHARED = 100_000
 # The fields that a node of each type has beside `t`.
 FIELDS = {
     "array": {"i"},
@@ -41,6 +42,7 @@ FIELDS = {
     "tuple": {"v"},
     "units": {"v", "split"},
 }
+KEPT = {"estimator", "layout", "record", "tree", "units"}
 OPTIONAL = {"array": {"T"}, "estimator": {"s", "output", "request"}}
 
 
@@ -61,10 +63,15 @@ class Decoder:
         self.trusted = dict(trusted)
         self.same_version = same_version
         self.made = []
+        self._n_nodes = 0
+        self._n_shown = 0  # the same if every reference were written out
+        self._sizes = []  # of what was made
         self.used = set()
 
     def decode(self, node, where="model"):
         """The value of a JSON node; `where` says in messages which one it is."""
+        self._n_nodes += 1
+        self._n_shown += 1
         if node is None or isinstance(node, (bool, int, float, str)):
             return node
         if isinstance(node, list):
@@ -82,7 +89,11 @@ class Decoder:
                 f"{where}: wanted the fields {sorted(fields)} in a node of the type "
                 f"{kind}; found {sorted(found)}."
             )
-        return getattr(self, f"_{kind}")(node, where)
+        before = self._n_shown
+        value = getattr(self, f"_{kind}")(node, where)
+        if kind in KEPT:
+            self._sizes.append(self._n_shown - before)
+        return value
 
     def _fail(self, where, wanted, found):
         raise ModelFileError(f"{where}: wanted {wanted}; found {describe(found)}.")
@@ -229,6 +240,10 @@ class Decoder:
     def _ref(self, node, where):
         if type(node["v"]) is not int or not 0 <= node["v"] < len(self.made):
             self._fail(where, f"the number of one of {len(self.made)} objects", node)
+        # Objects of the same objects over and over: small in memory, endless in print.
+        self._n_shown += self._sizes[node["v"]]
+        if self._n_shown > MOST_SHARED + 16 * self._n_nodes:
+            self._fail(where, "fewer references", f"{self._n_shown} nodes by them")
         return self.made[node["v"]]
 
     def _layout(self, node, where):

@@ -3,10 +3,12 @@
 import json
 
 import pytest
+from sklearn.pipeline import FeatureUnion
+from sklearn.preprocessing import StandardScaler
 
 from skmissing.io import ModelFileError, load_model
 from tests.fuzz.models import repack, unpack
-from tests.io.models import NAMES, SEEDS, load, refused
+from tests.io.models import NAMES, SEEDS, load, refused, round_trip
 
 # ---------------------------------------------------------------------- the container
 
@@ -330,6 +332,15 @@ def test_references_lead_back_only():
         tree["s"]["_scaler"] = {"t": "ref", "v": 77}
 
     refused("kmeans", edit, "the number of one of")
+
+
+def test_references_make_no_bomb():
+    """Ten of ten of ten unions: small in memory, but endless in a message."""
+    inner = FeatureUnion([("a", StandardScaler())])
+    for _ in range(12):
+        inner = FeatureUnion([(f"x{i}", inner) for i in range(10)])
+    with pytest.raises(ModelFileError, match="wanted fewer references"):
+        round_trip(inner)
 
 
 def test_strings_make_no_bomb():
