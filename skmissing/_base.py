@@ -55,6 +55,7 @@ class ModalityMixin:
             Or the pair (X, y), if y was given. May be the caller's own array: never
             write to it.
         """
+        check_has_columns(X)
         checked = validate_data(
             self,
             fill_masked(X),
@@ -76,6 +77,23 @@ class ModalityMixin:
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
         return tags
+
+
+def check_has_columns(X):
+    """Raise ValueError for a table without columns.
+
+    scikit-learn looks for the dtypes of a frame's columns first, and speaks of those.
+
+    Parameters
+    ----------
+    X : object
+    """
+    shape = getattr(X, "shape", ())
+    if len(shape) == 2 and shape[1] == 0:
+        raise ValueError(
+            f"Found array with 0 feature(s) (shape={tuple(shape)}) while a minimum of "
+            "1 is required."
+        )
 
 
 def fill_masked(X):

@@ -4,10 +4,11 @@ Everything here is steady from scikit-learn 1.6 on; what changed between release
 wrapped so that the rest of the library does not have to know.
 """
 
+import functools
 import importlib
 
 import numpy as np
-from sklearn.base import _fit_context
+from sklearn.base import _fit_context as checked_fit
 from sklearn.utils._param_validation import (
     HasMethods,
     Interval,
@@ -34,6 +35,50 @@ __all__ = [
     "tree_parts",
     "validate_params",
 ]
+
+
+def _fit_context(*, prefer_skip_nested_validation):
+    """As in scikit-learn; and a fit that ends early leaves nothing that is learnt.
+
+    Be it by an error or by Ctrl-C, the estimator is then not fitted, never half: an
+    earlier fit does not shine through. `partial_fit` is left to itself, since what it
+    has learnt before is to last.
+
+    Parameters
+    ----------
+    prefer_skip_nested_validation : bool
+        Whether the parameters of inner estimators are not checked.
+
+    Returns
+    -------
+    callable
+        Decorator of `fit`.
+    """
+    check = checked_fit(prefer_skip_nested_validation=prefer_skip_nested_validation)
+
+    def decorate(fit):
+        if fit.__name__ == "partial_fit":
+            return check(fit)
+
+        @functools.wraps(fit)
+        def whole_fit(estimator, *args, **kwargs):
+            try:
+                _forget(estimator)
+                return fit(estimator, *args, **kwargs)
+            except BaseException:
+                _forget(estimator)
+                raise
+
+        return check(whole_fit)
+
+    return decorate
+
+
+def _forget(estimator):
+    """Delete what fit has learnt: public attributes that end with an underscore."""
+    learnt = [n for n in vars(estimator) if n.endswith("_") and not n.startswith("_")]
+    for name in learnt:
+        delattr(estimator, name)
 
 
 def check_sample_weight(sample_weight, X, dtype=np.float64):

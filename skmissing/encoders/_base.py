@@ -249,7 +249,7 @@ class FrozenEncoder(TransformerMixin, SkmissingEstimator, ABC):
         keys, cache = self._group(items, np.flatnonzero(present), spec, broken)
         for found, rows in self._embed(items, keys, cache, spec, broken):
             _write(out, rows, found, spec)
-        self._report(items, broken)
+        self._report(items, broken, cache)
         return out.reshape(len(items), self._n_tokens * dim)
 
     def _group(self, items, rows, spec, broken):
@@ -347,8 +347,15 @@ class FrozenEncoder(TransformerMixin, SkmissingEstimator, ABC):
                 "becomes a missing item."
             )
 
-    def _report(self, items, broken):
+    def _report(self, items, broken, cache):
         self._raise_if_broken(items, broken)
+        if cache.failures:
+            warnings.warn(
+                f"{type(self).__name__}: {len(cache.failures)} embeddings could not be "
+                f"cached and will be computed again. The first: {cache.failures[0]}",
+                UserWarning,
+                stacklevel=4,
+            )
         if broken:
             row = min(broken)
             warnings.warn(

@@ -1,8 +1,12 @@
 """Remembers embeddings by what was encoded and by which model, not by call."""
 
 import hashlib
+import warnings
 
 import joblib
+
+# Where joblib has had it since 1.3; it is in no public module.
+from joblib._store_backends import CacheWarning
 
 
 def keep(key, value):
@@ -21,6 +25,11 @@ class EmbeddingCache:
     settings : str
         All that decides how an item is encoded: the model, its revision, the pooling
         and so on. Part of every key.
+
+    Attributes
+    ----------
+    failures : list of str
+        Why embeddings could not be stored, one entry each.
     """
 
     def __init__(self, cache, settings):
@@ -28,6 +37,7 @@ class EmbeddingCache:
             cache = joblib.Memory(cache, verbose=0)
         self.is_used = cache is not None and cache.store_backend is not None
         self._settings = settings.encode()
+        self.failures = []
         if self.is_used:
             self._store = cache.cache(keep, ignore=["value"])
 
@@ -39,7 +49,7 @@ class EmbeddingCache:
         return hasher
 
     def get(self, key):
-        """The embedding of a key; None if it is not there.
+        """The embedding of a key.
 
         Parameters
         ----------
@@ -48,18 +58,33 @@ class EmbeddingCache:
         Returns
         -------
         ndarray or None
+            None if it is not there, or cannot be read, as after a crash or while
+            another process is clearing it; what is left of it is then removed.
         """
-        if self.is_used and self._store.check_call_in_cache(key, None):
-            return self._store(key, None)
-        return None
+        if not self.is_used or not self._store.check_call_in_cache(key, None):
+            return None
+        entry = self._store.call_and_shelve(key, None)
+        try:
+            value = entry.get()
+        except Exception:  # whatever unpickling half a file may raise
+            value = None
+        if value is None:
+            entry.clear()
+        return value
 
     def put(self, key, value):
-        """Store an embedding.
+        """Store an embedding; if that fails, note why in `failures` and go on.
 
         Parameters
         ----------
         key : str
         value : ndarray
         """
-        if self.is_used:
-            self._store(key, value)
+        if not self.is_used:
+            return
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", CacheWarning)
+            try:
+                self._store(key, value)
+            except CacheWarning as problem:
+                self.failures.append(str(problem))

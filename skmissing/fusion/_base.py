@@ -376,7 +376,9 @@ class BaseFusion(ModalityMixin, SkmissingEstimator):
         check_trained(self._network, self._trained)
 
     def __sklearn_is_fitted__(self):
-        return "_trained" in vars(self) or "_shown" in vars(self)
+        # n_iter_ goes when a fit begins, _trained comes when it ends.
+        fitted = hasattr(self, "n_iter_") and "_trained" in vars(self)
+        return fitted or "_shown" in vars(self)
 
     def __getstate__(self):
         # Weights are kept as arrays in _trained, so that no pickle holds torch objects.

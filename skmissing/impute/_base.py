@@ -60,8 +60,6 @@ class BaseModalityImputer(ModalityMixin, TransformerMixin, SkmissingEstimator):
             Fitted estimator.
         """
         del y
-        # An interrupted fit leaves an estimator that is not fitted, never half of one.
-        vars(self).pop("statistics_", None)
         X = self._validate(X, reset=True)
         presence, holes = find_presence(X, self.modalities_)
         self._fit_seen(X, presence, holes)

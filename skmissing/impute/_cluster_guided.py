@@ -1,5 +1,6 @@
 """Imputation from cluster centres, stages 1 and 2 of UL4M4."""
 
+import copy
 import zlib
 from numbers import Integral
 
@@ -47,7 +48,7 @@ class ClusterGuidedImputer(BaseModalityImputer):
     """Fill the modalities that a row lacks from the centres of clusters.
 
     The rows are clustered by :class:`skmissing.cluster.PartialModalityKMeans`; a gap
-    is filled from the centre that is nearest over what the row does have. Observed
+    is filled from the centres that are near over what the row does have. Observed
     cells are never changed.
 
     Read more in the :ref:`User Guide <imputation>`.
@@ -66,15 +67,15 @@ class ClusterGuidedImputer(BaseModalityImputer):
         name, a width, a token shape `(n_tokens, dim)`, a slice, or a list of column
         names or positions.
 
-    strategy : {"nearest", "greedy", "soft", "factor"}, default="nearest"
+    strategy : {"soft", "nearest", "greedy", "factor"}, default="soft"
         What a gap is filled from.
 
+        - "soft": the mean of all centres that have the modality, weighted by
+          `exp(-d**2 / temperature_)`, with d the distance over what the row has.
         - "nearest": each missing modality from the nearest centre that has it.
         - "greedy": Algorithm 2 of the paper to the letter. The same as "nearest" if
           all centres are complete; if not, it favours centres that share nothing with
           the row, see Notes.
-        - "soft": the mean of all centres that have the modality, weighted by
-          `exp(-d**2 / temperature_)`.
         - "factor": the posterior mean of a
           :class:`skmissing.mixture.PartialModalityFactorMixture`, clusters with
           factors that modalities share, shrunk towards the training mean as far as
@@ -213,7 +214,7 @@ class ClusterGuidedImputer(BaseModalityImputer):
         n_clusters=40,
         *,
         modalities=None,
-        strategy="nearest",
+        strategy="soft",
         n_factors=32,
         sample_posterior=False,
         standardize=True,
@@ -337,10 +338,14 @@ class ClusterGuidedImputer(BaseModalityImputer):
             return self.fit(X, y)
         X = self._validate(X, reset=False)
         presence, holes = find_presence(X, self.modalities_)
-        self._seen |= self._observed_columns(X, presence, holes)
         warn_empty_rows(presence, "left out of the fit")
-        blocks = self.clusterer_._partial_fit_validated(X, presence, holes)
-        self.statistics_ = self._learn_from(blocks)
+        # On a copy: an interrupted call leaves all as it was before.
+        new = copy.copy(self)
+        new.clusterer_ = copy.copy(self.clusterer_)
+        new._seen = self._seen | self._observed_columns(X, presence, holes)
+        blocks = new.clusterer_._partial_fit_validated(X, presence, holes)
+        new.statistics_ = new._learn_from(blocks)
+        vars(self).update(vars(new))
         return self
 
     @available_if(_has_factors)

@@ -12,7 +12,12 @@ from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from skmissing._base import ModalityMixin, SkmissingEstimator, fill_masked
+from skmissing._base import (
+    ModalityMixin,
+    SkmissingEstimator,
+    check_has_columns,
+    fill_masked,
+)
 from skmissing._compat import HasMethods, Interval, _fit_context
 from skmissing.impute._cluster_guided import ClusterGuidedImputer
 
@@ -77,6 +82,7 @@ class BaseMultipleImputation(MetaEstimatorMixin, SkmissingEstimator):
 
     def _validated(self, X, y):
         """Check X and y; X comes back as a frame if it was one, to keep its names."""
+        check_has_columns(X)
         filled = fill_masked(X)
         checked, y = validate_data(
             self, filled, y, dtype=[np.float64, np.float32],
