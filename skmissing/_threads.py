@@ -3,6 +3,7 @@
 import os
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from threading import Lock
 
 from threadpoolctl import ThreadpoolController
 
@@ -35,6 +36,39 @@ def n_blas_threads():
     return max((library.num_threads for library in libraries), default=1)
 
 
+class SingleBlas:
+    """While anyone is inside, matrix products have one thread each.
+
+    Threads may enter and leave in any order: the first one in sets the limit, the last
+    one out restores what was before. If each did so by itself, one that came second
+    and went last would restore the limit of the first, for good.
+    """
+
+    def __init__(self):
+        self._lock = Lock()
+        self._n_inside = 0
+        self._limiter = None
+
+    def __enter__(self):
+        with self._lock:
+            if not self._n_inside:
+                self._limiter = _controller().limit(limits=1, user_api="blas")
+            self._n_inside += 1
+
+    def __exit__(self, *_):
+        with self._lock:
+            self._n_inside -= 1
+            if not self._n_inside:
+                self._limiter.restore_original_limits()
+
+
+@cache
+def _single_blas(pid):
+    """One a process: a fork must not wait for a thread of its parent's."""
+    del pid
+    return SingleBlas()
+
+
 def map_in_threads(function, items):
     """Yield `function(item)` in the order of the items, computed by several threads.
 
@@ -59,7 +93,7 @@ def map_in_threads(function, items):
     if n_threads <= 1:
         yield from map(function, items)
         return
-    with _controller().limit(limits=1, user_api="blas"):
+    with _single_blas(os.getpid()):
         yield from _pool(os.getpid(), n_threads).map(function, items)
 
 

@@ -1,0 +1,121 @@
+"""The same numbers again: in other processes, with other threads and other jobs."""
+
+import os
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from sklearn.base import clone, is_regressor
+from sklearn.utils import get_tags
+from threadpoolctl import threadpool_limits
+
+from tests.estimators import make_instances
+from tests.properties.strategies import short_name
+
+ROOT = Path(__file__).resolve().parents[1]
+ESTIMATORS = [e for e in make_instances() if get_tags(e).input_tags.two_d_array]
+JOBS = [e for e in ESTIMATORS if "n_jobs" in e.get_params(deep=False)]
+NEURAL = ("skmissing.fusion", "skmissing.encoders")
+WIDTHS = [40, 30, 50]
+READS = ("predict_proba", "decision_function", "predict", "transform")
+
+DIGEST = """
+import hashlib, warnings
+from tests.test_determinism import ESTIMATORS, fit_and_read
+for estimator in ESTIMATORS:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        bytes_ = fit_and_read(estimator, 60).tobytes()
+    print(repr(estimator)[:40].split("(")[0], hashlib.blake2b(bytes_).hexdigest())
+"""
+
+each_estimator = pytest.mark.parametrize("estimator", ESTIMATORS, ids=short_name)
+
+
+def make_rows(n_rows):
+    """Three modalities in three groups, a third of the modalities missing."""
+    rng = np.random.RandomState(0)
+    group = np.arange(n_rows) % 3
+    X = rng.standard_normal((n_rows, sum(WIDTHS))) + group[:, None]
+    keep = rng.uniform(size=(n_rows, 3)) < 2 / 3
+    keep[np.arange(n_rows), rng.randint(3, size=n_rows)] = True
+    X[~np.repeat(keep, WIDTHS, axis=1)] = np.nan
+    return X, group
+
+
+def fit_and_read(estimator, n_rows, **params):
+    """What a clone, fitted to rows, says of them."""
+    estimator = clone(estimator).set_params(modalities=WIDTHS, **params)
+    X, group = make_rows(n_rows)
+    y = group + 0.1 * np.nansum(X, axis=1) if is_regressor(estimator) else group
+    estimator.fit(X, y)
+    read = next(name for name in READS if hasattr(estimator, name))
+    return np.asarray(getattr(estimator, read)(X))
+
+
+def set_torch_threads(n_threads):
+    """Set torch's number of threads, and return what it was."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(n_threads)
+    return before
+
+
+@each_estimator
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_number_of_threads_makes_no_difference(estimator):
+    """One thread and more give the same to 1e-6."""
+    neural = type(estimator).__module__.startswith(NEURAL)
+    n_rows = 300 if neural or hasattr(estimator, "predict_proba") else 1000
+    results = []
+    for n_threads in (1, 2) if neural else (1, 2, 4):
+        before = set_torch_threads(n_threads) if neural else None
+        try:
+            with threadpool_limits(n_threads):
+                results.append(fit_and_read(estimator, n_rows))
+        finally:
+            if neural:
+                set_torch_threads(before)
+    for found in results[1:]:
+        assert_allclose(found, results[0], rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("estimator", JOBS, ids=short_name)
+def test_number_of_jobs_makes_no_difference(estimator):
+    """Models fitted in other processes are those fitted in this one."""
+    found = fit_and_read(estimator, 300, n_jobs=2)
+    expected = fit_and_read(estimator, 300, n_jobs=1)
+    assert_allclose(found, expected, rtol=1e-6, atol=1e-6)
+
+
+@each_estimator
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_python_generator_is_left_alone(estimator):
+    """The generator of the module random stands still; tests of all have the others."""
+    before = random.getstate()
+    fit_and_read(estimator, 60)
+    assert random.getstate() == before
+
+
+@pytest.mark.slow
+def test_another_process_gives_the_same_bits():
+    """Two interpreters, in which sets and dicts of strings hash differently."""
+    digests = []
+    for seed in ("1", "2"):
+        env = {**os.environ, "PYTHONHASHSEED": seed}
+        done = subprocess.run(
+            [sys.executable, "-c", DIGEST],
+            env=env,
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr
+        digests.append(done.stdout.splitlines())
+    assert len(digests[0]) == len(ESTIMATORS)
+    assert digests[0] == digests[1]

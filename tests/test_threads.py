@@ -1,0 +1,114 @@
+"""One fitted object in many threads, and searches in many processes."""
+
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+from sklearn.base import clone
+from sklearn.utils import get_tags
+
+from skmissing._threads import SingleBlas, _controller, map_in_threads, n_blas_threads
+from tests.estimators import is_installed, make_instances
+from tests.properties.strategies import short_name
+from tests.test_common import make_data, outputs, with_widths
+
+ROOT = Path(__file__).resolve().parents[1]
+ESTIMATORS = [e for e in make_instances() if get_tags(e).input_tags.two_d_array]
+SEARCH = """
+import numpy as np, torch
+from sklearn.model_selection import GridSearchCV
+from skmissing.fusion import MHSAFusionClassifier
+from tests.fusion.data import make_data, WIDTHS
+
+def count_threads(model, X, y):
+    return float(torch.get_num_threads())
+
+if __name__ == "__main__":
+    X, y = make_data(60)
+    model = MHSAFusionClassifier(
+        modalities=WIDTHS, hidden_dim=8, n_heads=2, max_epochs=3, random_state=0
+    )
+    grid = {"lr": [0.01, 0.1]}
+    scoring = {"threads": count_threads, "accuracy": "accuracy"}
+    model.fit(X, y).predict(X)  # torch has its threads before the workers start
+    for n_jobs in (1, 2):
+        search = GridSearchCV(
+            model, grid, cv=2, n_jobs=n_jobs, scoring=scoring, refit="accuracy"
+        ).fit(X, y)
+        results = search.cv_results_
+        print(int(results["mean_test_threads"].max()), *results["mean_test_accuracy"])
+"""
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS, ids=short_name)
+def test_eight_threads_share_a_fitted_estimator(estimator):
+    """Each thread gets what one alone gets, whatever the others ask."""
+    X, y = make_data(estimator)
+    fitted = with_widths(clone(estimator)).fit(X, y)
+    pieces = [X[start:] for start in range(8)]
+    expected = [outputs(fitted, piece) for piece in pieces]
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda piece: outputs(fitted, piece), pieces * 3))
+    for one, other in zip(found, expected * 3):
+        assert one.keys() == other.keys()
+        for method in other:
+            assert_array_equal(one[method], other[method], err_msg=method)
+
+
+def test_blas_limit_is_restored_by_the_last_to_leave():
+    """Two threads that come and go in turn leave the number of threads as it was."""
+    with ExitStack() as stack:
+        stack.enter_context(_controller().limit(limits=2, user_api="blas"))
+        if n_blas_threads() != 2:
+            pytest.skip("the matrix library has one thread only")
+        single = SingleBlas()
+        single.__enter__()
+        single.__enter__()
+        assert n_blas_threads() == 1
+        single.__exit__()
+        assert n_blas_threads() == 1
+        single.__exit__()
+        assert n_blas_threads() == 2
+
+
+def test_many_threads_map_at_once():
+    """Maps that overlap in time give their own results and leave the limit alone."""
+    A = np.random.RandomState(0).standard_normal((64, 64))
+    with _controller().limit(limits=2, user_api="blas"):
+        before = n_blas_threads()
+
+        def work(i):
+            return [float(r.sum()) for r in map_in_threads(A.__matmul__, [A + i] * 4)]
+
+        expected = [work(i) for i in range(8)]
+        with ThreadPoolExecutor(8) as pool:
+            assert list(pool.map(work, list(range(8)) * 5)) == expected * 5
+        assert n_blas_threads() == before
+
+
+@pytest.mark.skipif(not is_installed("skorch"), reason="needs torch and skorch")
+def test_search_in_processes_neither_hangs_nor_oversubscribes(tmp_path):
+    """GridSearchCV over a network: done, with the same scores, on no more threads."""
+    script = tmp_path / "search.py"
+    script.write_text(SEARCH, encoding="utf-8")
+    left_out = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+    env = {k: v for k, v in os.environ.items() if k not in left_out}
+    env["PYTHONPATH"] = str(ROOT)
+    done = subprocess.run(
+        [sys.executable, script],
+        env=env,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    assert done.returncode == 0, done.stderr
+    alone, together = ([float(v) for v in s.split()] for s in done.stdout.splitlines())
+    assert together[1:] == alone[1:]
+    assert together[0] <= max(1, (os.cpu_count() or 1) // 2)
