@@ -1,0 +1,58 @@
+"""The tests with other versions: `pipx run nox`, or `pipx run nox -s lowest`.
+
+Each session makes an environment of its own. Words after `--` go to pytest.
+"""
+
+import tomllib
+from pathlib import Path
+
+import nox
+
+ROOT = Path(__file__).parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))[
+    "project"
+]
+PINNED = ("-c", "constraints.txt")
+
+nox.options.sessions = ["tests", "lowest", "latest", "docs"]
+
+
+def floors(*extras):
+    """The lowest versions that pyproject.toml allows, without those of skmissing."""
+    wanted = [*PROJECT["dependencies"]]
+    for extra in extras:
+        wanted += PROJECT["optional-dependencies"][extra]
+    wanted = [w for w in wanted if not w.startswith("skmissing")]
+    return [requirement.replace(">=", "==") for requirement in wanted]
+
+
+@nox.session(python="3.11")
+def lowest(session):
+    """The lowest versions, without torch: scikit-learn 1.6, numpy 2.0, Python 3.11."""
+    # matplotlib 3.9 calls what later releases of pyparsing warn of.
+    session.install(*floors("plot", "datasets", "test"), "pyparsing<3.2")
+    session.install("--no-deps", "-e", ".")
+    session.run("python", "-m", "pytest", "-m", "not slow", *session.posargs)
+
+
+@nox.session
+def latest(session):
+    """The newest versions that there are, early ones too, without torch."""
+    session.install("--pre", "--upgrade", "-e", ".[plot,datasets,test]")
+    session.run("python", "-m", "pytest", "-m", "not slow", *session.posargs)
+
+
+@nox.session
+def tests(session):
+    """Everything, slow tests too, with the pinned versions and all extras."""
+    session.install(*PINNED, "-e", ".[all]")
+    session.run("python", "-m", "pytest", "-n", "auto", *session.posargs)
+
+
+@nox.session
+def docs(session):
+    """The documentation, warnings being errors."""
+    session.install(*PINNED, "-e", ".[docs]")
+    session.run(
+        "python", "-m", "sphinx", "-W", "--keep-going", "docs", "docs/_build/html"
+    )
