@@ -30,7 +30,9 @@ HEAD = """# Benchmarks
 Each script runs skmissing and a peer in one process, in turn, after a warm-up of
 both, and prints the medians, their ratio, the memory each took beyond what was there,
 and the versions. `python benchmarks/run_all.py` runs those below and writes this page.
-`growth.py` draws how the time grows with the size of the data.
+`growth.py` draws how the time grows with the size of the data, `large_imputation.py`
+takes a table of 2 GB through an imputer in pieces, and `soak.py` looks for memory that
+grows over many calls.
 
 """
 

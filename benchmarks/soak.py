@@ -1,0 +1,83 @@
+"""Many calls of predict and transform, after which memory is what it was.
+
+Leaves with status 1 if it grew by more than the bound.
+"""
+
+import argparse
+import sys
+
+import numpy as np
+from _harness import _status, embeddings, record
+
+from skmissing.cluster import PartialModalityKMeans
+from skmissing.ensemble import LateFusionClassifier
+from skmissing.impute import ClusterGuidedImputer
+
+WIDTHS = [32, 16, 48]
+# What Linux and the allocator keep or give back at their own pace, in MB.
+MOST_MB = 8
+
+
+def make_models(neural):
+    """Fitted models, and the method to call."""
+    X = embeddings(2_000, WIDTHS, missing=0.3)
+    y = np.arange(len(X)) % 3
+    models = [
+        (PartialModalityKMeans(20, modalities=WIDTHS, random_state=0), "predict"),
+        (ClusterGuidedImputer(20, modalities=WIDTHS, random_state=0), "transform"),
+        (
+            ClusterGuidedImputer(
+                3,
+                strategy="factor",
+                n_factors=4,
+                modalities=WIDTHS,
+                max_iter=5,
+                random_state=0,
+            ),
+            "transform",
+        ),
+        (LateFusionClassifier(modalities=WIDTHS), "predict"),
+    ]
+    if neural:
+        from skmissing.fusion import MHSAFusionClassifier
+
+        net = MHSAFusionClassifier(
+            modalities=WIDTHS, hidden_dim=16, n_heads=2, max_epochs=2, random_state=0
+        )
+        models.append((net, "predict"))
+    return [getattr(model.fit(X, y), method) for model, method in models]
+
+
+def call(methods, n_calls):
+    """Call all with batches of changing size and pattern."""
+    for number in range(n_calls):
+        X = embeddings(1 + number % 64, WIDTHS, missing=0.3, seed=number)
+        for method in methods:
+            method(X)
+
+
+def main():
+    """Warm up, soak, compare."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--calls", type=int, default=20_000)
+    parser.add_argument("--neural", action="store_true", help="a network as well")
+    args = parser.parse_args()
+    methods = make_models(args.neural)
+    call(methods, 200)
+    before = _status("VmRSS") / 1024
+    call(methods, args.calls)
+    after = _status("VmRSS") / 1024
+    record(
+        "Memory after many calls of predict and transform against before",
+        f"{args.calls} calls of {len(methods)} models, batches of 1 to 64 rows",
+        after / before,
+        1 + MOST_MB / before,
+        ours=f"{after:.1f} MB",
+        peer=f"{before:.1f} MB",
+        memory=f"{after - before:+.1f} MB",
+    )
+    sys.exit(int(after - before > MOST_MB))
+
+
+if __name__ == "__main__":
+    main()
