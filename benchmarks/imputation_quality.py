@@ -85,7 +85,7 @@ def make_imputers(layout, n_features, n_modalities, seed):
     imputers = {
         "mean": SimpleImputer(keep_empty_features=True),
         "greedy": cluster(strategy="greedy"),
-        "nearest": cluster(),
+        "nearest": cluster(strategy="nearest"),
         "soft": cluster(strategy="soft", n_clusters=100),
         "retrieval": RetrievalImputer(modalities=layout),
         "ridge": RegressionImputer(Ridge(), modalities=layout),

@@ -356,7 +356,9 @@ def test_holes_are_filled_from_the_nearest_owner(seed):
     X = np.random.RandomState(seed).standard_normal((50, 4)) + np.repeat(
         [[0], [9]], 25, 0
     )
-    imputer = ClusterGuidedImputer(2, modalities=[2, 2], random_state=seed).fit(X)
+    imputer = ClusterGuidedImputer(
+        2, modalities=[2, 2], strategy="nearest", random_state=seed
+    ).fit(X)
     row = X[:1].copy()
     row[0, 1] = np.nan
     label = imputer.clusterer_.predict(row)[0]

@@ -21,7 +21,7 @@ def make_ul4m4(
     *,
     modalities=None,
     n_clusters=40,
-    strategy="nearest",
+    strategy="soft",
     modality_dropout=0.0,
     random_state=None,
     **fusion_params,
@@ -39,7 +39,7 @@ def make_ul4m4(
     n_clusters : int, default=40
         Number of clusters of the imputer.
 
-    strategy : {"nearest", "greedy", "soft"}, default="nearest"
+    strategy : {"soft", "nearest", "greedy"}, default="soft"
         Strategy of the imputer; "greedy" is the paper to the letter.
 
     modality_dropout : float, default=0.0
