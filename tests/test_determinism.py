@@ -66,18 +66,18 @@ def set_torch_threads(n_threads):
     return before
 
 
+@pytest.mark.slow
 @each_estimator
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_number_of_threads_makes_no_difference(estimator):
     """One thread and more give the same to 1e-6."""
     neural = type(estimator).__module__.startswith(NEURAL)
-    n_rows = 300 if neural or hasattr(estimator, "predict_proba") else 1000
     results = []
     for n_threads in (1, 2) if neural else (1, 2, 4):
         before = set_torch_threads(n_threads) if neural else None
         try:
             with threadpool_limits(n_threads):
-                results.append(fit_and_read(estimator, n_rows))
+                results.append(fit_and_read(estimator, 300))
         finally:
             if neural:
                 set_torch_threads(before)
