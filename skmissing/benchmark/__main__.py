@@ -14,6 +14,7 @@ _DEFAULT = "mean,mean+indicator,knn,nearest,soft,ridge,hgb,late"
 _MISSING_HELP = {
     "mcar:0.5": "each modality lost in half the rows, at random",
     "mar:0.3, mnar:0.3, label:0.3": "depending on a modality, on itself, on the class",
+    "group:0.3": "depending on the site or device, the array of --groups",
     "burst:0.3": "in runs of consecutive rows",
     "20-text-100-audio-20-video": "percent of rows that keep each modality",
     "complex-10-45-45": "exact percentages: all modalities, each alone, ...",

@@ -160,6 +160,12 @@ def _fusion(modality_dropout):
     return build
 
 
+def _mmp(s):
+    fusion = import_optional("skmissing.fusion", "neural")
+    kind = fusion.MMPRegressor if s.regression else fusion.MMPClassifier
+    return kind(modalities=s.modalities, random_state=s.seed)
+
+
 def _ul4m4(s):
     fusion = import_optional("skmissing.fusion", "neural")
     return fusion.make_ul4m4(
@@ -236,6 +242,9 @@ METHODS = {
     ),
     "ul4m4": Method(
         _ul4m4, f"UL4M4's imputer to the letter, k={K_PAPER}; attention", torch=True
+    ),
+    "mmp": Method(
+        _mmp, "masked modality projection: missing tokens predicted", torch=True
     ),
 }
 

@@ -126,11 +126,14 @@ def draw_rows(cell, data, *, test_size, max_rows):
     X_train, X_full = data.X[train], data.X[test]
     y_train, y_test = data.y[train], data.y[test]
     params = {"modalities": data.modalities, "random_state": cell.stream}
-    if cell.missing.startswith("label:"):
-        # transform is given no y, so test rows are hidden by a second amputer.
-        gaps, by_label = cell.missing.removeprefix("label:"), {"mechanism": "label"}
-        hidden_train = ampute(X_train, gaps, y=y_train, **by_label, **params)
-        X_test = ampute(X_full, gaps, y=y_test, **by_label, **params)
+    mechanism, _, gaps = cell.missing.partition(":")
+    if mechanism in ("label", "group"):
+        # transform is given no y, and sites of test rows may be new: two amputers.
+        by = {"label": ("y", data.y), "group": ("groups", data.groups)}[mechanism]
+        hidden_train, X_test = (
+            ampute(part, gaps, mechanism=mechanism, **{by[0]: by[1][rows]}, **params)
+            for part, rows in ((X_train, train), (X_full, test))
+        )
     else:
         amputer = make_amputer(cell.missing, **params)
         amputer.set_output(transform="default")

@@ -120,11 +120,12 @@ def _check_settings(sets, missing, methods, regimes, n_runs, test_size, max_rows
     if max_rows is not None and max_rows < 10:
         raise ValueError(f"max_rows must be at least 10; got {max_rows}.")
     for gaps in missing:
-        if gaps.startswith("group:"):
-            raise ValueError(
-                f"missing={gaps!r}: the benchmark has no sites or devices to go by."
-            )
         for d in sets:
+            if gaps.startswith("group:") and d.groups is None:
+                raise ValueError(
+                    f"missing={gaps!r}: data {d.name!r} have no groups, sites or "
+                    "devices, to go by."
+                )
             try:
                 parse_missing(make_amputer(gaps).missing, list(d.modalities))
             except ValueError as exc:

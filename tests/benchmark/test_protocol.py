@@ -113,6 +113,19 @@ def test_mechanisms_run(toy, mechanism):
         assert 0.05 < np.mean(list(row[part].values())) < 0.5
 
 
+def test_what_is_missing_depends_on_the_group():
+    """Of two devices, the same one loses more in both parts."""
+    groups = np.repeat(["new", "old"], 300)[np.random.RandomState(0).permutation(600)]
+    data = replace(make_toy(n=600), groups=groups, split=np.tile([0, 0, 2], 200))
+    rows = draw_rows(make_cell(data, "group:0.4"), data, **WHOLE)
+    split = np.tile([0, 0, 2], 200)
+    for part, members in (("X_train", split == 0), ("X_test", split == 2)):
+        hidden = np.isnan(rows[part][:, ::3])
+        rates = [hidden[groups[members] == g].mean(axis=0) for g in ("new", "old")]
+        assert (np.abs(rates[0] - rates[1]) > 0.1).any(), rates
+    assert run_cell(make_cell(data, "group:0.4"), data, **WHOLE)["error"] is None
+
+
 def test_split_is_stratified_disjoint_and_in_order(toy):
     """Drawn splits keep the class ratio; rows keep their order."""
     train, test = split_rows(toy, 0, **WHOLE)

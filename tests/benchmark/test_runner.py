@@ -118,7 +118,7 @@ def test_file_of_something_else_is_refused(tmp_path):
         ({"n_runs": 0}, "n_runs must be at least 1; got 0"),
         ({"test_size": 1.5}, "test_size must lie between 0 and 1; got 1.5"),
         ({"max_rows": 3}, "max_rows must be at least 10; got 3"),
-        ({"missing": ["group:0.5"]}, "no sites or devices"),
+        ({"missing": ["group:0.5"]}, "data 'toy' have no groups"),
         ({"missing": ["magic:0.5"]}, "unknown mechanism 'magic'"),
         ({"missing": ["complex-10-80"]}, "missing='complex-10-80' on data 'toy'"),
     ],
