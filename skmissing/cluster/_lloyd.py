@@ -56,8 +56,7 @@ def lloyd(blocks, centers, sample_weight, *, max_iter, tol, verbose=0):
     The order of steps and tests is that of :class:`sklearn.cluster.KMeans`, so that
     complete data with modalities of equal width give its labels and iterations.
     """
-    labels = np.full(blocks.n_rows, -1, dtype=np.int32)
-    assigned = ClusterSums.zeros(len(centers.values), blocks)
+    labels, assigned = _nothing_yet(blocks, centers)
     converged = False
     for n_iter in range(1, max_iter + 1):
         previous = labels
@@ -96,9 +95,8 @@ def online_step(blocks, centers, counts, sample_weight):
     LloydResult
         Labels and inertia are those of the new rows after the step.
     """
-    nowhere = np.full(blocks.n_rows, -1, dtype=np.int32)
-    nothing = ClusterSums.zeros(len(centers.values), blocks)
-    labels, sums = _reassign(blocks, centers, sample_weight, nowhere, nothing)
+    start = _nothing_yet(blocks, centers)
+    labels, sums = _reassign(blocks, centers, sample_weight, *start)
     _adopt_unassigned(sums, blocks, labels, sample_weight)
     new = sums.counts()
     total = counts + new
@@ -209,6 +207,12 @@ class ClusterSums:
         presence[empty] = old.presence[empty]
         values[empty] = old.values[empty]
         return Centers(values.astype(old.values.dtype), presence)
+
+
+def _nothing_yet(blocks, centers):
+    """Labels and sums before any row was assigned."""
+    labels = np.full(blocks.n_rows, -1, dtype=np.int32)
+    return labels, ClusterSums.zeros(len(centers.values), blocks)
 
 
 def _reassign(blocks, centers, sample_weight, previous, sums):
