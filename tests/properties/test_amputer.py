@@ -33,6 +33,8 @@ def presence_of(X, table):
 @given(tables(), rates, mechanisms, st.booleans(), st.sampled_from(FORMS))
 def test_hides_whole_modalities_and_nothing_else(table, rate, how, allow_empty, form):
     """Cells are as they were, or NaN with all of their modality."""
+    if how == "burst":
+        rate = min(rate, 0.9)  # higher rates need longer runs, as the error says
     X = in_form(table.X, form)
     with told():
         amputer = make(table, rate, how, allow_empty=allow_empty)
