@@ -193,16 +193,7 @@ def nearest_centers(blocks, centers):
     labels : ndarray of shape (n_rows,), dtype int32
         -1 where no centre shares a modality with the row.
     """
-    labels = np.empty(blocks.n_rows, dtype=np.int32)
-
-    def work(piece):
-        distances, rows = piece
-        buffer = distances.buffer(rows)
-        for chunk in distances.chunks(rows):
-            labels[distances.group.rows[chunk]] = distances.nearest(chunk, buffer)
-
-    for_each(work, group_pieces(blocks, centers))
-    return labels
+    return _assign(blocks, centers)
 
 
 def nearest_distances(blocks, centers):
@@ -220,18 +211,24 @@ def nearest_distances(blocks, centers):
     squared : ndarray of shape (n_rows,)
         As :func:`label_distances` measures them.
     """
-    labels = np.empty(blocks.n_rows, dtype=np.int32)
     squared = np.zeros(blocks.n_rows, dtype=blocks.dtype)
+    return _assign(blocks, centers, squared), squared
+
+
+def _assign(blocks, centers, squared=None):
+    """Labels of all rows; their distances are written to `squared`, while in cache."""
+    labels = np.empty(blocks.n_rows, dtype=np.int32)
 
     def work(piece):
         distances, rows = piece
         buffer = distances.buffer(rows)
         for chunk in distances.chunks(rows):
             labels[distances.group.rows[chunk]] = distances.nearest(chunk, buffer)
-            _measure(distances, chunk, labels, squared)
+            if squared is not None:
+                _measure(distances, chunk, labels, squared)
 
     for_each(work, group_pieces(blocks, centers))
-    return labels, squared
+    return labels
 
 
 def group_pieces(blocks, centers):
