@@ -5,9 +5,10 @@ alike; imputers see training rows only. Printed are the normalised error on hidd
 test blocks (1 is the column mean), calibration of standard errors, and the score of a
 linear model trained and tested on imputed rows.
 
-    python benchmarks/imputation_quality.py FOLDER --results results.csv
+    python benchmarks/imputation_quality.py [FOLDER] --results results.csv
 
-FOLDER holds numpy archives as `skmissing.datasets.load_multimodal_npz` reads them.
+FOLDER holds numpy archives as `skmissing.datasets.load_multimodal_npz` reads them;
+without it the embedded sets are used.
 With `--report`, tables are made from results that are there already.
 """
 
@@ -24,7 +25,11 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skmissing.datasets import load_multimodal_npz
+from skmissing.datasets import (
+    load_breast_cancer_views,
+    load_digits_views,
+    load_multimodal_npz,
+)
 from skmissing.ensemble import LateFusionClassifier, LateFusionRegressor
 from skmissing.impute import (
     ClusterGuidedImputer,
@@ -38,11 +43,26 @@ from skmissing.metrics import block_nrmse
 # Not modalities, or second versions of one; and a fixture without a target.
 LEFT_OUT_ARRAYS = {"text_glove_mean"}
 LEFT_OUT_FILES = {"mosi_dev_seq"}
+EMBEDDED = {"digits": load_digits_views, "breast_cancer": load_breast_cancer_views}
 FIELDS = ["data", "rate", "seed", "method", "measure", "value"]
 
 
 def load(path, most_train, most_test, seed):
     """Rows, target, layout and the positions of training and test rows."""
+    bunch = EMBEDDED[path.stem]() if path.stem in EMBEDDED else read_archive(path)
+    rng = np.random.RandomState(seed)
+    order = rng.permutation(len(bunch.data))
+    split = bunch.get("split")
+    if split is None:
+        train, test = np.split(order, [int(0.6 * len(order))])
+    else:
+        train, test = order[split[order] < 2], order[split[order] == 2]
+    X = bunch.data.astype(np.float64)
+    return X, bunch.target, bunch.modalities, train[:most_train], test[:most_test]
+
+
+def read_archive(path):
+    """All modalities of an archive."""
     with np.load(path, allow_pickle=False) as archive:
         names = [
             name
@@ -51,15 +71,7 @@ def load(path, most_train, most_test, seed):
             and archive[name].ndim > 1
             and name not in LEFT_OUT_ARRAYS
         ]
-    bunch = load_multimodal_npz(path, modalities=names)
-    rng = np.random.RandomState(seed)
-    order = rng.permutation(len(bunch.data))
-    if bunch.split is None:
-        train, test = np.split(order, [int(0.6 * len(order))])
-    else:
-        train, test = order[bunch.split[order] < 2], order[bunch.split[order] == 2]
-    X = bunch.data.astype(np.float64)
-    return X, bunch.target, bunch.modalities, train[:most_train], test[:most_test]
+    return load_multimodal_npz(path, modalities=names)
 
 
 def hide(X, owner, rate, rng):
@@ -219,7 +231,7 @@ def report(path):
 def main():
     """Run what the arguments ask for."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("folder", type=Path)
+    parser.add_argument("folder", type=Path, nargs="?")
     parser.add_argument("--results", type=Path, nargs="+", required=True)
     parser.add_argument("--report", action="store_true")
     parser.add_argument("--only", nargs="*", help="names of files, without .npz")
@@ -233,7 +245,9 @@ def main():
         report(options.results)
         return
     warnings.simplefilter("ignore")
-    paths = sorted(options.folder.glob("*.npz"))
+    paths = [Path(name) for name in EMBEDDED]
+    if options.folder is not None:
+        paths = sorted(options.folder.glob("*.npz"))
     paths = [p for p in paths if p.stem not in LEFT_OUT_FILES]
     if options.only:
         paths = [p for p in paths if p.stem in options.only]
