@@ -50,5 +50,5 @@ compare(
     lambda: by_hand(EPOCHS) / EPOCHS,
     target=1.2,
     shape="n=20000, widths 768/1024/768, hidden 64, batches of 64",
-    repeats=3,
+    repeats=5,
 )
