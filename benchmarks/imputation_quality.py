@@ -142,12 +142,10 @@ def other_models(layout, y, seed):
     )
     if y.dtype.kind == "f":
         many = MultipleImputationRegressor
-        late = LateFusionRegressor(Ridge(100.0), modalities=layout)
+        late = LateFusionRegressor(head_for(y), modalities=layout)
     else:
         many = MultipleImputationClassifier
-        late = LateFusionClassifier(
-            LogisticRegression(C=0.05, max_iter=200), modalities=layout
-        )
+        late = LateFusionClassifier(head_for(y), modalities=layout)
     return {
         "late fusion": late,
         "multiple": many(head_for(y), factor, n_imputations=3, random_state=seed),
