@@ -219,8 +219,8 @@ def _reassign(blocks, centers, sample_weight, previous, sums):
     """One pass: nearest centre of each row, and the sums by cluster.
 
     Only rows whose label is not the previous one are taken from one cluster's sum of
-    values and added to another's, while their chunk is still in cache from the
-    product. Weights are summed anew, so that an empty cluster weighs exactly nothing.
+    values and added to another's. Weights are summed anew, so that an empty cluster
+    weighs exactly nothing.
     """
     n_clusters = len(centers.values)
     labels = np.empty(blocks.n_rows, dtype=np.int32)
