@@ -3,7 +3,8 @@
 Blocks of complete modalities are hidden at random, in training and in test rows
 alike; imputers see training rows only. Printed are the normalised error on hidden
 test blocks (1 is the column mean), calibration of standard errors, and the score of a
-linear model trained and tested on imputed rows.
+linear model, or with `--fusion` of the attention network, trained and tested on imputed
+rows.
 
     python benchmarks/imputation_quality.py [FOLDER] --results results.csv
 
@@ -135,6 +136,16 @@ def head_for(y):
     return make_pipeline(StandardScaler(), LogisticRegression(C=0.05, max_iter=200))
 
 
+def fusion_for(y, layout, seed, modality_dropout=0.0):
+    """The attention network for the target."""
+    from skmissing.fusion import MHSAFusionClassifier, MHSAFusionRegressor
+
+    kind = MHSAFusionRegressor if y.dtype.kind == "f" else MHSAFusionClassifier
+    return kind(
+        modalities=layout, modality_dropout=modality_dropout, random_state=seed
+    )
+
+
 def other_models(layout, y, seed):
     """Models that deal with gaps by themselves, to compare the linear model with."""
     factor = ClusterGuidedImputer(
@@ -165,7 +176,10 @@ def run(path, rate, seed, options):
     usual = [np.sqrt(np.mean(scale[owner == m] ** 2)) for m in range(len(widths))]
     scale = np.maximum(scale, 0.1 * np.array(usual)[owner])
     imputers = make_imputers(layout, X.shape[1], len(widths), seed)
-    for name, imputer in imputers.items():
+    for name in options.imputers or imputers:
+        if name not in imputers:
+            continue
+        imputer = imputers[name]
         start = time.perf_counter()
         filled = imputer.fit(gaps[train]).transform(gaps[test])
         seconds = time.perf_counter() - start
@@ -185,8 +199,16 @@ def run(path, rate, seed, options):
             head = head_for(y).fit(both, y[train])
             both = np.hstack([filled, flags[test]])
             found["score+indicator"] = head.score(both, y[test])
+        if options.fusion:
+            network = fusion_for(y, layout, seed)
+            network.fit(imputer.transform(gaps[train]), y[train])
+            found["score, attention"] = network.score(filled, y[test])
         for measure, value in found.items():
             yield name, measure, value
+    if options.fusion:
+        network = fusion_for(y, layout, seed, modality_dropout=0.5)
+        score = network.fit(gaps[train], y[train]).score(gaps[test], y[test])
+        yield "nothing filled", "score, attention", score
     if options.downstream:
         for name, model in other_models(layout, y, seed).items():
             score = model.fit(gaps[train], y[train]).score(gaps[test], y[test])
@@ -223,7 +245,8 @@ def report(path):
             rows += list(csv.DictReader(file))
     for measure in dict.fromkeys(row["measure"] for row in rows):
         table(rows, measure)
-    table(rows, "score", by=("rate",))
+    for measure in ("score", "score, attention"):
+        table(rows, measure, by=("rate",))
 
 
 def main():
@@ -238,6 +261,8 @@ def main():
     parser.add_argument("--train", type=int, default=1800)
     parser.add_argument("--test", type=int, default=1200)
     parser.add_argument("--downstream", action="store_true")
+    parser.add_argument("--fusion", action="store_true")
+    parser.add_argument("--imputers", nargs="*", help="names; default all")
     options = parser.parse_args()
     if options.report:
         report(options.results)

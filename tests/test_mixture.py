@@ -348,6 +348,34 @@ def test_impossible_sizes_are_refused(params, message):
         fitted(X, **params)
 
 
+@pytest.mark.parametrize("n_factors", [9, 50])
+def test_more_factors_than_columns_or_rows(n_factors):
+    """No more factors than columns and rows, and with priors no harm done."""
+    X = make_rows(np.random.RandomState(0), 100)
+    many = fitted(X, n_factors=n_factors)
+    assert many.n_factors_ == 9
+    assert fitted(X[:7], n_factors=n_factors).n_factors_ == 7
+    mean = np.nanmean(X, axis=0)
+    error = np.abs(many.impute(X) - fitted(X).impute(X))[np.isnan(X)]
+    assert error.mean() < 0.2 * np.abs(X - mean)[~np.isnan(X)].mean()
+
+
+def test_clusters_that_die_are_told():
+    """Two distinct rows feed two clusters; the others keep nothing, and harm nothing."""
+    X = np.repeat(make_rows(np.random.RandomState(0), 9, rate=0)[:2], 20, axis=0)
+    model = PartialModalityFactorMixture(
+        5, modalities=WIDTHS, n_factors=2, max_iter=500, random_state=0
+    )
+    with pytest.warns(ConvergenceWarning, match="3 of 5 clusters have weight 0"):
+        model.fit(X)
+    np.testing.assert_allclose(np.sort(model.weights_), [0, 0, 0, 0.5, 0.5])
+    assert set(model.predict(X)) == set(np.flatnonzero(model.weights_))
+    assert np.isfinite(model.sample(10)[0]).all()
+    hidden = X[[0, -1]].copy()
+    hidden[:, 3:] = np.nan
+    np.testing.assert_allclose(model.impute(hidden), X[[0, -1]], atol=0.05)
+
+
 def test_no_convergence_is_told():
     """One iteration is not enough, and a warning says so."""
     X = make_rows(np.random.RandomState(0), 100)

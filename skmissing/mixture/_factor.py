@@ -269,6 +269,14 @@ class PartialModalityFactorMixture(FactorInference):
         names = self.modalities_.names
         empty = [n for n, seen in zip(names, presence.any(axis=0)) if not seen]
         warn_never_observed(empty, "their means are 0 and nothing is learnt of them")
+        n_dead = np.count_nonzero(self.weights_ < np.finfo(np.float64).eps)
+        if n_dead:
+            warnings.warn(
+                f"{n_dead} of {self.n_components_} clusters have weight 0, possibly "
+                "due to duplicate points in X; lower n_components.",
+                ConvergenceWarning,
+                stacklevel=2,
+            )
         if not self.converged_:
             warnings.warn(
                 f"EM did not converge in max_iter={self.max_iter} iterations; raise "

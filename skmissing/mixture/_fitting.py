@@ -164,7 +164,8 @@ def _divide(model, params, blocks, weight, rng):
         random_state=rng.randint(np.iinfo(np.int32).max),
     )
     with warnings.catch_warnings():
-        # Fewer distinct rows than clusters: the clusters left over die in EM.
+        # Fewer distinct rows than clusters: the clusters left over die in EM,
+        # and `fit` tells of them.
         warnings.simplefilter("ignore", ConvergenceWarning)
         labels = kmeans.fit_predict(factors[used], sample_weight=weight[used])
     centers = kmeans.cluster_centers_
