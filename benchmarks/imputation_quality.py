@@ -141,9 +141,7 @@ def fusion_for(y, layout, seed, modality_dropout=0.0):
     from skmissing.fusion import MHSAFusionClassifier, MHSAFusionRegressor
 
     kind = MHSAFusionRegressor if y.dtype.kind == "f" else MHSAFusionClassifier
-    return kind(
-        modalities=layout, modality_dropout=modality_dropout, random_state=seed
-    )
+    return kind(modalities=layout, modality_dropout=modality_dropout, random_state=seed)
 
 
 def other_models(layout, y, seed):

@@ -361,7 +361,7 @@ def test_more_factors_than_columns_or_rows(n_factors):
 
 
 def test_clusters_that_die_are_told():
-    """Two distinct rows feed two clusters; the others keep nothing, and harm nothing."""
+    """Two distinct rows feed two clusters; the others keep nothing and harm none."""
     X = np.repeat(make_rows(np.random.RandomState(0), 9, rate=0)[:2], 20, axis=0)
     model = PartialModalityFactorMixture(
         5, modalities=WIDTHS, n_factors=2, max_iter=500, random_state=0

@@ -17,6 +17,10 @@ from skmissing._base import (
 from skmissing._blocks import CHUNK_CELLS, find_presence, row_chunks
 from skmissing._compat import _check_feature_names_in, _fit_context
 
+# Standard deviations from the mean beyond which cells are cut off where a linear model
+# would make too much of them.
+MOST_DEVIATIONS = 4.0
+
 
 class BaseModalityImputer(ModalityMixin, TransformerMixin, SkmissingEstimator):
     """Base class of the imputers; not for direct use.

@@ -14,7 +14,7 @@ from skmissing._blocks import find_presence
 from skmissing._compat import Interval, StrOptions, _fit_context
 from skmissing._scaling import fit_scaler
 from skmissing.cluster import PartialModalityKMeans
-from skmissing.impute._base import BaseModalityImputer
+from skmissing.impute._base import MOST_DEVIATIONS, BaseModalityImputer
 from skmissing.impute._completion import (
     GreedyCompletion,
     choose_temperature,
@@ -23,9 +23,6 @@ from skmissing.impute._completion import (
     soft_weights,
 )
 from skmissing.mixture import PartialModalityFactorMixture
-
-# Standard deviations from the mean beyond which cells are cut off for "factor".
-MOST_DEVIATIONS = 4.0
 
 
 def _has_factors(imputer):

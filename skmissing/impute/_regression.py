@@ -11,7 +11,7 @@ from sklearn.utils import get_tags
 from skmissing._blocks import find_patterns
 from skmissing._compat import HasMethods, Interval
 from skmissing._scaling import fit_scaler
-from skmissing.impute._base import BaseModalityImputer
+from skmissing.impute._base import MOST_DEVIATIONS, BaseModalityImputer
 
 
 class RegressionImputer(BaseModalityImputer):
@@ -81,9 +81,10 @@ class RegressionImputer(BaseModalityImputer):
     -----
     Holes, missing cells of a modality that the row otherwise has, are predicted from
     the row's other modalities; as inputs and targets of a regression they count as
-    the mean. The number of regressions is that of pairs of pattern and missing
-    modality: meant for modalities of some width, not for many single columns. The
-    training rows are kept.
+    the mean. Inputs further than four standard deviations from the mean count as four
+    off, or a column that hardly varied in training could drown all others. The number
+    of regressions is that of pairs of pattern and missing modality: meant for
+    modalities of some width, not for many single columns. The training rows are kept.
 
     Examples
     --------
@@ -138,6 +139,12 @@ class RegressionImputer(BaseModalityImputer):
         values = (X - self._scaler.mean) / self._scaler.scale
         return np.where(np.isnan(values), 0, values).astype(X.dtype)
 
+    def _inputs(self, standardized, rows, columns):
+        """Copy of some rows and columns without outliers."""
+        reach = MOST_DEVIATIONS * np.sqrt(self._scaler.variance) / self._scaler.scale
+        reach = reach[columns].astype(standardized.dtype)
+        return np.clip(standardized[np.ix_(rows, columns)], -reach, reach)
+
     def _tasks(self, presence, holes):
         """Yield rows, the modalities to predict from, and the one to predict."""
         patterns, inverse = find_patterns(presence)
@@ -176,7 +183,8 @@ class RegressionImputer(BaseModalityImputer):
         columns, wanted = self._columns(sources), self._columns(target)
         y = self._train[np.ix_(rows, wanted)]
         model = self._template(len(columns), y.shape[1])
-        model.fit(self._train[np.ix_(rows, columns)], y[:, 0] if y.shape[1] == 1 else y)
+        inputs = self._inputs(self._train, rows, columns)
+        model.fit(inputs, y[:, 0] if y.shape[1] == 1 else y)
         if keep:
             self.estimators_[key] = model
         return model
@@ -213,7 +221,8 @@ class RegressionImputer(BaseModalityImputer):
         standardized = self._standardized(X)
         for rows, sources, target in self._tasks(presence, holes):
             model = self._model(sources, target)
-            guess = model.predict(standardized[np.ix_(rows, self._columns(sources))])
+            inputs = self._inputs(standardized, rows, self._columns(sources))
+            guess = model.predict(inputs)
             columns = self._columns(target)
             guess = guess.reshape(len(rows), -1) * self._scaler.scale[columns]
             values[np.ix_(rows, columns)] = guess + self._scaler.mean[columns]
