@@ -207,7 +207,7 @@ def run(path, rate, seed, options):
         network = fusion_for(y, layout, seed, modality_dropout=0.5)
         score = network.fit(gaps[train], y[train]).score(gaps[test], y[test])
         yield "nothing filled", "score, attention", score
-    if options.downstream:
+    if options.downstream and not options.imputers:
         for name, model in other_models(layout, y, seed).items():
             score = model.fit(gaps[train], y[train]).score(gaps[test], y[test])
             yield name, "score", score
