@@ -8,6 +8,9 @@ from sklearn.utils.validation import validate_data
 
 from skmissing._modalities import resolve_modalities
 
+# Above this many modalities of one column each, `modalities` was likely forgotten.
+MANY_COLUMNS = 256
+
 
 class SkmissingEstimator(BaseEstimator):
     """Base class that points HTML diagrams to the documentation.
@@ -121,6 +124,29 @@ def fill_masked(X):
 def name_list(names):
     """Names in quotes, for messages."""
     return ", ".join(repr(str(name)) for name in names)
+
+
+def warn_layout_forgotten(modalities, layout, consequence=""):
+    """Warn if very many columns became a modality each, for want of a layout.
+
+    Parameters
+    ----------
+    modalities : None, list or dict
+        The parameter.
+    layout : ModalityLayout
+        What became of it.
+    consequence : str
+        What that costs; stands between commas.
+    """
+    if modalities is None and len(layout) > MANY_COLUMNS and max(layout.widths) == 1:
+        warnings.warn(
+            f"Each of the {len(layout)} columns of X is taken for a modality of its "
+            f"own{consequence}, because modalities=None and the columns have no common "
+            "prefixes. Pass the layout, for example modalities=[512, 256] or "
+            "modalities={'text': 512, 'image': 256}.",
+            UserWarning,
+            stacklevel=3,
+        )
 
 
 def warn_empty_rows(presence, consequence):

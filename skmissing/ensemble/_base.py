@@ -21,6 +21,7 @@ from skmissing._base import (
     ModalityMixin,
     SkmissingEstimator,
     warn_empty_rows,
+    warn_layout_forgotten,
     warn_never_observed,
     warn_unlearnt,
 )
@@ -37,9 +38,6 @@ from skmissing.ensemble._experts import (
     take_block,
     weight_names,
 )
-
-# Above this many modalities of one column each, `modalities` was likely forgotten.
-MANY_COLUMNS = 256
 
 
 @dataclass(frozen=True)
@@ -95,7 +93,9 @@ class BlockEnsemble(MetaEstimatorMixin, ModalityMixin, SkmissingEstimator):
         if classifier:
             y = self._check_classes(y)
             self.classes_ = np.unique(y)
-        self._warn_if_forgotten()
+        warn_layout_forgotten(
+            self.modalities, self.modalities_, ", with a model of its own"
+        )
         weight = check_sample_weight(sample_weight, X)
         presence, _ = find_presence(X, self.modalities_)
         rows = self._usable_rows(presence, weight)
@@ -115,17 +115,6 @@ class BlockEnsemble(MetaEstimatorMixin, ModalityMixin, SkmissingEstimator):
                     stacklevel=3,
                 )
         return TrainingRows(X, y, weight, fit_params, presence, rows, given)
-
-    def _warn_if_forgotten(self):
-        widths = self.modalities_.widths
-        if self.modalities is None and len(widths) > MANY_COLUMNS and max(widths) == 1:
-            warnings.warn(
-                f"Each of the {len(widths)} columns of X is taken for a modality of "
-                "its own, with a model of its own, because modalities=None and the "
-                "columns have no common prefixes. Pass the layout, for example "
-                "modalities=[512, 256] or modalities={'text': 512, 'image': 256}.",
-                stacklevel=4,
-            )
 
     def _check_classes(self, y):
         """One class a row, or an error that says what to do."""

@@ -5,7 +5,6 @@ it predicts is that of the mixins in `_tasks.py`.
 """
 
 import copy
-import warnings
 from dataclasses import replace
 from numbers import Integral, Real
 
@@ -17,7 +16,14 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from skmissing._base import ModalityMixin, SkmissingEstimator
+from skmissing._base import (
+    ModalityMixin,
+    SkmissingEstimator,
+    warn_empty_rows,
+    warn_layout_forgotten,
+    warn_never_observed,
+    warn_unlearnt,
+)
 from skmissing._blocks import find_presence, row_chunks
 from skmissing._compat import Interval, StrOptions, check_sample_weight
 from skmissing._scaling import fit_scaler
@@ -33,8 +39,6 @@ from skmissing.fusion._net import (
 )
 from skmissing.fusion._rows import TokenRows
 
-# Above this many modalities of one column each, `modalities` was likely forgotten.
-MANY_COLUMNS = 256
 # Numbers that the tensors of a prediction may hold together, about.
 PREDICT_CELLS = 1 << 21
 
@@ -85,9 +89,7 @@ class BaseFusion(ModalityMixin, SkmissingEstimator):
     # ------------------------------------------------------------------------- fit
 
     def _fit(self, X, y, sample_weight):
-        # Whatever ends this early, Ctrl-C too, leaves an estimator that is not fitted.
-        for name in ("_trained", "_net"):
-            vars(self).pop(name, None)
+        vars(self).pop("_net", None)
         X, y = self._validate(
             X, y, reset=True, multi_output=True, y_numeric=is_regressor(self)
         )
@@ -95,7 +97,7 @@ class BaseFusion(ModalityMixin, SkmissingEstimator):
         weight = check_sample_weight(sample_weight, X)
         self._check_params()
         device, scorer = resolve_device(self.device), self._find_scorer()
-        _warn_of_many_columns(self.modalities, self.modalities_)
+        warn_layout_forgotten(self.modalities, self.modalities_)
         if not weight.all():
             X, y, weight = (array[weight > 0] for array in (X, y, weight))
         target = self._learn_target(y, weight)
@@ -194,19 +196,9 @@ class BaseFusion(ModalityMixin, SkmissingEstimator):
         used = np.flatnonzero(presence.any(axis=1))
         if not len(used):
             raise ValueError(f"None of the {len(X)} rows of X has any modality.")
-        if len(used) < len(X):
-            warnings.warn(
-                f"{len(X) - len(used)} of {len(X)} rows have no modality; they are "
-                "left out of training.",
-                stacklevel=5,
-            )
-        if not self._known.all():
-            unseen = [n for n, known in zip(layout, self._known) if not known]
-            warnings.warn(
-                f"Modalities that no training row has cannot be learnt and are "
-                f"ignored: {unseen}.",
-                stacklevel=5,
-            )
+        warn_empty_rows(presence, "left out of training")
+        unseen = [n for n, known in zip(layout, self._known) if not known]
+        warn_never_observed(unseen, "they are ignored")
         return used
 
     def _split(self, used, target, seed):
@@ -245,10 +237,7 @@ class BaseFusion(ModalityMixin, SkmissingEstimator):
         if not scaler.seen.all():
             values *= scaler.seen[order]
         dims = np.concatenate([[m.dim] * m.n_tokens for m in layout.values()])
-        tokens = ~np.logical_and.reduceat(gaps, np.cumsum(dims) - dims, axis=1)
-        n_tokens = [m.n_tokens for m in layout.values()]
-        tokens &= np.repeat(self._known, n_tokens)
-        return values, tokens
+        return values, ~np.logical_and.reduceat(gaps, np.cumsum(dims) - dims, axis=1)
 
     def _make_rows(self, X, index, target, weight):
         """The rows of these positions as tensors."""
@@ -284,13 +273,15 @@ class BaseFusion(ModalityMixin, SkmissingEstimator):
         if X is shown:
             return outputs
         X = self._validate(X, reset=False)
-        outputs, empty = self._compute(X, lambda net, batch: net.infer(batch).logits)
-        outputs[empty] = self._prior
-        self._warn_of_empty_rows(empty, "they are predicted from the training targets")
+        outputs, presence = self._compute(X, lambda net, batch: net.infer(batch).logits)
+        outputs[~presence.any(axis=1)] = self._prior
+        warn_empty_rows(presence, "predicted from the training targets alone")
         return outputs
 
     def _compute(self, X, function):
-        """What `function(net, batch)` says of all rows, and which rows have nothing.
+        """What `function(net, batch)` says of all rows, and what they have.
+
+        Warns of modalities that were not seen in training, which are left out.
 
         Parameters
         ----------
@@ -301,37 +292,33 @@ class BaseFusion(ModalityMixin, SkmissingEstimator):
         Returns
         -------
         outputs : ndarray of shape (n_samples, ...), float64
-        empty : ndarray of shape (n_samples,), dtype bool
+        presence : ndarray of shape (n_samples, n_modalities), dtype bool
+            False for modalities that were not seen in training.
         """
-        outputs, empty = [], np.empty(len(X), dtype=bool)
+        outputs, presence = [], np.empty((len(X), len(self.modalities_)), dtype=bool)
         net = self.net_
         like = next(net.module_.parameters())
-        n_tokens = sum(m.n_tokens for m in self.modalities_.values())
+        widths = [m.n_tokens for m in self.modalities_.values()]
+        starts, n_tokens = np.cumsum(widths) - widths, sum(widths)
+        known = np.repeat(self._known, widths)
         width = X.shape[1] + self._count_cells(n_tokens)
         chunks = list(row_chunks(len(X), width, PREDICT_CELLS))
         work = net.n_weights * n_tokens * (chunks[0].stop - chunks[0].start)
         with few_threads(work, like.device), torch.inference_mode():
             for chunk in chunks:
                 values, tokens = self._inputs(X[chunk])
-                empty[chunk] = ~tokens.any(axis=1)
+                presence[chunk] = np.logical_or.reduceat(tokens, starts, axis=1)
                 batch = {
                     "x": torch.from_numpy(values).to(like),
-                    "present": torch.from_numpy(tokens).to(like.device),
+                    "present": torch.from_numpy(tokens & known).to(like.device),
                 }
                 outputs.append(function(net, batch).double().cpu().numpy())
-        return np.concatenate(outputs), empty
+        warn_unlearnt(self.modalities_, presence, self._known)
+        return np.concatenate(outputs), presence & self._known
 
     def _count_cells(self, n_tokens):
         """Numbers that the network holds for one row, about."""
         return n_tokens * (self.hidden_dim + self.n_heads * n_tokens)
-
-    def _warn_of_empty_rows(self, empty, consequence):
-        if empty.any():
-            warnings.warn(
-                f"{empty.sum()} of {len(empty)} rows have no modality that was seen in "
-                f"training; {consequence} alone.",
-                stacklevel=4,
-            )
 
     def _make_monitor(self, scorer, X, y, weight):
         """Turn a scorer into a function of the net and its logits for X.
@@ -389,14 +376,3 @@ class BaseFusion(ModalityMixin, SkmissingEstimator):
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
         return tags
-
-
-def _warn_of_many_columns(modalities, layout):
-    if modalities is None and len(layout) > MANY_COLUMNS and max(layout.widths) == 1:
-        warnings.warn(
-            f"Each of the {len(layout)} columns of X is taken for a modality of its "
-            "own, because modalities=None and the columns have no common prefixes. "
-            "Pass the layout, for example modalities=[512, 256] or "
-            "modalities={'text': 512, 'image': 256}.",
-            stacklevel=5,
-        )

@@ -7,6 +7,7 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
+from skmissing._base import warn_empty_rows
 from skmissing._compat import Interval, StrOptions
 from skmissing.fusion._base import BaseFusion
 from skmissing.fusion._masking import LEVELS, POLICIES, Masking
@@ -95,8 +96,8 @@ class BaseMMP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseFusion):
         """
         check_is_fitted(self)
         X = self._validate(X, reset=False)
-        fused, empty = self._compute(X, lambda net, batch: net.infer(batch).fused)
-        self._warn_of_empty_rows(empty, "they are represented by estimates of nothing")
+        fused, presence = self._compute(X, lambda net, batch: net.infer(batch).fused)
+        warn_empty_rows(presence, "represented by estimates of nothing")
         return fused.astype(X.dtype, copy=False)
 
     @available_if(_has_projector)

@@ -311,7 +311,7 @@ def test_rows_without_any_modality():
     X, y = make_data(60)
     empty = np.full((2, X.shape[1]), np.nan)
     model = make_mmp().fit(X, y)
-    with pytest.warns(UserWarning, match="2 of 2 rows have no modality .* training"):
+    with pytest.warns(UserWarning, match="2 of 2 rows have no .* training targets"):
         assert_allclose(model.predict_proba(empty), [[20 / 60] * 3] * 2)
     with pytest.warns(UserWarning, match="2 of 2 rows .* estimates of nothing"):
         fused = model.transform(empty)
