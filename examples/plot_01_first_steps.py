@@ -48,8 +48,8 @@ print(X_test.iloc[:4, [0, 1, 64, 65, 104, 105, -2, -1]].round(1))
 # What is imputed by mean or by neighbours, and the pipeline of UL4M4, go to the same
 # network. With ``missing="mask"``, its default, the network needs no imputer: absent
 # views get no attention. Here it also hides views in training (``modality_dropout``).
-# :class:`~skmissing.ensemble.LateFusionClassifier` is the bar for all of them: one linear
-# model a view, of which those of the present views vote.
+# :class:`~skmissing.ensemble.LateFusionClassifier` is the bar for all of them: one
+# linear model a view, of which those of the present views vote.
 
 network = {"max_epochs": 25, "random_state": 0}
 widths = X.columns.str.split("__").str[0].value_counts(sort=False).tolist()

@@ -208,6 +208,20 @@ def test_factor_strategy_beats_the_mean():
     assert error < 0.2 * X[300:, 2:5].var(axis=0).mean()
 
 
+def test_outliers_count_in_means():
+    """What is cut off before the mixture is fitted is not lost to the means."""
+    X = np.random.RandomState(0).standard_normal((200, 6))
+    X[3, 0] = 1000.0
+    X[:100, 2:] = X[100:, :2] = NAN
+    with pytest.warns(UserWarning, match="2 modalities are never observed together"):
+        imputer = ClusterGuidedImputer(
+            2, modalities=[2, 4], strategy="factor", random_state=0
+        ).fit(X)
+    np.testing.assert_allclose(imputer.statistics_, np.nanmean(X, axis=0))
+    filled = imputer.transform(X)[100:, :2]
+    np.testing.assert_allclose(filled, np.tile(imputer.statistics_[:2], (100, 1)))
+
+
 @pytest.mark.parametrize("standardize", [True, False, None])
 def test_outliers_do_not_blow_up(standardize):
     """A cell a thousand deviations out counts as if it were four out."""

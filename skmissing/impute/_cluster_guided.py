@@ -293,7 +293,8 @@ class ClusterGuidedImputer(BaseModalityImputer):
         mixture._fit_validated(self._clipped(X), presence, holes)
         self.clusterer_ = mixture
         self.n_iter_ = mixture.n_iter_
-        return mixture._scaler.mean
+        self._shift = scaler.mean - mixture._scaler.mean
+        return scaler.mean
 
     def _clipped(self, X):
         """X without outliers, of which the posterior would make too much."""
@@ -371,7 +372,9 @@ class ClusterGuidedImputer(BaseModalityImputer):
     def _impute(self, X, presence, holes):
         if self.strategy == "factor":
             rng = self._generator_for(X) if self.sample_posterior else None
-            return self.clusterer_._values(self._clipped(X), presence, holes, rng)
+            values = self.clusterer_._values(self._clipped(X), presence, holes, rng)
+            # What was cut off is missing from the means.
+            return values + self._shift.astype(X.dtype)
         clusterer = self.clusterer_
         blocks = clusterer._scaler.split(X, presence, holes)
         centers = clusterer._centers_as(X.dtype)

@@ -108,7 +108,7 @@ SCHEMAS = {
     "skmissing.fusion.MMPClassifier": FUSION_CLASSIFIER,
     "skmissing.fusion.MMPRegressor": FUSION_REGRESSOR,
     "skmissing.impute.ClusterGuidedImputer": f"""
-        {IMPUTER}; _bounds?: tuple[f(D) inf]; clusterer_: estimator(D)
+        {IMPUTER}; _bounds?: tuple[f(D) inf]; _shift?: f(D); clusterer_: estimator(D)
         n_iter_: int >=0; temperature_?: num >=0
     """,
     "skmissing.impute.MultipleImputationClassifier": f"""
