@@ -174,10 +174,9 @@ def run(path, rate, seed, options):
     usual = [np.sqrt(np.mean(scale[owner == m] ** 2)) for m in range(len(widths))]
     scale = np.maximum(scale, 0.1 * np.array(usual)[owner])
     imputers = make_imputers(layout, X.shape[1], len(widths), seed)
-    for name in options.imputers or imputers:
-        if name not in imputers:
+    for name, imputer in imputers.items():
+        if options.methods and name not in options.methods:
             continue
-        imputer = imputers[name]
         start = time.perf_counter()
         filled = imputer.fit(gaps[train]).transform(gaps[test])
         seconds = time.perf_counter() - start
@@ -207,8 +206,10 @@ def run(path, rate, seed, options):
         network = fusion_for(y, layout, seed, modality_dropout=0.5)
         score = network.fit(gaps[train], y[train]).score(gaps[test], y[test])
         yield "nothing filled", "score, attention", score
-    if options.downstream and not options.imputers:
+    if options.downstream:
         for name, model in other_models(layout, y, seed).items():
+            if options.methods and name not in options.methods:
+                continue
             score = model.fit(gaps[train], y[train]).score(gaps[test], y[test])
             yield name, "score", score
 
@@ -260,7 +261,7 @@ def main():
     parser.add_argument("--test", type=int, default=1200)
     parser.add_argument("--downstream", action="store_true")
     parser.add_argument("--fusion", action="store_true")
-    parser.add_argument("--imputers", nargs="*", help="names; default all")
+    parser.add_argument("--methods", nargs="*", help="names; default all")
     options = parser.parse_args()
     if options.report:
         report(options.results)
