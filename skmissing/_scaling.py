@@ -1,6 +1,6 @@
 """Standardisation of columns, and the affine map between X and the scaled blocks."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -53,6 +53,9 @@ class BlockScaler:
     weight : ndarray of shape (n_features,)
         Of the observed cells. Without any, whatever comes in that column later is
         mapped to 0, the same for all rows, and so takes no part in distances.
+    column_mean, column_weight : ndarray of shape (n_features,)
+        The same for each column by itself, where `mean` and `weight` are shared by
+        the tokens of a sequence; `mean` if the column has no observed cell.
     """
 
     layout: object
@@ -60,6 +63,8 @@ class BlockScaler:
     scale: np.ndarray
     variance: np.ndarray
     weight: np.ndarray
+    column_mean: np.ndarray
+    column_weight: np.ndarray
 
     @property
     def seen(self):
@@ -67,24 +72,39 @@ class BlockScaler:
         return self.weight > 0
 
     @classmethod
-    def of_moments(cls, layout, mean, variance, weight, standardize, dtype):
-        """Scaler of columns with these moments; constant columns get scale 1."""
+    def of_moments(cls, layout, mean, variance, weight, columns, standardize, dtype):
+        """Scaler of columns with these moments; constant columns get scale 1.
+
+        `columns` are the mean and the weight of each column by itself.
+        """
         scale = np.ones_like(mean)
         if standardize:
             deviation = np.sqrt(variance)
             constant = deviation <= 10 * np.finfo(dtype).eps * np.abs(mean)
             scale[~constant] = deviation[~constant]
-        return cls(layout, mean, scale, variance, weight)
+        column_mean = np.where(columns[1] > 0, columns[0], mean)
+        return cls(layout, mean, scale, variance, weight, column_mean, columns[1])
 
     def merge(self, other, standardize, dtype):
         """Scaler of the rows of both, from their moments alone."""
-        weight = self.weight + other.weight
-        share = other.weight / np.where(weight > 0, weight, 1)
+        weight, mean, share = _merge_means(
+            (self.weight, other.weight), (self.mean, other.mean)
+        )
         shift = other.mean - self.mean
-        mean = self.mean + share * shift
         variance = (1 - share) * (self.variance + share * shift**2)
         variance += share * other.variance
-        return self.of_moments(self.layout, mean, variance, weight, standardize, dtype)
+        column_weight, column_mean, _ = _merge_means(
+            (self.column_weight, other.column_weight),
+            (self.column_mean, other.column_mean),
+        )
+        columns = column_mean, column_weight
+        return self.of_moments(
+            self.layout, mean, variance, weight, columns, standardize, dtype
+        )
+
+    def centered(self):
+        """The same scale; each column, also that of a token, about its own mean."""
+        return replace(self, mean=self.column_mean)
 
     def mean_variance(self):
         """Mean over columns of the variance in the scaled blocks."""
@@ -289,12 +309,23 @@ def fit_scaler(X, layout, presence, holes, *, sample_weight=None, standardize=Tr
     sums = _observed_sums(X, base, layout, presence, holes, weight, X.dtype)
     if X.dtype != np.float64 and _out_of_range(*sums, X.dtype):
         sums = _observed_sums(X, base, layout, presence, holes, weight, np.float64)
+    n, total, _ = sums
+    columns = base + total / np.where(n > 0, n, 1), n.copy()
     n, total, square = (_pool_tokens(s, layout, np.sum) for s in sums)
     counted = np.where(n > 0, n, 1)
     offset = total / counted
     mean = np.where(n > 0, base + offset, 0.0)
     variance = np.maximum(square / counted - offset**2, 0)
-    return BlockScaler.of_moments(layout, mean, variance, n, standardize, X.dtype)
+    return BlockScaler.of_moments(
+        layout, mean, variance, n, columns, standardize, X.dtype
+    )
+
+
+def _merge_means(weights, means):
+    """Weight and mean of both, and the share of the second."""
+    weight = weights[0] + weights[1]
+    share = weights[1] / np.where(weight > 0, weight, 1)
+    return weight, means[0] + share * (means[1] - means[0]), share
 
 
 def _near_mean(X):

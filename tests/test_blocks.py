@@ -1,5 +1,7 @@
 """Presence, patterns and scaled blocks against plain numpy."""
 
+from dataclasses import fields
+
 import numpy as np
 import pytest
 
@@ -178,9 +180,10 @@ def test_scaler_weight_two_is_the_row_twice(seed):
     np.testing.assert_allclose(found.scale, expected.scale)
 
 
-def test_scaler_merges(seed):
+@pytest.mark.parametrize("modalities", [[2, 3, 1], {"tokens": (2, 2), "vector": 2}])
+def test_scaler_merges(modalities, seed):
     """Merged statistics of two parts are those of the whole."""
-    layout = resolve_modalities([2, 3, 1], 6)
+    layout = resolve_modalities(modalities, 6)
     X = make(layout, seed)
     X[:150, 5] = np.nan
     whole, first, second = (
@@ -188,8 +191,21 @@ def test_scaler_merges(seed):
         for part in (X, X[:150], X[150:])
     )
     merged = first.merge(second, True, X.dtype)
-    for name in ("mean", "scale", "variance", "weight"):
+    for name in [field.name for field in fields(merged)[1:]]:
         np.testing.assert_allclose(getattr(merged, name), getattr(whole, name))
+
+
+def test_tokens_share_statistics_and_keep_their_means(seed):
+    """One mean and scale for the tokens of a sequence, and a mean of each column."""
+    layout = resolve_modalities({"tokens": (2, 2), "vector": 2}, 6)
+    X = make(layout, seed)
+    scaler = fit_scaler(X, layout, *find_presence(X, layout))
+    pooled = X[:, :4].reshape(-1, 2)
+    np.testing.assert_allclose(scaler.mean[:4], np.tile(np.nanmean(pooled, axis=0), 2))
+    np.testing.assert_allclose(scaler.scale[:4], np.tile(np.nanstd(pooled, axis=0), 2))
+    np.testing.assert_allclose(scaler.column_mean, np.nanmean(X, axis=0))
+    np.testing.assert_array_equal(scaler.column_weight, (~np.isnan(X)).sum(axis=0))
+    np.testing.assert_array_equal(scaler.centered().mean, scaler.column_mean)
 
 
 def test_scaler_of_constant_and_empty_columns():

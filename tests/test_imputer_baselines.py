@@ -1,5 +1,7 @@
 """RetrievalImputer, RegressionImputer, multiple imputation, masked_imputation_score."""
 
+import warnings
+
 import numpy as np
 import pytest
 from sklearn.base import BaseEstimator
@@ -220,6 +222,28 @@ def test_outliers_count_in_means():
     np.testing.assert_allclose(imputer.statistics_, np.nanmean(X, axis=0))
     filled = imputer.transform(X)[100:, :2]
     np.testing.assert_allclose(filled, np.tile(imputer.statistics_[:2], (100, 1)))
+
+
+@pytest.mark.parametrize(
+    "imputer",
+    [
+        *[ClusterGuidedImputer(2, strategy=s) for s in ("soft", "greedy", "factor")],
+        RegressionImputer(),
+        RetrievalImputer(),
+    ],
+    ids=repr,
+)
+def test_tokens_are_filled_with_means_of_their_own(imputer):
+    """What nothing leads to gets the mean of its column, not that of its sequence."""
+    X = np.random.RandomState(0).standard_normal((200, 6)) + np.arange(6)
+    X[:100, 4:] = X[100:, :4] = NAN
+    imputer.set_params(modalities={"tokens": (2, 2), "vector": 2})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        filled = imputer.fit_transform(X)
+    mean = np.nanmean(X, axis=0)
+    np.testing.assert_allclose(imputer.statistics_, mean)
+    np.testing.assert_allclose(filled[100:, :4], np.tile(mean[:4], (100, 1)))
 
 
 @pytest.mark.parametrize("standardize", [True, False, None])

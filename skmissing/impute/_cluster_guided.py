@@ -293,8 +293,8 @@ class ClusterGuidedImputer(BaseModalityImputer):
         mixture._fit_validated(self._clipped(X), presence, holes)
         self.clusterer_ = mixture
         self.n_iter_ = mixture.n_iter_
-        self._shift = scaler.mean - mixture._scaler.mean
-        return scaler.mean
+        self._shift = scaler.column_mean - mixture._scaler.mean
+        return scaler.column_mean
 
     def _clipped(self, X):
         """X without outliers, of which the posterior would make too much."""
@@ -308,7 +308,7 @@ class ClusterGuidedImputer(BaseModalityImputer):
             self.temperature_ = choose_temperature(
                 blocks, clusterer._centers, clusterer.labels_
             )
-        return clusterer._scaler.mean
+        return clusterer._scaler.column_mean
 
     @available_if(_updates_centers)
     @_fit_context(prefer_skip_nested_validation=True)

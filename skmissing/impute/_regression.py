@@ -132,7 +132,7 @@ class RegressionImputer(BaseModalityImputer):
         self.estimators_ = {}
         for _, sources, target in self._tasks(presence, holes):
             self._model(sources, target, keep=True)
-        return self._scaler.mean
+        return self._scaler.column_mean
 
     def _standardized(self, X):
         """Columns without mean and scale, gaps at 0."""

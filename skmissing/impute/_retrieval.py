@@ -147,7 +147,7 @@ class RetrievalImputer(BaseModalityImputer):
             self._lent = np.where(gaps, values, X)
             self._can_lend = ~np.isnan(self._lent)
         self._lent[~self._can_lend] = 0
-        return self._scaler.mean
+        return self._scaler.column_mean
 
     def _impute(self, X, presence, holes):
         return self._from_neighbors(X, presence, holes)

@@ -51,7 +51,7 @@ RECORD_SCHEMAS = {
     "criterion_params: dict",
     "BlockScaler": """
         layout: layout; mean: f(D) nan; scale: f(D) >0; variance: f(D) nan >=0
-        weight: f(D) >=0
+        weight: f(D) >=0; column_mean: f(D) nan; column_weight: f(D) >=0
     """,
     "Centers": "values: f(k, D); presence: b(k, M)",
     "FactorParams": """

@@ -122,7 +122,15 @@ RECORDS = {
     "BlockScaler": Record(
         "skmissing._scaling",
         "BlockScaler",
-        ("layout", "mean", "scale", "variance", "weight"),
+        (
+            "layout",
+            "mean",
+            "scale",
+            "variance",
+            "weight",
+            "column_mean",
+            "column_weight",
+        ),
     ),
     "Centers": Record("skmissing._scaling", "Centers", ("values", "presence")),
     "FactorParams": Record(

@@ -68,7 +68,7 @@ def fit_mixture(model, X, presence, holes, weight, rng):
     scaler = fit_scaler(
         X, layout, presence, holes,
         sample_weight=weight, standardize=model.standardize,
-    )  # fmt: skip
+    ).centered()  # fmt: skip
     blocks = split_rows(scaler, X, presence, holes)
     linked = _linked(layout, presence, weight)
     shrinkage, std_scale = linked.astype(np.float64), np.ones(len(layout))
