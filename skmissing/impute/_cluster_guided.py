@@ -374,7 +374,8 @@ class ClusterGuidedImputer(BaseModalityImputer):
             rng = self._generator_for(X) if self.sample_posterior else None
             values = self.clusterer_._values(self._clipped(X), presence, holes, rng)
             # What was cut off is missing from the means.
-            return values + self._shift.astype(X.dtype)
+            values += self._shift.astype(X.dtype)
+            return values
         clusterer = self.clusterer_
         blocks = clusterer._scaler.split(X, presence, holes)
         centers = clusterer._centers_as(X.dtype)

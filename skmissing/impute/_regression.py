@@ -141,8 +141,9 @@ class RegressionImputer(BaseModalityImputer):
 
     def _inputs(self, standardized, rows, columns):
         """Copy of some rows and columns without outliers."""
-        reach = MOST_DEVIATIONS * np.sqrt(self._scaler.variance) / self._scaler.scale
-        reach = reach[columns].astype(standardized.dtype)
+        deviation = np.sqrt(self._scaler.variance[columns])
+        reach = MOST_DEVIATIONS * deviation / self._scaler.scale[columns]
+        reach = reach.astype(standardized.dtype)
         return np.clip(standardized[np.ix_(rows, columns)], -reach, reach)
 
     def _tasks(self, presence, holes):
