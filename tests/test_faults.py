@@ -227,7 +227,7 @@ def test_one_modality(estimator):
         PartialModalityKMeans(3, random_state=0),
         ClusterGuidedImputer(3, random_state=0),
         ClusterGuidedImputer(2, strategy="factor", n_factors=2, random_state=0),
-        pytest.param(RegressionImputer(), marks=pytest.mark.slow),
+        RegressionImputer(min_rows=500),
         RetrievalImputer(),
         LateFusionClassifier(cv=2),
         PatternClassifier(cv=2, patterns="observed", min_rows=1000),

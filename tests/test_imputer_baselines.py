@@ -124,6 +124,25 @@ def test_regression_backs_off():
     np.testing.assert_allclose(filled[0, 2], X[:, 2].mean())
 
 
+def test_regression_hole_in_a_sequence():
+    """A missing token cell counts as the mean of its column, not of the sequence."""
+    X = np.random.RandomState(0).standard_normal((200, 4)) + [0.0, 10.0, 0.0, 0.0]
+    X[:, 3] += X[:, :3].sum(axis=1)
+    modalities = {"tokens": (2, 1), "side": 1, "target": 1}
+    imputer = RegressionImputer(modalities=modalities).fit(X)
+    rows = [[1.0, NAN, 2.0, NAN], [1.0, X[:, 1].mean(), 2.0, NAN]]
+    hole, mean = imputer.transform(rows)
+    np.testing.assert_allclose(hole[3], mean[3])
+
+
+def test_regression_back_off_does_not_depend_on_company():
+    """Patterns that share a regression get what each gets by itself."""
+    X = make_rows(np.random.RandomState(0), 150, rate=0.5)
+    imputer = RegressionImputer(modalities=WIDTHS, min_rows=25).fit(X)
+    alone = np.vstack([imputer.transform(row[None]) for row in X])
+    np.testing.assert_allclose(imputer.transform(X), alone)
+
+
 def test_regressors_of_one_target():
     """A regressor that takes one column is fitted once a column."""
     X = make_rows(np.random.RandomState(0), 80)

@@ -126,7 +126,7 @@ class RegressionImputer(BaseModalityImputer):
     def _fit_imputer(self, X, presence, holes):
         self._scaler = fit_scaler(
             X, self.modalities_, presence, holes, standardize=self.standardize
-        )
+        ).centered()
         self._presence = presence
         self._train = self._standardized(X)
         self.estimators_ = {}
@@ -147,31 +147,51 @@ class RegressionImputer(BaseModalityImputer):
         return np.clip(standardized[np.ix_(rows, columns)], -reach, reach)
 
     def _tasks(self, presence, holes):
-        """Yield rows, the modalities to predict from, and the one to predict."""
+        """Yield rows, the modalities to predict from, and the one to predict.
+
+        Patterns that come down to the same regression are one task.
+        """
         patterns, inverse = find_patterns(presence)
+        tasks, known = {}, {}
         for p, pattern in enumerate(patterns):
             rows = np.flatnonzero(inverse == p)
             with_holes = rows[holes[rows]]
             for m in range(len(pattern)):
                 wanted = with_holes if pattern[m] else rows
+                if not len(wanted):
+                    continue
                 sources = pattern.copy()
                 sources[m] = False
-                sources = self._back_off(sources, m) if len(wanted) else None
+                sources = self._back_off(sources, m, known)
                 if sources is not None:
-                    yield wanted, sources, m
+                    task = tasks.setdefault((sources.tobytes(), m), (sources, []))
+                    task[1].append(wanted)
+        for (_, m), (sources, rows) in tasks.items():
+            yield np.concatenate(rows), sources, m
 
-    def _back_off(self, sources, target):
-        """Leave modalities out until enough training rows have what remains."""
+    def _back_off(self, sources, target, known):
+        """Leave modalities out until enough training rows have what remains.
+
+        `known` holds what earlier calls came to, and is added to.
+        """
         has_target = self._presence[:, target]
         sources = sources & self._presence.any(axis=0)
+        passed, found = [], None
         while sources.any():
+            key = sources.tobytes(), target
+            if key in known:
+                found = known[key]
+                break
+            passed.append(key)
             lacking = (~self._presence[:, sources]).sum(axis=1)
             if (has_target & (lacking == 0)).sum() >= self.min_rows:
-                return sources
+                found = sources.copy()
+                break
             single = has_target & (lacking == 1)
             freed = np.where(sources, (~self._presence[single]).sum(axis=0), -1)
             sources[freed.argmax()] = False
-        return None
+        known.update(dict.fromkeys(passed, found))
+        return found
 
     def _model(self, sources, target, keep=False):
         """Regression from some modalities to one; None if nothing is known of it."""
