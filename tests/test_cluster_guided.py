@@ -7,11 +7,9 @@ import pytest
 from skmissing._blocks import find_presence
 from skmissing._modalities import resolve_modalities
 from skmissing._scaling import fit_scaler
-from skmissing.cluster import PartialModalityKMeans
 from skmissing.impute import ClusterGuidedImputer
 from skmissing.impute._completion import (
     GreedyCompletion,
-    choose_temperature,
     nearest_donors,
 )
 from tests.reference import greedy_completion, partial_distance
@@ -133,8 +131,11 @@ def test_soft_by_loops(seed):
                 np.testing.assert_allclose(found[modality.columns], expected)
 
 
-def hidden_error(X, labels, centers, layout, temperature):
-    """Error on each modality hidden in turn, each row left out of its own centre."""
+def hidden_errors(X, centers, layout, temperature, labels=None):
+    """Squared errors on each modality hidden in turn, by modality.
+
+    A row with a label is left out of the centre of its cluster.
+    """
     errors = []
     for hidden in layout.values():
         squares = []
@@ -144,42 +145,90 @@ def hidden_error(X, labels, centers, layout, temperature):
             if np.isnan(row[hidden.columns]).all() or np.isnan(rest).all():
                 continue
             others = centers.copy()
-            mates = X[(labels == labels[i]) & (np.arange(len(X)) != i)]
-            for modality in layout.values():
-                block = mates[:, modality.columns]
-                block = block[~np.isnan(block).any(axis=1)]
-                own = block.mean(axis=0) if len(block) else np.nan
-                others[labels[i], modality.columns] = own
+            if labels is not None:
+                mates = X[(labels == labels[i]) & (np.arange(len(X)) != i)]
+                for modality in layout.values():
+                    block = mates[:, modality.columns]
+                    block = block[~np.isnan(block).any(axis=1)]
+                    own = block.mean(axis=0) if len(block) else np.nan
+                    others[labels[i], modality.columns] = own
             squared = np.array([partial_distance(rest, c, layout) for c in others])
             block = others[:, hidden.columns]
             owners = ~np.isnan(block).any(axis=1) & np.isfinite(squared)
             weights = np.exp((squared[owners].min() - squared[owners]) / temperature)
             guess = np.average(block[owners], axis=0, weights=weights)
             squares.append(np.mean((guess - row[hidden.columns]) ** 2))
-        errors.append(np.mean(squares))
-    return np.mean(errors)
+        errors.append(squares)
+    return errors
+
+
+def linked_rows(rng, n_rows):
+    """Rows of shared factors, some modalities missing."""
+    latent = rng.standard_normal((n_rows, 2))
+    X = latent @ np.random.RandomState(0).standard_normal((2, 6))
+    X += 0.3 * rng.standard_normal((n_rows, 6))
+    X[np.isnan(rows_with_gaps(rng, n_rows, WIDTHS, 0.3))] = np.nan
+    return X
+
+
+def grid_of(clusterer, X):
+    """The temperatures to choose from, after a fit to X."""
+    linked = find_presence(X, clusterer.modalities_)[0].sum(axis=1) > 1
+    nearest = clusterer.transform(X).min(axis=1)[linked]
+    return np.median(nearest) ** 2 * 2.0 ** np.arange(2, -9, -1)
 
 
 def test_temperature_is_the_best_on_hidden_modalities(seed):
     """It is the one of the grid with the least leave-one-out error, by loops."""
-    rng = np.random.RandomState(seed)
-    latent = rng.standard_normal((90, 2))
-    X = latent @ rng.standard_normal((2, 6)) + 0.3 * rng.standard_normal((90, 6))
-    X[np.isnan(rows_with_gaps(rng, 90, WIDTHS, 0.3))] = np.nan
-    model = PartialModalityKMeans(
+    X = linked_rows(np.random.RandomState(seed), 90)
+    imputer = ClusterGuidedImputer(
         9, modalities=WIDTHS, standardize=False, random_state=seed
     ).fit(X)
-    presence, holes = find_presence(X, model.modalities_)
-    blocks = model._scaler.split(X, presence, holes)
-    found = choose_temperature(blocks, model._centers, model.labels_)
-    linked = presence.sum(axis=1) > 1
-    nearest = model.transform(X).min(axis=1)[linked]
-    grid = np.median(nearest) ** 2 * 2.0 ** np.arange(2, -9, -1)
+    model, grid = imputer.clusterer_, grid_of(imputer.clusterer_, X)
+    centers, layout = model.cluster_centers_, model.modalities_
     errors = [
-        hidden_error(X, model.labels_, model.cluster_centers_, model.modalities_, t)
+        sum(map(np.mean, hidden_errors(X, centers, layout, t, model.labels_)))
         for t in grid
     ]
-    np.testing.assert_allclose(found, grid[np.argmin(errors)])
+    np.testing.assert_allclose(imputer.temperature_, grid[np.argmin(errors)])
+
+
+def test_new_rows_are_judged_before_they_are_learnt(seed):
+    """The errors of later rows, by the centres of before, are added to the others."""
+    rng = np.random.RandomState(seed)
+    X, new = linked_rows(rng, 60), linked_rows(rng, 40)
+    imputer = ClusterGuidedImputer(
+        9, modalities=WIDTHS, standardize=False, random_state=seed
+    ).fit(X)
+    model = imputer.clusterer_
+    centers, layout, labels = model.cluster_centers_, model.modalities_, model.labels_
+    errors = [
+        [
+            np.mean(first + later)
+            for first, later in zip(
+                hidden_errors(X, centers, layout, t, labels),
+                hidden_errors(new, centers, layout, t),
+            )
+        ]
+        for t in grid_of(model, X)
+    ]
+    imputer.partial_fit(new)
+    scores = imputer._temperature_scores
+    found = scores.errors / scores.counts[:, None]
+    np.testing.assert_allclose(found.T, errors)
+    assert imputer.temperature_ == scores.best()
+
+
+def test_rows_without_company_leave_the_temperature(seed):
+    """Nothing can be hidden in rows of one modality, nor in empty ones."""
+    X = linked_rows(np.random.RandomState(seed), 90)
+    imputer = ClusterGuidedImputer(9, modalities=WIDTHS, random_state=seed).fit(X)
+    before = imputer.temperature_
+    single = np.where(np.arange(6) < WIDTHS[0], np.nan_to_num(X), np.nan)
+    imputer.partial_fit(single)
+    with pytest.warns(UserWarning, match="90 rows have no observed modality"):
+        imputer.partial_fit(X * np.nan)
+    assert imputer.temperature_ == before
 
 
 def test_temperature_without_linked_rows(seed):

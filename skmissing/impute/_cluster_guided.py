@@ -17,10 +17,11 @@ from skmissing.cluster import PartialModalityKMeans
 from skmissing.impute._base import MOST_DEVIATIONS, BaseModalityImputer
 from skmissing.impute._completion import (
     GreedyCompletion,
-    choose_temperature,
     nearest_donors,
+    score_temperatures,
     soft_values,
     soft_weights,
+    thin_out,
 )
 from skmissing.mixture import PartialModalityFactorMixture
 
@@ -259,7 +260,10 @@ class ClusterGuidedImputer(BaseModalityImputer):
         blocks = clusterer._fit_validated(X, presence, holes)
         self.clusterer_ = clusterer
         self.n_iter_ = clusterer.n_iter_
-        return self._learn_from(blocks)
+        if self.strategy == "soft":
+            labels = clusterer.labels_
+            self._keep_scores(score_temperatures(blocks, clusterer._centers, labels))
+        return clusterer._scaler.column_mean
 
     def _hand_layout(self, clusterer):
         for name in ("n_features_in_", "feature_names_in_", "modalities_"):
@@ -301,14 +305,18 @@ class ClusterGuidedImputer(BaseModalityImputer):
         low, high = (bound.astype(X.dtype) for bound in self._bounds)
         return np.clip(X, low, high)
 
-    def _learn_from(self, blocks):
-        """What the strategy needs beside the clusters; returns the column means."""
+    def _keep_scores(self, scores):
+        self._temperature_scores = scores
+        self.temperature_ = 1.0 if scores is None else scores.best()
+
+    def _score_before_learning(self, X, presence, holes):
+        """Temperatures judged by rows that the centres have not seen yet."""
+        rows = thin_out(np.flatnonzero(presence.sum(axis=1) > 1))
         clusterer = self.clusterer_
-        if self.strategy == "soft":
-            self.temperature_ = choose_temperature(
-                blocks, clusterer._centers, clusterer.labels_
-            )
-        return clusterer._scaler.column_mean
+        blocks = clusterer._scaler.split(X[rows], presence[rows], holes[rows])
+        centers = clusterer._centers_as(X.dtype)
+        before = self._temperature_scores
+        self._keep_scores(score_temperatures(blocks, centers, before=before))
 
     @available_if(_updates_centers)
     @_fit_context(prefer_skip_nested_validation=True)
@@ -317,7 +325,8 @@ class ClusterGuidedImputer(BaseModalityImputer):
 
         The first call is `fit`; later ones go on by
         :meth:`skmissing.cluster.PartialModalityKMeans.partial_fit`. The temperature
-        of `strategy="soft"` is chosen anew on the rows of the last call.
+        of `strategy="soft"` is chosen on the rows of all calls, each judged by the
+        centres as they were before its call.
 
         Parameters
         ----------
@@ -341,8 +350,10 @@ class ClusterGuidedImputer(BaseModalityImputer):
         new = copy.copy(self)
         new.clusterer_ = copy.copy(self.clusterer_)
         new._seen = self._seen | self._observed_columns(X, presence, holes)
-        blocks = new.clusterer_._partial_fit_validated(X, presence, holes)
-        new.statistics_ = new._learn_from(blocks)
+        if self.strategy == "soft":
+            new._score_before_learning(X, presence, holes)
+        new.clusterer_._partial_fit_validated(X, presence, holes)
+        new.statistics_ = new.clusterer_._scaler.column_mean
         vars(self).update(vars(new))
         return self
 

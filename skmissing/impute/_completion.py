@@ -12,8 +12,12 @@ from skmissing._blocks import block_norms, find_patterns
 from skmissing._distances import (
     label_distances,
     nearest_centers,
+    nearest_distances,
     squared_distances,
 )
+
+# Rows that a temperature is chosen by, at most.
+MOST_SCORED = 2000
 
 
 def nearest_donors(blocks, centers):
@@ -93,25 +97,47 @@ def soft_values(weights, centers, owned):
     return shares @ centers[owned], reached[:, 0]
 
 
-def choose_temperature(blocks, centers, labels, most_rows=2000):
-    """Temperature that fills hidden modalities of the training rows best.
+@dataclass(frozen=True)
+class TemperatureScores:
+    """How well each temperature fills hidden modalities of rows seen so far.
+
+    Attributes
+    ----------
+    temperatures : ndarray of shape (n_temperatures,)
+    errors : ndarray of shape (n_modalities, n_temperatures)
+        Sums of squared errors over rows.
+    counts : ndarray of shape (n_modalities,)
+        Number of rows that each modality was hidden in.
+    """
+
+    temperatures: np.ndarray
+    errors: np.ndarray
+    counts: np.ndarray
+
+    def best(self):
+        """Temperature of the least mean error, modalities counted alike."""
+        means = self.errors / np.maximum(self.counts, 1)[:, None]
+        return float(self.temperatures[means.sum(axis=0).argmin()])
+
+
+def score_temperatures(blocks, centers, labels=None, before=None):
+    """Fill hidden modalities of some of the rows at several temperatures.
 
     Parameters
     ----------
     blocks : Blocks
-        The training rows.
     centers : Centers
-    labels : ndarray of shape (n_rows,)
-        Cluster of each row.
-    most_rows : int, default=2000
-        Evenly spaced rows with two modalities or more, at most so many, are used.
+    labels : ndarray of shape (n_rows,) or None
+        Cluster that each row is part of; None if the centres never saw the rows.
+    before : TemperatureScores or None
+        Of other rows, to which these are added.
 
     Returns
     -------
-    float
-        Of the median squared distance to the nearest centre times 4, 2, ..., 1/256
-        the one with the least squared error, each modality hidden in turn and counted
-        alike; that median if no row has two modalities.
+    TemperatureScores or None
+        Of the median squared distance to the nearest centre times 4, 2, ..., 1/256,
+        or of the temperatures of `before`; `before` itself if no row has two
+        modalities.
 
     Notes
     -----
@@ -120,50 +146,75 @@ def choose_temperature(blocks, centers, labels, most_rows=2000):
     values are therefore those of the mean of the others,
     :math:`c + (c - x) / (n - 1)`.
     """
-    linked = np.flatnonzero((blocks.presence.sum(axis=1) > 1) & (labels >= 0))
+    linked = blocks.presence.sum(axis=1) > 1
+    members = None
+    if labels is not None:
+        linked &= labels >= 0
+        members = np.zeros(centers.presence.shape)
+        np.add.at(members, labels[labels >= 0], blocks.presence[labels >= 0])
+    linked = np.flatnonzero(linked)
     if not len(linked):
-        return 1.0
-    linked = linked[:: -(-len(linked) // most_rows)]
-    sample, labels_of = blocks.take(linked), labels[linked]
-    distances = np.sqrt(label_distances(sample, centers, labels_of))
-    usual = float(np.median(distances)) ** 2
-    temperatures = (usual if usual > 0 else 1.0) * 2.0 ** np.arange(2, -9, -1)
-    members = np.zeros(centers.presence.shape)
-    np.add.at(members, labels[labels >= 0], blocks.presence[labels >= 0])
-    others = members[labels_of] - 1
-    errors = np.zeros(len(temperatures))
+        return before
+    linked = thin_out(linked)
+    sample = blocks.take(linked)
+    labels = None if labels is None else labels[linked]
+    if before is None:
+        n_modalities = len(blocks.layout)
+        temperatures = _temperature_grid(sample, centers)
+        before = TemperatureScores(
+            temperatures,
+            np.zeros((n_modalities, len(temperatures))),
+            np.zeros(n_modalities),
+        )
+    errors, counts = before.errors.copy(), before.counts.copy()
     for m in range(len(blocks.layout)):
         rows = np.flatnonzero(sample.presence[:, m])
         if len(rows):
             hidden = blocks.take(linked[rows], hide=m)
-            errors += _hidden_errors(
-                sample, hidden, m, centers, rows, labels_of[rows], others[rows],
-                temperatures,
-            )  # fmt: skip
-    return float(temperatures[errors.argmin()])
+            own = None if labels is None else (labels[rows], members[labels[rows]] - 1)
+            errors[m] += _hidden_errors(
+                sample, hidden, m, centers, rows, before.temperatures, own
+            )
+            counts[m] += len(rows)
+    return TemperatureScores(before.temperatures, errors, counts)
 
 
-def _hidden_errors(
-    sample, hidden, m, centers, rows, labels, others, temperatures
-):  # fmt: skip
-    """Mean squared error on modality m, hidden, by temperature."""
+def thin_out(rows):
+    """Evenly spaced ones of some rows, enough to choose a temperature by."""
+    return rows[:: max(1, -(-len(rows) // MOST_SCORED))]
+
+
+def _temperature_grid(sample, centers):
+    _, squared = nearest_distances(sample, centers)
+    usual = float(np.median(np.sqrt(squared[np.isfinite(squared)]))) ** 2
+    return (usual if usual > 0 else 1.0) * 2.0 ** np.arange(2, -9, -1)
+
+
+def _hidden_errors(sample, hidden, m, centers, rows, temperatures, own):
+    """Sum of squared errors on modality m, hidden, by temperature.
+
+    `own` is the cluster of each row and the numbers of other rows in it, or None.
+    """
     columns = sample.layout.slices[m]
     truth = sample.groups[0].values[rows, columns]
-    center_values = centers.values[:, columns]
+    owned, center_values = centers.presence[:, m], centers.values[:, columns]
     squared = squared_distances(hidden, centers)
     each = np.arange(len(rows))
-    squared[each, labels] = _distance_to_others(hidden, centers, labels, others)
-    alone = others[:, m] < 1
-    squared[each[alone], labels[alone]] = np.inf
-    lent = (center_values[labels] - truth) / np.maximum(others[:, m], 1)[:, None]
+    if own is not None:
+        labels, others = own
+        squared[each, labels] = _distance_to_others(hidden, centers, labels, others)
+        alone = others[:, m] < 1
+        squared[each[alone], labels[alone]] = np.inf
+        lent = (center_values[labels] - truth) / np.maximum(others[:, m], 1)[:, None]
     errors = []
     for temperature in temperatures:
         weights = _fall_off(squared, temperature)
-        values, _ = soft_values(weights, center_values, centers.presence[:, m])
-        total = weights[:, centers.presence[:, m]].sum(axis=1)
-        share = weights[each, labels] / np.where(total > 0, total, 1)
-        values += share[:, None] * lent
-        errors.append(((values - truth) ** 2).sum(axis=1).mean())
+        values, _ = soft_values(weights, center_values, owned)
+        if own is not None:
+            total = weights[:, owned].sum(axis=1)
+            share = weights[each, labels] / np.where(total > 0, total, 1)
+            values += share[:, None] * lent
+        errors.append(((values - truth) ** 2).sum())
     return np.array(errors)
 
 

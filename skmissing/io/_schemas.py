@@ -69,6 +69,7 @@ RECORD_SCHEMAS = {
     """,
     "StratumScores": "what: str; strata: list; table: f(*, M)",
     "TargetScores": "n_modalities: int=M; mean: num; deviation: num >0",
+    "TemperatureScores": "temperatures: f(t) >0; errors: f(M, t) >=0; counts: f(M) >=0",
     "Trained": "weights: dict[f(...)]; history: list[dict]; best_epoch: int >=0",
 }
 
@@ -110,6 +111,7 @@ SCHEMAS = {
     "skmissing.impute.ClusterGuidedImputer": f"""
         {IMPUTER}; _bounds?: tuple[f(D) inf]; _shift?: f(D); clusterer_: estimator(D)
         n_iter_: int >=0; temperature_?: num >=0
+        _temperature_scores?: none | @TemperatureScores
     """,
     "skmissing.impute.MultipleImputationClassifier": f"""
         {FITTED}; modalities_?: layout; imputers_: list[estimator(D)]

@@ -175,6 +175,11 @@ RECORDS = {
         "TargetScores",
         ("n_modalities", "mean", "deviation"),
     ),
+    "TemperatureScores": Record(
+        "skmissing.impute._completion",
+        "TemperatureScores",
+        ("temperatures", "errors", "counts"),
+    ),
     "Trained": Record(
         "skmissing.fusion._net", "Trained", ("weights", "history", "best_epoch")
     ),
