@@ -306,24 +306,28 @@ def test_methods_that_need_a_strategy():
     assert not hasattr(factor, "partial_fit")
 
 
+class Filled(BaseEstimator):
+    """Fills with one value."""
+
+    def __init__(self, value=0.0):
+        self.value = value
+
+    def fit(self, X, y=None):
+        return self
+
+    def __sklearn_is_fitted__(self):
+        return True
+
+    def transform(self, X):
+        return np.where(np.isnan(X), self.value, X)
+
+
 def test_score_by_hand():
     """Each modality hidden in turn; error over variance, mean, root, minus."""
     X = np.array([[0.0, 1.0], [1.0, 3.0], [2.0, 5.0], [NAN, 9.0]])
 
-    class Zero(BaseEstimator):
-        """Fills with 0."""
-
-        def fit(self, X):
-            return self
-
-        def __sklearn_is_fitted__(self):
-            return True
-
-        def transform(self, X):
-            return np.nan_to_num(X)
-
     expected = -np.sqrt((5 / 2 + 35 / 8) / 2)
-    np.testing.assert_allclose(masked_imputation_score(Zero(), X), expected)
+    np.testing.assert_allclose(masked_imputation_score(Filled(), X), expected)
 
 
 def test_score_in_a_search_without_y():
@@ -335,6 +339,41 @@ def test_score_in_a_search_without_y():
     search = GridSearchCV(pipeline, grid, scoring=masked_imputation_score, cv=3).fit(X)
     assert search.best_params_["regressionimputer__estimator"].alpha == 1e-3
     assert -1 < search.best_score_ < 0
+
+
+def test_score_does_not_depend_on_units():
+    """Neither on small nor on large ones, nor on those a step before works in."""
+    X = make_rows(np.random.RandomState(0), 120, rate=0.2)
+    imputer = RetrievalImputer(modalities=WIDTHS)
+    plain = masked_imputation_score(imputer.fit(X), X)
+    for scale, shift in ((1e-7, 0), (1e9, 0), (1.0, 1e6)):
+        other = scale * X + shift
+        found = masked_imputation_score(imputer.fit(other), other)
+        np.testing.assert_allclose(found, plain, rtol=1e-6)
+    pipeline = make_pipeline(StandardScaler(), RetrievalImputer(modalities=WIDTHS))
+    found = masked_imputation_score(pipeline.fit(X), X)
+    np.testing.assert_allclose(found, plain)
+
+
+def test_constant_columns_are_not_scored():
+    """They would count as perfect, or divide by nothing."""
+    X = make_rows(np.random.RandomState(0), 80, rate=0.2)
+    plain = masked_imputation_score(Filled(), X, modalities=WIDTHS)
+    constant = np.where(np.isnan(X[:, 2]), NAN, 0.1)
+    wider = np.insert(X, 5, constant, axis=1)
+    found = masked_imputation_score(Filled(), wider, modalities=[2, 4, 1])
+    np.testing.assert_allclose(found, plain)
+    with pytest.raises(ValueError, match="No column of the 80 rows of X .* varies"):
+        masked_imputation_score(Filled(), np.ones((80, 2)))
+
+
+def test_score_refuses_an_imputer_that_leaves_gaps():
+    """It would be perfect at what it does not do."""
+    X = make_rows(np.random.RandomState(0), 60, rate=0)
+    message = "Filled leaves 120 of 120 hidden cells without a finite value"
+    for value in (NAN, np.inf):
+        with pytest.raises(ValueError, match=message):
+            masked_imputation_score(Filled(value), X, modalities=WIDTHS)
 
 
 def test_score_refuses_what_it_cannot_score():

@@ -7,6 +7,7 @@ import numpy as np
 from skmissing._blocks import row_chunks
 from skmissing._compat import Interval, StrOptions
 from skmissing._distances import squared_distances
+from skmissing._modalities import as_slice
 from skmissing._scaling import Centers, fit_scaler
 from skmissing.impute._base import BaseModalityImputer
 
@@ -81,9 +82,10 @@ class RetrievalImputer(BaseModalityImputer):
     -----
     The distance is that of :class:`skmissing.cluster.PartialModalityKMeans`. Holes,
     missing cells of a modality that the row otherwise has, are filled from rows that
-    have all of it, where there are any. The training rows are kept, and each row to
-    be filled is compared with all of them. Feature propagation is that of [1]_, on
-    the graph of nearest neighbours.
+    have all of it, where there are any. In distances, a hole of the row to be filled is
+    left out, and one of a training row counts as the column's mean. The training rows
+    are kept, and each row to be filled is compared with all of them. Feature
+    propagation is that of [1]_, on the graph of nearest neighbours.
 
     References
     ----------
@@ -138,16 +140,16 @@ class RetrievalImputer(BaseModalityImputer):
         self.n_samples_fit_ = len(rows)
         X, presence, holes = X[rows], presence[rows], holes[rows]
         self._rows = self._scaler.center_blocks(X)
-        # What a row may lend: its cells in the units of X, and which of them it has.
-        self._lent = X.copy()
-        self._can_lend = ~np.isnan(X)
+        self._keep_lent(X)
         for _ in range(self.n_hops - 1):
             values = self._from_neighbors(X, presence, holes, spare=True)
-            gaps = np.isnan(X)
-            self._lent = np.where(gaps, values, X)
-            self._can_lend = ~np.isnan(self._lent)
-        self._lent[~self._can_lend] = 0
+            self._keep_lent(np.where(np.isnan(X), values, X))
         return self._scaler.column_mean
+
+    def _keep_lent(self, X):
+        """What each row may lend, in the units of X: the cells that it has."""
+        self._can_lend = ~np.isnan(X)
+        self._lent = np.where(self._can_lend, X, 0)
 
     def _impute(self, X, presence, holes):
         return self._from_neighbors(X, presence, holes)
@@ -156,8 +158,9 @@ class RetrievalImputer(BaseModalityImputer):
         """Weighted means of the nearest rows; `spare` leaves the row itself out."""
         layout = self.modalities_
         values = np.full_like(X, np.nan)
-        lent = np.where(self._can_lend, self._lent, 0).astype(X.dtype, copy=False)
-        rows = Centers(self._rows.values.astype(X.dtype), self._rows.presence)
+        lent = self._lent.astype(X.dtype, copy=False)
+        rows = self._rows.values.astype(X.dtype, copy=False)
+        rows = Centers(rows, self._rows.presence)
         for chunk in row_chunks(len(X), self.n_samples_fit_, DISTANCE_CELLS):
             blocks = self._scaler.split(X[chunk], presence[chunk], holes[chunk])
             squared = squared_distances(blocks, rows)
@@ -165,7 +168,7 @@ class RetrievalImputer(BaseModalityImputer):
                 squared[np.arange(len(squared)), np.arange(len(X))[chunk]] = np.inf
             for m, modality in enumerate(layout.values()):
                 places = np.flatnonzero(~presence[chunk, m] | holes[chunk])
-                columns = modality.columns
+                columns = as_slice(modality.columns)
                 # Rows with holes lend only if there is no other.
                 lends = self._can_lend[:, columns]
                 whole = lends.all(axis=1)
@@ -175,7 +178,7 @@ class RetrievalImputer(BaseModalityImputer):
                     mean = _weighted_mean(
                         weights, lent, self._can_lend, owners[found], columns
                     )
-                    values[np.ix_(chunk.start + places, columns)] = mean
+                    values[np.ix_(chunk.start + places, modality.columns)] = mean
         return values
 
     def _nearest(self, squared):
@@ -199,9 +202,8 @@ class RetrievalImputer(BaseModalityImputer):
 
 def _weighted_mean(weights, lent, can_lend, neighbors, columns):
     """Mean over neighbours of the cells that they have; NaN where none has it."""
-    shape = (len(weights), len(columns))
-    total, weight = np.zeros(shape, lent.dtype), np.zeros(shape, lent.dtype)
     lent, can_lend = lent[:, columns], can_lend[:, columns]
+    total, weight = np.zeros((2, len(weights), lent.shape[1]), lent.dtype)
     for place in range(weights.shape[1]):
         rows = neighbors[:, place]
         share = weights[:, place, None] * can_lend[rows]

@@ -1,6 +1,7 @@
 """Scores of imputers that need no labels and no complete rows."""
 
 import numpy as np
+from sklearn.pipeline import Pipeline
 from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
 
@@ -19,7 +20,8 @@ def masked_imputation_score(estimator, X, y=None, *, modalities=None):
     Parameters
     ----------
     estimator : object
-        Fitted, with `transform`: an imputer, or a pipeline that ends in one.
+        Fitted, with `transform`: an imputer, or a pipeline that ends in one. Modalities
+        are then hidden in what the imputer gets from the steps before it.
     X : array-like of shape (n_samples, n_features)
         Rows to score on, best ones that were not given to `fit`. NaN and masked cells
         are missing; rows with fewer than two modalities are left out.
@@ -27,7 +29,7 @@ def masked_imputation_score(estimator, X, y=None, *, modalities=None):
         Ignored.
     modalities : None, list of int, or dict, default=None
         Which columns form a modality. None takes those of the estimator, its
-        `modalities_`, if it has that.
+        `modalities_`, if it has that. Of a pipeline, those of the last step's input.
 
     Returns
     -------
@@ -37,7 +39,8 @@ def masked_imputation_score(estimator, X, y=None, *, modalities=None):
     Raises
     ------
     ValueError
-        If no row has two modalities, or if the estimator drops columns.
+        If no row has two modalities, if no column of those varies, or if the estimator
+        drops columns or leaves gaps.
 
     See Also
     --------
@@ -47,8 +50,8 @@ def masked_imputation_score(estimator, X, y=None, *, modalities=None):
     -----
     The error of modality m is the mean squared error over the hidden cells divided by
     the variance of the same cells about their column means; the score is minus the
-    square root of the mean over modalities. Cells that were missing before are not
-    scored.
+    square root of the mean over modalities. Cells that were missing before, and
+    columns that do not vary, are not scored.
 
     Examples
     --------
@@ -65,6 +68,9 @@ def masked_imputation_score(estimator, X, y=None, *, modalities=None):
     """
     del y
     check_is_fitted(estimator)
+    if isinstance(estimator, Pipeline):
+        X = estimator[:-1].transform(X) if len(estimator) > 1 else X
+        estimator = estimator[-1]
     names = _get_feature_names(X)
     frame = X if hasattr(X, "columns") else None
     X = check_array(
@@ -86,14 +92,18 @@ def masked_imputation_score(estimator, X, y=None, *, modalities=None):
             hidden[:, modality.columns] = np.nan
             filled = _transform(estimator, hidden, frame)
             true = X[np.ix_(rows, modality.columns)]
-            ratios.append(_error_ratio(true, filled[:, modality.columns]))
-    return -float(np.sqrt(np.mean([r for r in ratios if np.isfinite(r)] or [0.0])))
+            ratio = _error_ratio(true, filled[:, modality.columns], estimator)
+            ratios.extend(ratio)
+    if not ratios:
+        raise ValueError(
+            f"No column of the {linked.sum()} rows of X with two modalities varies: "
+            "there is nothing to score."
+        )
+    return -float(np.sqrt(np.mean(ratios)))
 
 
 def _layout(estimator, modalities, n_features, names):
     found = getattr(estimator, "modalities_", None)
-    if found is None and hasattr(estimator, "steps"):
-        found = getattr(estimator[-1], "modalities_", None)
     if modalities is None and found is not None and found.n_features == n_features:
         return found
     return resolve_modalities(modalities, n_features, names)
@@ -113,16 +123,20 @@ def _transform(estimator, hidden, frame):
     return filled
 
 
-def _error_ratio(true, filled):
-    """Squared error over variance, by what was observed; NaN if all is constant."""
+def _error_ratio(true, filled, estimator):
+    """Squared error over variance, in a list; an empty one if all is constant."""
     seen = ~np.isnan(true)
-    count = np.maximum(seen.sum(axis=0), 1)
-    mean = np.where(seen, true, 0).sum(axis=0) / count
-    variance = np.where(seen, true - mean, 0) ** 2
-    error = np.where(seen, true - filled, 0) ** 2
-    varies = variance.sum(axis=0) > 1e-12 * np.maximum(mean**2, 1) * count
+    n_gaps = int((seen & ~np.isfinite(filled)).sum())
+    if n_gaps:
+        raise ValueError(
+            f"{type(estimator).__name__} leaves {n_gaps} of {seen.sum()} hidden cells "
+            "without a finite value; it should fill all."
+        )
+    varies = np.fmin.reduce(true, axis=0) < np.fmax.reduce(true, axis=0)
     if not varies.any():
-        return np.nan
-    return float(
-        np.mean(error[:, varies].sum(axis=0) / variance[:, varies].sum(axis=0))
-    )
+        return []
+    true, seen = true[:, varies].astype(np.float64), seen[:, varies]
+    mean = np.where(seen, true, 0).sum(axis=0) / seen.sum(axis=0)
+    variance = np.where(seen, true - mean, 0) ** 2
+    error = np.where(seen, true - filled[:, varies], 0) ** 2
+    return [float(np.mean(error.sum(axis=0) / variance.sum(axis=0)))]
