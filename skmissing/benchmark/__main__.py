@@ -5,7 +5,7 @@ import sys
 
 from skmissing.benchmark._data import NAMED, load_data
 from skmissing.benchmark._methods import list_methods
-from skmissing.benchmark._protocol import REGIMES
+from skmissing.benchmark._protocol import REGIMES, check_metric
 from skmissing.benchmark._report import write_report
 from skmissing.benchmark._runner import run_benchmark
 
@@ -49,9 +49,12 @@ def main(arguments=None):
                 split=args.split,
                 groups=args.groups,
                 sentiment=args.sentiment,
+                task=args.task,
             )
             for source in _words(args.data)
         ]
+        if args.metric is not None:
+            check_metric(args.metric, data)
         rows = run_benchmark(
             data,
             args.missing,
@@ -69,7 +72,7 @@ def main(arguments=None):
     except KeyboardInterrupt:
         print("Interrupted; the same command goes on from here.", file=sys.stderr)
         return 130
-    except (ValueError, ImportError, FileNotFoundError) as exc:
+    except (ValueError, ImportError, OSError) as exc:
         print(f"{parser.prog}: {exc}", file=sys.stderr)
         return 2
     failed = [row for row in rows if row["error"]]
@@ -121,6 +124,7 @@ def _make_parser():
     add("--split", default="auto", help="array of the split; 'random' for none")
     add("--groups", help="array of groups that are never split")
     add("--sentiment", action="store_true", help="y is a sentiment from -3 to 3")
+    add("--task", help="classification or regression (default: by what y holds)")
     add("--metric", help="score of the report")
     add("--n-jobs", type=int, default=1, help="cells at a time")
     add("--retry-failed", action="store_true", help="run failed cells again")

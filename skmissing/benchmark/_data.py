@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass
+from numbers import Real
 
 import numpy as np
 from sklearn.model_selection import (
@@ -12,6 +13,7 @@ from sklearn.model_selection import (
 from sklearn.utils.multiclass import type_of_target
 
 from skmissing import datasets
+from skmissing.metrics._inputs import find_layout, read_table
 
 TASKS = {
     "binary": "classification",
@@ -29,20 +31,24 @@ class BenchmarkData:
     ----------
     name : str
         Stands in the results.
-    X : ndarray of shape (n_samples, n_features)
-        NaN where a modality is missing by nature.
-    y : ndarray of shape (n_samples,) or (n_samples, n_labels)
+    X : array-like or dataframe of shape (n_samples, n_features)
+        NaN where a modality is missing by nature. Kept as an array, and a dataframe's
+        columns in the order of `modalities`.
+    y : array-like of shape (n_samples,) or (n_samples, n_labels)
         Classes, numbers, or an indicator matrix of labels.
     modalities : dict
         From name to width or token shape, as every estimator takes it.
-    split : ndarray of shape (n_samples,) or None, default=None
+    split : array-like of shape (n_samples,) or None, default=None
         2 for test rows, other values for training rows. None draws test rows anew
         in each run.
-    groups : ndarray of shape (n_samples,) or None, default=None
+    groups : array-like of shape (n_samples,) or None, default=None
         Rows of one group, a person or a film, are never on both sides of a drawn
         split.
     sentiment : bool, default=False
         Whether y is a sentiment from -3 to 3, to be scored as the papers do.
+    task : {"classification", "regression", "multilabel"} or None, default=None
+        None goes by y, and takes whole numbers for classes: say "regression" for
+        ages in years.
 
     Examples
     --------
@@ -60,26 +66,26 @@ class BenchmarkData:
     split: np.ndarray | None = None
     groups: np.ndarray | None = None
     sentiment: bool = False
+    task: str | None = None
 
     def __post_init__(self):
+        where = f"data {self.name!r}"
+        X, modalities = _read_blocks(self.X, self.modalities, where)
+        read = {"X": X, "modalities": modalities}
         for key in ("y", "split", "groups"):
             value = getattr(self, key)
-            if value is not None and len(value) != len(self.X):
-                raise ValueError(
-                    f"data {self.name!r}: {key} has {len(value)} rows, X has "
-                    f"{len(self.X)}."
-                )
-        kind = type_of_target(self.y)
-        if kind not in TASKS:
+            if value is not None:
+                read[key] = _read_values(value, f"{where}: {key}", key, len(X))
+        task = _find_task(self.task, read["y"], where)
+        if self.sentiment and task != "regression":
             raise ValueError(
-                f"data {self.name!r}: y is {kind}; wanted classes, numbers or an "
-                "indicator matrix."
+                f"{where}: sentiment=True needs a y of numbers, but the task is "
+                f"{task}; pass task='regression' if y is whole numbers."
             )
-
-    @property
-    def task(self):
-        """Either "classification", "regression" or "multilabel"."""
-        return TASKS[type_of_target(self.y)]
+        if task == "regression" and read["y"].dtype.kind != "f":
+            read["y"] = read["y"].astype(np.float64)
+        for key, value in {**read, "task": task}.items():
+            object.__setattr__(self, key, value)
 
     @property
     def fingerprint(self):
@@ -89,7 +95,67 @@ class BenchmarkData:
             if array is not None:
                 digest.update(np.ascontiguousarray(array).tobytes())
         digest.update(repr((self.modalities, self.sentiment)).encode())
+        if self.task == "regression" and np.array_equal(self.y, np.rint(self.y)):
+            digest.update(b"regression")  # not the classes that y looks like
         return digest.hexdigest()
+
+
+def _read_blocks(X, modalities, where):
+    """X as an array, and the modalities by width or token shape."""
+    X, names = read_table(X, f"X of {where}")
+    layout = find_layout(modalities, X.shape[1], names)
+    if names is None and isinstance(modalities, dict):
+        return X, modalities
+    sizes = {m.name: m.shape if m.n_tokens > 1 else m.width for m in layout.values()}
+    return X[:, layout.order], sizes
+
+
+def _read_values(values, where, key, n_rows):
+    """One value a row as an array of numbers or strings, never of objects."""
+    array = np.asarray(values)
+    if array.dtype == object:
+        found = array.ravel().tolist()
+        if not any(
+            all(isinstance(value, kind) for value in found)
+            for kind in (str, (Real, np.bool_))
+        ):
+            kinds = sorted({type(value).__name__ for value in found})
+            raise ValueError(
+                f"{where} holds {', '.join(kinds)}; wanted numbers only or strings "
+                "only, and none missing."
+            )
+        array = np.array(array.tolist())
+    if key == "y" and array.ndim == 2 and array.shape[1] == 1:
+        array = array[:, 0]
+    if array.ndim != 1 and key != "y":
+        raise ValueError(
+            f"{where} has the shape {array.shape}; wanted one value a row."
+        )
+    if len(array) != n_rows:
+        raise ValueError(f"{where} has {len(array)} rows, X has {n_rows}.")
+    n_odd = np.count_nonzero(~np.isfinite(array)) if array.dtype.kind == "f" else 0
+    if n_odd:
+        raise ValueError(f"{where} holds {n_odd} missing or infinite values.")
+    return array
+
+
+def _find_task(task, y, where):
+    """The task that was asked for, if y fits it; None goes by y."""
+    if task not in (None, *TASKS.values()):
+        raise ValueError(
+            f"{where}: task must be None, 'classification', 'regression' or "
+            f"'multilabel'; got {task!r}."
+        )
+    if task == "regression" and y.ndim == 1 and y.dtype.kind in "fiu":
+        return task
+    kind = type_of_target(y)
+    if kind not in TASKS:
+        raise ValueError(
+            f"{where}: y is {kind}; wanted classes, numbers or an indicator matrix."
+        )
+    if task not in (None, TASKS[kind]):
+        raise ValueError(f"{where}: task={task!r} does not fit y, which is {kind}.")
+    return TASKS[kind]
 
 
 def _breast_cancer():
@@ -112,7 +178,15 @@ NAMED = {
 }
 
 
-def load_data(source, *, modalities=None, split="auto", groups=None, sentiment=False):
+def load_data(
+    source,
+    *,
+    modalities=None,
+    split="auto",
+    groups=None,
+    sentiment=False,
+    task=None,
+):
     """Load a data set by name, or from a numpy archive.
 
     Parameters
@@ -131,11 +205,19 @@ def load_data(source, *, modalities=None, split="auto", groups=None, sentiment=F
         are drawn.
     sentiment : bool, default=False
         Whether y is a sentiment from -3 to 3.
+    task : {"classification", "regression", "multilabel"} or None, default=None
+        As in :class:`BenchmarkData`.
 
     Returns
     -------
     BenchmarkData
         Named like the file, without its ending.
+
+    Raises
+    ------
+    ValueError
+        If there is no such data or array, or if a choice of arrays, a split, groups
+        or a sentiment is asked of data that are known by name.
 
     Examples
     --------
@@ -146,8 +228,17 @@ def load_data(source, *, modalities=None, split="auto", groups=None, sentiment=F
     """
     text = str(source)
     if text in NAMED:
+        _refuse_file_options(
+            text,
+            modalities=modalities,
+            split=None if split in ("auto", "random") else split,
+            groups=groups,
+            sentiment=sentiment or None,
+        )
         bunch = NAMED[text][0]()
-        return BenchmarkData(text, bunch.data, bunch.target, bunch.modalities)
+        return BenchmarkData(
+            text, bunch.data, bunch.target, bunch.modalities, task=task
+        )
     if not text.endswith(".npz"):
         raise ValueError(
             f"data={text!r} is neither one of {', '.join(NAMED)} nor a path that ends "
@@ -165,10 +256,20 @@ def load_data(source, *, modalities=None, split="auto", groups=None, sentiment=F
         bunch.data,
         bunch.target,
         bunch.modalities,
-        None if bunch.split is None else bunch.split,
-        None if groups is None else np.asarray(bunch.extras[groups]),
+        bunch.split,
+        None if groups is None else bunch.extras[groups],
         sentiment,
+        task,
     )
+
+
+def _refuse_file_options(source, **options):
+    for name, value in options.items():
+        if value is not None:
+            raise ValueError(
+                f"data={source!r} is known by name, and {name}={value!r} is for .npz "
+                "files only."
+            )
 
 
 def split_rows(data, seed, *, test_size, max_rows):

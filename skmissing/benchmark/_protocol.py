@@ -245,6 +245,25 @@ def score_predictions(data, y, predicted):
     return {name: _plain(value) for name, value in scores.items()}
 
 
+def check_metric(metric, data):
+    """Refuse a score that some data do not have.
+
+    Parameters
+    ----------
+    metric : str
+    data : list of BenchmarkData
+    """
+    for each in data:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # only the names are looked at
+            known = score_predictions(each, each.y, each.y)
+        if metric not in known:
+            raise ValueError(
+                f"metric={metric!r} is not among the scores of {each.name}: "
+                f"{', '.join(known)}."
+            )
+
+
 def _plain(value):
     """A float as JSON takes it."""
     return float(value) if np.isfinite(value) else None

@@ -77,6 +77,8 @@ def run_benchmark(
     [('R1', True), ('R2', True)]
     """
     check_methods(methods)
+    if out is not None and Path(out).exists() and not Path(out).is_dir():
+        raise NotADirectoryError(f"out={str(out)!r} is a file; wanted a folder.")
     sets = [d if isinstance(d, BenchmarkData) else load_data(d) for d in data]
     _check_settings(sets, missing, methods, regimes, n_runs, test_size, max_rows)
     settings = {"test_size": test_size, "max_rows": max_rows}
@@ -125,6 +127,11 @@ def _check_settings(sets, missing, methods, regimes, n_runs, test_size, max_rows
                 raise ValueError(
                     f"missing={gaps!r}: data {d.name!r} have no groups, sites or "
                     "devices, to go by."
+                )
+            if gaps.startswith("label:") and d.task == "multilabel":
+                raise ValueError(
+                    f"missing={gaps!r}: data {d.name!r} have several labels a row; "
+                    "wanted one class or number."
                 )
             try:
                 parse_missing(make_amputer(gaps).missing, list(d.modalities))

@@ -7,7 +7,7 @@ import pytest
 
 from skmissing.benchmark import _protocol, load_data
 from skmissing.benchmark._data import split_rows
-from skmissing.benchmark._protocol import draw_rows, make_cells, run_cell
+from skmissing.benchmark._protocol import check_metric, draw_rows, make_cells, run_cell
 from skmissing.metrics import sentiment_scores
 from tests.benchmark.conftest import make_toy
 
@@ -240,3 +240,112 @@ def test_odd_data_are_refused():
         make_toy(split=np.zeros(3))
     with pytest.raises(ValueError, match="y is multiclass-multioutput"):
         replace(make_toy(), y=np.arange(240).reshape(120, 2) % 5)
+    with pytest.raises(ValueError, match="y holds NoneType, str; wanted numbers only"):
+        replace(make_toy(), y=np.array([None, "a"] * 60))
+    with pytest.raises(ValueError, match="y holds 60 missing or infinite values"):
+        replace(make_toy(), y=np.array([np.nan, 1.0] * 60))
+    with pytest.raises(
+        ValueError, match=r"groups has the shape \(120, 2\); wanted one"
+    ):
+        make_toy(groups=np.zeros((120, 2)))
+    with pytest.raises(ValueError, match="X of data 'toy' contains infinity"):
+        replace(make_toy(), X=np.full((120, 9), np.inf))
+
+
+@pytest.mark.parametrize("given", ["columns", "groups", "split"])
+def test_dataframes_are_read_by_place(given):
+    """Labels of the index mean nothing, and columns go by the modality they name."""
+    pd = pytest.importorskip("pandas")
+    array = make_toy(groups=np.arange(120) // 4)
+    if given == "split":
+        array = replace(array, split=np.arange(120) % 3)
+    index = np.random.RandomState(1).permutation(120)
+    order = np.arange(9).reshape(3, 3).T.ravel()
+    names = [f"{name}__{i}" for name in array.modalities for i in range(3)]
+    X = pd.DataFrame(array.X, index=index, columns=names).iloc[:, order]
+    frame = replace(
+        array,
+        X=X,
+        modalities=None if given == "columns" else array.modalities,
+        y=pd.Series(array.y, index=index),
+        **{
+            key: pd.Series(getattr(array, key), index=index)
+            for key in ("groups", "split")
+            if getattr(array, key) is not None
+        },
+    )
+    assert frame.modalities == array.modalities
+    assert frame.fingerprint == array.fingerprint
+    cell = make_cell(array, method="late")
+    found, wanted = (run_cell(cell, data, **WHOLE) for data in (frame, array))
+    assert found["error"] is None and found["scores"] == wanted["scores"]
+
+
+def test_labels_of_dtype_object_are_known_by_their_values():
+    """Equal strings at other places in memory are the same data; others are not."""
+    words = np.array(["no", "yes"])[make_toy().y]
+    first, again = (
+        replace(make_toy(), y=np.array(["".join(list(w)) for w in words], dtype=object))
+        for _ in "ab"
+    )
+    assert first.fingerprint == again.fingerprint
+    assert first.fingerprint != replace(first, y=first.y[::-1]).fingerprint
+    assert run_cell(make_cell(first), first, **WHOLE)["error"] is None
+
+
+@pytest.mark.parametrize("dtype", [int, float, object])
+def test_whole_numbers_are_a_regression_if_one_says_so(dtype):
+    """Ages in years are classes to the eye, and other data than these."""
+    ages = (np.arange(120) % 60 + 20).astype(dtype)
+    classes = replace(make_toy(), y=ages, task=None)
+    numbers = replace(make_toy(), y=ages, task="regression")
+    assert classes.task == "classification"
+    assert numbers.task == "regression" and numbers.y.dtype == np.float64
+    assert numbers.fingerprint != classes.fingerprint
+    assert "mae" in run_cell(make_cell(numbers), numbers, **WHOLE)["scores"]
+
+
+def test_task_must_fit():
+    """To y, and a sentiment needs numbers."""
+    toy, numbers = make_toy(), make_toy("regression")
+    with pytest.raises(ValueError, match="task must be None, .* got 'ranking'"):
+        replace(toy, task="ranking")
+    with pytest.raises(ValueError, match="'classification' does not fit .* continuous"):
+        replace(numbers, task="classification")
+    with pytest.raises(
+        ValueError, match="'regression' does not fit y, which is binary"
+    ):
+        replace(toy, y=np.array(["a", "b"] * 60), task="regression")
+    with pytest.raises(
+        ValueError, match="sentiment=True .* the task is classification"
+    ):
+        replace(toy, sentiment=True)
+    ratings = replace(toy, y=np.arange(120) % 7 - 3, task="regression", sentiment=True)
+    scores = run_cell(make_cell(ratings), ratings, **WHOLE)["scores"]
+    assert "accuracy_seven_classes" in scores
+
+
+@pytest.mark.parametrize(
+    "options, name",
+    [
+        ({"modalities": ["mean"]}, "modalities"),
+        ({"split": "fold"}, "split='fold'"),
+        ({"groups": "person"}, "groups='person'"),
+        ({"sentiment": True}, "sentiment=True"),
+    ],
+)
+def test_options_of_files_are_refused_for_data_known_by_name(options, name):
+    """They would have no effect."""
+    with pytest.raises(ValueError, match=f"and {name}.* is for .npz files only"):
+        load_data("breast_cancer", **options)
+    assert load_data("breast_cancer", split="random").split is None
+    assert load_data("breast_cancer", task="regression").task == "regression"
+
+
+def test_metric_is_checked_by_data():
+    """The scores of their task, and of a sentiment if it is one."""
+    data = [make_toy("regression"), make_toy("regression", sentiment=True)]
+    check_metric("r2", data)
+    check_metric("pearson", data[1:])
+    with pytest.raises(ValueError, match="'pearson' is not among .* toy: mae, mse, r2"):
+        check_metric("pearson", data)

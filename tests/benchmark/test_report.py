@@ -152,6 +152,33 @@ def test_command_reports_failures_by_its_status(tmp_path, capsys):
     assert "neither one of breast_cancer, digits" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        (["--groups", "person"], "groups='person' is for .npz files only"),
+        (["--metric", "acuracy"], "metric='acuracy' is not among the scores of"),
+        (["--task", "ranking"], "task must be None"),
+        (["--out", __file__], "is a file; wanted a folder"),
+        (["--out", __file__ + "/deeper"], "Not a directory"),
+    ],
+)
+def test_command_refuses_before_anything_runs(tmp_path, capsys, options, message):
+    """One line and status 2."""
+    command = ["--data", "breast_cancer", "--methods", "zero", "--n-runs", "1"]
+    assert main([*command, "--out", str(tmp_path), *options]) == 2
+    said = capsys.readouterr().err
+    assert message in said and said.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_command_takes_a_task(tmp_path, capsys):
+    """Whole numbers are a regression if one says so."""
+    command = ["--data", "breast_cancer", "--methods", "zero", "--n-runs", "1"]
+    command += ["--regimes", "R1", "--task", "regression", "--quiet"]
+    assert main([*command, "--out", str(tmp_path)]) == 0
+    assert "breast_cancer (mae, less is better)" in capsys.readouterr().out
+
+
 def test_interrupted_command_says_how_to_go_on(tmp_path, capsys, monkeypatch):
     """Ctrl-C ends it with one line, after which it does what is left."""
     command = ["--data", "breast_cancer", "--methods", "zero,mean", "--n-runs", "1"]

@@ -129,6 +129,20 @@ def test_odd_settings_are_refused_before_anything_runs(toy, settings, message):
         run_benchmark([toy], **settings)
 
 
+def test_label_needs_one_label_a_row():
+    """An indicator matrix is refused before anything runs."""
+    with pytest.raises(ValueError, match="'label:0.3': data 'toy' have several labels"):
+        run_benchmark([make_toy("multilabel")], ["label:0.3"])
+
+
+def test_out_must_be_a_folder(toy, tmp_path, counted):
+    """A file in its place is named before anything runs."""
+    (tmp_path / "results").write_text("mine")
+    with pytest.raises(NotADirectoryError, match="results' is a file; wanted a folder"):
+        run_benchmark([toy], **SMALL, out=tmp_path / "results")
+    assert counted == []
+
+
 def test_progress_tells_the_time_left(toy):
     """Cells left, at the mean time of their method on their data."""
     cells = _runner.make_cells(
