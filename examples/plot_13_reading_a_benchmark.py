@@ -8,7 +8,7 @@ example runs a small benchmark and reads it slowly: two regimes, intervals, pair
 tests, ranks and costs. The same from a shell, with a report in Markdown::
 
     python -m skmissing.benchmark --data digits,breast_cancer --missing mcar:0.5 \\
-        --methods mean,knn,nearest,soft,hgb,late --n-runs 5 --out results/
+        --methods mean,knn,nearest,soft,late --n-runs 4 --max-rows 500 --out results/
 """
 
 # %%
