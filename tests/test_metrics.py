@@ -111,6 +111,59 @@ def test_mask_may_be_the_incomplete_table(imputed):
         assert metric(true, found, pd.DataFrame(missing)) == expected
 
 
+@pytest.mark.parametrize("metric", [masked_rmse, block_nrmse, masked_cosine])
+def test_mask_may_be_any_frame_of_the_same_columns(imputed, metric):
+    """pandas and polars, nullable or not; in another order the columns are refused."""
+    pd, pl = pytest.importorskip("pandas"), pytest.importorskip("polars")
+    true, found, mask = imputed
+    expected = metric(true, found, mask)
+    names = [f"x{i}" for i in range(8)]
+    X_true, booleans = (pd.DataFrame(t, columns=names) for t in (true, mask))
+    table = X_true.mask(booleans)
+    whole = (X_true * 0).astype("Int64").mask(booleans)
+    gaps = [[None if hide else x for x, hide in zip(*r)] for r in zip(true, mask)]
+    for given in (
+        booleans,
+        booleans.astype("boolean"),
+        table,
+        table.astype("Float64"),
+        whole,
+        pl.DataFrame(mask, schema=names),
+        pl.DataFrame(gaps, schema=names, orient="row"),
+    ):
+        for truth in (true, X_true):
+            assert metric(truth, found, given) == pytest.approx(expected)
+    for given in (booleans, table, pl.DataFrame(mask, schema=names)):
+        turned = given[names[::-1]]
+        with pytest.raises(
+            ValueError, match="column 0 is 'x0' in X_true and 'x7' in m"
+        ):
+            metric(X_true, found, turned)
+        with pytest.raises(ValueError, match="column 0 is 'x0' in X_imputed and 'x7' "):
+            metric(true, pd.DataFrame(found, columns=names), turned)
+
+
+def test_frames_that_are_no_mask_are_refused(imputed):
+    """Numbers 0 and 1, objects, and booleans that are missing."""
+    pd = pytest.importorskip("pandas")
+    true, found, mask = imputed
+    booleans = pd.DataFrame(mask)
+    for given, dtype in (
+        (booleans.astype(int), "int64"),
+        (booleans.astype("Int64"), "int64"),
+        (booleans.astype(object), "object"),
+        (mask.astype(object), "object"),
+    ):
+        with pytest.raises(ValueError, match=f"must hold booleans, .* dtype {dtype}"):
+            masked_rmse(true, found, given)
+    missing = booleans.astype("boolean")
+    missing.iloc[:3, 0] = pd.NA
+    with pytest.raises(ValueError, match="booleans, 3 of which are missing"):
+        masked_rmse(true, found, missing)
+    with pytest.raises(ValueError, match=r"shape of X_true, \(12, 8\); got \(11, 8\)"):
+        masked_rmse(true, found, booleans[1:])
+
+
 def test_cells_that_were_never_known_are_not_scored(imputed):
     """Real gaps in the truth are no hidden cells, if the mask is a table."""
     true, found, mask = imputed

@@ -241,13 +241,14 @@ def _check_imputed(X_true, X_imputed, mask):
     """Validate the two tables and find the cells to score."""
     true, imputed = read_table(X_true, "X_true"), read_table(X_imputed, "X_imputed")
     check_same_columns(true, imputed, "X_true", "X_imputed")
-    (true, names), (imputed, imputed_names) = true, imputed
+    named = ("X_imputed", imputed) if true[1] is None else ("X_true", true)
+    (true, _), (imputed, _) = true, imputed
     if len(true) != len(imputed):
         raise ValueError(
             "X_true and X_imputed must have the same rows; got "
             f"{len(true)} and {len(imputed)} of them."
         )
-    hidden = _find_hidden(mask, true)
+    hidden = _find_hidden(mask, true, *named)
     for table, name, advice in (
         (true, "X_true", "there is no truth to compare with"),
         (imputed, "X_imputed", "impute them, or leave them out of mask"),
@@ -258,23 +259,62 @@ def _check_imputed(X_true, X_imputed, mask):
                 f"{name} is NaN in {n_missing} of the {hidden.sum()} cells to score: "
                 f"{advice}."
             )
-    return true, imputed, hidden, imputed_names if names is None else names
+    return true, imputed, hidden, named[1][1]
 
 
-def _find_hidden(mask, true):
-    """Cells to score, from booleans or from the incomplete table."""
-    mask = np.asarray(fill_masked(mask))
-    if mask.shape != true.shape:
+def _find_hidden(mask, true, named, columns):
+    """Cells to score, from booleans or from the incomplete table.
+
+    Parameters
+    ----------
+    mask : array-like or dataframe of shape (n_samples, n_features)
+    true : ndarray of shape (n_samples, n_features)
+    named : str
+        The table that tells the names of the columns.
+    columns : pair of ndarray and names
+        That table, as :func:`read_table` returns it.
+
+    Returns
+    -------
+    ndarray of shape (n_samples, n_features), dtype bool
+    """
+    mask, names, dtypes = fill_masked(mask), None, getattr(mask, "dtypes", None)
+    table = np.asarray(mask) if dtypes is None else mask
+    if table.shape != true.shape:
         raise ValueError(
-            f"mask must have the shape of X_true, {true.shape}; got {mask.shape}."
+            f"mask must have the shape of X_true, {true.shape}; got {table.shape}."
         )
-    if mask.dtype.kind not in "bf":
+    kinds = {str(d).lower() for d in ([table.dtype] if dtypes is None else dtypes)}
+    if "object" not in kinds and dtypes is not None:
+        table, names = read_table(mask, "mask")
+    check_same_columns(columns, (table, names), named, "mask")
+    if all(kind.startswith("bool") for kind in kinds):
+        hidden = _true_cells(table)
+    elif "object" in kinds or not (table.dtype.kind == "f" and _may_lack(table, kinds)):
         raise ValueError(
             "mask must hold booleans, or be the incomplete table with NaN in its "
-            f"missing cells; got dtype {mask.dtype}."
+            f"missing cells; got dtype {', '.join(sorted(kinds))}."
         )
-    if mask.dtype.kind == "f":
-        mask = np.isnan(mask) & ~np.isnan(true)
-    if not mask.any():
+    else:
+        hidden = np.isnan(table) & ~np.isnan(true)
+    if not hidden.any():
         raise ValueError("mask hides no cell whose truth is known: nothing to score.")
-    return mask
+    return hidden
+
+
+def _true_cells(table):
+    """The cells that are True, of booleans that a frame may have turned to floats."""
+    n_missing = np.count_nonzero(np.isnan(table)) if table.dtype.kind == "f" else 0
+    if n_missing:
+        raise ValueError(
+            f"mask holds booleans, {n_missing} of which are missing; wanted True or "
+            "False."
+        )
+    return table.astype(bool, copy=False)
+
+
+def _may_lack(table, kinds):
+    """Whether this is a table with gaps, and no mask written in 0 and 1."""
+    return np.isnan(table).any() or any(
+        k.startswith(("float", "double")) for k in kinds
+    )
