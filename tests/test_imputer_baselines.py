@@ -143,6 +143,13 @@ def test_regression_back_off_does_not_depend_on_company():
     np.testing.assert_allclose(imputer.transform(X), alone)
 
 
+def test_regression_of_very_many_modalities_is_told():
+    """A forgotten layout costs a regression a column and pattern."""
+    X = make_rows(np.random.RandomState(0), 12)[:, np.arange(300) % 6]
+    with pytest.warns(UserWarning, match="Each of the 300 columns .* regressions"):
+        RegressionImputer(min_rows=100).fit(X)
+
+
 def test_regressors_of_one_target():
     """A regressor that takes one column is fitted once a column."""
     X = make_rows(np.random.RandomState(0), 80)
@@ -295,6 +302,21 @@ def test_settings_that_do_not_go_together(params, message):
     imputer = ClusterGuidedImputer(**{"n_clusters": 2, **params}, modalities=WIDTHS)
     with pytest.raises(ValueError, match=message):
         imputer.fit(X)
+
+
+@pytest.mark.parametrize("fitted", ["nearest", "soft", "factor"])
+@pytest.mark.parametrize("later", ["greedy", "soft", "factor"])
+def test_strategy_of_the_fit_stays(fitted, later):
+    """A parameter set after `fit` waits for the next."""
+    X = make_rows(np.random.RandomState(0), 60)
+    imputer = ClusterGuidedImputer(
+        3, modalities=WIDTHS, strategy=fitted, n_factors=2, random_state=0
+    )
+    filled = imputer.fit_transform(X)
+    imputer.set_params(strategy=later)
+    np.testing.assert_array_equal(imputer.transform(X), filled)
+    assert hasattr(imputer, "imputation_std") == (fitted == "factor")
+    assert hasattr(imputer, "partial_fit") == (fitted != "factor")
 
 
 def test_methods_that_need_a_strategy():

@@ -26,18 +26,24 @@ from skmissing.impute._completion import (
 from skmissing.mixture import PartialModalityFactorMixture
 
 
+def _strategy_of(imputer):
+    """Strategy of the fit; before it, the parameter."""
+    return getattr(imputer, "_strategy", imputer.strategy)
+
+
 def _has_factors(imputer):
     """Whether the strategy knows its own errors."""
-    if imputer.strategy != "factor":
+    strategy = _strategy_of(imputer)
+    if strategy != "factor":
         raise AttributeError(
-            f"imputation_std needs strategy='factor'; got {imputer.strategy!r}."
+            f"imputation_std needs strategy='factor'; got {strategy!r}."
         )
     return True
 
 
 def _updates_centers(imputer):
     """Whether the strategy goes by centres, which new rows can update."""
-    if imputer.strategy == "factor":
+    if _strategy_of(imputer) == "factor":
         raise AttributeError("partial_fit is not available with strategy='factor'.")
     return True
 
@@ -241,6 +247,7 @@ class ClusterGuidedImputer(BaseModalityImputer):
         self.verbose = verbose
 
     def _fit_imputer(self, X, presence, holes):
+        self._strategy = self.strategy
         if self.strategy == "factor":
             return self._fit_mixture(X, presence, holes)
         if self.sample_posterior:
@@ -350,7 +357,7 @@ class ClusterGuidedImputer(BaseModalityImputer):
         new = copy.copy(self)
         new.clusterer_ = copy.copy(self.clusterer_)
         new._seen = self._seen | self._observed_columns(X, presence, holes)
-        if self.strategy == "soft":
+        if self._strategy == "soft":
             new._score_before_learning(X, presence, holes)
         new.clusterer_._partial_fit_validated(X, presence, holes)
         new.statistics_ = new.clusterer_._scaler.column_mean
@@ -381,7 +388,7 @@ class ClusterGuidedImputer(BaseModalityImputer):
         return std if self.keep_empty_features else std[:, self._seen]
 
     def _impute(self, X, presence, holes):
-        if self.strategy == "factor":
+        if self._strategy == "factor":
             rng = self._generator_for(X) if self.sample_posterior else None
             values = self.clusterer_._values(self._clipped(X), presence, holes, rng)
             # What was cut off is missing from the means.
@@ -392,16 +399,16 @@ class ClusterGuidedImputer(BaseModalityImputer):
         centers = clusterer._centers_as(X.dtype)
         units = clusterer.cluster_centers_.astype(X.dtype, copy=False)
         values = np.full_like(X, np.nan)
-        if self.strategy == "soft":
+        if self._strategy == "soft":
             weights = soft_weights(blocks, centers, self.temperature_)
-        elif self.strategy == "greedy":
+        elif self._strategy == "greedy":
             donors = GreedyCompletion(centers, self.modalities_.slices).donors(blocks)
         else:
             donors = nearest_donors(blocks, centers)
         for m in range(len(self.modalities_)):
             columns = self.modalities_.columns_of(m)
             rows = np.flatnonzero(~presence[:, m] | holes)
-            if self.strategy == "soft":
+            if self._strategy == "soft":
                 soft, reached = soft_values(
                     weights[rows], units[:, columns], centers.presence[:, m]
                 )

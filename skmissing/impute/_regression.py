@@ -8,6 +8,7 @@ from sklearn.linear_model import Ridge
 from sklearn.multioutput import MultiOutputRegressor
 from sklearn.utils import get_tags
 
+from skmissing._base import warn_layout_forgotten
 from skmissing._blocks import find_patterns
 from skmissing._compat import HasMethods, Interval
 from skmissing._scaling import fit_scaler
@@ -124,6 +125,9 @@ class RegressionImputer(BaseModalityImputer):
         self.keep_empty_features = keep_empty_features
 
     def _fit_imputer(self, X, presence, holes):
+        warn_layout_forgotten(
+            self.modalities, self.modalities_, ", with regressions of its own"
+        )
         self._scaler = fit_scaler(
             X, self.modalities_, presence, holes, standardize=self.standardize
         ).centered()

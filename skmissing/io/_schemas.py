@@ -91,6 +91,7 @@ SCHEMAS = {
     "skmissing.ensemble.LateFusionClassifier": f"""
         {ENSEMBLE}; {CLASSES}; _frequencies: f(M, K) >=0; class_prior_: f(K) >=0 <=1
         estimators_: dict[estimator]; modality_weights_: f(M); count_weights_: f(M)
+        _averages: bool
     """,
     "skmissing.ensemble.LateFusionRegressor": f"""
         {ENSEMBLE}; _offsets: f(M); target_mean_: num; estimators_: dict[estimator]
@@ -110,7 +111,7 @@ SCHEMAS = {
     "skmissing.fusion.MMPRegressor": FUSION_REGRESSOR,
     "skmissing.impute.ClusterGuidedImputer": f"""
         {IMPUTER}; _bounds?: tuple[f(D) inf]; _shift?: f(D); clusterer_: estimator(D)
-        n_iter_: int >=0; temperature_?: num >=0
+        _strategy: str; n_iter_: int >=0; temperature_?: num >=0
         _temperature_scores?: none | @TemperatureScores
     """,
     "skmissing.impute.MultipleImputationClassifier": f"""
