@@ -3,6 +3,7 @@
 A modality is a named group of columns. Nothing here looks at values.
 """
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from numbers import Integral
@@ -152,7 +153,8 @@ def resolve_modalities(modalities, n_features, feature_names=None):
     ----------
     modalities : None, list of int, or dict
         None groups columns named `modality__feature` by what stands before the first
-        `__`, if all names have it, and otherwise makes each column a modality. A list
+        `__`, if all names have it, and otherwise makes each column a modality; if
+        only some have it, a warning tells. A list
         gives widths from left to right. A dict gives, by name, a width, a token shape
         `(n_tokens, dim)`, a slice, or a list of column names or positions. Widths and
         token shapes take the columns of that prefix if there are any, and otherwise
@@ -170,6 +172,11 @@ def resolve_modalities(modalities, n_features, feature_names=None):
         If a column is in no modality, in two, or not in X, or if widths do not fit.
     TypeError
         If `modalities` or one of its values is of another kind.
+
+    Warns
+    -----
+    UserWarning
+        If `modalities` is None and some names, but not all, hold `__`.
     """
     if modalities is None:
         return ModalityLayout(_from_names(n_features, feature_names))
@@ -184,21 +191,29 @@ def resolve_modalities(modalities, n_features, feature_names=None):
 
 
 def _prefix_groups(feature_names):
-    """Columns by prefix, in order of first appearance; None if a name has none."""
-    if feature_names is None:
-        return None
-    groups = {}
-    for position, name in enumerate(feature_names):
+    """Columns by prefix, in order of first appearance, and the names without one."""
+    groups, bare = {}, []
+    for position, name in enumerate(() if feature_names is None else feature_names):
         prefix, separator, _ = str(name).partition("__")
-        if not separator:
-            return None
-        groups.setdefault(prefix, []).append(position)
-    return groups
+        if separator:
+            groups.setdefault(prefix, []).append(position)
+        else:
+            bare.append(str(name))
+    return groups, bare
 
 
 def _from_names(n_features, feature_names):
-    groups = _prefix_groups(feature_names)
-    if groups is None:
+    groups, bare = _prefix_groups(feature_names)
+    if groups and bare:
+        warnings.warn(
+            f"{len(bare)} of the {n_features} column names hold no '__': "
+            f"{_shorten(bare)}; so none are grouped, and each column is a modality of "
+            f"its own. Name all columns modality__feature, as in '{bare[0]}__0', or "
+            "pass modalities=.",
+            UserWarning,
+            stacklevel=2,
+        )
+    if bare or not groups:
         names = (
             [f"x{i}" for i in range(n_features)]
             if feature_names is None
@@ -247,7 +262,7 @@ def _from_dict(modalities, n_features, feature_names):
     for name in modalities:
         if not isinstance(name, str) or not name:
             raise TypeError(f"modalities: names must be strings; got {name!r}.")
-    prefixes = _prefix_groups(feature_names) or {}
+    prefixes, _ = _prefix_groups(feature_names)
     columns, tokens, widths = {}, {}, {}
     for name, value in modalities.items():
         where = f"modalities[{name!r}]"

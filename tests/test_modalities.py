@@ -3,12 +3,15 @@
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.ensemble import HistGradientBoostingRegressor
 
 from skmissing._modalities import resolve_modalities
 from skmissing.cluster import PartialModalityKMeans
+from skmissing.ensemble import ModalityDropout
 
 NAMES = ["text__0", "text__1", "audio__0", "text__2", "audio__1"]
-MIXED = [*NAMES[:4], "audio"]
+LEFT = {"a": [4], "audio": [2], "text": [0, 1, 3]}
+MIXED = [*NAMES[:4], "age"]
 
 
 def columns(layout):
@@ -22,7 +25,6 @@ def columns(layout):
         (None, None, {f"x{i}": [i] for i in range(5)}),
         (None, list("abcde"), {c: [i] for i, c in enumerate("abcde")}),
         (None, NAMES, {"text": [0, 1, 3], "audio": [2, 4]}),
-        (None, MIXED, {n: [i] for i, n in enumerate(MIXED)}),
         ([2, 3], None, {"modality0": [0, 1], "modality1": [2, 3, 4]}),
         (np.array([2, 3]), NAMES, {"modality0": [0, 1], "modality1": [2, 3, 4]}),
         ({"a": 2, "b": 3}, None, {"a": [0, 1], "b": [2, 3, 4]}),
@@ -32,6 +34,7 @@ def columns(layout):
         ({"a": ["audio__1", 0], "b": [1, 2, 3]}, NAMES, {"a": [4, 0], "b": [1, 2, 3]}),
         ({"audio": 2, "text": (3, 1)}, NAMES, {"audio": [2, 4], "text": [0, 1, 3]}),
         ({"video": 2, "text": 3}, NAMES, {"video": [2, 4], "text": [0, 1, 3]}),
+        ({"a": 1, "audio": 1, "text": 3}, MIXED, LEFT),
     ],
 )  # fmt: skip
 def test_forms(modalities, names, expected):
@@ -39,6 +42,35 @@ def test_forms(modalities, names, expected):
     layout = resolve_modalities(modalities, 5, names)
     assert columns(layout) == expected
     assert list(layout) == list(expected)
+
+
+def test_names_of_which_some_hold_no_prefix_are_told():
+    """One bare name takes all groups away; the warning says which, and what helps."""
+    match = r"1 of the 5 column names hold no '__': 'age'; .* as in 'age__0', or pass"
+    with pytest.warns(UserWarning, match=match):
+        layout = resolve_modalities(None, 5, MIXED)
+    assert columns(layout) == {n: [i] for i, n in enumerate(MIXED)}
+    names = ["text__0", *"abcdefg"]
+    with pytest.warns(
+        UserWarning, match="7 of the 8 .*: 'a', 'b', 'c', 'd', 'e', ...;"
+    ):
+        resolve_modalities(None, 8, names)
+
+
+def test_names_are_told_of_in_fit_only():
+    """Once, and not again for each table that comes later."""
+    X = np.random.RandomState(0).standard_normal((20, 5))
+    frame = pd.DataFrame(X, columns=MIXED)
+    for estimator in (
+        PartialModalityKMeans(2),
+        ModalityDropout(HistGradientBoostingRegressor()),
+    ):
+        with pytest.warns(UserWarning, match="hold no '__'") as caught:
+            estimator.fit(frame, X[:, 0])
+        assert len(caught) == 1
+        estimator.predict(frame)
+        estimator.set_params(modalities={"text": 3, "audio": 1, "age": 1})
+        estimator.fit(frame, X[:, 0]).predict(frame)
 
 
 def test_layout_order_and_slices():
