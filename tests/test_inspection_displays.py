@@ -10,6 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
+from skmissing.impute import RetrievalImputer
 from skmissing.inspection import (
     ClusterSensitivityDisplay,
     ImputationDisplay,
@@ -230,6 +231,34 @@ def test_many_modalities_get_a_panel_each(pyplot):
     assert len(display.axes_) == len(display.figure_.axes) == 5
 
 
+@pytest.mark.parametrize("output", ["default", "pandas"])
+def test_indicators_are_not_drawn(pyplot, data, output):
+    """Columns that an imputer adds are left out, of frames and of pipelines too."""
+    X = data[0]
+    kept = {"modalities": WIDTHS, "show": "text", "random_state": 0}
+    bare = ImputationDisplay.from_data(X, SimpleImputer().fit_transform(X), **kept)
+    for imputer in (
+        SimpleImputer(add_indicator=True),
+        make_pipeline(SimpleImputer(add_indicator=True)),
+    ):
+        imputer.set_output(transform=output).fit(X)
+        display = ImputationDisplay.from_estimator(imputer, X, **kept)
+        np.testing.assert_allclose(display.points["text"], bare.points["text"])
+    own = RetrievalImputer(modalities=WIDTHS, add_indicator=True).fit(X)
+    display = ImputationDisplay.from_estimator(own, X, show="text")
+    assert display.points["text"].shape == bare.points["text"].shape
+
+
+def test_columns_that_an_imputer_dropped_are_not_made_up(pyplot, data):
+    """Indicators do not stand in for a column that was never observed."""
+    X = data[0].copy()
+    X[:, 0] = np.nan
+    with pytest.warns(UserWarning, match="Skipping features without any observed"):
+        imputer = SimpleImputer(add_indicator=True).fit(X)
+        with pytest.raises(ValueError, match="must have the same columns; got 6 and"):
+            ImputationDisplay.from_estimator(imputer, X, modalities=WIDTHS)
+
+
 def test_imputation_display_refuses_bad_input(pyplot, data):
     """Each refusal says what was found."""
     X = data[0]
@@ -276,6 +305,29 @@ def test_search_over_clusters_is_drawn(pyplot):
     assert display.ax_.get_ylabel() == "Negative inertia"
     assert display.ax_.get_xscale() == "linear"
     display.figure_.canvas.draw()
+
+
+def test_candidates_without_a_number_are_told(pyplot):
+    """A search with "auto", or with grids that differ: the numbers are drawn."""
+    results = {
+        "params": [
+            {"k__n_clusters": "auto", "k__init": "a"},
+            {"k__n_clusters": 4, "k__init": "a"},
+            {"k__n_clusters": 2, "k__init": "a"},
+            {"k": "passthrough", "other__init": "a"},
+            {"k__n_clusters": 2, "other__init": "a"},
+        ],
+        "split0_test_score": np.array([0.9, 0.2, 0.3, 0.8, 0.6]),
+    }
+    match = "2 of the 5 candidates .* k__n_clusters is no number: 'auto', not set."
+    with pytest.warns(UserWarning, match=match):
+        display = ClusterSensitivityDisplay.from_cv_results(results)
+    assert display.curve == ["k__init=a", "other__init=a"]
+    np.testing.assert_array_equal(display.lines_[0].get_xydata(), [[2, 0.3], [4, 0.2]])
+    np.testing.assert_array_equal(display.lines_[1].get_xydata(), [[2, 0.6]])
+    nothing = {"params": results["params"][:1], "split0_test_score": np.zeros(1)}
+    with pytest.raises(ValueError, match="no candidate whose k__n_clusters .* 'auto'"):
+        ClusterSensitivityDisplay.from_cv_results(nothing)
 
 
 def test_sensitivity_from_arrays(pyplot):
@@ -326,6 +378,15 @@ def test_sensitivity_refuses_bad_arrays(pyplot):
 
 
 # ------------------------------------------------------------------------------------
+
+
+def test_tables_without_rows_are_refused(pyplot, df_module):
+    """Of frames as of arrays."""
+    empty = df_module.DataFrame({"text__0": [1.0], "text__1": [2.0]})[:0]
+    with pytest.raises(ValueError, match=r"at least one row .* the shape \(0, 2\)"):
+        MissingPatternDisplay.from_data(empty)
+    with pytest.raises(ValueError, match=r"Found array with 0 sample"):
+        MissingPatternDisplay.from_data(np.empty((0, 2)))
 
 
 def test_without_matplotlib_the_extra_is_named(data, monkeypatch):

@@ -224,6 +224,22 @@ def test_warnings_about_emptied_rows_are_not_shown(data):
         modality_importance(Stub(noisy).fit(X, y), X, y, modalities=WIDTHS)
 
 
+def test_scorers_that_need_every_class_say_so(data):
+    """A resample, or X itself, that lacks a class is told with rows and classes."""
+    X = data[0]
+    y = np.where(np.arange(len(X)) == 0, "rare", np.where(X[:, 0] > 0, "a", "b"))
+    model = make_pipeline(SimpleImputer(keep_empty_features=True), DummyClassifier())
+    model.fit(X, y)
+    kept = {"modalities": WIDTHS, "scoring": "roc_auc_ovr", "random_state": 0}
+    match = "roc_auc_ovr fails on 60 rows without the classes 'rare': Number of classes"
+    with pytest.raises(ValueError, match=match):
+        modality_importance(model, X, y, **kept)
+    modality_importance(model, X, y, n_bootstraps=0, **kept)
+    with pytest.raises(ValueError, match="fails on 59 rows without the classes 'rare'"):
+        modality_importance(model, X[1:], y[1:], n_bootstraps=0, **kept)
+    modality_importance(model, X[1:], y[1:], **{**kept, "scoring": "accuracy"})
+
+
 def test_constant_model_is_worth_nothing(data):
     """All importances are 0, with intervals of no width."""
     X, y, _ = data

@@ -1,6 +1,8 @@
 """Picture of how much the number of clusters matters."""
 
 import re
+import warnings
+from numbers import Real
 
 import numpy as np
 
@@ -77,7 +79,8 @@ class ClusterSensitivityDisplay:
         cv_results : dict
             `cv_results_` of a fitted :class:`~sklearn.model_selection.GridSearchCV`
             or another search. Parameters searched beside the number of clusters give
-            a curve for each of their combinations.
+            a curve for each of their combinations. Candidates that give no number,
+            such as "auto", are left out, and a warning tells.
         param : str, default=None
             Name of the parameter; None takes the one that ends in `n_clusters`.
         metric : str, default="score"
@@ -94,12 +97,14 @@ class ClusterSensitivityDisplay:
         """
         scores = _split_scores(cv_results, metric)
         param = _find_param(cv_results, param)
-        numbers = np.array([p[param] for p in cv_results["params"]])
-        labels = [_label_others(p, param) for p in cv_results["params"]]
+        kept = _find_numbers(cv_results["params"], param)
+        candidates = [cv_results["params"][i] for i in kept]
+        numbers = np.array([p[param] for p in candidates])
+        labels = _label_others(candidates, param)
         n_clusters, place = np.unique(numbers, return_inverse=True)
         curve = list(dict.fromkeys(labels))
         score = np.full((len(curve), len(n_clusters), scores.shape[1]), np.nan)
-        for label, point, values in zip(labels, place, scores):
+        for label, point, values in zip(labels, place, scores[kept]):
             score[curve.index(label), point] = values
         display = cls(
             n_clusters=n_clusters, score=score, curve=curve, score_name=score_name
@@ -220,11 +225,41 @@ def _find_param(cv_results, param):
     return found[0]
 
 
-def _label_others(params, param):
-    """What a candidate's other parameters are."""
+def _find_numbers(candidates, param):
+    """Which candidates can be drawn; warns of the others."""
+    odd = {
+        i: repr(params[param]) if param in params else "not set"
+        for i, params in enumerate(candidates)
+        if not isinstance(params.get(param), Real)
+    }
+    kept = [i for i in range(len(candidates)) if i not in odd]
+    shown = ", ".join(sorted(set(odd.values())))
+    if not kept:
+        raise ValueError(
+            f"cv_results has no candidate whose {param} is a number; found {shown}."
+        )
+    if odd:
+        warnings.warn(
+            f"{len(odd)} of the {len(candidates)} candidates are not drawn, "
+            f"as their {param} is no number: {shown}.",
+            UserWarning,
+            stacklevel=3,
+        )
+    return kept
+
+
+def _label_others(candidates, param):
+    """What the other parameters of each candidate are: in short, if that is clear."""
     others = [
-        f"{name.split('__')[-1]}={value}"
-        for name, value in params.items()
-        if name != param
+        {name: value for name, value in params.items() if name != param}
+        for params in candidates
     ]
-    return ", ".join(others) or param.split("__")[-1]
+    names = {name for params in others for name in params}
+    short = {name: name.split("__")[-1] for name in names}
+    if len(set(short.values())) < len(short):
+        short = {name: name for name in names}
+    return [
+        ", ".join(f"{short[name]}={value}" for name, value in params.items())
+        or param.split("__")[-1]
+        for params in others
+    ]

@@ -10,7 +10,7 @@ from sklearn.utils import check_random_state
 from skmissing._compat import import_optional
 from skmissing.inspection._patterns import check_names
 from skmissing.inspection._plotting import COLORS, tidy
-from skmissing.inspection._tables import as_table
+from skmissing.inspection._tables import as_table, is_pandas
 from skmissing.metrics._inputs import check_same_columns, read_table
 
 _COLUMNS = 3
@@ -90,7 +90,8 @@ class ImputationDisplay:
         Parameters
         ----------
         imputer : transformer
-            Fitted.
+            Fitted. Columns that it adds behind those of X, as `add_indicator=True`
+            does, are left out.
         X : array-like of shape (n_samples, n_features)
             The incomplete table.
         modalities : list of int, dict or None, default=None
@@ -114,7 +115,7 @@ class ImputationDisplay:
         layout = as_table(X, modalities, imputer).layout
         return cls.from_data(
             X,
-            imputer.transform(X),
+            _drop_added(imputer.transform(X), imputer, layout.n_features),
             modalities=layout,
             show=show,
             method=method,
@@ -233,6 +234,16 @@ class ImputationDisplay:
             tidy(panel, grid="both")
         self.axes_, self.ax_, self.figure_ = axes, axes[0], axes[0].figure
         return self
+
+
+def _drop_added(filled, imputer, n_features):
+    """The columns of X, of a table whose further columns the imputer has added."""
+    if filled.shape[1] <= n_features or not hasattr(imputer, "get_feature_names_out"):
+        return filled
+    own = getattr(imputer, "feature_names_in_", [f"x{i}" for i in range(n_features)])
+    if list(imputer.get_feature_names_out()[:n_features]) != list(own):
+        return filled
+    return filled.iloc[:, :n_features] if is_pandas(filled) else filled[:, :n_features]
 
 
 def _choose(show, table):

@@ -82,6 +82,9 @@ class Scoring:
     def __init__(self, estimator, scoring, y, sample_weight, n_rows):
         self.estimator = estimator
         self.scorer = find_scorer(estimator, scoring)
+        self.name = (
+            scoring if isinstance(scoring, str) else name_score(estimator, scoring)
+        )
         self.y = None if y is None else np.asarray(y)
         self.weight = sample_weight
         if y is not None and len(self.y) != n_rows:
@@ -130,10 +133,28 @@ class Scoring:
 
     def _score(self, estimator, X, rows):
         y = None if self.y is None else self.y[rows]
-        if self.weight is None:
-            return float(self.scorer(estimator, X, y))
-        weight = self.weight[rows]
-        return float(self.scorer(estimator, X, y, sample_weight=weight))
+        weight = {}
+        if self.weight is not None:
+            weight["sample_weight"] = self.weight[rows]
+        try:
+            return float(self.scorer(estimator, X, y, **weight))
+        except ValueError as error:
+            lost = self._find_lost_classes(y)
+            if not lost:
+                raise
+            raise ValueError(
+                f"{self.name} fails on {len(y)} rows without the classes "
+                f"{', '.join(map(repr, lost))}: {str(error).rstrip('.')}. Score more "
+                "rows of them, or choose another scoring. Where rows are resampled "
+                "(n_bootstraps), rare classes get lost by chance."
+            ) from error
+
+    def _find_lost_classes(self, y):
+        """Classes that the estimator knows and none of these rows has."""
+        classes = getattr(self.estimator, "classes_", None)
+        if y is None or y.ndim != 1 or not isinstance(classes, np.ndarray):
+            return []
+        return np.setdiff1d(classes, y).tolist()
 
 
 class PredictedRows:

@@ -78,6 +78,11 @@ def as_table(X, modalities, estimator=None):
     """
     X = fill_masked(X)
     if is_pandas(X) or is_polars(X):
+        if not all(X.shape):
+            raise ValueError(
+                "X must have at least one row and one column; got the shape "
+                f"{tuple(X.shape)}."
+            )
         names = np.asarray(X.columns, dtype=object)
     else:
         X, names = read_table(X, "X")
