@@ -225,6 +225,17 @@ def test_makers_refuse(params, message):
         make_multimodal_classification(10, **params)
 
 
+@pytest.mark.parametrize("names", [("left__eye", "left__ear"), ("left_", "right")])
+def test_names_that_frames_cannot_tell_are_refused(names):
+    """Columns would be grouped by what stands before the first `__`."""
+    pytest.importorskip("pandas")
+    widths = dict.fromkeys(names, 9)
+    with pytest.raises(ValueError, match=f"hold '__' or end in '_'; got '{names[0]}'"):
+        make_multimodal_classification(20, widths=widths, as_frame=True)
+    X, _ = make_multimodal_classification(20, widths=widths)
+    assert X.shape == (20, 18)
+
+
 def test_regression_maker_refuses_no_signal():
     """Factors that carry weight must exist."""
     with pytest.raises(ValueError, match="n_shared=0 must be at least 1 with redund"):

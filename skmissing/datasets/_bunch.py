@@ -42,7 +42,18 @@ def build_bunch(
     Returns
     -------
     Bunch or (data, target)
+
+    Raises
+    ------
+    ValueError
+        If a modality's name could not be told from those of a frame's columns.
     """
+    odd = [name for name in blocks if f"{name}__".partition("__")[0] != name]
+    if as_frame and odd:
+        raise ValueError(
+            "With as_frame=True columns are named modality__feature, so the name of a "
+            f"modality must not hold '__' or end in '_'; got {odd[0]!r}."
+        )
     n_rows = len(target)
     data = np.concatenate([b.reshape(n_rows, -1) for b in blocks.values()], axis=1)
     names, modalities = [], {}
