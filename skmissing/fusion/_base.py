@@ -12,7 +12,6 @@ import numpy as np
 import torch
 from sklearn.base import is_regressor
 from sklearn.metrics import get_scorer
-from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
@@ -37,7 +36,7 @@ from skmissing.fusion._net import (
     load,
     train,
 )
-from skmissing.fusion._rows import TokenRows
+from skmissing.fusion._rows import TokenRows, split_rows
 
 # Numbers that the tensors of a prediction may hold together, about.
 PREDICT_CELLS = 1 << 21
@@ -85,6 +84,11 @@ class BaseFusion(ModalityMixin, SkmissingEstimator):
 
     def _check_params(self):
         """Checks that need several parameters; raises ValueError."""
+        if self.hidden_dim % self.n_heads:
+            raise ValueError(
+                f"hidden_dim={self.hidden_dim} must be a multiple of "
+                f"n_heads={self.n_heads}."
+            )
 
     # ------------------------------------------------------------------------- fit
 
@@ -100,17 +104,24 @@ class BaseFusion(ModalityMixin, SkmissingEstimator):
         warn_layout_forgotten(self.modalities, self.modalities_)
         if not weight.all():
             X, y, weight = (array[weight > 0] for array in (X, y, weight))
-        target = self._learn_target(y, weight)
+        rng = check_random_state(self.random_state)
+        seed, mask_seed, split_seed = (int(s) for s in rng.randint(2**31 - 1, size=3))
+        presence, holes = find_presence(X, self.modalities_)
+        labels = self._labels(y)
+        used = self._find_used(presence, labels)
+        # Rows without any modality train nothing, but say what is told of their like.
+        learnt = slice(None)
+        if self.early_stopping:
+            used, held_out = self._split(used, labels, split_seed)
+            learnt = np.setdiff1d(np.arange(len(X)), held_out)
+        target = self._learn_target(y, weight, learnt, used)
         self._prior = target.prior
         shapes = [m.shape for m in self.modalities_.values()]
         self._network = self._architecture(shapes, target)
-        used = self._learn_inputs(X, weight)
-        rng = check_random_state(self.random_state)
-        seed, mask_seed, split_seed = (int(s) for s in rng.randint(2**31 - 1, size=3))
+        self._learn_inputs(X[learnt], presence[learnt], holes[learnt], weight[learnt])
         masking = self._masking(tuple(m.n_tokens for m in self.modalities_.values()))
         valid, monitor = None, None
         if self.early_stopping:
-            used, held_out = self._split(used, target, split_seed)
             valid = self._make_rows(X, held_out, target, weight)
             tokens = masking(valid.tokens.numpy(), np.random.RandomState(mask_seed))
             valid = replace(valid, tokens=torch.from_numpy(tokens)).to(device)
@@ -180,10 +191,27 @@ class BaseFusion(ModalityMixin, SkmissingEstimator):
                 "name that sklearn.metrics.get_scorer_names() lists."
             ) from None
 
-    def _learn_inputs(self, X, weight):
-        """Learn the columns' scales; return the rows that have some modality."""
+    def _find_used(self, presence, labels):
+        """The rows that have some modality."""
+        used = np.flatnonzero(presence.any(axis=1))
+        if not len(used):
+            raise ValueError(f"None of the {len(presence)} rows of X has any modality.")
+        warn_empty_rows(presence, "left out of training")
+        if labels is not None:
+            self._warn_untaught(labels[used])
+        return used
+
+    def _split(self, used, labels, seed):
+        """Rows to train on, and rows to validate on."""
+        classes = None
+        if labels is not None:
+            classes, labels = self.classes_, labels[used]
+        parts = split_rows(len(used), labels, classes, self.validation_fraction, seed)
+        return [used[part] for part in parts]
+
+    def _learn_inputs(self, X, presence, holes, weight):
+        """Learn the columns' scales, and which modalities there are."""
         layout = self.modalities_
-        presence, holes = find_presence(X, layout)
         self._scaler = fit_scaler(
             X,
             layout,
@@ -193,36 +221,11 @@ class BaseFusion(ModalityMixin, SkmissingEstimator):
             standardize=self.standardize,
         )
         self._known = presence.any(axis=0)
-        used = np.flatnonzero(presence.any(axis=1))
-        if not len(used):
-            raise ValueError(f"None of the {len(X)} rows of X has any modality.")
-        warn_empty_rows(presence, "left out of training")
         unseen = [n for n, known in zip(layout, self._known) if not known]
-        warn_never_observed(unseen, "they are ignored")
-        return used
-
-    def _split(self, used, target, seed):
-        """Rows to train on, and rows to validate on."""
-        n_valid = int(np.ceil(self.validation_fraction * len(used)))
-        labels = None if target.labels is None else target.labels[used]
-        if labels is not None:
-            counts = np.bincount(labels, minlength=len(self.classes_))
-            if (counts == 1).any():
-                lonely = self.classes_[counts == 1].tolist()
-                raise ValueError(
-                    "early_stopping=True needs at least two rows of each class, one "
-                    "to train on and one to validate on; these have one row: "
-                    f"{lonely}."
-                )
-            n_valid = max(n_valid, (counts > 0).sum())
-        if not 0 < n_valid < len(used):
-            raise ValueError(
-                f"validation_fraction={self.validation_fraction} of n_samples = "
-                f"{len(used)} rows leaves none to train on."
-            )
-        return train_test_split(
-            used, test_size=int(n_valid), stratify=labels, random_state=seed
-        )
+        consequence = "they are ignored"
+        if self.early_stopping:
+            consequence = f"rows set aside do not count; {consequence}"
+        warn_never_observed(unseen, consequence)
 
     # ---------------------------------------------------------------------- inputs
 
@@ -241,15 +244,22 @@ class BaseFusion(ModalityMixin, SkmissingEstimator):
 
     def _make_rows(self, X, index, target, weight):
         """The rows of these positions as tensors."""
-        n_tokens = sum(m.n_tokens for m in self.modalities_.values())
+        known = np.repeat(self._known, [m.n_tokens for m in self.modalities_.values()])
         values = np.empty((len(index), X.shape[1]), dtype=np.float32)
-        tokens = np.empty((len(index), n_tokens), dtype=bool)
+        tokens = np.empty((len(index), len(known)), dtype=bool)
         for chunk in row_chunks(*values.shape):
             values[chunk], tokens[chunk] = self._inputs(X[index[chunk]])
+        tokens &= known
         kind = np.int64 if target.task == "multiclass" else np.float32
         weight = weight[index]
         if target.row_weight is not None:
             weight = weight * target.row_weight[index]
+            if not weight.any():
+                raise ValueError(
+                    f"class_weight={self.class_weight!r} gives all {len(index)} rows "
+                    "that are trained or validated on weight 0; wanted is a positive "
+                    "weight for some."
+                )
         return TokenRows(
             torch.from_numpy(values),
             torch.from_numpy(tokens),
@@ -337,9 +347,28 @@ class BaseFusion(ModalityMixin, SkmissingEstimator):
             # computed anyway will do; for any other rows the view asks the net.
             vars(view)["_shown"] = X, logits.double().cpu().numpy()
             vars(view)["_net"] = net
-            return scorer(view, X, y, **weights)
+            return self._score(scorer, view, X, y, weights)
 
         return monitor
+
+    def _score(self, scorer, view, X, y, weights):
+        """The score of the validation rows, NaN or finite."""
+        rows = f"the {len(y)} validation rows, which hold {self._describe(y)}"
+        try:
+            score = float(scorer(view, X, y, **weights))
+        except Exception as exc:
+            told = str(exc)
+            if weights and "sample_weight" in told:
+                told += " (scorers given by name are handed sample_weight if fit was)"
+            raise ValueError(
+                f"scoring={self.scoring!r} failed on {rows}: {told}"
+            ) from exc
+        if np.isinf(score):
+            raise ValueError(
+                f"scoring={self.scoring!r} must return a finite number; got {score} "
+                f"for {rows}."
+            )
+        return score
 
     # ----------------------------------------------------------------------- state
 

@@ -44,11 +44,7 @@ class BaseMHSAFusion(BaseFusion):
             )
 
     def _check_params(self):
-        if self.hidden_dim % self.n_heads:
-            raise ValueError(
-                f"hidden_dim={self.hidden_dim} must be a multiple of "
-                f"n_heads={self.n_heads}."
-            )
+        super()._check_params()
         for width in self.head_dims:
             if not isinstance(width, Integral) or width < 1:
                 raise ValueError(

@@ -17,7 +17,10 @@ from skmissing.fusion._trunk import AlignedLoss, MMPFusion
 
 
 def _has_projector(estimator):
-    if estimator.projector == "none":
+    projector = estimator.projector
+    if estimator.__sklearn_is_fitted__():  # as it was fitted, whatever is set since
+        projector = estimator._network.module_params["projector"]
+    if projector == "none":
         raise AttributeError("projector='none' estimates no modality.")
     return True
 
@@ -38,13 +41,6 @@ class BaseMMP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseFusion):
         "mask_level": [StrOptions(set(LEVELS))],
     }
     del _parameter_constraints["modality_dropout"]
-
-    def _check_params(self):
-        if self.hidden_dim % self.n_heads:
-            raise ValueError(
-                f"hidden_dim={self.hidden_dim} must be a multiple of "
-                f"n_heads={self.n_heads}."
-            )
 
     def _masking(self, n_tokens):
         return Masking(

@@ -75,8 +75,8 @@ class MMPClassifier(FusionClassifierMixin, BaseMMP):
         Passes through the training rows.
     validation_fraction : float, default=0.1
         Share of the rows that `early_stopping` sets aside, stratified by
-        class. Their
-        modalities are hidden as those of the training rows are, once and for all.
+        class, with at least one row of each. Their modalities are hidden as those of
+        the training rows are, once and for all.
     early_stopping : bool, default=False
         Whether to stop when `scoring` on rows set aside has not improved for
         `n_iter_no_change` epochs, and to keep the weights of the best epoch. Saves
@@ -90,7 +90,8 @@ class MMPClassifier(FusionClassifierMixin, BaseMMP):
         `fit` was.
     class_weight : dict, list of dict, "balanced" or None, default=None
         Factors of the classes' losses, as for
-        :func:`sklearn.utils.class_weight.compute_sample_weight`.
+        :func:`sklearn.utils.class_weight.compute_sample_weight`; `"balanced"` counts
+        the rows that are trained on.
     standardize : bool, default=True
         Whether columns are divided by their standard deviation after their mean was
         subtracted, both learnt from the observed cells of the training rows. The

@@ -1,9 +1,10 @@
-"""Rows as whole tensors, and batches sliced from them."""
+"""Rows as whole tensors, batches sliced from them, and rows held out."""
 
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+from sklearn.model_selection import train_test_split
 
 
 @dataclass(eq=False)
@@ -77,3 +78,70 @@ class Batches:
                     "observed": rows.tokens[index],
                 },
             )
+
+
+def name_rarest(classes, counts, most=5):
+    """Rows of each class, the rarest first, for messages."""
+    order = np.argsort(counts, kind="stable")[:most]
+    named = str(dict(zip(classes[order].tolist(), counts[order].tolist())))
+    return named + f" and {len(counts) - most} classes more" * (len(counts) > most)
+
+
+def split_rows(n_rows, labels, classes, fraction, seed):
+    """Split rows in those to train on and those to validate on.
+
+    Parameters
+    ----------
+    n_rows : int
+    labels : ndarray of shape (n_rows,) or None
+        Number of each row's class. Both parts have their share of every class, and
+        at least one row. None splits at random.
+    classes : ndarray of shape (n_classes,) or None
+        Their names.
+    fraction : float
+        Share of the second part.
+    seed : int
+
+    Returns
+    -------
+    train, valid : ndarray of int
+
+    Raises
+    ------
+    ValueError
+        If there are too few rows, of a class or for one of the parts.
+    """
+    least, wanted = 1, "1"
+    if labels is not None:
+        counts = np.bincount(labels, minlength=len(classes))
+        lonely = classes[counts == 1].tolist()
+        if lonely:
+            raise ValueError(
+                "early_stopping=True needs at least two rows of each class, one to "
+                f"train on and one to validate on; these have one row: {lonely}."
+            )
+        least = int((counts > 0).sum())
+        wanted = (
+            f"{least}, one of each class, and as many to validate on; rows by class: "
+            f"{name_rarest(classes, counts)}"
+        )
+    n_valid = max(int(np.ceil(fraction * n_rows)), least)
+    if n_rows - n_valid < least:
+        raise ValueError(
+            f"validation_fraction={fraction} of {n_rows} rows leaves "
+            f"{n_rows - n_valid} to train on; wanted is at least {wanted}."
+        )
+    train, valid = train_test_split(
+        np.arange(n_rows), test_size=n_valid, stratify=labels, random_state=seed
+    )
+    if labels is not None:
+        valid, train = _lend(valid, train, labels)
+        train, valid = _lend(train, valid, labels)
+    return train, valid
+
+
+def _lend(poor, rich, labels):
+    """Move one row of each class that only the second part has to the first."""
+    codes, first = np.unique(labels[rich], return_index=True)
+    moved = first[~np.isin(codes, labels[poor])]
+    return np.append(poor, rich[moved]), np.delete(rich, moved)

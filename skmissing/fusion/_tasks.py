@@ -1,5 +1,6 @@
 """What classification and regression add to a fusion estimator: y in, answers out."""
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +11,9 @@ from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
+from skmissing._base import name_list
 from skmissing._compat import StrOptions, _fit_context
+from skmissing.fusion._rows import name_rarest
 
 # Keeps the logit of a label that all or no training rows have finite.
 TINY = 1e-9
@@ -28,8 +31,6 @@ class Target:
     n_outputs : int
     prior : ndarray of shape (n_outputs,)
         What the network stands back for in rows that have no modality.
-    labels : ndarray of shape (n_rows,) or None
-        What a validation split is stratified by.
     row_weight : ndarray of shape (n_rows,) or None
         Factor of each row's loss that stems from its class.
     """
@@ -38,7 +39,6 @@ class Target:
     task: str
     n_outputs: int
     prior: np.ndarray
-    labels: np.ndarray | None = None
     row_weight: np.ndarray | None = None
 
 
@@ -60,7 +60,8 @@ class FusionClassifierMixin(ClassifierMixin):
         y : array-like of shape (n_samples,) or (n_samples, n_labels)
             Class labels, or for several labels a row an indicator matrix of 0 and 1.
         sample_weight : array-like of shape (n_samples,), default=None
-            Factors of the rows' losses. A row of weight 0 is left out.
+            Factors of the rows' losses. A row of weight 0 is left out; a class that
+            has no other rows stays in `classes_`, with a warning.
 
         Returns
         -------
@@ -79,31 +80,70 @@ class FusionClassifierMixin(ClassifierMixin):
                 f"({kind}); fit one classifier a column."
             )
         self._multilabel = kind == "multilabel-indicator"
-        return y if self._multilabel else column_or_1d(y, warn=True)
-
-    def _learn_target(self, y, weight):
-        """Learn the classes; return y as the loss wants it."""
-        self._y_dtype = y.dtype.str  # no type of numpy's, so that models save
-        row_weight = None
-        if self.class_weight is not None:
-            row_weight = compute_sample_weight(self.class_weight, y)
         if self._multilabel:
             self.classes_ = np.arange(y.shape[1])
-            share = np.average(y, axis=0, weights=weight).clip(TINY, 1 - TINY)
-            prior = np.log(share / (1 - share))
-            return Target(y, "labels", y.shape[1], prior, None, row_weight)
-        self.classes_, codes = np.unique(y, return_inverse=True)
-        n_classes = len(self.classes_)
-        if n_classes < 2:
+            return y
+        y = column_or_1d(y, warn=True)
+        self.classes_ = np.unique(y)
+        return y
+
+    def _labels(self, y):
+        """Number of each row's class; None for an indicator matrix."""
+        if self._multilabel:
+            return None
+        codes = np.searchsorted(self.classes_, y)
+        if (codes == codes[0]).all():
+            where = " in the rows of positive sample_weight" * (len(self.classes_) > 1)
             raise ValueError(
                 f"{type(self).__name__} needs at least two classes; y has one class, "
-                f"{self.classes_[0]!r}."
+                f"{y[0]!r}{where}."
             )
-        share = np.bincount(codes, weights=weight) / weight.sum()
+        return codes
+
+    def _warn_untaught(self, codes):
+        """Warn of classes without a row to learn from, if there are any."""
+        absent = np.bincount(codes, minlength=len(self.classes_)) == 0
+        if absent.any():
+            warnings.warn(
+                f"{absent.sum()} of {len(absent)} classes have no row to learn from: "
+                f"{name_list(self.classes_[absent])}; all their rows have "
+                "sample_weight=0 or no modality. They stay in classes_, and nothing "
+                "teaches the network to predict them.",
+                UserWarning,
+                stacklevel=3,
+            )
+
+    def _describe(self, y):
+        """What validation rows hold, for messages."""
+        if self._multilabel:
+            return f"rows by label: {name_rarest(self.classes_, y.sum(axis=0))}"
+        codes = np.searchsorted(self.classes_, y)
+        counts = np.bincount(codes, minlength=len(self.classes_))
+        return f"rows by class: {name_rarest(self.classes_, counts)}"
+
+    def _learn_target(self, y, weight, learnt, used):
+        """Learn the classes' frequencies; return y as the loss wants it."""
+        self._y_dtype = y.dtype.str  # no type of numpy's, so that models save
+        row_weight, weight = self._weigh_classes(y, used), weight[learnt]
+        if self._multilabel:
+            share = np.average(y[learnt], axis=0, weights=weight)
+            share = share.clip(TINY, 1 - TINY)
+            prior = np.log(share / (1 - share))
+            return Target(y, "labels", y.shape[1], prior, row_weight)
+        codes, n_classes = self._labels(y), len(self.classes_)
+        share = np.bincount(codes[learnt], weights=weight, minlength=n_classes)
+        share = np.maximum(share / weight.sum(), TINY)
         if n_classes == 2:
             prior = np.log(share[1:] / share[0])
-            return Target(codes[:, None], "labels", 1, prior, codes, row_weight)
-        return Target(codes, "multiclass", n_classes, np.log(share), codes, row_weight)
+            return Target(codes[:, None], "labels", 1, prior, row_weight)
+        return Target(codes, "multiclass", n_classes, np.log(share), row_weight)
+
+    def _weigh_classes(self, y, used):
+        """Factor of each row's loss by its class; balanced in the rows used."""
+        if self.class_weight is None:
+            return None
+        counted = used if self.class_weight == "balanced" else None
+        return compute_sample_weight(self.class_weight, y, indices=counted)
 
     def decision_function(self, X):
         """Raw outputs of the network, before they become probabilities.
@@ -222,7 +262,14 @@ class FusionRegressorMixin(RegressorMixin):
         y = y.toarray() if sparse.issparse(y) else y
         return np.asarray(y, dtype=np.float64)
 
-    def _learn_target(self, y, weight):
+    def _labels(self, y):
+        """There are no classes."""
+
+    def _describe(self, y):
+        """What validation rows hold, for messages."""
+        return f"targets from {y.min():g} to {y.max():g}"
+
+    def _learn_target(self, y, weight, learnt, used):
         """Learn mean and scale of the targets; return them standardised."""
         self._bounds = low, high = self._check_bounds()
         if ((y < low) | (y > high)).any():
@@ -232,8 +279,9 @@ class FusionRegressorMixin(RegressorMixin):
             )
         self._y_is_1d = y.ndim == 1
         columns = y.reshape(len(y), -1)
-        self._y_mean = np.average(columns, axis=0, weights=weight)
-        variance = np.average((columns - self._y_mean) ** 2, axis=0, weights=weight)
+        weight, known = weight[learnt], columns[learnt]
+        self._y_mean = np.average(known, axis=0, weights=weight)
+        variance = np.average((known - self._y_mean) ** 2, axis=0, weights=weight)
         scale = np.sqrt(variance)
         constant = scale <= 10 * np.finfo(np.float64).eps * np.abs(self._y_mean)
         self._y_scale = np.where(constant, 1.0, scale)

@@ -34,8 +34,12 @@ def fitted():
         ({"modality_dropout": 1.5}, "The 'modality_dropout' parameter"),
         ({"class_weight": {7: 2.0}}, "The classes, .* are not in class_weight"),
         (
+            {"class_weight": dict.fromkeys(range(3), 0)},
+            r"class_weight=\{0: 0, 1: 0, 2: 0\} gives all 60 rows that are .* weight 0",
+        ),
+        (
             {"early_stopping": True, "validation_fraction": 0.99},
-            "should be greater or equal to the number of classes|leaves none",
+            r"0.99 of 60 rows leaves 0 to train on; .* 3, one of each class, .*\{0: 20",
         ),
     ],
 )
