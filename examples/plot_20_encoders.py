@@ -6,7 +6,8 @@ Signals: learnt or computed features
 Raw signals come as columns of samples, some channels missing. UL4M4 begins with a
 stage that turns each channel into a vector: a convolutional autoencoder, trained on
 all channels that are there, without labels. The alternative is to compute features by
-hand. Both are put before UL4M4 here.
+hand. Both are put here before :func:`~skmissing.fusion.make_ul4m4`, with its default
+``strategy="soft"``.
 
 The signals are synthetic: three channels of noisy waves. A class is told by the shape
 of the waves and by how often short bursts come, and no channel alone tells all.
@@ -116,7 +117,7 @@ encoder = SignalEncoder(
 
 
 def completed(features, width):
-    """UL4M4, behind a step that makes features."""
+    """`make_ul4m4` behind a step that makes features."""
     ul4m4 = make_ul4m4(
         "classification",
         modalities=[width] * N_CHANNELS,
@@ -147,6 +148,7 @@ ax.axhline(0.25, color="black", ls="--", lw=1)
 _ = ax.set(ylabel="accuracy, three folds", ylim=(0, 1), title="Dashed: chance")
 
 # %%
-# Raw samples say nothing: what matters is not where in time a wave stands. The
-# autoencoder finds much of it without being told anything. Features that were chosen
-# for these very waves are better still; where such are known, use them.
+# Accuracy is about .71 on features by hand, .52 on those of the autoencoder and .30 on
+# raw samples, where guessing has .25: what matters is not where in time a wave stands.
+# The autoencoder finds part of what matters without being told anything. Features that
+# were chosen for these very waves are better; where such are known, use them.
