@@ -3,7 +3,7 @@
 import os
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
-from threading import Lock
+from threading import Lock, RLock
 
 from threadpoolctl import ThreadpoolController
 
@@ -16,6 +16,25 @@ def row_pieces(n_rows, n_total=None):
     """Cut rows into slices of an `N_PIECES`-th of `n_total` rows, by default of all."""
     step = max(1, -(-(n_total or n_rows) // N_PIECES))
     return [slice(i, min(i + step, n_rows)) for i in range(0, n_rows, step)]
+
+
+_locks = {}
+
+
+def process_lock(name):
+    """The lock of a name, which the thread that has it may take again.
+
+    One a process: a fork must not wait for a thread of its parent's.
+
+    Parameters
+    ----------
+    name : str
+
+    Returns
+    -------
+    RLock
+    """
+    return _locks.setdefault((name, os.getpid()), RLock())
 
 
 @cache

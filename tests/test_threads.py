@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
@@ -13,7 +14,13 @@ from numpy.testing import assert_array_equal
 from sklearn.base import clone
 from sklearn.utils import get_tags
 
-from skmissing._threads import SingleBlas, _controller, map_in_threads, n_blas_threads
+from skmissing._threads import (
+    SingleBlas,
+    _controller,
+    map_in_threads,
+    n_blas_threads,
+    process_lock,
+)
 from tests.estimators import is_installed, make_instances
 from tests.properties.strategies import short_name
 from tests.test_common import make_data, outputs, with_widths
@@ -90,6 +97,27 @@ def test_many_threads_map_at_once():
         with ThreadPoolExecutor(8) as pool:
             assert list(pool.map(work, list(range(8)) * 5)) == expected * 5
         assert n_blas_threads() == before
+
+
+def test_process_lock():
+    """One a name, for the thread that has it as often as it likes, and for no other."""
+    with ThreadPoolExecutor(1) as pool, process_lock("one"), process_lock("one"):
+        assert not pool.submit(process_lock("one").acquire, False).result()
+        assert pool.submit(process_lock("two").acquire, False).result()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_process_lock_is_open_after_a_fork():
+    """What a thread of the parent holds, the child may have."""
+    with ThreadPoolExecutor(1) as pool, warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of forks with threads
+        pool.submit(process_lock("forked").acquire).result()
+        child = os.fork()
+        if not child:
+            os._exit(not process_lock("forked").acquire(blocking=False))
+        assert os.waitpid(child, 0)[1] == 0
+        assert not process_lock("forked").acquire(blocking=False)
+        pool.submit(process_lock("forked").release).result()
 
 
 @pytest.mark.skipif(not is_installed("skorch"), reason="needs torch and skorch")
