@@ -35,7 +35,7 @@ KERNELS = sorted(
 # Packages that the base install does not bring, and where they may be imported by an
 # import statement. Elsewhere they come by import_optional, when they are needed.
 HEAVY = {
-    "torch": {"fusion", "encoders"},
+    "torch": {"_torch", "fusion", "encoders"},
     "skorch": {"fusion"},
     "transformers": {"encoders"},
     "PIL": {"encoders"},

@@ -14,10 +14,10 @@ import torch.nn.functional as F
 from skorch import NeuralNet
 from skorch.history import History
 from torch import nn
-from torch.overrides import TorchFunctionMode
 
+from skmissing._torch import Making, seeded
 from skmissing.fusion._consistency import Consistency
-from skmissing.fusion._device import few_threads, seeded
+from skmissing.fusion._device import few_threads
 from skmissing.fusion._masking import Masking
 from skmissing.fusion._rows import Batches
 
@@ -237,16 +237,23 @@ class Architecture:
     criterion: type
     criterion_params: dict = field(default_factory=dict)
 
-    def make_net(self, **params):
-        """An uninitialised net."""
+    def make_net(self, module=None, **params):
+        """An uninitialised net, with a module of its own or the one given."""
+        if module is None:
+            module = self.module
+            params |= {f"module__{k}": value for k, value in self.module_params.items()}
         return FusionNet(
-            self.module,
+            module,
             self.criterion,
             callbacks="disable",
-            **{f"module__{name}": value for name, value in self.module_params.items()},
             **{f"criterion__{k}": value for k, value in self.criterion_params.items()},
             **params,
         )
+
+    def make_module_without_room(self):
+        """A module whose weights have a shape and take no memory."""
+        with Making(device="meta"):
+            return self.module(**self.module_params)
 
 
 @dataclass(frozen=True)
@@ -350,7 +357,8 @@ def train(architecture, training, rows, valid_rows=None, *, monitor=None, seed=0
     if monitor is not None:
         net.monitor = partial(monitor, net)
     with seeded(seed, training.device), torch.enable_grad():
-        net.initialize()
+        with Making(dtype=torch.float32):
+            net.initialize()
         net.notify("on_train_begin")
         work = net.n_weights * rows.tokens.shape[1] * training.batch_size
         # Not net.fit, which takes Ctrl-C for a wish to go on without a word.
@@ -378,26 +386,17 @@ def load(architecture, trained, device):
     -------
     FusionNet
     """
-    net = architecture.make_net(device=device, train_split=None, verbose=0)
-    with seeded(0, device):
-        net.initialize()
+    # Without initial weights there are no random numbers to wait for while another
+    # thread trains.
+    module = architecture.make_module_without_room()
     weights = {k: torch.from_numpy(v.copy()) for k, v in trained.weights.items()}
-    net.module_.load_state_dict(weights)
-    net.module_.double().eval()
+    module.load_state_dict(weights, assign=True)
+    net = architecture.make_net(
+        module.double().eval(), device=device, train_split=None, verbose=0
+    )
+    net.initialize()
     net.history = History(trained.history)
     return net
-
-
-class _WithoutRoom(TorchFunctionMode):
-    """Weights that are made in this context have a shape and take no memory."""
-
-    _makers = {torch.empty, torch.ones, torch.randn, torch.zeros}
-
-    def __torch_function__(self, func, types, args=(), kwargs=None):
-        kwargs = dict(kwargs or {})
-        if func in self._makers:
-            kwargs["device"] = "meta"
-        return func(*args, **kwargs)
 
 
 def check_trained(architecture, trained):
@@ -425,8 +424,7 @@ def check_trained(architecture, trained):
                     f"{most} weights."
                 )
     try:
-        with _WithoutRoom():
-            module = architecture.module(**params)
+        module = architecture.make_module_without_room()
         architecture.criterion(**architecture.criterion_params)
     except (TypeError, ValueError, ArithmeticError, LookupError, RuntimeError) as exc:
         raise ValueError(f"the network cannot be built from {params}: {exc}") from exc

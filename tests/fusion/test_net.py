@@ -6,19 +6,20 @@ import numpy as np
 import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
-from torch import nn
 
-from skmissing.fusion._device import SMALL_WORK, few_threads, resolve_device, seeded
+from skmissing._torch import seeded
 from skmissing.fusion._masking import Masking
 from skmissing.fusion._modules import FusionOutput, MHSAFusion
 from skmissing.fusion._net import (
     Architecture,
     TaskLoss,
     Training,
+    check_trained,
     load,
     train,
 )
 from skmissing.fusion._rows import Batches, TokenRows
+from skmissing.fusion._trunk import AlignedLoss, MMPFusion
 
 CPU = torch.device("cpu")
 SHAPES = [(1, 2), (1, 3)]
@@ -245,6 +246,45 @@ def test_loaded_net_predicts_in_double_precision():
     assert net.history[:, "train_loss"] == [e["train_loss"] for e in trained.history]
 
 
+def test_loading_waits_for_no_training():
+    """A net for predictions is built while another thread has the generators."""
+    trained = train(make_architecture(), make_training(), make_rows())
+    with ThreadPoolExecutor(1) as pool, seeded(0, CPU):
+        before = torch.random.get_rng_state()
+        net = pool.submit(load, make_architecture(), trained, CPU).result(timeout=60)
+        assert torch.equal(torch.random.get_rng_state(), before)
+    assert len(net.module_.state_dict()) == len(trained.weights)
+
+
+@pytest.mark.parametrize("projector", [None, "cross_attention", "linear", "none"])
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float64])
+def test_default_dtype_does_not_matter(dtype, projector):
+    """Weights are the same float32 numbers whatever torch makes by default."""
+    shapes = [(1, 2), (3, 1)]
+    architecture = make_architecture(shapes=shapes, missing="token")
+    if projector is not None:
+        params = {"hidden_dim": 4, "n_heads": 1, "projector": projector}
+        params |= {"shapes": shapes, "n_outputs": 1}
+        loss = {"task": "regression", "shapes": shapes, "alignment_weight": 1.0}
+        architecture = Architecture(MMPFusion, params, AlignedLoss, loss)
+    rows = make_rows()
+    rows.tokens = torch.ones(30, 4, dtype=torch.bool)
+    rows.tokens[::2, 0] = False
+    training = make_training(masking=Masking((1, 3)))
+    expected = train(architecture, training, rows)
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        found = train(architecture, training, rows)
+        net = load(architecture, found, CPU)
+        check_trained(architecture, found)
+    finally:
+        torch.set_default_dtype(before)
+    for name, weight in expected.weights.items():
+        assert_array_equal(found.weights[name], weight, err_msg=name, strict=True)
+    assert {w.dtype for w in net.module_.parameters()} == {torch.float64}
+
+
 def test_interruption_is_handed_on():
     """Ctrl-C ends training with KeyboardInterrupt instead of being swallowed."""
 
@@ -338,47 +378,3 @@ def test_task_losses(task):
     output = FusionOutput(logits, None, None, None, None)
     found = loss(output, {"y": y, "weight": weight})["task"]
     assert_allclose(found, (expected * weight.numpy()).mean(), rtol=1e-9)
-
-
-@pytest.mark.parametrize("device", ["tpu", "cuda:x", "mps", ""])
-def test_unknown_device(device):
-    """A device that is not offered is refused by name."""
-    with pytest.raises(ValueError, match=f"device='{device}' is not known"):
-        resolve_device(device)
-
-
-def test_device_that_is_not_there():
-    """A CUDA device that torch does not find is refused."""
-    with pytest.raises(ValueError, match="device='cuda:99' asks for a CUDA device"):
-        resolve_device("cuda:99")
-
-
-def test_auto_device():
-    """Without CUDA, "auto" is the CPU."""
-    expected = "cuda" if torch.cuda.is_available() else "cpu"
-    assert resolve_device("auto").type == expected
-    assert resolve_device("cpu") == CPU
-
-
-def test_seeded_puts_the_generator_back():
-    """Draws inside depend on the seed alone; those outside do not notice."""
-    torch.manual_seed(0)
-    expected = torch.rand(2)
-    torch.manual_seed(0)
-    with seeded(7, CPU):
-        inside = nn.Linear(2, 2).weight
-    assert torch.equal(torch.rand(2), expected)
-    with seeded(7, CPU):
-        assert torch.equal(nn.Linear(2, 2).weight, inside)
-
-
-@pytest.mark.skipif(torch.get_num_threads() == 1, reason="torch has one thread")
-def test_small_work_takes_one_thread():
-    """Small work on the CPU uses one thread; large work and later work do not."""
-    before = torch.get_num_threads()
-    with few_threads(1, CPU):
-        assert torch.get_num_threads() == 1
-    assert torch.get_num_threads() == before
-    for work, device in [(SMALL_WORK, CPU), (1, torch.device("cuda"))]:
-        with few_threads(work, device):
-            assert torch.get_num_threads() == before

@@ -1,0 +1,102 @@
+"""On which device torch computes, with which random numbers, and what it makes."""
+
+import contextlib
+
+import torch
+from torch.overrides import TorchFunctionMode
+
+from skmissing._threads import process_lock
+
+
+@contextlib.contextmanager
+def seeded(seed, device):
+    """Seed torch's global generators, and put them back as they were.
+
+    torch has one generator a process and device: of two trainings in threads, each
+    would draw from the other's numbers. Threads that want the same wait meanwhile.
+
+    Parameters
+    ----------
+    seed : int
+    device : torch.device
+    """
+    devices = [device] if device.type == "cuda" else []
+    with process_lock("generators of torch"), torch.random.fork_rng(devices):
+        # torch.manual_seed would also seed the devices that were not forked.
+        torch.default_generator.manual_seed(seed)
+        for used in devices:
+            with torch.cuda.device(used):
+                torch.cuda.manual_seed(seed)
+        yield
+
+
+class Making(TorchFunctionMode):
+    """Context in which weights are made with a dtype or device of our choice.
+
+    That of the thread alone, unlike torch's default dtype. Tensors that are made of
+    given values, and those whose maker names a choice of its own, stay as they are.
+
+    Parameters
+    ----------
+    dtype : torch.dtype, default=None
+    device : str, default=None
+        `"meta"` makes weights that have a shape, take no memory and draw no numbers.
+    """
+
+    _makers = {torch.empty, torch.ones, torch.randn, torch.zeros}
+
+    def __init__(self, *, dtype=None, device=None):
+        super().__init__()
+        self.chosen = {"dtype": dtype, "device": device}
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        kwargs = dict(kwargs or {})
+        if func in self._makers:
+            for name, value in self.chosen.items():
+                if kwargs.get(name) is None:
+                    kwargs[name] = value
+        return func(*args, **kwargs)
+
+
+def resolve_device(device, *, double=False):
+    """Turn the parameter `device` into a torch device that is there.
+
+    Parameters
+    ----------
+    device : str
+        `"auto"` is CUDA or Apple's GPU if there is one, and otherwise the CPU.
+    double : bool, default=False
+        Whether the caller computes in double precision, which Apple's GPU cannot.
+
+    Returns
+    -------
+    torch.device
+
+    Raises
+    ------
+    ValueError
+        If the device is not known, not there, or lacks double precision.
+    """
+    counts = {"cuda": torch.cuda.device_count() if torch.cuda.is_available() else 0}
+    counts["mps"] = int(torch.backends.mps.is_available())
+    if device == "auto":
+        usable = [k for k, n in counts.items() if n and not (double and k == "mps")]
+        return torch.device([*usable, "cpu"][0])
+    kind, _, index = device.partition(":")
+    if kind not in ("cpu", *counts) or (index and not index.isdigit()):
+        raise ValueError(
+            f"device={device!r} is not known; use 'auto', 'cpu', 'cuda', 'cuda:1' or "
+            "'mps'."
+        )
+    if double and kind == "mps":
+        raise ValueError(
+            f"device={device!r} has no double precision, which is needed here; use "
+            "'cpu' or 'cuda'."
+        )
+    if kind in counts and int(index or 0) >= counts[kind]:
+        article = {"cuda": "a CUDA", "mps": "an MPS"}[kind]
+        raise ValueError(
+            f"device={device!r} asks for {article} device, but torch finds "
+            f"{counts[kind]}."
+        )
+    return torch.device(device)

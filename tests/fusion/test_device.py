@@ -1,0 +1,155 @@
+"""Devices, threads, generators, and the type that weights are made in."""
+
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from skmissing import _torch
+from skmissing._torch import Making, seeded
+from skmissing.fusion._device import SMALL_WORK, few_threads, resolve_device
+
+ROOT = Path(__file__).resolve().parents[2]
+CPU = torch.device("cpu")
+both_users = pytest.mark.parametrize("resolve", [_torch.resolve_device, resolve_device])
+FORK = """
+import os, pickle, signal, threading
+from skmissing.fusion import MHSAFusionClassifier
+from tests.fusion.data import WIDTHS, make_data
+
+X, y = make_data(60)
+model = MHSAFusionClassifier(modalities=WIDTHS, max_epochs=1, random_state=0).fit(X, y)
+held, data = threading.Event(), pickle.dumps(model)
+
+def score(model, X, y):
+    held.set()
+    threading.Event().wait()
+
+def train():
+    model = MHSAFusionClassifier(modalities=WIDTHS, early_stopping=True, scoring=score)
+    model.fit(X, y)
+
+threading.Thread(target=train, daemon=True).start()
+held.wait()
+child = os.fork()
+if not child:
+    signal.alarm(120)
+    again = pickle.loads(data)
+    good = (again.predict(X) == model.predict(X)).all()
+    good &= (again.fit(X, y).predict(X) == model.predict(X)).all()
+    os._exit(0 if good else 1)
+status = os.waitpid(child, 0)[1]
+os._exit(status if status < 256 else 1)
+"""
+
+
+@both_users
+@pytest.mark.parametrize("device", ["tpu", "cuda:x", "meta", ""])
+def test_unknown_device(resolve, device):
+    """A device that is not offered is refused by name."""
+    with pytest.raises(ValueError, match=f"device='{device}' is not known; use 'auto'"):
+        resolve(device)
+
+
+@both_users
+def test_device_that_is_not_there(resolve):
+    """A CUDA device that torch does not find is refused."""
+    with pytest.raises(ValueError, match="device='cuda:99' asks for a CUDA device"):
+        resolve("cuda:99")
+
+
+@pytest.mark.parametrize("cuda", [0, 2])
+@pytest.mark.parametrize("mps", [False, True])
+def test_which_device(monkeypatch, cuda, mps):
+    """CUDA before Apple's GPU before the CPU; no MPS for double precision."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda > 0)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: cuda)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
+    single = _torch.resolve_device
+    found = single("auto").type, resolve_device("auto").type
+    assert found == (
+        "cuda" if cuda else "mps" if mps else "cpu",
+        "cuda" if cuda else "cpu",
+    )
+    assert single("cpu") == resolve_device("cpu") == CPU
+    if cuda:
+        assert single("cuda:1") == resolve_device("cuda:1") == torch.device("cuda:1")
+    if mps:
+        assert single("mps") == torch.device("mps")
+    else:
+        with pytest.raises(ValueError, match="'mps' asks for an MPS device.*finds 0"):
+            single("mps")
+    with pytest.raises(ValueError, match="device='mps' has no double precision"):
+        resolve_device("mps")
+
+
+def test_seeded_puts_the_generator_back():
+    """Draws inside depend on the seed alone; those outside do not notice."""
+    torch.manual_seed(0)
+    expected = torch.rand(2)
+    torch.manual_seed(0)
+    with seeded(7, CPU):
+        inside = nn.Linear(2, 2).weight
+    assert torch.equal(torch.rand(2), expected)
+    with seeded(7, CPU):
+        assert torch.equal(nn.Linear(2, 2).weight, inside)
+
+
+def test_making_leaves_explicit_choices_alone():
+    """What names a type or holds given values stays; other threads do not notice."""
+    with ThreadPoolExecutor(1) as pool, Making(dtype=torch.float64, device="meta"):
+        made = torch.zeros(2), torch.zeros(2, dtype=torch.int64, device="cpu")
+        given, elsewhere = torch.tensor([1.0]), pool.submit(torch.zeros, 2).result()
+    assert [t.dtype for t in made] == [torch.float64, torch.int64]
+    assert [t.device.type for t in made] == ["meta", "cpu"]
+    for tensor in (given, elsewhere):
+        assert (tensor.dtype, tensor.device) == (torch.float32, CPU)
+
+
+@pytest.mark.skipif(torch.get_num_threads() == 1, reason="torch has one thread")
+def test_small_work_takes_one_thread():
+    """Small work on the CPU uses one thread; large work and later work do not."""
+    before = torch.get_num_threads()
+    with few_threads(1, CPU):
+        assert torch.get_num_threads() == 1
+    assert torch.get_num_threads() == before
+    for work, device in [(SMALL_WORK, CPU), (1, torch.device("cuda"))]:
+        with few_threads(work, device):
+            assert torch.get_num_threads() == before
+
+
+def test_small_work_in_a_thread_new_to_torch():
+    """The number of threads is limited there too, and afterwards what it was set to."""
+
+    def work():
+        with few_threads(1, CPU):
+            inside = torch.get_num_threads()
+            torch.ones(1 << 16).sin()
+        return inside, torch.get_num_threads()
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        with ThreadPoolExecutor(1) as pool:
+            assert pool.submit(work).result() == (1, 3)
+    finally:
+        torch.set_num_threads(before)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_fork_while_a_thread_trains():
+    """The child predicts and trains, though no thread of it has what the other held."""
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore::DeprecationWarning", "-c", FORK],
+        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
