@@ -33,7 +33,6 @@ from skmissing.encoders._models import (
     load_config,
     load_model,
     model_class,
-    resolve_device,
 )
 from skmissing.encoders._pooling import normalize_length
 
@@ -315,11 +314,13 @@ class FrozenEncoder(TransformerMixin, SkmissingEstimator, ABC):
     def _run(self, handles, spec):
         """Embeddings of a batch as arrays of float32."""
         torch = import_optional("torch", "encoders")
+        from skmissing._torch import resolve_device
+
         prepared = [try_to(self._prepare, handle, spec) for handle in handles]
         good = [one for one in prepared if not isinstance(one, BrokenItemError)]
         if not good:
             return prepared
-        model = load_model(spec, resolve_device(self.device), self.dtype)
+        model = load_model(spec, str(resolve_device(self.device)), self.dtype)
         with torch.inference_mode():
             found = self._encode(good, model, spec)
             if torch.is_tensor(found):

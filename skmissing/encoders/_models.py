@@ -2,17 +2,17 @@
 
 import contextlib
 import hashlib
-import threading
 import warnings
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from skmissing._compat import import_optional
+from skmissing._threads import process_lock
 
 # Weights that encoders never run, or that only training uses.
 UNUSED_WEIGHTS = ("pooler.", "masked_spec_embed", "logit_scale", "logit_bias")
 
-_lock = threading.RLock()
 _loaded = {}
 
 
@@ -51,10 +51,18 @@ class ModelSpec:
     local_files_only: bool = False
     verbose: bool = False
 
-    @property
+    @cached_property
     def key(self):
         """What tells two models apart."""
-        return self.name, self.revision
+        folder = Path(self.name)
+        name = str(folder.absolute()) if folder.is_dir() else self.name
+        return name, self.revision
+
+    @cached_property
+    def stamps(self):
+        """Path, size and time of each file of a local folder; none of the Hub's."""
+        files = sorted(p for p in Path(self.name).rglob("*") if p.is_file())
+        return tuple((str(p), p.stat().st_size, p.stat().st_mtime_ns) for p in files)
 
 
 def unload_models():
@@ -67,16 +75,25 @@ def unload_models():
     >>> from skmissing.encoders import unload_models
     >>> unload_models()
     """
-    with _lock:
+    with _lock():
         _loaded.clear()
 
 
-def _shared(key, load):
-    """The object of a key, made by `load` if this process has none yet."""
-    with _lock:
-        if key not in _loaded:
-            _loaded[key] = load()
-        return _loaded[key]
+def _lock():
+    return process_lock("pretrained models")
+
+
+def _shared(kind, spec, load, *details):
+    """What a model has of a kind, made by `load` if this process has none yet.
+
+    What was made of files that are others now is dropped.
+    """
+    key = kind, spec.key, *details
+    with _lock():
+        if key not in _loaded or _loaded[key][0] != spec.stamps:
+            _loaded.pop(key, None)
+            _loaded[key] = spec.stamps, load()
+        return _loaded[key][1]
 
 
 @contextlib.contextmanager
@@ -160,7 +177,7 @@ def load_config(spec):
             f"model={spec.name!r} is a folder without a config.json: it holds no model."
         )
     return _shared(
-        ("config", spec.key), lambda: _from_pretrained(loader, spec, "configuration")
+        "config", spec, lambda: _from_pretrained(loader, spec, "configuration")
     )
 
 
@@ -180,9 +197,7 @@ def load_processor(spec, loader_name):
     transformers = import_optional("transformers", "encoders")
     loader = getattr(transformers, loader_name)
     what = loader_name.removeprefix("Auto")
-    return _shared(
-        (loader_name, spec.key), lambda: _from_pretrained(loader, spec, what)
-    )
+    return _shared(loader_name, spec, lambda: _from_pretrained(loader, spec, what))
 
 
 def load_model(spec, device, dtype):
@@ -208,7 +223,7 @@ def load_model(spec, device, dtype):
         _warn_of_random_weights(spec.name, info["missing_keys"])
         return model.eval().requires_grad_(False).to(device, getattr(torch, dtype))
 
-    return _shared(("model", spec.key, device, dtype), load)
+    return _shared("model", spec, load, device, dtype)
 
 
 def _warn_of_random_weights(name, missing):
@@ -253,50 +268,17 @@ def fingerprint(spec):
     -------
     str
     """
-    folder = Path(spec.name)
-    if not folder.is_dir():
+    if not Path(spec.name).is_dir():
         commit = getattr(load_config(spec), "_commit_hash", None)
         return f"{spec.name}@{commit or spec.revision}"
-    files = sorted(p for p in folder.rglob("*") if p.is_file())
-    stamps = tuple((str(p), p.stat().st_size, p.stat().st_mtime_ns) for p in files)
-    return _shared(("folder", stamps), lambda: _digest_folder(folder, files))
+    return _shared("digest", spec, lambda: _digest_folder(spec))
 
 
-def _digest_folder(folder, files):
+def _digest_folder(spec):
     hasher = hashlib.blake2b(digest_size=20)
-    for path in files:
-        hasher.update(f"{path.relative_to(folder)}:{path.stat().st_size}:".encode())
+    for path, size, _ in spec.stamps:
+        hasher.update(f"{Path(path).relative_to(spec.name)}:{size}:".encode())
         with open(path, "rb") as file:
             while chunk := file.read(1 << 22):
                 hasher.update(chunk)
     return hasher.hexdigest()
-
-
-def resolve_device(device):
-    """Name of the device that "auto" stands for: CUDA, Apple's, or the CPU.
-
-    Parameters
-    ----------
-    device : str
-
-    Returns
-    -------
-    str
-
-    Raises
-    ------
-    ValueError
-        If torch does not know the device or cannot reach it.
-    """
-    torch = import_optional("torch", "encoders")
-    if device == "auto":
-        if torch.cuda.is_available():
-            return "cuda"
-        return "mps" if torch.backends.mps.is_available() else "cpu"
-    try:
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as exc:
-        raise ValueError(
-            f"device={device!r} cannot be used: {_first_line(exc)}"
-        ) from exc
-    return device

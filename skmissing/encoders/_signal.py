@@ -21,7 +21,6 @@ from skmissing._compat import (
     import_optional,
 )
 from skmissing._modalities import Modality, ModalityLayout
-from skmissing.encoders._models import resolve_device
 
 # Values in the largest feature map of one forward pass.
 CHUNK_VALUES = 1 << 23
@@ -204,7 +203,6 @@ class SignalEncoder(ModalityMixin, TransformerMixin, SkmissingEstimator):
         X = self._validate(X, reset=True)
         net = self._net()
         self._check_params()
-        device = resolve_device(self.device)
         rng = check_random_state(self.random_state)
         self.channels_ = ModalityLayout(_split_channels(self.modalities_))
         presence = self._find_presence(X)
@@ -231,7 +229,7 @@ class SignalEncoder(ModalityMixin, TransformerMixin, SkmissingEstimator):
             max_epochs=self.max_epochs,
             batch_size=self.batch_size,
             lr=self.lr,
-            device=device,
+            device=self.device,
             seed=int(rng.randint(2**31 - 1)),
             report=_print_loss if self.verbose else None,
         )
@@ -316,8 +314,7 @@ class SignalEncoder(ModalityMixin, TransformerMixin, SkmissingEstimator):
         warn_unlearnt(self.channels_, presence, learnt)
         net = self._net()
         sizes = net.Architecture(*self._sizes)
-        device = resolve_device(self.device)
-        encode = net.load_encoder(self._weights, sizes, device, X.dtype)
+        encode = net.load_encoder(self._weights, sizes, self.device, X.dtype)
         dim = sizes.latent_dim
         out = np.full((len(X), len(learnt), dim), np.nan, dtype=X.dtype)
         for c in np.flatnonzero(learnt):

@@ -10,6 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from skmissing._torch import Making, resolve_device, seeded
+
 # Positions that the last feature map is reduced to, whatever the signal's length.
 N_BINS = 16
 GRAD_CLIP = 1.0
@@ -112,26 +114,27 @@ def train_autoencoder(
     losses : list of float
         Mean squared error of each epoch.
     """
-    devices = [device] if device.startswith("cuda") else []
-    with torch.random.fork_rng(devices=devices):
-        torch.manual_seed(seed)
-        net = Autoencoder(sizes).to(device).train()
-        optimizer = torch.optim.Adam(net.parameters(), lr=lr)
-        n_batches = sum(-(-n // batch_size) for n in groups)
-        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(
-            optimizer, max_epochs * n_batches
-        )
-        rng = np.random.RandomState(seed)
-        losses = []
-        for epoch in range(max_epochs):
-            total = count = 0.0
-            for group, part in _shuffled(groups, batch_size, rng):
-                loss, n_cells = _step(net, optimizer, read(group, part), device)
-                schedule.step()
-                total, count = total + loss * n_cells, count + n_cells
-            losses.append(total / count)
-            if report is not None:
-                report(epoch, losses[-1])
+    device = resolve_device(device)
+    # Made on the CPU; training itself draws nothing from torch.
+    with seeded(seed, torch.device("cpu")), Making(dtype=torch.float32):
+        net = Autoencoder(sizes)
+    net = net.to(device).train()
+    optimizer = torch.optim.Adam(net.parameters(), lr=lr)
+    n_batches = sum(-(-n // batch_size) for n in groups)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(
+        optimizer, max_epochs * n_batches
+    )
+    rng = np.random.RandomState(seed)
+    losses = []
+    for epoch in range(max_epochs):
+        total = count = 0.0
+        for group, part in _shuffled(groups, batch_size, rng):
+            loss, n_cells = _step(net, optimizer, read(group, part), device)
+            schedule.step()
+            total, count = total + loss * n_cells, count + n_cells
+        losses.append(total / count)
+        if report is not None:
+            report(epoch, losses[-1])
     kept = ("down.", "to_latent.")
     state = net.cpu().state_dict().items()
     return {k: v.numpy().copy() for k, v in state if k.startswith(kept)}, losses
@@ -177,12 +180,15 @@ def load_encoder(weights, sizes, device, dtype):
     callable
         From an array of shape (n, length) to one of shape (n, latent_dim).
     """
-    with torch.random.fork_rng(devices=[]):
+    device = resolve_device(device)
+    with Making(device="meta"):
         net = Autoencoder(sizes)
-    state = {name: torch.from_numpy(array) for name, array in weights.items()}
-    net.load_state_dict(state, strict=False)
+    del net.from_latent, net.up, net.out
+    state = {name: torch.from_numpy(array.copy()) for name, array in weights.items()}
+    net.load_state_dict(state, assign=True)
     # In double precision a row does not depend on how many come with it.
-    kind = torch.float64 if dtype == np.float64 and device != "mps" else torch.float32
+    double = dtype == np.float64 and device.type != "mps"
+    kind = torch.float64 if double else torch.float32
     net = net.eval().to(device, kind)
 
     def encode(values):

@@ -1,5 +1,6 @@
 """What all frozen encoders share: columns, caching, memory, pickles, names."""
 
+import os
 import pickle
 import subprocess
 import sys
@@ -190,14 +191,38 @@ def test_cache_knows_the_weights(tmp_path, n_encoded):
     make_bert(tmp_path / "model")
     encoder = TextEncoder(tmp_path / "model", cache=tmp_path / "cache", **LOCAL)
     before = encoder.fit_transform(TEXTS[:2])
-    torch.manual_seed(1)
-    from transformers import BertConfig, BertModel
-
-    config = BertConfig.from_pretrained(tmp_path / "model")
-    BertModel(config).save_pretrained(tmp_path / "model")
+    make_bert(tmp_path / "model", seed=1)
     unload_models()
     assert abs(encoder.fit_transform(TEXTS[:2]) - before).max() > 0.1
     assert sum(n_encoded) == 4
+
+
+def test_weights_are_loaded_anew_when_the_folder_changes(tmp_path):
+    """The cache never files what old weights say under the name of the new ones."""
+    make_bert(tmp_path / "model")
+    encoder = TextEncoder(tmp_path / "model", cache=tmp_path / "cache", **LOCAL)
+    before = encoder.fit_transform(TEXTS[:2])
+    make_bert(tmp_path / "model", seed=1)
+    after = encoder.transform(TEXTS[:2])
+    assert abs(after - before).max() > 0.1
+    from skmissing.encoders import _models
+
+    assert sum(str(tmp_path / "model") in key[1] for key in _models._loaded) == 4
+    unload_models()
+    assert_array_equal(encoder.transform(TEXTS[:2]), after)
+    assert_array_equal(encoder.set_params(cache=None).transform(TEXTS[:2]), after)
+
+
+def test_relative_folder_in_another_place(tmp_path, monkeypatch):
+    """One relative name means two models in two working directories."""
+    found = []
+    for seed, place in enumerate(["one", "two"]):
+        make_bert(tmp_path / place / "model", seed)
+        for file in (tmp_path / place / "model").iterdir():
+            os.utime(file, (0, 0))
+        monkeypatch.chdir(tmp_path / place)
+        found.append(TextEncoder("model", **LOCAL).fit_transform(TEXTS[:2]))
+    assert abs(found[0] - found[1]).max() > 0.1
 
 
 def test_cache_is_by_content_of_files(model_path, tmp_path, n_encoded):
@@ -408,7 +433,7 @@ def test_fingerprint_is_of_the_content(tmp_path):
 def test_unknown_device(model_path):
     """A device that torch does not reach is an error that names it."""
     encoder = TextEncoder(model_path("bert"), local_files_only=True, device="abacus")
-    with pytest.raises(ValueError, match="device='abacus' cannot be used"):
+    with pytest.raises(ValueError, match="device='abacus' is not known; use 'auto'"):
         encoder.fit_transform(TEXTS)
 
 

@@ -1,5 +1,7 @@
 """SignalEncoder: what it learns, and what it must not see."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +11,8 @@ from sklearn.model_selection import cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skmissing.encoders import SignalEncoder
+from skmissing._torch import seeded
+from skmissing.encoders import SignalEncoder, _signal_net
 from skmissing.encoders._signal_net import Architecture, Autoencoder
 from skmissing.impute import ClusterGuidedImputer
 
@@ -115,6 +118,58 @@ def test_seed_decides():
     )
     assert_array_equal(one.transform(X), same.transform(X))
     assert not np.array_equal(one.transform(X), other.transform(X), equal_nan=True)
+
+
+def test_generator_of_torch_is_left_alone(monkeypatch):
+    """Nothing is drawn from it but the initial weights, and nothing after `fit`."""
+    before, seen = torch.random.get_rng_state(), []
+
+    class Watched(Autoencoder):
+        def __init__(self, sizes):
+            super().__init__(sizes)
+            seen.append(torch.random.get_rng_state())
+
+        def encode(self, x):
+            seen.append(torch.random.get_rng_state())
+            return super().encode(x)
+
+    monkeypatch.setattr(_signal_net, "Autoencoder", Watched)
+    encoder = SignalEncoder(modalities=[64, 64], **SMALL).fit(X)
+    made, *training = seen
+    assert not torch.equal(made, before) and len(training) == 12
+    seen.clear()
+    encoder.transform(X)
+    assert len(seen) == 3
+    for state in [*training, *seen, torch.random.get_rng_state()]:
+        assert torch.equal(state, before)
+
+
+def test_threads_do_not_disturb_each_other():
+    """Fits in several threads give what one gives, and `transform` waits for none."""
+
+    def fit(_):
+        return SignalEncoder(modalities=[64, 64], **SMALL).fit(X).transform(X)
+
+    encoder = SignalEncoder(modalities=[64, 64], **SMALL).fit(X)
+    expected = encoder.transform(X)
+    with ThreadPoolExecutor(8) as pool:
+        for found in pool.map(fit, range(16)):
+            assert_array_equal(found, expected)
+        with seeded(0, torch.device("cpu")):
+            pool.submit(encoder.transform, X).result(timeout=60)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float64])
+def test_default_dtype_does_not_matter(dtype):
+    """The embedding is the same whatever type torch makes by default."""
+    encoder = SignalEncoder(modalities=[64, 64], **SMALL)
+    expected = encoder.fit_transform(X)
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        assert_array_equal(encoder.fit_transform(X), expected)
+    finally:
+        torch.set_default_dtype(before)
 
 
 def test_holes_take_no_part_in_the_loss():
