@@ -1,5 +1,7 @@
 """What the ensembles share: weights, holes, folds, unseen classes."""
 
+import zlib
+
 import numpy as np
 import pytest
 from sklearn.decomposition import PCA
@@ -15,6 +17,7 @@ from sklearn.svm import LinearSVC
 from skmissing._blocks import find_presence
 from skmissing._modalities import resolve_modalities
 from skmissing.ensemble._experts import (
+    _checksums,
     accepts_nan,
     class_frequencies,
     column_means,
@@ -108,6 +111,29 @@ def test_folds_of_negative_zero():
     X = np.array([[0.0], [-0.0], [1.0], [2.0]])
     for _, outside in deal_folds(X, np.zeros(4, dtype=np.intp), 3):
         assert outside[0] == outside[1]
+
+
+@pytest.mark.parametrize("chunk", [1, 7, 1 << 20])
+def test_folds_follow_values_not_bytes(seed, chunk, monkeypatch):
+    """Width of numbers, kind of NaN, order of storage and chunks are nothing."""
+    rng = np.random.RandomState(seed)
+    X = rng.standard_normal((50, 3)).astype(np.float32)
+    X[rng.uniform(size=X.shape) < 0.3] = np.nan
+    odd = np.where(np.isnan(X), -np.float64(np.nan), X)
+    odd[:5] = np.frombuffer(b"\x01\x00\x00\x00\x00\x00\xf8\x7f", np.float64)
+    X[:5] = np.nan
+    codes = np.arange(50) % 2
+    expected = [
+        zlib.crc32(row.tobytes())
+        for row in np.where(np.isnan(X), np.nan, X).astype("d")
+    ]
+    monkeypatch.setattr("skmissing.ensemble._experts.CHUNK_CELLS", chunk)
+    np.testing.assert_array_equal(_checksums(X), expected)
+    for other in (X.astype(np.float64), odd, np.asfortranarray(X)):
+        for (_, first), (_, second) in zip(
+            deal_folds(X, codes, 5), deal_folds(other, codes, 5), strict=True
+        ):
+            np.testing.assert_array_equal(first, second)
 
 
 def test_class_frequencies_by_hand():

@@ -29,6 +29,7 @@ from skmissing._blocks import find_presence
 from skmissing._compat import HasMethods, Interval, check_sample_weight
 from skmissing.ensemble._experts import (
     accepts_nan,
+    at_least_one_each,
     column_means,
     deal_folds,
     default_classifier,
@@ -48,7 +49,7 @@ class TrainingRows:
     ----------
     X, y : ndarray
     weight : ndarray of shape (n_rows,)
-        Ones if no weights were given.
+        Ones if no weights were given; their mean is at least 1.
     fit_params : dict of str to ndarray
         What the inner estimator's `fit` takes beside X and y.
     presence : ndarray of shape (n_rows, n_modalities), dtype bool
@@ -100,7 +101,8 @@ class BlockEnsemble(MetaEstimatorMixin, ModalityMixin, SkmissingEstimator):
         presence, _ = find_presence(X, self.modalities_)
         rows = self._usable_rows(presence, weight)
         given = X, y
-        X, y, weight, presence = X[rows], y[rows], weight[rows], presence[rows]
+        X, y, presence = X[rows], y[rows], presence[rows]
+        weight = at_least_one_each(weight[rows])
         self._seen = presence.any(axis=0)
         weighted = sample_weight is not None
         fit_params = self._inner_fit_params(template, weight if weighted else None)
@@ -215,6 +217,11 @@ class BlockEnsemble(MetaEstimatorMixin, ModalityMixin, SkmissingEstimator):
             for mask, picked in zip(masks, positions):
                 mask[picked] = True
             splits.append(tuple(masks[:, train.rows]))
+        if not splits:
+            raise ValueError(
+                f"cv={self.cv!r} gives no folds. A generator does so when it has been "
+                "used up by an earlier fit: pass a list of its folds."
+            )
         return splits
 
     def _block(self, X, rows, columns):

@@ -19,6 +19,8 @@ from sklearn.utils import get_tags
 # Probabilities count as at least this share of an even split between the classes: a
 # model that calls a class impossible, as forests do, must not overrule the others.
 FLOOR = 0.01
+# Cells that are copied at once for checksums.
+CHUNK_CELLS = 1 << 20
 
 
 def default_classifier():
@@ -125,6 +127,28 @@ def column_means(X, presence, layout, sample_weight):
     return means, n_empty
 
 
+def at_least_one_each(sample_weight):
+    """Scale weights up to a mean of 1 if it is lower.
+
+    Parameters
+    ----------
+    sample_weight : ndarray of shape (n_samples,)
+        Positive.
+
+    Returns
+    -------
+    ndarray of shape (n_samples,)
+
+    Notes
+    -----
+    Weights count rows, and what is weighed against a number of rows, as priors are,
+    relies on that. Weights that add up to 1 would make all rows together count as one.
+    Numbers of repetitions are at least 1 and stay as they are.
+    """
+    mean = sample_weight.mean()
+    return sample_weight if mean >= 1 else sample_weight / mean
+
+
 def take_block(X, rows, columns, means):
     """Copy of the given rows and columns, holes filled if `means` is not None."""
     block = X[rows][:, columns]
@@ -150,16 +174,26 @@ def deal_folds(X, codes, n_splits):
 
     Notes
     -----
-    Rows are dealt out in the order of a checksum of their bytes. That shuffles them
+    Rows are dealt out in the order of a checksum of their values. That shuffles them
     without a random state, whatever the order of rows, and equal rows of one class
     share a fold, so that none is predicted by a model that saw its twin.
     """
-    # Adding zero makes -0.0 the same as 0.0.
-    keys = [zlib.crc32(row.tobytes()) for row in np.ascontiguousarray(X + 0.0)]
-    pairs = np.column_stack([codes, np.array(keys, dtype=np.int64)])
+    pairs = np.column_stack([codes, _checksums(X)])
     _, rank = np.unique(pairs, axis=0, return_inverse=True)
     folds = rank.reshape(-1) % n_splits
     return [(folds != k, folds == k) for k in np.unique(folds)]
+
+
+def _checksums(X):
+    """A checksum a row; rows of equal values have equal ones, whatever their bytes."""
+    keys = np.empty(len(X), dtype=np.int64)
+    step = max(1, CHUNK_CELLS // X.shape[1])
+    for start in range(0, len(X), step):
+        # Adding zero makes -0.0 the same as 0.0.
+        part = X[start : start + step].astype(np.float64, order="C") + 0.0
+        part[np.isnan(part)] = np.nan
+        keys[start : start + step] = [zlib.crc32(row) for row in part]
+    return keys
 
 
 def fit_expert(template, X, y, fit_params, *, rows, columns, means):

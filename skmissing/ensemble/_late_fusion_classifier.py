@@ -101,7 +101,7 @@ class LateFusionClassifier(ClassifierMixin, LateFusion):
     in [2]_. "stacked" minimises the log-loss over :math:`w` and :math:`g`, positive
     and drawn towards 1; each row counts once, spread evenly over subsets of what it
     has, so that complete training rows, too, tell how far to trust fewer modalities.
-    Of very many rows only a part is used, never less than 1000.
+    Of very many rows only a part is used, never less than 500 that differ.
 
     Where a modality's model has not seen a class, its ratio for that class is 1: no
     evidence either way. For "log" and "stacked", probabilities count as at least a
@@ -154,7 +154,10 @@ class LateFusionClassifier(ClassifierMixin, LateFusion):
         y : array-like of shape (n_samples,)
             Class labels.
         sample_weight : array-like of shape (n_samples,) or None, default=None
-            Weights of the rows; rows of weight 0 are left out.
+            How many rows each row counts as; those of weight 0 are left out. As in
+            scikit-learn, the scale matters where rows are weighed against something
+            else, such as a penalty or a prior. Weights with a mean below 1 are scaled
+            to a mean of 1, also for `estimator`.
 
         Returns
         -------
@@ -169,6 +172,7 @@ class LateFusionClassifier(ClassifierMixin, LateFusion):
             self._frequencies[m] = self._frequencies_of(train, codes, m)
         self.class_prior_ = self._frequencies_of(train, codes)
         self._fit_experts(template, train)
+        self._averages = self.combine == "mean"
         self.modality_weights_ = np.ones(len(self.modalities_))
         self.count_weights_ = np.ones(len(self.modalities_))
         if self.combine == "stacked" and len(self.classes_) > 1:
@@ -222,7 +226,7 @@ class LateFusionClassifier(ClassifierMixin, LateFusion):
         check_is_fitted(self)
         X, presence = self._read_new(X, "the class frequencies of training")
         shape = (*presence.shape, len(self.classes_))
-        if self.combine == "mean":
+        if self._averages:
             return self._mean_of_probabilities(X, presence, shape)
         D = np.zeros(shape)
         for m, rows, model, block in self._ask(X, presence):

@@ -117,7 +117,10 @@ class LateFusionRegressor(RegressorMixin, LateFusion):
         y : array-like of shape (n_samples,)
             Numbers to predict.
         sample_weight : array-like of shape (n_samples,) or None, default=None
-            Weights of the rows; rows of weight 0 are left out.
+            How many rows each row counts as; those of weight 0 are left out. As in
+            scikit-learn, the scale matters where rows are weighed against something
+            else, such as a penalty or a prior. Weights with a mean below 1 are scaled
+            to a mean of 1, also for `estimator`.
 
         Returns
         -------
@@ -175,7 +178,8 @@ class LateFusionRegressor(RegressorMixin, LateFusion):
         said = np.zeros(presence.shape)
         for m, rows, model, block in self._ask(X, presence):
             said[rows, m] = predict_values(model, block)
-        if self.combine == "stacked":
+        # What was fitted counts, not what `combine` has been set to since.
+        if getattr(self, "covariance_", None) is not None:
             return self._stacked(said, presence)
         trust = presence * self._trust()
         total = trust.sum(axis=1)
@@ -184,9 +188,8 @@ class LateFusionRegressor(RegressorMixin, LateFusion):
 
     def _trust(self):
         """Weight of each modality's prediction in an average."""
-        if self.combine == "mean":
-            return np.ones(len(self.modalities_))
-        # One that was never measured counts like the worst; errors of 0 stay finite.
+        # One that was never measured counts like the worst, so that all count alike
+        # if none was; errors of 0 stay finite.
         worst = np.max(self.error_variances_, initial=0, where=self._measured())
         if worst == 0:
             return np.ones(len(self.modalities_))
