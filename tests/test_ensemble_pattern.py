@@ -1,9 +1,12 @@
 """One model a combination of modalities: which rows fit it, and which it answers."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from joblib import parallel_config
 from sklearn.base import clone
+from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 from sklearn.model_selection import GridSearchCV
 from sklearn.multiclass import OneVsRestClassifier
@@ -11,6 +14,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.svm import LinearSVC
 
 from skmissing.ensemble import PatternClassifier, PatternRegressor
+from skmissing.ensemble._pattern import count_rows
 
 PLAIN = LogisticRegression()
 NAMES = ("modality0", "modality1", "modality2")
@@ -114,6 +118,51 @@ def test_combination_never_seen_in_training_backs_off(seed):
     )
 
 
+def test_new_combination_where_all_were_asked_for(seed):
+    """The advice to ask for all would be none."""
+    X = np.random.RandomState(seed).standard_normal((40, 2))
+    X[::2, 0] = X[1::2, 1] = np.nan
+    model = PatternRegressor(patterns="all").fit(X, np.arange(40))
+    with pytest.warns(UserWarning, match="for them. Fewer than min_rows=30 training"):
+        model.predict([[0.0, 0.0]])
+
+
+@pytest.mark.parametrize("chunk", [1, 40, 1 << 20])
+def test_rows_are_counted_by_chunks(chunk, seed, monkeypatch):
+    """As a loop counts them."""
+    presence = np.random.RandomState(seed).uniform(size=(70, 5)) < 0.6
+    candidates = np.random.RandomState(seed + 1).uniform(size=(12, 5)) < 0.4
+    monkeypatch.setattr("skmissing.ensemble._pattern.CHUNK_CELLS", chunk)
+    expected = [sum((row >= c).all() for row in presence) for c in candidates]
+    np.testing.assert_array_equal(count_rows(candidates, presence), expected)
+
+
+def test_rare_combinations_take_no_memory(seed):
+    """They are dropped before anything of the size of the rows is made for each."""
+    rng = np.random.RandomState(seed)
+    X = rng.standard_normal((3000, 20))
+    X[rng.uniform(size=X.shape) < 0.5] = np.nan
+    X[:, 0] = 1.0
+    model = PatternRegressor(LinearRegression(), min_rows=10**6, select="largest")
+    tracemalloc.start()
+    model.fit(X, X[:, 0])
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert len(model.patterns_) == 20
+    assert most < 6_000_000
+
+
+def test_very_many_models_are_told(monkeypatch, seed):
+    """A warning says how many and what to do; all is all, and has been asked for."""
+    monkeypatch.setattr("skmissing.ensemble._pattern.MANY_MODELS", 4)
+    X = np.random.RandomState(seed).standard_normal((40, 3))
+    X[::4, 0] = X[1::4, 1] = X[2::4, 2] = np.nan
+    model = PatternRegressor(LinearRegression(), select="largest", min_rows=9)
+    with pytest.warns(UserWarning, match="7 combinations .* since min_rows=9 or more"):
+        model.fit(X, np.arange(40))
+    model.set_params(patterns="all").fit(X, np.arange(40))
+
+
 def test_rare_combination_backs_off_without_a_word(small_multimodal):
     """That is what min_rows says; the attributes tell which have a model."""
     X, y, widths = small_multimodal
@@ -164,6 +213,18 @@ def test_classifier_without_probabilities(small_multimodal):
     assert model.score(X, y) > 0.8
     assert not hasattr(model, "predict_proba")
     assert not hasattr(model, "predict_log_proba")
+
+
+def test_one_score_for_models_and_dummies(seed):
+    """A combination of one class has a dummy; like the others, it has an accuracy."""
+    rng = np.random.RandomState(seed)
+    X, y = rng.standard_normal((300, 2)), np.zeros(300, dtype=int)
+    X[:100, 0] = X[100:200, 1] = np.nan
+    y[200:] = 1
+    model = PatternClassifier(LinearSVC(), modalities=[1, 1]).fit(X, y)
+    assert isinstance(model.estimators_[2], DummyClassifier)
+    assert model.scores_[2] == 1
+    assert (model.predict(X[200:]) == 1).all()
 
 
 def test_class_unseen_by_a_model(seed):

@@ -12,6 +12,33 @@ from skmissing.ensemble._base import BlockEnsemble
 
 # Above this many modalities, a model for every combination is surely a mistake.
 MAX_MODALITIES = 10
+# Above this many models, a warning tells of it.
+MANY_MODELS = 256
+# Cells of the table of patterns by patterns that is made at once.
+CHUNK_CELLS = 1 << 18
+
+
+def count_rows(candidates, presence):
+    """How many rows have at least the modalities of each pattern.
+
+    Parameters
+    ----------
+    candidates : ndarray of shape (n_patterns, n_modalities), dtype bool
+    presence : ndarray of shape (n_samples, n_modalities), dtype bool
+
+    Returns
+    -------
+    ndarray of shape (n_patterns,), dtype int64
+    """
+    found, inverse = find_patterns(presence)
+    counts = np.bincount(inverse, minlength=len(found))
+    absent = (~found).T.astype(np.float32)
+    out = np.empty(len(candidates), dtype=np.int64)
+    step = max(1, CHUNK_CELLS // len(found))
+    for start in range(0, len(candidates), step):
+        lacking = candidates[start : start + step].astype(np.float32) @ absent
+        out[start : start + step] = (lacking == 0) @ counts
+    return out
 
 
 class PatternEnsemble(BlockEnsemble):
@@ -50,17 +77,21 @@ class PatternEnsemble(BlockEnsemble):
         out rows into one score a row.
         """
         candidates = self._candidates(train.presence)
-        support = [(train.presence | ~pattern).all(axis=1) for pattern in candidates]
+        n_rows = count_rows(candidates, train.presence)
         # A pattern that all rows contain cannot be rare, however few rows there are.
         enough = min(self.min_rows, len(train.y))
-        kept = [
-            i
-            for i, rows in enumerate(support)
-            if rows.sum() >= enough or (candidates[i].sum() == 1 and rows.any())
-        ]
+        alone = candidates.sum(axis=1) == 1
+        kept = (n_rows >= enough) | (alone & (n_rows > 0))
         self._patterns = candidates[kept]
-        support = [support[i] for i in kept]
-        self.n_rows_ = np.array([rows.sum() for rows in support])
+        self.n_rows_ = n_rows[kept]
+        if self.patterns == "observed" and len(self._patterns) > MANY_MODELS:
+            warnings.warn(
+                f"{len(self._patterns)} combinations of modalities get a model each, "
+                f"since min_rows={self.min_rows} or more training rows contain them; a "
+                "larger min_rows makes them fewer.",
+                stacklevel=3,
+            )
+        support = [(train.presence | ~p).all(axis=1) for p in self._patterns]
         blocks = [(r, self._columns_of(p)) for p, r in zip(self._patterns, support)]
         self.estimators_ = self._fit_blocks(template, train, blocks)
         names = np.array(self.modalities_.names, dtype=object)
@@ -146,9 +177,14 @@ class PatternEnsemble(BlockEnsemble):
 
     def _warn_of_unseen(self, n_rows, n_all, n_patterns):
         if n_rows:
+            advice = " patterns='all' fits a model for every combination."
+            if self.patterns == "all":
+                advice = (
+                    f" Fewer than min_rows={self.min_rows} training rows contain those."
+                )
             warnings.warn(
                 f"{n_rows} of {n_all} rows have one of {n_patterns} combinations of "
                 "modalities that no row had in training; models of fewer modalities "
-                "answer for them. patterns='all' fits a model for every combination.",
+                f"answer for them.{advice}",
                 stacklevel=4,
             )

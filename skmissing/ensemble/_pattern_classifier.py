@@ -16,10 +16,13 @@ from skmissing.ensemble._experts import (
 from skmissing.ensemble._pattern import PatternEnsemble
 
 
+def _hits(model, block, target):
+    """1 or 0 for each row that is classified right or wrong."""
+    return (model.predict(block) == target).astype(np.float64)
+
+
 def _log_score(model, block, classes, frequencies, codes):
-    """Log-probability of each row's class; 1 or 0 for right or wrong without one."""
-    if not hasattr(model, "predict_proba"):
-        return (model.predict(block) == classes[codes]).astype(np.float64)
+    """Log-probability of each row's class."""
     said = predict_all_classes(model, block, classes, frequencies)
     return floored_log(said)[np.arange(len(codes)), codes]
 
@@ -146,7 +149,10 @@ class PatternClassifier(ClassifierMixin, PatternEnsemble):
         y : array-like of shape (n_samples,)
             Class labels.
         sample_weight : array-like of shape (n_samples,) or None, default=None
-            Weights of the rows; rows of weight 0 are left out.
+            How many rows each row counts as; those of weight 0 are left out. As in
+            scikit-learn, the scale matters where rows are weighed against something
+            else, such as a penalty or a prior. Weights with a mean below 1 are scaled
+            to a mean of 1, also for `estimator`.
 
         Returns
         -------
@@ -162,7 +168,13 @@ class PatternClassifier(ClassifierMixin, PatternEnsemble):
                 codes[rows], len(self.classes_), train.weight[rows]
             )
 
+        # One score for all models: where a class has no rival, the model is a dummy,
+        # which has probabilities even if the others have none.
+        probabilities = hasattr(template, "predict_proba")
+
         def read_score(rows, held_out):
+            if not probabilities:
+                return partial(_hits, target=train.y[held_out])
             return partial(
                 _log_score,
                 classes=self.classes_,

@@ -107,7 +107,10 @@ class PatternRegressor(RegressorMixin, PatternEnsemble):
         y : array-like of shape (n_samples,)
             Numbers to predict.
         sample_weight : array-like of shape (n_samples,) or None, default=None
-            Weights of the rows; rows of weight 0 are left out.
+            How many rows each row counts as; those of weight 0 are left out. As in
+            scikit-learn, the scale matters where rows are weighed against something
+            else, such as a penalty or a prior. Weights with a mean below 1 are scaled
+            to a mean of 1, also for `estimator`.
 
         Returns
         -------
