@@ -191,6 +191,17 @@ def test_estimator_must_accept_nan(small_multimodal):
         model.fit(X, y[:-1])
 
 
+@pytest.mark.parametrize("dtype", [float, object])
+def test_nan_in_y_is_told_as_such(dtype, small_multimodal):
+    """The estimator, which accepts NaN in X, is not to blame."""
+    X, y, widths = small_multimodal
+    y = y.astype(dtype)
+    y[3] = np.nan
+    model = ModalityDropout(HistGradientBoostingRegressor(), modalities=widths)
+    with pytest.raises(ValueError, match="^Input (y )?contains NaN"):
+        model.fit(X, y)
+
+
 def test_sample_weight_is_repeated(small_multimodal):
     """Copies weigh what their rows weigh; estimators without weights are refused."""
     X, y, widths = small_multimodal

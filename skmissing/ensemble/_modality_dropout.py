@@ -5,7 +5,7 @@ from numbers import Integral, Real
 import numpy as np
 from sklearn import get_config
 from sklearn.base import MetaEstimatorMixin, clone
-from sklearn.utils import check_random_state, get_tags
+from sklearn.utils import check_array, check_random_state, get_tags
 from sklearn.utils.metadata_routing import (
     MetadataRouter,
     MethodMapping,
@@ -189,8 +189,16 @@ class ModalityDropout(MetaEstimatorMixin, ModalityMixin, SkmissingEstimator):
         n_rows = len(values)
         rows = np.tile(np.arange(n_rows), self.n_copies + 1)
         if y is not None:
+            y = check_array(
+                y,
+                accept_sparse="csr",
+                dtype=None,
+                ensure_2d=False,
+                estimator=self,
+                input_name="y",
+            )
             check_consistent_length(values, y)
-            y = np.asarray(y)[rows]
+            y = y[rows]
         params = {}
         if sample_weight is not None:
             weight = check_sample_weight(sample_weight, values)[rows]
