@@ -33,6 +33,7 @@ FIELDS = {
     "objects": {"shape", "v"},
     "RandomState": {"key", "pos", "has_gauss", "gauss"},
     "record": {"c", "v"},
+    "range": {"v"},
     "ref": {"v"},
     "scalar": {"dtype", "v"},
     "set": {"v"},
@@ -160,6 +161,13 @@ class Decoder:
         ):
             self._fail(where, "start, stop and step", items)
         return slice(*items)
+
+    def _range(self, node, where):
+        items = self._list(node, where)
+        good = len(items) == 3 and all(type(i) is int for i in items)
+        if not good or max(map(abs, items)) >= 1 << 31 or items[2] == 0:
+            self._fail(where, "start, stop and step", items)
+        return range(*items)
 
     def _dict(self, node, where):
         if not isinstance(node["v"], dict):

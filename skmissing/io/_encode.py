@@ -29,6 +29,11 @@ def own_path(cls):
     return f"{cls.__module__}.{cls.__qualname__}"
 
 
+def is_public(name):
+    """Whether an attribute of this name makes an estimator count as fitted."""
+    return name.endswith("_") and not name.startswith("_")
+
+
 class Encoder:
     """Turns objects into JSON nodes and a list of arrays.
 
@@ -63,6 +68,8 @@ class Encoder:
             return self._scalar(value, where)
         if isinstance(value, (list, tuple, set, frozenset, dict, slice)):
             return self._container(value, where)
+        if isinstance(value, range):
+            return {"t": "range", "v": [value.start, value.stop, value.step]}
         if isinstance(value, np.dtype):
             return {"t": "dtype", "v": value.str}
         if isinstance(value, os.PathLike):
@@ -223,6 +230,9 @@ class Encoder:
         }
         output, request = state.pop(OUTPUT, None), state.pop(REQUEST, None)
         params = {k: None if k in PLACES else v for k, v in params.items()}
+        if known and not any(is_public(key) for key in state):
+            # Not fitted: a fit that failed may have left what only it can use.
+            state = {}
         if known and state:
             check_attributes(
                 state, SCHEMAS[name], Scope(), where or own_path(type(estimator))

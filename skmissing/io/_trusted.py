@@ -147,6 +147,10 @@ RECORDS = {
             "cov_loadings",
         ),
     ),
+    "KFold": Record(
+        "sklearn.model_selection", "KFold", ("n_splits", "shuffle", "random_state")
+    ),
+    "LeaveOneOut": Record("sklearn.model_selection", "LeaveOneOut", ()),
     "LevelScores": Record(
         "skmissing.simulate._scores",
         "LevelScores",
@@ -164,6 +168,21 @@ RECORDS = {
         "skmissing.simulate._plan",
         "Plan",
         ("rates", "keep", "probabilities", "exact", "intercepts"),
+    ),
+    "ShuffleSplit": Record(
+        "sklearn.model_selection",
+        "ShuffleSplit",
+        ("n_splits", "test_size", "train_size", "random_state"),
+    ),
+    "StratifiedKFold": Record(
+        "sklearn.model_selection",
+        "StratifiedKFold",
+        ("n_splits", "shuffle", "random_state"),
+    ),
+    "StratifiedShuffleSplit": Record(
+        "sklearn.model_selection",
+        "StratifiedShuffleSplit",
+        ("n_splits", "test_size", "train_size", "random_state"),
     ),
     "StratumScores": Record(
         "skmissing.simulate._scores",

@@ -297,6 +297,18 @@ def test_numbers_of_arrays_are_checked():
     refused("kmeans", edit, r"one of \d+ arrays; found '99'")
 
 
+@pytest.mark.parametrize(
+    "items", [[0, 2], [0, 2, 0], [0, 1 << 40, 1], [0, True, 1], [0, None, 1]]
+)
+def test_ranges_are_of_three_numbers(items):
+    """A step of 0 would be an error of its own; bounds fit any number of columns."""
+
+    def edit(tree):
+        tree["p"]["modalities"] = {"t": "dict", "v": {"a": {"t": "range", "v": items}}}
+
+    refused("kmeans", edit, r"modalities\['a'\]: wanted start, stop and step")
+
+
 def test_arrays_that_belong_to_nothing_are_refused():
     """A file holds no freight."""
 

@@ -8,7 +8,17 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import (
+    KFold,
+    LeaveOneOut,
+    RepeatedKFold,
+    ShuffleSplit,
+    StratifiedKFold,
+    StratifiedShuffleSplit,
+    check_cv,
+)
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
@@ -150,6 +160,49 @@ def test_configuration_objects_as_parameters(small_multimodal):
     table = PatternTable({"modality0": 0.5, "modality0+modality1+modality2": 0.5})
     amputer = ModalityAmputer(table, modalities=widths, random_state=0).fit(X)
     assert round_trip(amputer).missing == table
+
+
+@pytest.mark.parametrize(
+    "cv",
+    [
+        KFold(3, shuffle=True, random_state=1),
+        LeaveOneOut(),
+        ShuffleSplit(2, test_size=0.3, random_state=0),
+        StratifiedKFold(2),
+        StratifiedShuffleSplit(2, random_state=np.random.RandomState(3)),
+        [(np.arange(30), np.arange(30, 60))],
+    ],
+    ids=lambda cv: type(cv).__name__,
+)
+def test_splitters_and_ranges_as_parameters(cv, small_multimodal):
+    """They come back, and split as they did."""
+    X, y, _ = small_multimodal
+    layout = {"b": range(5, 1, -1), "a": range(2)}
+    loaded = round_trip(LateFusionClassifier(modalities=layout, cv=cv))
+    assert loaded.modalities == layout
+    assert type(loaded.cv) is type(cv)
+    folds = [list(check_cv(c).split(X, y)) for c in (loaded.cv, cv)]
+    for first, second in zip(*folds, strict=True):
+        for found, expected in zip(first, second):
+            assert_array_equal(found, expected)
+
+
+def test_other_splitters_are_named():
+    """The message says which parameter holds what cannot be saved."""
+    model = LateFusionClassifier(cv=RepeatedKFold())
+    with pytest.raises(TypeError, match=r"^cv is a sklearn.*RepeatedKFold, which can"):
+        saved(model)
+
+
+def test_failed_fit_is_saved_as_no_fit(small_multimodal):
+    """What an earlier fit had left for itself alone is not in the file."""
+    X, y, widths = small_multimodal
+    model = LateFusionClassifier(modalities=widths, cv=2).fit(X, y)
+    with pytest.raises(ValueError, match="add up to 2"):
+        model.set_params(modalities=[1, 1]).fit(X, y)
+    assert saved(model) == saved(clone(model))
+    with pytest.raises(NotFittedError):
+        round_trip(model).predict(X)
 
 
 @pytest.mark.parametrize("special", ["hole", "never", "indicator", "float32"])
