@@ -12,6 +12,7 @@ from tests.estimators import make_instances
 from tests.properties.conftest import few
 from tests.properties.strategies import (
     FORMS,
+    Table,
     as_array,
     in_form,
     short_name,
@@ -23,6 +24,8 @@ PREDICTORS = [e for e in make_instances() if is_classifier(e) or is_regressor(e)
 STEADY = [e for e in PREDICTORS if not get_tags(e).non_deterministic]
 # Models of blocks, which read rows through sums only.
 BLOCKWISE = [e for e in PREDICTORS if type(e).__name__.startswith(("Late", "Pattern"))]
+# How near two solutions of the same logistic regression are, found on other ways.
+SOLVED = 1e-3
 
 
 def each(estimators):
@@ -103,3 +106,43 @@ def test_float32_is_close_to_float64(estimator, table):
         model = fitted(estimator, table, X)
         wide, narrow = says(model, X), says(model, table.X)
     assert_near(narrow, wide, table, 1e-4)
+
+
+@each(BLOCKWISE)
+@few
+@given(
+    tables(min_rows=12, max_modalities=3, ties=False),
+    st.randoms(use_true_random=False),
+)
+def test_order_of_modalities_is_nothing(estimator, table, random):
+    """Nor what they are called. Stacking of more than three looks at neighbours.
+
+    Columns stay where they are: folds are dealt by a checksum of the row.
+    """
+    order = list(range(len(table.columns)))
+    random.shuffle(order)
+    columns = [table.columns[m] for m in order]
+    moved = Table(table.X, columns, table.presence[:, order], table.y)
+    with told():
+        plain = says(fitted(estimator, table), table.X)
+        permuted = says(fitted(estimator, moved), table.X)
+    assert_near(permuted, plain, table, SOLVED)
+
+
+@each(BLOCKWISE)
+@few
+@given(
+    tables(min_rows=12, ties=False, dtypes=[np.float64]),
+    st.randoms(use_true_random=False),
+)
+def test_weight_is_repetition(estimator, table, random):
+    """A row of weight 2 counts as two rows; one of weight 0 is not there."""
+    weight = np.array([random.randint(0, 2) for _ in table.X])
+    weight[:4] = 1
+    rows = np.repeat(np.arange(len(weight)), weight)
+    if hasattr(estimator, "min_rows"):  # which counts rows, whatever their weight
+        estimator = clone(estimator).set_params(min_rows=1)
+    with told():
+        weighted = fitted(estimator, table, sample_weight=weight)
+        repeated = fitted(estimator, table, rows=rows)
+        assert_near(says(weighted, table.X), says(repeated, table.X), table, SOLVED)
