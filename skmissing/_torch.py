@@ -84,10 +84,7 @@ def resolve_device(device, *, double=False):
         return torch.device([*usable, "cpu"][0])
     kind, _, index = device.partition(":")
     if kind not in ("cpu", *counts) or (index and not index.isdigit()):
-        raise ValueError(
-            f"device={device!r} is not known; use 'auto', 'cpu', 'cuda', 'cuda:1' or "
-            "'mps'."
-        )
+        return _other_device(device)
     if double and kind == "mps":
         raise ValueError(
             f"device={device!r} has no double precision, which is needed here; use "
@@ -99,4 +96,16 @@ def resolve_device(device, *, double=False):
             f"device={device!r} asks for {article} device, but torch finds "
             f"{counts[kind]}."
         )
+    return torch.device(device)
+
+
+def _other_device(device):
+    """A device that some extension of torch brings, if there is one of that name."""
+    try:
+        torch.zeros(1, device=device).cpu()
+    except (RuntimeError, AssertionError, ImportError) as exc:
+        raise ValueError(
+            f"device={device!r} is not known; use 'auto', 'cpu', 'cuda', 'cuda:1', "
+            "'mps', or another that torch can reach."
+        ) from exc
     return torch.device(device)
