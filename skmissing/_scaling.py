@@ -75,12 +75,16 @@ class BlockScaler:
     def of_moments(cls, layout, mean, variance, weight, columns, standardize, dtype):
         """Scaler of columns with these moments; constant columns get scale 1.
 
-        `columns` are the mean and the weight of each column by itself.
+        `columns` are the mean and the weight of each column by itself. A column is
+        constant if its deviation is rounding error of float64 whatever the dtype,
+        because deviations are from a value near the mean; or if `dtype` cannot hold
+        the inverse of its deviation.
         """
         scale = np.ones_like(mean)
         if standardize:
             deviation = np.sqrt(variance)
-            constant = deviation <= 10 * np.finfo(dtype).eps * np.abs(mean)
+            constant = deviation <= 10 * np.finfo(np.float64).eps * np.abs(mean)
+            constant |= deviation < np.finfo(dtype).tiny
             scale[~constant] = deviation[~constant]
         column_mean = np.where(columns[1] > 0, columns[0], mean)
         return cls(layout, mean, scale, variance, weight, column_mean, columns[1])
@@ -305,7 +309,7 @@ def fit_scaler(X, layout, presence, holes, *, sample_weight=None, standardize=Tr
     that a token's place does not change its scale.
     """
     weight = np.ones(len(X)) if sample_weight is None else np.asarray(sample_weight)
-    base = _pool_tokens(_near_mean(X), layout, np.mean).astype(X.dtype)
+    base = _near_mean(X, layout, presence, weight).astype(X.dtype)
     sums = _observed_sums(X, base, layout, presence, holes, weight, X.dtype)
     if X.dtype != np.float64 and _out_of_range(*sums, X.dtype):
         sums = _observed_sums(X, base, layout, presence, holes, weight, np.float64)
@@ -328,11 +332,31 @@ def _merge_means(weights, means):
     return weight, means[0] + share * (means[1] - means[0]), share
 
 
-def _near_mean(X):
-    """Mean of each column over a few rows: a shift that keeps variances exact."""
-    sample = np.array(X[:: -(-len(X) // 256)], dtype=np.float64, order="C")
-    seen = ~np.isnan(sample)
-    return np.where(seen, sample, 0).sum(axis=0) / np.maximum(seen.sum(axis=0), 1)
+def _near_mean(X, layout, presence, weight):
+    """Mean of each column over a few rows: a shift that keeps variances exact.
+
+    Rows without weight do not count. A column that evenly spaced rows lack goes by
+    the first rows that have its modality; 0 if there is no cell.
+    """
+    every = slice(None, None, -(-len(X) // 256))
+    sample = np.array(X[every], dtype=np.float64, order="C")
+    sample[weight[every] <= 0] = np.nan
+    mean = _mean_of_cells(sample)
+    lacking = np.isnan(mean)
+    for m in np.unique(layout.column_owner[lacking]):
+        rows = np.flatnonzero(presence[:, m] & (weight > 0))[:256]
+        columns = np.flatnonzero(lacking & (layout.column_owner == m))
+        mean[columns] = _mean_of_cells(X[np.ix_(rows, columns)].astype(np.float64))
+    mean = _pool_tokens(mean, layout, _mean_of_cells)
+    return np.where(np.isnan(mean), 0, mean)
+
+
+def _mean_of_cells(values, axis=0):
+    """Mean of what is not NaN; NaN where there is nothing."""
+    seen = ~np.isnan(values)
+    counts = seen.sum(axis=axis)
+    mean = np.where(seen, values, 0).sum(axis=axis) / np.maximum(counts, 1)
+    return np.where(counts > 0, mean, np.nan)
 
 
 def _pool_tokens(values, layout, pool):

@@ -219,6 +219,57 @@ def test_scaler_of_constant_and_empty_columns():
     assert scaler.weight.tolist() == [20, 0, 20]
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("modalities", [[3, 1], {"tokens": (3, 1), "vector": 1}])
+@pytest.mark.parametrize("value", [0.1, -7.7, 1e7 / 3, 1e-30, 3e35])
+def test_constant_columns_have_scale_one(value, modalities, dtype, seed):
+    """With weights, gaps, and where few rows have the column, that no sample meets."""
+    layout = resolve_modalities(modalities, 4)
+    rng = np.random.RandomState(seed)
+    X = np.full((2000, 4), value, dtype=dtype)
+    X[:, 3] = rng.standard_normal(2000)
+    X[rng.rand(2000) < 0.4, 0] = np.nan
+    rare = X.copy()
+    rare[:, :3] = np.nan
+    rare[7:13, :2] = value
+    for rows in (X, rare):
+        for weight in (None, rng.rand(2000)):
+            found = find_presence(rows, layout)
+            scaler = fit_scaler(rows, layout, *found, sample_weight=weight)
+            np.testing.assert_array_equal(scaler.scale[:3], 1)
+
+
+def test_one_ulp_is_rounding_in_float64_and_a_value_in_float32():
+    """As in scikit-learn's StandardScaler; and factors stay finite."""
+    layout = resolve_modalities([1], 1)
+    for dtype, constant in ((np.float64, True), (np.float32, False)):
+        X = np.full((100, 1), 0.1, dtype=dtype)
+        X[:3] = np.nextafter(dtype(0.1), dtype(1))
+        scaler = fit_scaler(X, layout, *find_presence(X, layout))
+        assert (scaler.scale[0] == 1) == constant
+        assert np.abs(scaler.split(X).groups[0].values).max() < 10
+    tiny = np.float32([[1e-44], [-1e-44], [0]])
+    scaler = fit_scaler(tiny, layout, *find_presence(tiny, layout))
+    assert scaler.scale[0] == 1
+
+
+def test_rows_without_weight_leave_the_scale_alone(seed):
+    """However large, and however many of the rows that are looked at first."""
+    layout = resolve_modalities([2, 3, 1], 6)
+    X = make(layout, seed, n=2000).astype(np.float32)
+    weight = np.ones(len(X))
+    weight[::7] = 0  # with 2000 rows, every eighth is in the sample
+    weight[::8] = 0
+    junk = X.copy()
+    junk[weight == 0] = 1e12
+    kept = X[weight > 0]
+    expected = fit_scaler(kept, layout, *find_presence(kept, layout))
+    found = find_presence(junk, layout)
+    scaler = fit_scaler(junk, layout, *found, sample_weight=weight)
+    np.testing.assert_allclose(scaler.scale, expected.scale, rtol=1e-5)
+    np.testing.assert_allclose(scaler.mean, expected.mean, rtol=1e-5)
+
+
 def test_variance_does_not_cancel():
     """A mean far from 0 does not spoil the variance, even in float32."""
     layout = resolve_modalities([1], 1)
