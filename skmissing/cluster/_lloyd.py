@@ -11,6 +11,9 @@ from skmissing._modalities import as_slice
 from skmissing._scaling import Centers
 from skmissing._threads import map_in_threads
 
+# Share of the largest weight below which one is a rounding error.
+TINY = 1e-12
+
 
 @dataclass(frozen=True)
 class LloydResult:
@@ -57,18 +60,20 @@ def lloyd(blocks, centers, sample_weight, *, max_iter, tol, verbose=0):
     complete data with modalities of equal width give its labels and iterations.
     """
     labels, assigned = _nothing_yet(blocks, centers)
-    converged = False
+    converged = relocated = False
     for n_iter in range(1, max_iter + 1):
-        previous = labels
+        previous, unsettled = labels, relocated
         labels, assigned = _reassign(blocks, centers, sample_weight, previous, assigned)
         sums = assigned.copy()
         _adopt_unassigned(sums, blocks, labels, sample_weight)
-        _relocate_empty(sums, blocks, centers, labels, sample_weight)
+        relocated = _relocate_empty(sums, blocks, centers, labels, sample_weight)
         old, centers = centers, sums.centers(centers)
         if verbose:
             inertia = label_distances(blocks, centers, labels) @ sample_weight
             print(f"Iteration {n_iter}, inertia {inertia:.6g}.")
-        converged = np.array_equal(labels, previous)
+        # Where a centre was moved, equal labels do not mean equal centres.
+        unsettled |= relocated
+        converged = not unsettled and np.array_equal(labels, previous)
         if converged or _shift(old, centers) <= tol:
             break
     if converged:
@@ -97,7 +102,9 @@ def online_step(blocks, centers, counts, sample_weight):
     """
     start = _nothing_yet(blocks, centers)
     labels, sums = _reassign(blocks, centers, sample_weight, *start)
-    _adopt_unassigned(sums, blocks, labels, sample_weight)
+    # Rows that lack the commonest column are not known any more.
+    sizes = counts.max(axis=1) + sums.sizes
+    _adopt_unassigned(sums, blocks, labels, sample_weight, sizes)
     new = sums.counts()
     total = counts + new
     values = centers.values + np.divide(
@@ -106,6 +113,11 @@ def online_step(blocks, centers, counts, sample_weight):
         out=np.zeros_like(total),
         where=total > 0,
     )
+    # What no row of a cluster ever had is at the mean over all rows. A cluster that
+    # never had a row stays where it is, but for what no cluster had.
+    nothing = total <= TINY * total.max()
+    stays = nothing.all(axis=1, keepdims=True) & counts.any(axis=0)
+    values[nothing & ~stays] = 0
     presence = centers.presence | (sums.weights > 0)
     centers = Centers(values.astype(centers.values.dtype), presence)
     labels, distances = nearest_distances(blocks, centers)
@@ -197,7 +209,7 @@ class ClusterSums:
         A hole that no row of the cluster fills becomes 0, the mean over all rows.
         """
         # A row that was moved away can leave rounding errors behind.
-        tiny = 1e-12 * self.sizes.max()
+        tiny = TINY * self.sizes.max()
         counts = self.counts()
         values = np.divide(
             self.values, counts, out=np.zeros_like(self.values), where=counts > tiny
@@ -335,8 +347,10 @@ def _moves(old, new, weight, n_clusters):
     return csc_array((signed, labels[entries], starts), shape=shape)
 
 
-def _adopt_unassigned(sums, blocks, labels, sample_weight):
+def _adopt_unassigned(sums, blocks, labels, sample_weight, sizes=None):
     """Add rows that share nothing with any centre to the largest cluster's sums.
+
+    The largest is by `sizes`, the weight of all rows ever, or else by that of these.
 
     Its centre then has their modalities, so from the next iteration on no row is left
     over, and every modality is in at least one centre. With one cluster this makes
@@ -345,7 +359,7 @@ def _adopt_unassigned(sums, blocks, labels, sample_weight):
     unassigned = (labels < 0) & blocks.presence.any(axis=1)
     if not unassigned.any():
         return
-    largest = int(sums.sizes.argmax())
+    largest = int((sums.sizes if sizes is None else sizes).argmax())
     for group in blocks.groups:
         rows = np.flatnonzero(unassigned[group.rows])
         if len(rows):
@@ -353,14 +367,19 @@ def _adopt_unassigned(sums, blocks, labels, sample_weight):
 
 
 def _relocate_empty(sums, blocks, centers, labels, sample_weight):
-    """Move the centres of empty clusters to the rows farthest from theirs."""
+    """Move the centres of empty clusters to the rows farthest from theirs.
+
+    Returns whether any was moved.
+    """
     empty = np.flatnonzero(sums.sizes <= 0)
     if not len(empty):
-        return
+        return False
     distances = label_distances(blocks, centers, labels)
+    distances[sample_weight == 0] = 0
     if distances.max() == 0:
         # More clusters than distinct rows: there is nowhere to go.
-        return
+        return False
+    moved = False
     farthest = np.argpartition(distances, -len(empty))[: -len(empty) - 1 : -1]
     for cluster, position in zip(empty, farthest):
         weight = sample_weight[[position]]
@@ -370,6 +389,8 @@ def _relocate_empty(sums, blocks, centers, labels, sample_weight):
         group, row = blocks.find(position)
         sums.add_rows(group, row, weight, cluster)
         sums.add_rows(group, row, -weight, origin)
+        moved = True
+    return moved
 
 
 def _shift(old, new):
