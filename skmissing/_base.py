@@ -6,6 +6,8 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import validate_data
 
+from skmissing._blocks import find_presence
+from skmissing._compat import _check_feature_names_in
 from skmissing._modalities import resolve_modalities
 
 # Above this many modalities of one column each, `modalities` was likely forgotten.
@@ -76,10 +78,100 @@ class ModalityMixin:
             )
         return checked
 
+    def _warn_never_observed(self, seen, modalities, columns):
+        """Warn of what no row given to `fit` has.
+
+        Parameters
+        ----------
+        seen : ndarray of shape (n_features,), dtype bool
+            Columns that some row has.
+        modalities, columns : str
+            What happens to modalities of which no column is seen, and to columns of
+            the others; ends the sentence.
+        """
+        layout = self.modalities_
+        whole = np.flatnonzero(~_any_column(layout, seen))
+        warn_never_observed([layout.names[m] for m in whole], modalities)
+        odd = self._odd_columns(seen)
+        if len(odd):
+            warnings.warn(
+                f"{len(odd)} columns are not observed in any row: "
+                f"{self._first_names(odd)}; {columns}.",
+                UserWarning,
+                stacklevel=3,
+            )
+
+    def _learnt_cells(self, X, learnt):
+        """X without the cells of columns that `fit` never saw, of which it warns.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n_samples, n_features)
+        learnt : ndarray of shape (n_features,), dtype bool
+            Columns that some row of `fit` had.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_features)
+            X itself if there are no such cells; else a copy with NaN in them.
+        """
+        known = hide_columns(X, ~learnt)
+        if known is X:
+            return X
+        layout = self.modalities_
+        presence, _ = find_presence(X, layout)
+        warn_unlearnt(layout, presence, _any_column(layout, learnt))
+        columns = self._odd_columns(learnt)
+        having = (~np.isnan(X[:, columns])).any(axis=1)
+        if having.any():
+            warnings.warn(
+                "Columns that were not observed in fit are ignored: "
+                f"{self._first_names(columns)}, which {int(having.sum())} of "
+                f"{len(X)} rows have.",
+                UserWarning,
+                stacklevel=3,
+            )
+        return known
+
+    def _odd_columns(self, seen):
+        """Columns not seen of modalities of which other columns are."""
+        layout = self.modalities_
+        return np.flatnonzero(~seen & _any_column(layout, seen)[layout.column_owner])
+
+    def _first_names(self, columns, most=5):
+        names = name_list(_check_feature_names_in(self)[columns[:most]])
+        return names + (", ..." if len(columns) > most else "")
+
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
         return tags
+
+
+def _any_column(layout, chosen):
+    """Which modalities have any of the chosen columns, shape (n_modalities,)."""
+    return np.bincount(layout.column_owner, chosen, minlength=len(layout)) > 0
+
+
+def hide_columns(X, hidden):
+    """Return X, with NaN in some columns.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, n_features)
+    hidden : ndarray of shape (n_features,), dtype bool
+
+    Returns
+    -------
+    ndarray of shape (n_samples, n_features)
+        X itself if nothing is observed there.
+    """
+    columns = np.flatnonzero(hidden)
+    if np.isnan(X[:, columns]).all():
+        return X
+    X = X.copy()
+    X[:, columns] = np.nan
+    return X
 
 
 def check_has_columns(X):

@@ -39,8 +39,13 @@ INSTANCES = {
     "TextEncoder": [],
     "VideoEncoder": [],
     "ClusterGuidedImputer": [
-        {"n_clusters": 2, "strategy": strategy, "max_iter": 5, "random_state": 0}
-        for strategy in ("nearest", "greedy", "soft", "factor")
+        {"n_clusters": 2, "max_iter": 5, "random_state": 0, **more}
+        for more in (
+            {"strategy": "nearest"},
+            {"strategy": "greedy"},
+            {"strategy": "soft"},
+            {"strategy": "factor", "tol": 0.1},
+        )
     ],
     "LateFusionClassifier": [{"cv": 2}],
     "LateFusionRegressor": [{"cv": 2}],
@@ -87,7 +92,7 @@ INSTANCES = {
     "MultipleImputationClassifier": [
         {
             "imputer": ClusterGuidedImputer(
-                2, strategy="factor", n_factors=2, max_iter=3
+                2, strategy="factor", n_factors=2, max_iter=5, tol=0.1
             ),
             "n_imputations": 2,
             "random_state": 0,
@@ -96,7 +101,7 @@ INSTANCES = {
     "MultipleImputationRegressor": [
         {
             "imputer": ClusterGuidedImputer(
-                2, strategy="factor", n_factors=2, max_iter=3
+                2, strategy="factor", n_factors=2, max_iter=5, tol=0.1
             ),
             "n_imputations": 2,
             "random_state": 0,

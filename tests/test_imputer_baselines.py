@@ -22,6 +22,7 @@ from skmissing.impute import (
 from tests.reference import partial_distance
 
 WIDTHS = [2, 3, 1]
+pytestmark = pytest.mark.filterwarnings("ignore:EM did not converge")
 NAN = np.nan
 
 

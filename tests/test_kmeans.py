@@ -314,17 +314,6 @@ def test_modality_never_observed(seed):
     assert found == model.predict([[0.0, 0, 0, 0, 0, np.nan]])
 
 
-def test_column_never_observed_has_no_say(seed):
-    """A column that is a hole everywhere in fit does not change distances later."""
-    X = gaps(seed)
-    X[:, 0] = np.nan
-    X = X[~np.isnan(X).all(axis=1)]
-    model = PartialModalityKMeans(5, modalities=WIDTHS, random_state=seed).fit(X)
-    row = np.array([[0.0, 1, 0, 0, 0, 0], [99.0, 1, 0, 0, 0, 0]])
-    distances = model.transform(row)
-    assert np.argmin(distances[0]) == np.argmin(distances[1])
-
-
 def test_duplicate_rows_warn():
     """More clusters than distinct rows end with a ConvergenceWarning."""
     X = np.repeat([[0.0, 0, 1], [5, 5, 2]], 10, axis=0)

@@ -225,12 +225,16 @@ def test_calibrated_errors_cover():
 
 def test_hidden_errors_by_hand():
     """Shrinkage is the least squares factor less its standard error."""
-    errors = HiddenErrors([[2.0] * 8], [[4.0] * 8], [[3.0] * 8], [[1.0] * 8])
+    sums = [[2.0] * 8], [[4.0] * 8], [[3.0] * 8], [[1.0] * 8]
+    errors = HiddenErrors(*sums, [[1.0] * 8])
     np.testing.assert_allclose(errors.shrinkage(), [0.5])
     np.testing.assert_allclose(errors.std_scale(np.array([0.5])), [np.sqrt(2.0)])
     np.testing.assert_allclose(errors.loss(), 2 / 3)
-    few = HiddenErrors([[2.0] * 2], [[4.0] * 2], [[3.0] * 2], [[1.0] * 2])
+    few = HiddenErrors(*sums, [[0.5] * 8])
     assert few.shrinkage() == [0.0]
+    # Two blocks of weight 4, by the weighted formula of the standard error.
+    uneven = HiddenErrors([[1.0, 3]], [[2.0, 2]], [[4.0, 4]], [[1.0, 1]], [[4.0, 4]])
+    np.testing.assert_allclose(uneven.shrinkage(), [1 - np.sqrt(1 / 4 + 1 / 4) / 4])
 
 
 def test_held_out_rows_have_two_modalities():

@@ -18,16 +18,10 @@ from skmissing._base import (
     SkmissingEstimator,
     fill_masked,
     warn_empty_rows,
-    warn_never_observed,
-    warn_unlearnt,
 )
 from skmissing._blocks import find_presence
 from skmissing._compat import Interval, StrOptions, _fit_context, check_sample_weight
-from skmissing._distances import (
-    nearest_centers,
-    nearest_distances,
-    squared_distances,
-)
+from skmissing._distances import nearest_centers, nearest_distances, squared_distances
 from skmissing._scaling import Centers, fit_scaler
 from skmissing.cluster._lloyd import lloyd, online_step
 from skmissing.cluster._seeding import centers_at_rows, plus_plus_rows, random_rows
@@ -150,8 +144,8 @@ class PartialModalityKMeans(
     repeat, when centres stand still, or after `max_iter` iterations.
 
     A row that shares nothing with any centre, which can only happen in the first
-    iteration, lends its modalities to the centre of the largest cluster. The centre
-    of an empty cluster moves to the row farthest from its own.
+    iteration, lends its modalities to the centre of the largest cluster. An empty
+    cluster's centre moves to the row farthest from its own.
 
     References
     ----------
@@ -233,10 +227,10 @@ class PartialModalityKMeans(
         presence, holes = find_presence(X, self.modalities_)
         self._fit_validated(X, presence, holes, weight)
         warn_empty_rows(presence, "labelled -1")
-        unseen = np.flatnonzero(~self.center_presence_.any(axis=0))
-        warn_never_observed(
-            [self.modalities_.names[m] for m in unseen],
+        self._warn_never_observed(
+            self._learnt_columns(),
             "distances leave them out and the centres are NaN there",
+            "distances leave them out",
         )
         distinct = len(np.unique(self.labels_[self.labels_ >= 0]))
         if distinct < self.n_clusters:
@@ -287,8 +281,9 @@ class PartialModalityKMeans(
         An imputer starts here, so that it gives warnings of its own.
         """
         rng = check_random_state(self.random_state)
-        self._check_params_vs_input(X, presence)
-        weight = np.where(presence.any(axis=1), weight, 0.0)
+        usable = presence.any(axis=1)
+        self._check_params_vs_input(usable, weight)
+        weight = np.where(usable, weight, 0.0)
         scaler = fit_scaler(
             X, self.modalities_, presence, holes,
             sample_weight=weight, standardize=self.standardize,
@@ -334,12 +329,13 @@ class PartialModalityKMeans(
         self._keep(scaler, run, self.n_steps_ + 1)
         return blocks
 
-    def _check_params_vs_input(self, X, presence):
-        n_usable = int(presence.any(axis=1).sum())
+    def _check_params_vs_input(self, usable, weight):
+        n_usable = np.count_nonzero(usable & (weight > 0))
         if n_usable < self.n_clusters:
-            found = f"n_samples={X.shape[0]}"
-            if n_usable < X.shape[0]:
-                found += f" ({n_usable} of them with an observed cell)"
+            found = f"n_samples={len(usable)}"
+            if n_usable < len(usable):
+                weighed = "" if np.all(weight > 0) else " and a sample_weight above 0"
+                found += f" ({n_usable} of them with an observed cell{weighed})"
             raise ValueError(f"{found} should be >= n_clusters={self.n_clusters}.")
         is_array = not (isinstance(self.init, str) or callable(self.init))
         self._n_init = self.n_init
@@ -394,14 +390,13 @@ class PartialModalityKMeans(
         labels : ndarray of shape (n_samples,), dtype int32
             -1, with a warning, for rows that share no modality with any centre.
         """
-        check_is_fitted(self)
-        X = self._validate(X, reset=False)
+        X = self._check_known(X)
         labels = np.empty(X.shape[0], dtype=np.int32)
         presence = np.empty((X.shape[0], len(self.modalities_)), dtype=bool)
         for rows, blocks in self._scaler.pieces(X):
             labels[rows] = nearest_centers(blocks, self._centers_as(X.dtype))
             presence[rows] = blocks.presence
-        self._warn_predict(presence, "labelled -1")
+        warn_empty_rows(presence, "labelled -1")
         return labels
 
     def transform(self, X):
@@ -417,8 +412,7 @@ class PartialModalityKMeans(
         distances : ndarray of shape (n_samples, n_clusters)
             Infinite where row and centre share no modality.
         """
-        check_is_fitted(self)
-        X = self._validate(X, reset=False)
+        X = self._check_known(X)
         shape = len(X), len(self.cluster_centers_)
         squared = np.empty(shape, dtype=X.dtype)
         presence = np.empty((X.shape[0], len(self.modalities_)), dtype=bool)
@@ -427,7 +421,7 @@ class PartialModalityKMeans(
         for rows, blocks in self._scaler.pieces(X, dtype=np.float64):
             squared[rows] = squared_distances(blocks, centers)
             presence[rows] = blocks.presence
-        self._warn_predict(presence, "infinitely far from all centers")
+        warn_empty_rows(presence, "infinitely far from all centers")
         return np.sqrt(squared, out=squared)
 
     def fit_transform(self, X, y=None, sample_weight=None):
@@ -467,8 +461,7 @@ class PartialModalityKMeans(
             Rows that share nothing with any centre add nothing.
         """
         del y
-        check_is_fitted(self)
-        X = self._validate(X, reset=False)
+        X = self._check_known(X)
         weight = check_sample_weight(sample_weight, X)
         inertia = 0.0
         for rows, blocks in self._scaler.pieces(X):
@@ -481,10 +474,16 @@ class PartialModalityKMeans(
         values = self._centers.values.astype(dtype, copy=False)
         return Centers(values, self._centers.presence)
 
-    def _warn_predict(self, presence, consequence):
-        learnt = self.center_presence_.any(axis=0)
-        warn_unlearnt(self.modalities_, presence, learnt)
-        warn_empty_rows(presence & learnt, consequence)
+    def _check_known(self, X):
+        """Validate rows to predict for; drop, with a warning, what cannot be used."""
+        check_is_fitted(self)
+        X = self._validate(X, reset=False)
+        return self._learnt_cells(X, self._learnt_columns())
+
+    def _learnt_columns(self):
+        """Columns of which `fit` saw a cell, shape (n_features,)."""
+        in_centers = self.center_presence_.any(axis=0)[self.modalities_.column_owner]
+        return in_centers & (self._scaler.column_weight > 0)
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "cluster_centers_")

@@ -9,10 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 from skmissing._base import (
     ModalityMixin,
     SkmissingEstimator,
-    name_list,
     warn_empty_rows,
-    warn_never_observed,
-    warn_unlearnt,
 )
 from skmissing._blocks import CHUNK_CELLS, find_presence, row_chunks
 from skmissing._compat import _check_feature_names_in, _fit_context
@@ -73,21 +70,11 @@ class BaseModalityImputer(ModalityMixin, TransformerMixin, SkmissingEstimator):
 
     def _fit_seen(self, X, presence, holes):
         """Note which columns were ever observed, and tell of those that were not."""
-        layout = self.modalities_
         self._seen = self._observed_columns(X, presence, holes)
         fate = "filled with 0" if self.keep_empty_features else "dropped"
-        empty = [n for n, seen in zip(layout.names, presence.any(axis=0)) if not seen]
-        warn_never_observed(empty, f"their columns are {fate}")
-        in_empty = [c for name in empty for c in layout[name].columns]
-        columns = np.setdiff1d(np.flatnonzero(~self._seen), in_empty)
-        if len(columns):
-            names = _check_feature_names_in(self)[columns]
-            warnings.warn(
-                f"{len(columns)} columns are not observed in any row and are {fate}: "
-                f"{name_list(names[:5])}{', ...' if len(names) > 5 else ''}.",
-                UserWarning,
-                stacklevel=3,
-            )
+        self._warn_never_observed(
+            self._seen, f"their columns are {fate}", f"they are {fate}"
+        )
 
     def _observed_columns(self, X, presence, holes):
         whole = presence[~holes].any(axis=0)[self.modalities_.column_owner]
@@ -111,16 +98,17 @@ class BaseModalityImputer(ModalityMixin, TransformerMixin, SkmissingEstimator):
         check_is_fitted(self)
         X = self._validate(X, reset=False)
         presence, holes = find_presence(X, self.modalities_)
-        learnt = self._learnt_modalities()
-        warn_unlearnt(self.modalities_, presence, learnt)
-        warn_empty_rows(presence & learnt, "imputed with the training mean")
+        known, given, gappy = self._learnt_cells(X, self._seen), presence, holes
+        if known is not X:
+            given, gappy = find_presence(known, self.modalities_)
+        warn_empty_rows(given, "imputed with the training mean")
         filled = X.copy()
         incomplete = np.flatnonzero(~presence.all(axis=1) | holes)
         n_unreached = 0
         for chunk in row_chunks(len(incomplete), X.shape[1], 8 * CHUNK_CELLS, 1 << 16):
             rows = incomplete[chunk]
-            part, has_any = X[rows], (presence[rows] & learnt).any(axis=1)
-            values = self._impute(part, presence[rows], holes[rows])
+            part, has_any = X[rows], given[rows].any(axis=1)
+            values = self._impute(known[rows], given[rows], gappy[rows])
             missing = np.isnan(part)
             no_answer = missing & np.isnan(values)
             n_unreached += int((no_answer & self._seen)[has_any].any(axis=1).sum())
@@ -135,10 +123,6 @@ class BaseModalityImputer(ModalityMixin, TransformerMixin, SkmissingEstimator):
                 stacklevel=2,
             )
         return self._output(filled, presence)
-
-    def _learnt_modalities(self):
-        layout = self.modalities_
-        return np.array([self._seen[m.columns].any() for m in layout.values()])
 
     def _output(self, filled, presence):
         if not self.keep_empty_features and not self._seen.all():

@@ -9,7 +9,7 @@ import numpy as np
 
 from skmissing.mixture._posterior import Posterior
 
-# With fewer hidden blocks than this a modality goes by all modalities together.
+# With less weight of hidden blocks than this a modality goes by all of them together.
 FEWEST_BLOCKS = 5
 # Rows with two modalities that it takes to hold any out.
 FEWEST_ROWS = 10
@@ -24,6 +24,8 @@ ENOUGH_BLOCKS = 800
 class HiddenErrors:
     """Sums over hidden blocks, one entry a block, modalities as lists.
 
+    All but `weights` are multiplied by the weight of the row.
+
     Attributes
     ----------
     products : list of list of float
@@ -34,19 +36,22 @@ class HiddenErrors:
         Of the true values.
     variances : list of list of float
         Variance that the model states, summed over the columns.
+    weights : list of list of float
+        Of the rows.
     """
 
     products: list
     squares: list
     truths: list
     variances: list
+    weights: list
 
     @classmethod
     def empty(cls, n_modalities):
         """No block yet."""
-        return cls(*([[] for _ in range(n_modalities)] for _ in range(4)))
+        return cls(*([[] for _ in range(n_modalities)] for _ in range(5)))
 
-    def add(self, blocks, params, positions):
+    def add(self, blocks, params, positions, weight):
         """Score a model on rows that it was fitted without.
 
         Parameters
@@ -55,6 +60,8 @@ class HiddenErrors:
         params : FactorParams
         positions : ndarray of intp
             Rows with two modalities or more, each of which is hidden in turn.
+        weight : ndarray of shape (n_rows,)
+            Of all rows; a weight of 2 counts as the row twice.
         """
         for m, columns in enumerate(blocks.layout.slices):
             having = positions[blocks.presence[positions, m]]
@@ -64,10 +71,13 @@ class HiddenErrors:
             for rows in Posterior(params).chunks(blocks.take(having, hide=m)):
                 guess = rows.values(params)[:, columns]
                 true = truth[rows.rows].astype(np.float64)
-                self.products[m].extend((guess * true).sum(axis=1))
-                self.squares[m].extend((guess**2).sum(axis=1))
-                self.truths[m].extend((true**2).sum(axis=1))
-                self.variances[m].extend(rows.variances(params)[:, columns].sum(axis=1))
+                w = weight[having[rows.rows]]
+                variances = rows.variances(params)[:, columns]
+                self.products[m].extend((guess * true).sum(axis=1) * w)
+                self.squares[m].extend((guess**2).sum(axis=1) * w)
+                self.truths[m].extend((true**2).sum(axis=1) * w)
+                self.variances[m].extend(variances.sum(axis=1) * w)
+                self.weights[m].extend(w)
 
     def shrinkage(self):
         """Factor in [0, 1] for each modality.
@@ -77,10 +87,11 @@ class HiddenErrors:
         ndarray of shape (n_modalities,)
             The least squares factor less its standard error.
         """
-        pooled = _shrinkage(sum(self.products, []), sum(self.squares, []))
+        sums = self.products, self.squares, self.weights
+        pooled = _shrinkage(*(sum(lists, []) for lists in sums))
         return np.array([
-            _shrinkage(p, s) if len(p) >= FEWEST_BLOCKS else pooled
-            for p, s in zip(self.products, self.squares)
+            _shrinkage(p, s, w) if sum(w) >= FEWEST_BLOCKS else pooled
+            for p, s, w in zip(*sums)
         ])  # fmt: skip
 
     def loss(self):
@@ -120,18 +131,18 @@ class HiddenErrors:
             stated.append(sum(self.variances[m]))
         usual = sum(errors) / sum(stated) if sum(stated) > 0 else 1.0
         return np.sqrt([
-            e / v if len(p) >= FEWEST_BLOCKS and v > 0 else usual
-            for e, v, p in zip(errors, stated, self.products)
+            e / v if sum(w) >= FEWEST_BLOCKS and v > 0 else usual
+            for e, v, w in zip(errors, stated, self.weights)
         ])  # fmt: skip
 
 
-def _shrinkage(products, squares):
-    products, squares = np.array(products), np.array(squares)
+def _shrinkage(products, squares, weights):
+    products, squares, weights = map(np.array, (products, squares, weights))
     total = squares.sum()
-    if len(products) < FEWEST_BLOCKS or not total > 0:
+    if weights.sum() < FEWEST_BLOCKS or not total > 0:
         return 0.0
     factor = products.sum() / total
-    error = np.sqrt(((products - factor * squares) ** 2).sum()) / total
+    error = np.sqrt(((products - factor * squares) ** 2 / weights).sum()) / total
     return float(np.clip(factor - error, 0, 1))
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 
-from skmissing._base import ModalityMixin, warn_empty_rows, warn_never_observed
+from skmissing._base import ModalityMixin, warn_empty_rows
 from skmissing._blocks import find_presence
 from skmissing._compat import Interval, StrOptions, _fit_context, check_sample_weight
 from skmissing.mixture._fitting import fit_mixture
@@ -253,7 +253,8 @@ class PartialModalityFactorMixture(FactorInference):
         y : None
             Ignored.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weight of each row.
+            Weight of each row: the number of times that it counts, so that weights
+            of 1/n are one row's worth of data, of which little is learnt.
 
         Returns
         -------
@@ -266,21 +267,16 @@ class PartialModalityFactorMixture(FactorInference):
         presence, holes = find_presence(X, self.modalities_)
         self._fit_validated(X, presence, holes, weight)
         warn_empty_rows(presence, "left out of the fit")
-        names = self.modalities_.names
-        empty = [n for n, seen in zip(names, presence.any(axis=0)) if not seen]
-        warn_never_observed(empty, "their means are 0 and nothing is learnt of them")
+        self._warn_never_observed(
+            self._learnt_columns(),
+            "their means are 0 and nothing is learnt of them",
+            "nothing is learnt of them",
+        )
         n_dead = np.count_nonzero(self.weights_ < np.finfo(np.float64).eps)
         if n_dead:
             warnings.warn(
                 f"{n_dead} of {self.n_components_} clusters have weight 0, possibly "
                 "due to duplicate points in X; lower n_components.",
-                ConvergenceWarning,
-                stacklevel=2,
-            )
-        if not self.converged_:
-            warnings.warn(
-                f"EM did not converge in max_iter={self.max_iter} iterations; raise "
-                "max_iter or tol.",
                 ConvergenceWarning,
                 stacklevel=2,
             )
@@ -301,6 +297,13 @@ class PartialModalityFactorMixture(FactorInference):
         self.n_iter_, self.converged_ = found.n_iter, found.converged
         self._learnt = presence[weight > 0].any(axis=0)
         self._set_units()
+        if not self.converged_:
+            warnings.warn(
+                f"EM did not converge in max_iter={self.max_iter} iterations; raise "
+                "max_iter or tol.",
+                ConvergenceWarning,
+                stacklevel=3,
+            )
 
     def _check_params_vs_input(self, X, weight):
         n_usable = np.count_nonzero(weight)

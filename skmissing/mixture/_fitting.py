@@ -222,5 +222,5 @@ def _hidden_errors(model, blocks, weight, folds, rng):
         rest[positions] = 0
         if np.count_nonzero(rest) >= model.n_components_:
             run = _run(model, blocks, rest, rng)
-            errors.add(blocks, run.params, positions)
+            errors.add(blocks, run.params, positions, weight)
     return errors

@@ -12,8 +12,8 @@ from sklearn.utils.validation import check_is_fitted
 from skmissing._base import (
     ModalityMixin,
     SkmissingEstimator,
+    hide_columns,
     warn_empty_rows,
-    warn_unlearnt,
 )
 from skmissing._blocks import find_presence
 from skmissing._compat import check_sample_weight
@@ -35,18 +35,12 @@ class FactorInference(
         scale = self._scaler.scale[layout.order]
         return 1 / (scale * np.sqrt(layout.widths)[layout.owner])
 
-    def _rows(self, X, presence=None, holes=None, *, plug_in=False):
+    def _learnt_columns(self):
+        """Columns of which `fit` saw a cell, shape (n_features,)."""
+        return self._scaler.column_weight > 0
+
+    def _rows(self, X, presence, holes, *, plug_in=False):
         """Posterior of checked rows by chunks, each with the parameters used."""
-        if presence is None:
-            presence, holes = find_presence(X, self.modalities_)
-        unlearnt = presence & ~self._learnt
-        if unlearnt.any():
-            X = X.copy()
-            in_order = unlearnt[:, self.modalities_.owner]
-            X[:, self.modalities_.order] = np.where(
-                in_order, np.nan, X[:, self.modalities_.order]
-            )
-            presence, holes = find_presence(X, self.modalities_)
         params = self._params.plug_in() if plug_in else self._params
         blocks = self._scaler.split(X, presence, holes, min_rows=1 + len(X) // 50)
         if holes.any():
@@ -56,13 +50,16 @@ class FactorInference(
             yield params, rows
 
     def _check(self, X, consequence):
-        """Validate rows to predict for, and warn of what cannot be used."""
+        """Validate rows to predict for, and warn of what cannot be used.
+
+        Returns X, and X without what cannot be used with its presence and holes.
+        """
         check_is_fitted(self)
         X = self._validate(X, reset=False)
-        presence, holes = find_presence(X, self.modalities_)
-        warn_unlearnt(self.modalities_, presence, self._learnt)
-        warn_empty_rows(presence & self._learnt, consequence)
-        return X, presence, holes
+        known = self._learnt_cells(X, self._learnt_columns())
+        presence, holes = find_presence(known, self.modalities_)
+        warn_empty_rows(presence, consequence)
+        return X, (known, presence, holes)
 
     def predict_proba(self, X):
         """Posterior of the clusters.
@@ -77,8 +74,8 @@ class FactorInference(
         proba : ndarray of shape (n_samples, n_components)
             `weights_` for rows in which nothing is observed.
         """
-        X, presence, holes = self._check(X, "given the weights of the clusters")
-        return self._predict_proba(X, presence, holes)
+        _, known = self._check(X, "given the weights of the clusters")
+        return self._predict_proba(*known)
 
     def _predict_proba(self, X, presence, holes):
         proba = np.empty((X.shape[0], len(self.weights_)))
@@ -99,9 +96,9 @@ class FactorInference(
         labels : ndarray of shape (n_samples,), dtype int64
             -1, with a warning, for rows in which nothing is observed.
         """
-        X, presence, holes = self._check(X, "labelled -1")
+        _, (X, presence, holes) = self._check(X, "labelled -1")
         labels = self._predict_proba(X, presence, holes).argmax(axis=1)
-        labels[~(presence & self._learnt).any(axis=1)] = -1
+        labels[~presence.any(axis=1)] = -1
         return labels
 
     def fit_predict(self, X, y=None, sample_weight=None):
@@ -137,9 +134,9 @@ class FactorInference(
             0 for rows in which nothing is observed. What clusters account for is not
             in them.
         """
-        X, presence, holes = self._check(X, "given factors of 0")
+        X, known = self._check(X, "given factors of 0")
         factors = np.empty((X.shape[0], self.n_factors_), dtype=X.dtype)
-        for _, rows in self._rows(X, presence, holes):
+        for _, rows in self._rows(*known):
             factors[rows.rows] = rows.factors()
         return factors
 
@@ -156,10 +153,10 @@ class FactorInference(
         log_likelihood : ndarray of shape (n_samples,)
             In the units of X; 0 for rows in which nothing is observed.
         """
-        X, presence, holes = self._check(X, "given a log-likelihood of 0")
+        _, (X, presence, holes) = self._check(X, "given a log-likelihood of 0")
         scores = np.empty(X.shape[0])
         order = self.modalities_.order
-        log_factor = np.log(self._factor()) * self._scaler.seen[order]
+        log_factor = np.log(self._factor()) * self._learnt_columns()[order]
         for _, rows in self._rows(X, presence, holes, plug_in=True):
             seen = ~np.isnan(X[np.ix_(rows.rows, order)])
             scores[rows.rows] = rows.log_likelihood + seen @ log_factor
@@ -261,10 +258,11 @@ class FactorInference(
         Returns
         -------
         X_imputed : ndarray of shape (n_samples, n_features)
-            Observed cells as they are.
+            Observed cells as they are; 0 in columns that no training row has, but in
+            a sequence the mean of the other tokens.
         """
-        X, presence, holes = self._check(X, "imputed with the training mean")
-        return np.where(np.isnan(X), self._values(X, presence, holes), X)
+        X, known = self._check(X, "imputed with the training mean")
+        return np.where(np.isnan(X), self._values(*known), X)
 
     def imputation_std(self, X):
         """Return standard errors of imputed cells.
@@ -278,10 +276,11 @@ class FactorInference(
         -------
         std : ndarray of shape (n_samples, n_features)
             Of the difference between the imputed and the actual value, in the units
-            of X; 0 for observed cells.
+            of X; 0 for observed cells, and NaN for missing cells of columns that no
+            training row has: nothing is known of these.
         """
-        X, presence, holes = self._check(X, "imputed with the training mean")
-        return self._std(X, presence, holes)
+        X, (_, *known) = self._check(X, "imputed with the training mean")
+        return self._std(X, *known)
 
     def _values(self, X, presence, holes, rng=None):
         """Values for all cells of checked rows; drawn if there is a generator."""
@@ -291,8 +290,8 @@ class FactorInference(
         for params, rows in self._rows(X, presence, holes):
             part = rows.values(params)
             trust = np.where(presence[rows.rows], 1.0, self.shrinkage_)
-            has_any = presence[rows.rows] & self._learnt
-            scaled = part * (trust * has_any.any(axis=1)[:, None])[:, layout.owner]
+            has_any = presence[rows.rows].any(axis=1)
+            scaled = part * (trust * has_any[:, None])[:, layout.owner]
             if rng is not None:
                 spread = rows.draw(params, rng) - part
                 scaled += spread * (self.std_scale_[layout.owner] * seen)
@@ -303,12 +302,16 @@ class FactorInference(
 
     def _std(self, X, presence, holes):
         layout, factor = self.modalities_, self._factor()
-        seen = self._scaler.seen[layout.order]
-        scale = self.std_scale_[layout.owner] / factor * seen
+        learnt = self._learnt_columns()
+        known = hide_columns(X, ~learnt)
+        if known is not X:
+            presence, holes = find_presence(known, layout)
+        scale = self.std_scale_[layout.owner] / factor
         std = np.zeros(X.shape, dtype=X.dtype)
-        for params, rows in self._rows(X, presence, holes):
+        for params, rows in self._rows(known, presence, holes):
             part = np.empty((len(rows.rows), X.shape[1]))
             part[:, layout.order] = np.sqrt(rows.variances(params)) * scale
+            part[:, ~learnt] = np.nan
             missing = np.isnan(X[rows.rows])
             std[rows.rows] = np.where(missing, part, 0)
         return std
