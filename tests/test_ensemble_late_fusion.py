@@ -1,5 +1,7 @@
 """Late fusion against models fitted one by one, and how it treats odd input."""
 
+import warnings
+
 import numpy as np
 import pytest
 import sklearn
@@ -449,3 +451,31 @@ def test_constant_target_is_predicted(small_multimodal):
         model = LateFusionRegressor(modalities=widths, combine=combine)
         found = model.fit(X, np.full(60, 7.0)).predict(X)
         np.testing.assert_allclose(found, 7)
+
+
+@pytest.mark.parametrize("draw", [431, 452, 2586])
+def test_few_float32_rows_do_not_blow_up(draw):
+    """Some of them twice, and a penalty that is found from what rows leave to explain.
+
+    In single precision predictions were up to 1e10.
+    """
+    rng = np.random.RandomState(draw)
+    widths = rng.randint(1, 5, size=rng.randint(1, 4))
+    n_rows = rng.randint(12, 25)
+    presence = rng.rand(n_rows, len(widths)) < 0.5
+    presence[:2, 0] = True
+    group = np.arange(n_rows) % 2
+    X = rng.standard_normal((n_rows, widths.sum())) + 3 * group[:, None]
+    X *= 10.0 ** rng.randint(-3, 4)
+    X += rng.choice([0, 0, 100]) * X.std()
+    X[~np.repeat(presence, widths, axis=1)] = np.nan
+    X = X.astype(np.float32)
+    y = group + 0.1 * np.nan_to_num(X).sum(axis=1, dtype=float)
+    times = rng.randint(0, 3, size=n_rows)
+    times[:4] = 1
+    rows = np.repeat(np.arange(n_rows), times)
+    model = LateFusionRegressor(modalities=list(widths), cv=2)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        found = model.fit(X[rows], y[rows]).predict(X)
+    assert np.abs(found).max() < 20 * np.abs(y).max()

@@ -174,6 +174,14 @@ class BlockEnsemble(MetaEstimatorMixin, ModalityMixin, SkmissingEstimator):
         router.add_self_request(self)
         return router.add(estimator=self._template(), method_mapping=mapping)
 
+    def _fit_dtype(self, X):
+        """What models are fitted in: double precision if it is Bayesian ridge.
+
+        With few rows it may explain all of y, and takes rounding errors for precision.
+        """
+        is_default = self.estimator is None
+        return np.float64 if is_default and not is_classifier(self) else X.dtype
+
     def _fit_blocks(self, template, train, blocks):
         """Fit one clone a pair of rows and columns."""
         return Parallel(n_jobs=self.n_jobs)(
@@ -185,6 +193,7 @@ class BlockEnsemble(MetaEstimatorMixin, ModalityMixin, SkmissingEstimator):
                 rows=rows,
                 columns=columns,
                 means=self._means,
+                dtype=self._fit_dtype(train.X),
             )
             for rows, columns in blocks
         )
@@ -201,6 +210,7 @@ class BlockEnsemble(MetaEstimatorMixin, ModalityMixin, SkmissingEstimator):
                 held_out=held_out,
                 columns=columns,
                 means=self._means,
+                dtype=self._fit_dtype(train.X),
                 read=read,
             )
             for rows, held_out, columns, read in tasks

@@ -196,7 +196,7 @@ def _checksums(X):
     return keys
 
 
-def fit_expert(template, X, y, fit_params, *, rows, columns, means):
+def fit_expert(template, X, y, fit_params, *, rows, columns, means, dtype):
     """Fit a clone of `template` on a block of X.
 
     Parameters
@@ -209,6 +209,8 @@ def fit_expert(template, X, y, fit_params, *, rows, columns, means):
     columns : slice or ndarray of intp
     means : ndarray of shape (n_features,) or None
         Fill holes.
+    dtype : dtype
+        Of the block that the clone is fitted to.
 
     Returns
     -------
@@ -218,7 +220,7 @@ def fit_expert(template, X, y, fit_params, *, rows, columns, means):
     """
     target = y[rows]
     params = {name: value[rows] for name, value in fit_params.items()}
-    block = take_block(X, rows, columns, means)
+    block = take_block(X, rows, columns, means).astype(dtype, copy=False)
     kind = get_tags(template).estimator_type
     if kind == "classifier" and (target == target[0]).all():
         return DummyClassifier(strategy="prior").fit(block, target)
@@ -226,13 +228,13 @@ def fit_expert(template, X, y, fit_params, *, rows, columns, means):
 
 
 def predict_held_out(
-    template, X, y, fit_params, *, rows, held_out, columns, means, read
+    template, X, y, fit_params, *, rows, held_out, columns, means, dtype, read
 ):
     """Fit a clone of `template` and return what it says of other rows.
 
     Parameters
     ----------
-    template, X, y, fit_params, rows, columns, means
+    template, X, y, fit_params, rows, columns, means, dtype
         As :func:`fit_expert` takes them.
     held_out : ndarray of shape (n_samples,), dtype bool
     read : callable
@@ -244,8 +246,9 @@ def predict_held_out(
         What `read` returns.
     """
     model = fit_expert(
-        template, X, y, fit_params, rows=rows, columns=columns, means=means
-    )
+        template, X, y, fit_params, rows=rows, columns=columns, means=means,
+        dtype=dtype,
+    )  # fmt: skip
     return read(model, take_block(X, held_out, columns, means))
 
 

@@ -131,10 +131,7 @@ def test_order_of_modalities_is_nothing(estimator, table, random):
 
 @each(BLOCKWISE)
 @few
-@given(
-    tables(min_rows=12, ties=False, dtypes=[np.float64]),
-    st.randoms(use_true_random=False),
-)
+@given(tables(min_rows=12, ties=False), st.randoms(use_true_random=False))
 def test_weight_is_repetition(estimator, table, random):
     """A row of weight 2 counts as two rows; one of weight 0 is not there."""
     weight = np.array([random.randint(0, 2) for _ in table.X])
