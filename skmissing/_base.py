@@ -8,7 +8,7 @@ from sklearn.utils.validation import validate_data
 
 from skmissing._blocks import find_presence
 from skmissing._compat import _check_feature_names_in
-from skmissing._modalities import resolve_modalities
+from skmissing._modalities import ModalityLayout, resolve_modalities
 
 # Above this many modalities of one column each, `modalities` was likely forgotten.
 MANY_COLUMNS = 256
@@ -39,7 +39,7 @@ class ModalityMixin:
     """
 
     _parameter_constraints: dict = {
-        "modalities": [None, list, tuple, np.ndarray, dict],
+        "modalities": [None, list, tuple, np.ndarray, dict, ModalityLayout],
     }
 
     def _validate(self, X, y="no_validation", *, reset, **check_params):
@@ -239,6 +239,33 @@ def warn_layout_forgotten(modalities, layout, consequence=""):
             UserWarning,
             stacklevel=3,
         )
+
+
+def check_enough_rows(usable, weight=1.0, **wanted):
+    """Raise ValueError if there are fewer rows than a parameter asks for.
+
+    Parameters
+    ----------
+    usable : ndarray of shape (n_samples,), dtype bool
+        Rows with an observed cell.
+    weight : ndarray of shape (n_samples,) or float, default=1.0
+    **wanted : int
+        The one parameter, by its name.
+
+    Returns
+    -------
+    int
+        Number of usable rows of positive weight.
+    """
+    ((name, value),) = wanted.items()
+    n_usable = np.count_nonzero(usable & (weight > 0))
+    if n_usable < value:
+        found = f"n_samples={len(usable)}"
+        if n_usable < len(usable):
+            weighed = "" if np.all(weight > 0) else " and a sample_weight above 0"
+            found += f" ({n_usable} of them with an observed cell{weighed})"
+        raise ValueError(f"{found} should be >= {name}={value}.")
+    return n_usable
 
 
 def warn_empty_rows(presence, consequence):

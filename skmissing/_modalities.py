@@ -151,14 +151,15 @@ def resolve_modalities(modalities, n_features, feature_names=None):
 
     Parameters
     ----------
-    modalities : None, list of int, or dict
+    modalities : None, list of int, dict, or ModalityLayout
         None groups columns named `modality__feature` by what stands before the first
         `__`, if all names have it, and otherwise makes each column a modality; if
         only some have it, a warning tells. A list
         gives widths from left to right. A dict gives, by name, a width, a token shape
         `(n_tokens, dim)`, a slice, or a list of column names or positions. Widths and
         token shapes take the columns of that prefix if there are any, and otherwise
-        the next columns, left to right, that no other entry names.
+        the next columns, left to right, that no other entry names. A layout, the
+        `modalities_` of another estimator, is taken as it is.
     n_features : int
     feature_names : array-like of str or None
 
@@ -178,6 +179,13 @@ def resolve_modalities(modalities, n_features, feature_names=None):
     UserWarning
         If `modalities` is None and some names, but not all, hold `__`.
     """
+    if isinstance(modalities, ModalityLayout):
+        if modalities.n_features != n_features:
+            raise ValueError(
+                f"modalities={modalities!r} holds {modalities.n_features} columns, but "
+                f"X has {n_features} features."
+            )
+        return modalities
     if modalities is None:
         return ModalityLayout(_from_names(n_features, feature_names))
     if isinstance(modalities, Mapping):

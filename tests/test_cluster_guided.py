@@ -7,6 +7,7 @@ import pytest
 from skmissing._blocks import find_presence
 from skmissing._modalities import resolve_modalities
 from skmissing._scaling import fit_scaler
+from skmissing.cluster import PartialModalityKMeans
 from skmissing.impute import ClusterGuidedImputer
 from skmissing.impute._completion import (
     GreedyCompletion,
@@ -352,6 +353,19 @@ def test_indicator_depends_on_layout_only(seed):
     assert imputer.get_feature_names_out().tolist() == names
     frame = imputer.set_output(transform="pandas").transform(X)
     assert frame.columns.tolist() == names
+
+
+def test_indicators_are_a_modality_by_prefix():
+    """For what comes after the imputer, when columns are told by their names."""
+    columns = ["a__0", "a__1", "b__0", "b__1", "b__2", "c__0"]
+    X = pd.DataFrame(rows_with_gaps(np.random.RandomState(0), 40, WIDTHS))
+    X.columns = columns
+    imputer = ClusterGuidedImputer(3, add_indicator=True, random_state=0)
+    frame = imputer.set_output(transform="pandas").fit_transform(X)
+    layout = PartialModalityKMeans(3, random_state=0).fit(frame).modalities_
+    assert {name: m.width for name, m in layout.items()} == {
+        "a": 2, "b": 3, "c": 1, "missing": 3,
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("keep", [True, False])

@@ -320,6 +320,17 @@ def test_strategy_of_the_fit_stays(fitted, later):
     assert hasattr(imputer, "partial_fit") == (fitted != "factor")
 
 
+def test_too_few_rows_for_the_clusters_of_factors():
+    """The message names the parameter of the imputer, not that of the mixture."""
+    X = make_rows(np.random.RandomState(0), 30)
+    for model in (
+        ClusterGuidedImputer(strategy="factor"),
+        MultipleImputationRegressor(),
+    ):
+        with pytest.raises(ValueError, match="n_samples=30 should be >= n_clusters=40"):
+            model.set_params(modalities=WIDTHS).fit(X, np.arange(30))
+
+
 def test_methods_that_need_a_strategy():
     """They are there for the strategies that can do them."""
     assert not hasattr(ClusterGuidedImputer(), "imputation_std")

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.base import clone
 from sklearn.ensemble import HistGradientBoostingRegressor
 
 from skmissing._modalities import resolve_modalities
@@ -138,3 +139,15 @@ def test_estimator_gives_layout_errors():
     frame = pd.DataFrame(X, columns=NAMES)
     with pytest.raises(ValueError, match="column 'nope', which X has 0 times"):
         PartialModalityKMeans(2, modalities={"a": ["nope"]}).fit(frame)
+
+
+def test_layout_of_another_estimator():
+    """`modalities_` is a parameter too; it must fit the columns."""
+    X = np.random.RandomState(0).standard_normal((20, 5))
+    layout = (
+        PartialModalityKMeans(2, modalities={"a": (2, 2), "b": 1}).fit(X).modalities_
+    )
+    again = clone(PartialModalityKMeans(2, modalities=layout)).fit(X)
+    assert again.modalities_ == layout
+    with pytest.raises(ValueError, match="holds 5 columns, but X has 4 features"):
+        again.fit(X[:, :4])

@@ -13,7 +13,8 @@ from sklearn.model_selection import (
 from sklearn.utils.multiclass import type_of_target
 
 from skmissing import datasets
-from skmissing.metrics._inputs import find_layout, read_table
+from skmissing._modalities import resolve_modalities
+from skmissing.metrics._inputs import read_table
 
 TASKS = {
     "binary": "classification",
@@ -103,7 +104,7 @@ class BenchmarkData:
 def _read_blocks(X, modalities, where):
     """X as an array, and the modalities by width or token shape."""
     X, names = read_table(X, f"X of {where}")
-    layout = find_layout(modalities, X.shape[1], names)
+    layout = resolve_modalities(modalities, X.shape[1], names)
     if names is None and isinstance(modalities, dict):
         return X, modalities
     sizes = {m.name: m.shape if m.n_tokens > 1 else m.width for m in layout.values()}

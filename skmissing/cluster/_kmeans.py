@@ -16,6 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 from skmissing._base import (
     ModalityMixin,
     SkmissingEstimator,
+    check_enough_rows,
     fill_masked,
     warn_empty_rows,
 )
@@ -330,13 +331,7 @@ class PartialModalityKMeans(
         return blocks
 
     def _check_params_vs_input(self, usable, weight):
-        n_usable = np.count_nonzero(usable & (weight > 0))
-        if n_usable < self.n_clusters:
-            found = f"n_samples={len(usable)}"
-            if n_usable < len(usable):
-                weighed = "" if np.all(weight > 0) else " and a sample_weight above 0"
-                found += f" ({n_usable} of them with an observed cell{weighed})"
-            raise ValueError(f"{found} should be >= n_clusters={self.n_clusters}.")
+        check_enough_rows(usable, weight, n_clusters=self.n_clusters)
         is_array = not (isinstance(self.init, str) or callable(self.init))
         self._n_init = self.n_init
         if self.n_init == "auto":

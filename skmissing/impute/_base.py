@@ -143,14 +143,17 @@ class BaseModalityImputer(ModalityMixin, TransformerMixin, SkmissingEstimator):
         Returns
         -------
         ndarray of str
-            With `add_indicator`, followed by `missing_<modality>` for each modality.
+            With `add_indicator`, followed by `missing_<modality>` for each modality;
+            by `missing__<modality>` if all columns have prefixes, so that estimators
+            that go by them take the indicators for a modality too.
         """
         check_is_fitted(self)
         names = _check_feature_names_in(self, input_features)
         if not self.keep_empty_features:
             names = names[self._seen]
         if self.add_indicator:
-            extra = [f"missing_{name}" for name in self.modalities_]
+            prefix = "missing__" if all("__" in name for name in names) else "missing_"
+            extra = [prefix + name for name in self.modalities_]
             names = np.concatenate([names, np.array(extra, dtype=object)])
         return names
 

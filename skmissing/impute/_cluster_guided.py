@@ -9,7 +9,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from skmissing._base import warn_empty_rows
+from skmissing._base import check_enough_rows, warn_empty_rows
 from skmissing._blocks import find_presence
 from skmissing._compat import Interval, StrOptions, _fit_context
 from skmissing._scaling import fit_scaler
@@ -284,6 +284,8 @@ class ClusterGuidedImputer(BaseModalityImputer):
                 "With strategy='factor', init must be 'k-means++' or 'random'; got "
                 f"{type(self.init).__name__}."
             )
+        if self.n_clusters != "auto":
+            check_enough_rows(presence.any(axis=1), n_clusters=self.n_clusters)
         mixture = PartialModalityFactorMixture(
             self.n_clusters,
             n_factors=self.n_factors,
@@ -379,7 +381,8 @@ class ClusterGuidedImputer(BaseModalityImputer):
         -------
         std : ndarray of shape (n_samples, n_features_out)
             Of the difference between the imputed and the actual value, in the units
-            of X; 0 for observed cells. Without the columns of `add_indicator`.
+            of X; 0 for observed cells, and NaN in columns that `fit` never saw, of
+            which nothing is known. Without the columns of `add_indicator`.
         """
         check_is_fitted(self)
         X = self._validate(X, reset=False)

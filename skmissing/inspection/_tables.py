@@ -10,7 +10,8 @@ import numpy as np
 from skmissing._base import fill_masked
 from skmissing._blocks import find_presence
 from skmissing._compat import import_optional
-from skmissing.metrics._inputs import find_layout, read_table
+from skmissing._modalities import resolve_modalities
+from skmissing.metrics._inputs import read_table
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,7 @@ def as_table(X, modalities, estimator=None):
         X, names = read_table(X, "X")
     if modalities is None and estimator is not None:
         modalities = _layout_of_estimator(estimator, X.shape[1])
-    layout = find_layout(modalities, X.shape[1], names)
+    layout = resolve_modalities(modalities, X.shape[1], names)
     return Table(X, layout, _find_presence(X, layout))
 
 

@@ -134,7 +134,7 @@ SCHEMAS = {
         {COMMON}; n_components_: int=k >=1; n_factors_: int=r >=0
         _scaler: @BlockScaler; _params: @FactorParams; shrinkage_: f(*) nan
         std_scale_: f(*) nan >=0; lower_bounds_: list[num inf]; lower_bound_: num inf
-        n_iter_: int >=0; converged_: bool; _learnt: b(M); weights_: f(k) >=0 <=1
+        n_iter_: int >=0; converged_: bool; weights_: f(k) >=0 <=1
         means_: f(k, D) nan; loadings_: f(D, r) nan; noise_variance_: f(D) nan >=0
         relevance_: f(M, r) nan
     """,

@@ -7,7 +7,8 @@ from sklearn import get_config
 from sklearn.utils import gen_batches
 
 from skmissing._blocks import block_norms, find_presence
-from skmissing.metrics._inputs import check_same_columns, find_layout, read_table
+from skmissing._modalities import resolve_modalities
+from skmissing.metrics._inputs import check_same_columns, read_table
 
 
 def partial_modality_distances(X, Y=None, *, modalities=None, squared=False):
@@ -80,7 +81,7 @@ def partial_modality_distances(X, Y=None, *, modalities=None, squared=False):
     second = first if Y is None else read_table(Y, "Y")
     check_same_columns(first, second, "X", "Y")
     (X, names), (other, other_names) = first, second
-    layout = find_layout(
+    layout = resolve_modalities(
         modalities, X.shape[1], other_names if names is None else names
     )
     # Dataframes come column by column; sums must not depend on that.

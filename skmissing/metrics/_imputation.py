@@ -4,7 +4,8 @@ import numpy as np
 from sklearn.utils import check_array
 
 from skmissing._base import fill_masked
-from skmissing.metrics._inputs import check_same_columns, find_layout, read_table
+from skmissing._modalities import resolve_modalities
+from skmissing.metrics._inputs import check_same_columns, read_table
 
 
 def masked_rmse(X_true, X_imputed, mask):
@@ -111,7 +112,7 @@ def block_nrmse(X_true, X_imputed, mask, *, modalities=None, scale=None, average
     1.0
     """
     true, imputed, hidden, names = _check_imputed(X_true, X_imputed, mask)
-    layout = find_layout(modalities, true.shape[1], names)
+    layout = resolve_modalities(modalities, true.shape[1], names)
     scale = _own_scale(true) if scale is None else _check_scale(scale, true.shape[1])
     square = np.zeros(true.shape)
     np.subtract(imputed, true, out=square, where=hidden, dtype=np.float64)
@@ -183,7 +184,7 @@ def masked_cosine(
     0.5
     """
     true, imputed, hidden, names = _check_imputed(X_true, X_imputed, mask)
-    layout = find_layout(modalities, true.shape[1], names)
+    layout = resolve_modalities(modalities, true.shape[1], names)
     center = np.zeros(true.shape[1]) if center is None else center
     center = _check_columns(center, "center", true.shape[1])
     cosines = {}

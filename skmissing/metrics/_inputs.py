@@ -5,7 +5,6 @@ from sklearn.utils import check_array
 
 from skmissing._base import fill_masked
 from skmissing._compat import _get_feature_names
-from skmissing._modalities import ModalityLayout, resolve_modalities
 
 
 def read_table(X, name):
@@ -58,26 +57,3 @@ def check_same_columns(first, second, first_name, second_name):
             f"order; column {position} is {names[position]!r} in {first_name} and "
             f"{other_names[position]!r} in {second_name}."
         )
-
-
-def find_layout(modalities, n_features, feature_names=None):
-    """Resolve `modalities`, which may also be the layout of a fitted estimator.
-
-    Parameters
-    ----------
-    modalities : None, list of int, dict or ModalityLayout
-    n_features : int
-    feature_names : array-like of str or None
-
-    Returns
-    -------
-    ModalityLayout
-    """
-    if not isinstance(modalities, ModalityLayout):
-        return resolve_modalities(modalities, n_features, feature_names)
-    if modalities.n_features != n_features:
-        raise ValueError(
-            f"modalities={modalities!r} holds {modalities.n_features} columns, but X "
-            f"has {n_features} features."
-        )
-    return modalities

@@ -7,7 +7,7 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 
-from skmissing._base import ModalityMixin, warn_empty_rows
+from skmissing._base import ModalityMixin, check_enough_rows, warn_empty_rows
 from skmissing._blocks import find_presence
 from skmissing._compat import Interval, StrOptions, _fit_context, check_sample_weight
 from skmissing.mixture._fitting import fit_mixture
@@ -286,8 +286,9 @@ class PartialModalityFactorMixture(FactorInference):
         """Fit to checked arrays; an imputer starts here."""
         rng = check_random_state(self.random_state)
         weight = np.ones(len(X)) if weight is None else weight
-        weight = np.where(presence.any(axis=1), weight, 0.0)
-        self._check_params_vs_input(X, weight)
+        usable = presence.any(axis=1)
+        self._check_params_vs_input(X, usable, weight)
+        weight = np.where(usable, weight, 0.0)
         found = fit_mixture(self, X, presence, holes, weight, rng)
         self._scaler, self._params = found.scaler, found.params
         self.shrinkage_, self.std_scale_ = found.shrinkage, found.std_scale
@@ -295,7 +296,6 @@ class PartialModalityFactorMixture(FactorInference):
         self.lower_bounds_ = [bound / total for bound in found.bounds]
         self.lower_bound_ = self.lower_bounds_[-1]
         self.n_iter_, self.converged_ = found.n_iter, found.converged
-        self._learnt = presence[weight > 0].any(axis=0)
         self._set_units()
         if not self.converged_:
             warnings.warn(
@@ -305,14 +305,9 @@ class PartialModalityFactorMixture(FactorInference):
                 stacklevel=3,
             )
 
-    def _check_params_vs_input(self, X, weight):
-        n_usable = np.count_nonzero(weight)
+    def _check_params_vs_input(self, X, usable, weight):
         wanted = 1 if self.n_components == "auto" else self.n_components
-        if n_usable < wanted:
-            found = f"n_samples={X.shape[0]}"
-            if n_usable < X.shape[0]:
-                found += f" ({n_usable} of them with weight and an observed cell)"
-            raise ValueError(f"{found} should be >= n_components={wanted}.")
+        n_usable = check_enough_rows(usable, weight, n_components=wanted)
         most = min(X.shape[1], n_usable)
         if not self.ard and self.n_factors != "auto" and self.n_factors > most:
             raise ValueError(
