@@ -110,7 +110,7 @@ def estimators(data, seed):
         "zeros": mhsa(missing="zero", modality_dropout=0, **base),
         "zeros + dropout": mhsa(missing="zero", **base),
         "mask + dropout": mhsa(**base),
-        "UL4M4": make_ul4m4(task, **base),
+        "make_ul4m4": make_ul4m4(task, **base),
         "late fusion": late(modalities=data.modalities),
         "MMP trunk": mmp(projector="none", mask_probability=0, **base),
         "MMP trunk + dropout": mmp(projector="none", **base),
