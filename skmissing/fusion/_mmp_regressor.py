@@ -79,7 +79,7 @@ class MMPRegressor(FusionRegressorMixin, BaseMMP):
     early_stopping : bool, default=False
         Whether to stop when `scoring` on rows set aside has not improved for
         `n_iter_no_change` epochs, and to keep the weights of the best epoch. Saves
-        time on many rows; on a few hundred, it mostly costs rows.
+        time on many rows, and keeps few from being learnt by heart.
     n_iter_no_change : int, default=10
         Epochs to wait for a better one.
     scoring : str or callable, default="loss"
