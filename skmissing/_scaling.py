@@ -301,6 +301,11 @@ def fit_scaler(X, layout, presence, holes, *, sample_weight=None, standardize=Tr
     -------
     BlockScaler
 
+    Raises
+    ------
+    ValueError
+        If the variance of a column overflows float64.
+
     Notes
     -----
     The standard deviation divides by the number of observed cells (`ddof=0`). A
@@ -319,10 +324,24 @@ def fit_scaler(X, layout, presence, holes, *, sample_weight=None, standardize=Tr
     counted = np.where(n > 0, n, 1)
     offset = total / counted
     mean = np.where(n > 0, base + offset, 0.0)
-    variance = np.maximum(square / counted - offset**2, 0)
+    with np.errstate(over="ignore", invalid="ignore"):
+        variance = np.maximum(square / counted - offset**2, 0)
+    _check_finite(variance, layout)
     return BlockScaler.of_moments(
         layout, mean, variance, n, columns, standardize, X.dtype
     )
+
+
+def _check_finite(variance, layout):
+    """Raise ValueError for columns whose squares overflow."""
+    columns = np.flatnonzero(~np.isfinite(variance))
+    if len(columns):
+        name = layout.names[layout.column_owner[columns[0]]]
+        raise ValueError(
+            f"The variance of {len(columns)} columns of X overflows: column "
+            f"{columns[0]}, of modality {name!r}, is the first. Divide them by "
+            "something, so that values stay below 1e150."
+        )
 
 
 def _merge_means(weights, means):

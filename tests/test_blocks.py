@@ -288,3 +288,12 @@ def test_centers_round_trip(seed):
     blocks = scaler.center_blocks(centers)
     assert blocks.presence.tolist() == [[True, True], [False, True]] + [[True] * 2] * 2
     np.testing.assert_allclose(scaler.to_units(blocks), centers)
+
+
+def test_variance_that_overflows_is_refused():
+    """Squares of 1e160 are not numbers any more; the column is named."""
+    X = np.random.RandomState(0).standard_normal((60, 4)) * [1, 1, 1e160, 1]
+    layout = resolve_modalities({"a": 2, "b": 2}, 4)
+    message = "variance of 1 columns of X overflows: column 2, of modality 'b'"
+    with pytest.raises(ValueError, match=message):
+        fit_scaler(X, layout, *find_presence(X, layout))
