@@ -320,6 +320,21 @@ def test_strategy_of_the_fit_stays(fitted, later):
     assert hasattr(imputer, "partial_fit") == (fitted != "factor")
 
 
+def test_padding_is_told(seed):
+    """Tokens that a sequence lacks are filled; how many, and of what, is said once."""
+    X = np.random.RandomState(seed).standard_normal((40, 7))
+    X[:5, 4:6] = NAN  # the third token
+    X[3, 2:4] = NAN  # and the second
+    X[5, 4] = NAN  # a hole in a token
+    X[6, :6] = NAN  # the whole modality
+    imputer = RetrievalImputer(modalities={"text": (3, 2), "size": 1})
+    message = "6 tokens are missing in 5 rows that have others of modality 'text'"
+    with pytest.warns(UserWarning, match=message) as caught:
+        imputer.fit(X)
+    assert len(caught) == 1
+    assert np.isfinite(imputer.transform(X)).all()
+
+
 def test_too_few_rows_for_the_clusters_of_factors():
     """The message names the parameter of the imputer, not that of the mixture."""
     X = make_rows(np.random.RandomState(0), 30)

@@ -64,6 +64,7 @@ class BaseModalityImputer(ModalityMixin, TransformerMixin, SkmissingEstimator):
         X = self._validate(X, reset=True)
         presence, holes = find_presence(X, self.modalities_)
         self._fit_seen(X, presence, holes)
+        self._warn_padding(X, presence & holes[:, None])
         warn_empty_rows(presence, "left out of the fit")
         self.statistics_ = self._fit_imputer(X, presence, holes)
         return self
@@ -75,6 +76,28 @@ class BaseModalityImputer(ModalityMixin, TransformerMixin, SkmissingEstimator):
         self._warn_never_observed(
             self._seen, f"their columns are {fate}", f"they are {fate}"
         )
+
+    def _warn_padding(self, X, with_holes):
+        """Tell of sequences that lack tokens, which will be filled."""
+        for m, modality in enumerate(self.modalities_.values()):
+            rows = np.flatnonzero(with_holes[:, m])
+            if modality.n_tokens == 1 or not len(rows):
+                continue
+            n_tokens = n_rows = 0
+            for chunk in row_chunks(len(rows), modality.width):
+                missing = np.isnan(X[np.ix_(rows[chunk], modality.columns)])
+                lacking = missing.reshape(-1, *modality.shape).all(axis=2)
+                n_tokens += int(lacking.sum())
+                n_rows += int(lacking.any(axis=1).sum())
+            if n_tokens:
+                warnings.warn(
+                    f"{n_tokens} tokens are missing in {n_rows} rows that have others "
+                    f"of modality {modality.name!r}, and are filled as any gap. If "
+                    "they are padding of short sequences, pool the tokens first, or "
+                    "do without an imputer.",
+                    UserWarning,
+                    stacklevel=3,
+                )
 
     def _observed_columns(self, X, presence, holes):
         whole = presence[~holes].any(axis=0)[self.modalities_.column_owner]
