@@ -10,7 +10,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:
         os.environ.setdefault(name, "1")
 
 ROOT = Path(__file__).parent
-# Package or file, the module it needs, and words by which a page of the guide shows its use.
+# Package or file, the module it needs, and words by which a page shows its use.
 OPTIONAL = [
     ("_torch.py", "torch", ()),
     ("fusion", "torch", ("skmissing.fusion", "MHSAFusion", "MMP", "make_ul4m4")),
