@@ -124,13 +124,7 @@ class ModalityMixin:
         columns = self._odd_columns(learnt)
         having = (~np.isnan(X[:, columns])).any(axis=1)
         if having.any():
-            warnings.warn(
-                "Columns that were not observed in fit are ignored: "
-                f"{self._first_names(columns)}, which {int(having.sum())} of "
-                f"{len(X)} rows have.",
-                UserWarning,
-                stacklevel=3,
-            )
+            _warn_ignored("Columns", self._first_names(columns), having)
         return known
 
     def _odd_columns(self, seen):
@@ -317,9 +311,14 @@ def warn_unlearnt(layout, presence, learnt):
     ignored = presence & ~learnt
     if ignored.any():
         names = [layout.names[m] for m in np.flatnonzero(ignored.any(axis=0))]
-        warnings.warn(
-            f"Modalities that were not observed in fit are ignored: {name_list(names)}"
-            f", which {int(ignored.any(axis=1).sum())} of {len(presence)} rows have.",
-            UserWarning,
-            stacklevel=3,
-        )
+        _warn_ignored("Modalities", name_list(names), ignored.any(axis=1))
+
+
+def _warn_ignored(what, names, having):
+    """Warn of what `fit` never saw, and of how many rows have it."""
+    warnings.warn(
+        f"{what} that were not observed in fit are ignored: {names}, which "
+        f"{int(having.sum())} of {len(having)} rows have.",
+        UserWarning,
+        stacklevel=4,
+    )

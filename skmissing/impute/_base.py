@@ -131,7 +131,8 @@ class BaseModalityImputer(ModalityMixin, TransformerMixin, SkmissingEstimator):
         for chunk in row_chunks(len(incomplete), X.shape[1], 8 * CHUNK_CELLS, 1 << 16):
             rows = incomplete[chunk]
             part, has_any = X[rows], given[rows].any(axis=1)
-            values = self._impute(known[rows], given[rows], gappy[rows])
+            usable = part if known is X else known[rows]
+            values = self._impute(usable, given[rows], gappy[rows])
             missing = np.isnan(part)
             no_answer = missing & np.isnan(values)
             n_unreached += int((no_answer & self._seen)[has_any].any(axis=1).sum())
