@@ -94,6 +94,7 @@ class ModalityLayout(Mapping):
         self.order = np.concatenate([m.columns for m in self.values()])
         self.column_owner = np.empty_like(self.owner)
         self.column_owner[self.order] = self.owner
+        self.one_column_each = bool((self.widths == 1).all())
         self._columns = [as_slice(m.columns) for m in self.values()]
 
     def __getitem__(self, name):

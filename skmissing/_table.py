@@ -1,0 +1,467 @@
+"""Validation of X, and what it makes: the table of samples and their modalities."""
+
+import functools
+import sys
+import warnings
+from functools import cached_property
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.base import _fit_context as checked_fit
+from sklearn.utils.validation import validate_data
+
+from skmissing._blocks import find_patterns, find_presence
+from skmissing._compat import _check_sample_weight
+from skmissing._modalities import ModalityLayout, resolve_modalities
+
+# Above this many modalities of one column each, `modalities` was likely forgotten.
+MANY_COLUMNS = 256
+# Packages whose frames are not the user's.
+NOT_USER = {"skmissing", "sklearn", "joblib", "skorch", "threading", "concurrent"}
+
+
+class ModalityWarning(UserWarning):
+    """Warn that samples, modalities or columns were filled, dropped or ignored."""
+
+
+def warn(message, category=ModalityWarning):
+    """Warn at the line of the user's code that led here."""
+    frame = sys._getframe(1)
+    while frame.f_back is not None:
+        if frame.f_globals.get("__name__", "").partition(".")[0] not in NOT_USER:
+            break
+        frame = frame.f_back
+    warnings.warn_explicit(
+        message,
+        category,
+        frame.f_code.co_filename,
+        frame.f_lineno,
+        module=frame.f_globals.get("__name__"),
+        registry=frame.f_globals.setdefault("__warningregistry__", {}),
+    )
+
+
+def _fit_context(*, prefer_skip_nested_validation):
+    """Like scikit-learn's, and a fit that fails leaves the estimator as it was.
+
+    Be it an error or Ctrl-C: an estimator that was fitted before is still that one. A
+    fit that succeeds keeps nothing of an earlier one, except for `partial_fit`.
+    """
+    check = checked_fit(prefer_skip_nested_validation=prefer_skip_nested_validation)
+
+    def decorate(fit):
+        @functools.wraps(fit)
+        def atomic_fit(estimator, *args, **kwargs):
+            before = dict(vars(estimator))
+            if fit.__name__ != "partial_fit":
+                for name in before:
+                    if name.endswith("_") and not name.startswith("_"):
+                        delattr(estimator, name)
+            try:
+                return fit(estimator, *args, **kwargs)
+            except BaseException:
+                vars(estimator).clear()
+                vars(estimator).update(before)
+                raise
+
+        return check(atomic_fit)
+
+    return decorate
+
+
+class SkmissingEstimator(BaseEstimator):
+    """Base class of all estimators: links HTML diagrams to the documentation."""
+
+    _doc_link_module = "skmissing"
+
+    @property
+    def _doc_link_template(self):
+        return (
+            "https://skmissing.readthedocs.io/en/stable/generated/"
+            "{estimator_module}.{estimator_name}.html"
+        )
+
+    def _warn(self, message, category=ModalityWarning):
+        warn(f"{type(self).__name__}: {message}", category)
+
+
+class ModalityMixin:
+    """Validates X into a :class:`ModalityTable`; needs the parameter `modalities`."""
+
+    _parameter_constraints: dict = {
+        "modalities": [None, list, tuple, np.ndarray, dict, ModalityLayout],
+    }
+
+    def _validate(
+        self, X, y="no_validation", *, reset, sample_weight=None, **check_params
+    ):
+        """Validate data in which NaN and masked cells are missing.
+
+        Sets `n_features_in_`, `feature_names_in_` and `modalities_` if `reset`.
+        Returns a ModalityTable whose X may be the caller's own array: never write to
+        it. Returns the pair (table, y) if y is given.
+        """
+        has_y = not (isinstance(y, str) and y == "no_validation")
+        shape = getattr(X, "shape", ())
+        if len(shape) == 2 and shape[1] == 0:
+            # scikit-learn looks at the dtypes of a frame first, and reports those.
+            raise ValueError(
+                f"Found array with 0 feature(s) (shape={tuple(shape)}) while a minimum "
+                "of 1 is required."
+            )
+        X = validate_data(
+            self,
+            fill_masked(X),
+            y,
+            reset=reset,
+            dtype=[np.float64, np.float32],
+            ensure_all_finite="allow-nan",
+            **check_params,
+        )
+        if has_y:
+            X, y = X
+        names = getattr(self, "feature_names_in_", None)
+        if reset:
+            self.modalities_ = resolve_modalities(
+                self.modalities, self.n_features_in_, names
+            )
+        if sample_weight is not None:
+            sample_weight = check_sample_weight(sample_weight, X)
+        table = ModalityTable(
+            X,
+            self.modalities_,
+            sample_weight=sample_weight,
+            feature_names=names,
+            owner=type(self).__name__,
+        )
+        return (table, y) if has_y else table
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        return tags
+
+
+class ModalityTable:
+    """Samples, the modalities that each of them has, and their weights.
+
+    Validation makes it, and kernels, imputers, ensembles and networks take it. All
+    warnings about samples, columns and modalities are given here.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, n_features)
+        Missing cells are NaN.
+    layout : ModalityLayout
+    sample_weight : ndarray of shape (n_samples,), default=None
+    feature_names : ndarray of shape (n_features,), default=None
+    owner : str, default=""
+        Name of the estimator, which begins the warnings.
+    presence, partial : ndarray, default=None
+        Found in X if None.
+
+    Attributes
+    ----------
+    presence : ndarray of shape (n_samples, n_modalities), dtype bool
+        True where at least one cell of the modality is observed.
+    partial : ndarray of shape (n_samples,), dtype bool
+        True where some modality is partially observed: present, but not wholly.
+    """
+
+    def __init__(
+        self,
+        X,
+        layout,
+        *,
+        sample_weight=None,
+        feature_names=None,
+        owner="",
+        presence=None,
+        partial=None,
+    ):
+        self.X = X
+        self.layout = layout
+        self.sample_weight = sample_weight
+        self.feature_names = feature_names
+        self.owner = owner
+        if presence is None:
+            presence, partial = find_presence(X, layout)
+        self.presence = presence
+        self.partial = partial
+
+    def __len__(self):
+        return len(self.X)
+
+    def __getitem__(self, rows):
+        """Table of some of the samples: a slice, a mask or positions."""
+        weight = self.sample_weight
+        return self._like(
+            self.X[rows],
+            sample_weight=None if weight is None else weight[rows],
+            presence=self.presence[rows],
+            partial=self.partial[rows],
+        )
+
+    def _like(self, X, **changes):
+        kept = ("sample_weight", "feature_names", "owner", "presence", "partial")
+        kept = {name: getattr(self, name) for name in kept}
+        return ModalityTable(X, self.layout, **{**kept, **changes})
+
+    # ------------------------------------------------------------------ what there is
+
+    @cached_property
+    def weight(self):
+        """Weight of each sample: ones if there are none."""
+        if self.sample_weight is None:
+            return np.ones(len(self.X))
+        return self.sample_weight
+
+    @cached_property
+    def has_any(self):
+        """Whether anything is observed in each sample."""
+        return self.presence.any(axis=1)
+
+    @cached_property
+    def incomplete(self):
+        """Positions of the samples with a missing cell."""
+        return np.flatnonzero(~self.presence.all(axis=1) | self.partial)
+
+    @cached_property
+    def patterns(self):
+        """Distinct rows of `presence`, and the number of that of each sample."""
+        return find_patterns(self.presence)
+
+    @cached_property
+    def observed_columns(self):
+        """Whether any sample has each column, shape (n_features,)."""
+        whole = self.presence[~self.partial].any(axis=0)[self.layout.column_owner]
+        return whole | ~np.isnan(self.X[self.partial]).all(axis=0)
+
+    def column_means(self):
+        """Weighted means of the observed cells, and the weight of these.
+
+        Returns
+        -------
+        means : ndarray of shape (n_features,), dtype of X
+            0 where no cell is observed.
+        mass : ndarray of shape (n_features,)
+        """
+        means = np.zeros(self.X.shape[1], dtype=self.X.dtype)
+        mass = np.zeros(self.X.shape[1])
+        for m in np.flatnonzero(self.presence.any(axis=0)):
+            columns, rows = self.layout.columns_of(m), self.presence[:, m]
+            part = self.X[rows][:, columns]
+            seen = ~np.isnan(part)
+            mass[columns] = self.weight[rows] @ seen
+            total = self.weight[rows] @ np.where(seen, part, 0)
+            means[columns] = total / np.where(mass[columns] > 0, mass[columns], 1)
+        return means, mass
+
+    # ------------------------------------------------------------------ other tables
+
+    def replace(self, X):
+        """Table with other values in the observed cells, and the same gaps."""
+        return self._like(X)
+
+    def hide(self, hidden):
+        """Table without some modalities of some samples.
+
+        Parameters
+        ----------
+        hidden : ndarray of shape (n_samples, n_modalities), dtype bool
+        """
+        X = self.X.copy()
+        for m in np.flatnonzero((hidden & self.presence).any(axis=0)):
+            rows = np.flatnonzero(hidden[:, m])
+            columns = self.layout.columns_of(m)
+            if isinstance(columns, slice):
+                X[rows, columns] = np.nan
+            else:
+                X[np.ix_(rows, columns)] = np.nan
+        partial = self.partial.copy()
+        if partial.any():
+            partial[partial] = find_presence(X[partial], self.layout)[1]
+        return self._like(X, presence=self.presence & ~hidden, partial=partial)
+
+    def learnt(self, columns):
+        """Table without the cells of columns that `fit` never saw, with a warning.
+
+        Parameters
+        ----------
+        columns : ndarray of shape (n_features,), dtype bool
+            Columns that some sample of `fit` had.
+
+        Returns
+        -------
+        ModalityTable
+            This one if there are no such cells.
+        """
+        unlearnt = np.flatnonzero(~columns)
+        if np.isnan(self.X[:, unlearnt]).all():
+            return self
+        known = self.any_column(columns)
+        self.warn_unlearnt(known)
+        odd = unlearnt[known[self.layout.column_owner[unlearnt]]]
+        self._warn_ignored("Columns", self.name_columns(odd), ~np.isnan(self.X[:, odd]))
+        X = self.X.copy()
+        X[:, unlearnt] = np.nan
+        return self._like(X, presence=None, partial=None)
+
+    # ----------------------------------------------------------------------- warnings
+
+    def warn(self, message, category=ModalityWarning):
+        """Warn in the name of the estimator."""
+        warn(f"{self.owner}: {message}" if self.owner else message, category)
+
+    def warn_empty(self, fate, presence=None):
+        """Warn of samples in which nothing is observed; `fate` ends the sentence."""
+        has_any = self.has_any if presence is None else presence.any(axis=1)
+        if not has_any.all():
+            self.warn(
+                f"{(~has_any).sum()} of {len(has_any)} samples have no observed "
+                f"modality; they are {fate}."
+            )
+
+    def warn_never_observed(self, seen, modalities, columns=None):
+        """Warn of what no sample given to `fit` has.
+
+        Parameters
+        ----------
+        seen : ndarray of shape (n_features,) or (n_modalities,), dtype bool
+            Columns, or modalities if `columns` is None.
+        modalities, columns : str
+            What happens to modalities of which no column is seen, and to columns of
+            the others; ends the sentence.
+        """
+        some = seen if columns is None else self.any_column(seen)
+        if not some.all():
+            names = [self.layout.names[m] for m in np.flatnonzero(~some)]
+            self.warn(
+                f"{len(names)} modalities are not observed in any sample: "
+                f"{name_list(names)}; {modalities}."
+            )
+        if columns is not None and not seen.all():
+            odd = np.flatnonzero(~seen & some[self.layout.column_owner])
+            if len(odd):
+                self.warn(
+                    f"{len(odd)} columns are not observed in any sample: "
+                    f"{self.name_columns(odd)}; {columns}."
+                )
+
+    def warn_unlearnt(self, learnt):
+        """Warn of samples with modalities that `fit` never saw.
+
+        Parameters
+        ----------
+        learnt : ndarray of shape (n_modalities,), dtype bool
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_modalities), dtype bool
+            Presence of those that it saw.
+        """
+        if not learnt.all():
+            ignored = self.presence & ~learnt
+            names = [self.layout.names[m] for m in np.flatnonzero(ignored.any(axis=0))]
+            self._warn_ignored("Modalities", name_list(names), ignored)
+        return self.presence & learnt
+
+    def warn_many_modalities(self, modalities, consequence=""):
+        """Warn if each of many columns became a modality, for want of a layout.
+
+        Parameters
+        ----------
+        modalities : None, list or dict
+            The parameter.
+        consequence : str
+            What that costs; stands before a comma.
+        """
+        layout = self.layout
+        if modalities is None and len(layout) > MANY_COLUMNS and layout.one_column_each:
+            self.warn(
+                f"each of the {len(layout)} columns of X is a modality of its own"
+                f"{consequence}, because modalities=None and the columns have no "
+                "common prefixes. Pass the layout, for example modalities=[512, 256] "
+                "or modalities={'text': 512, 'image': 256}."
+            )
+
+    def check_enough(self, **wanted):
+        """Raise ValueError if there are fewer usable samples than a parameter wants.
+
+        Parameters
+        ----------
+        **wanted : int
+            The one parameter, by its name.
+
+        Returns
+        -------
+        int
+            Number of samples with an observed cell and a positive weight.
+        """
+        ((name, value),) = wanted.items()
+        n_usable = np.count_nonzero(self.has_any & (self.weight > 0))
+        if n_usable < value:
+            found = f"n_samples={len(self)}"
+            if n_usable < len(self):
+                weighed = "" if np.all(self.weight > 0) else " and a positive weight"
+                found += f" ({n_usable} of them with an observed cell{weighed})"
+            raise ValueError(f"{found} should be >= {name}={value}.")
+        return n_usable
+
+    def any_column(self, columns):
+        """Which modalities have any of the chosen columns, shape (n_modalities,)."""
+        owner = self.layout.column_owner
+        return np.bincount(owner, columns, minlength=len(self.layout)) > 0
+
+    def name_columns(self, columns, most=5):
+        """Names of the first columns in quotes, for messages."""
+        names = self.feature_names
+        if names is None:
+            names = [f"x{column}" for column in range(self.X.shape[1])]
+        shown = name_list(names[column] for column in columns[:most])
+        return shown + (", ..." if len(columns) > most else "")
+
+    def _warn_ignored(self, what, names, cells):
+        """Warn of what `fit` never saw, and of how many samples have it."""
+        having = int(cells.any(axis=1).sum())
+        if having:
+            self.warn(
+                f"{what} that were not observed in fit are ignored: {names}, which "
+                f"{having} of {len(self)} samples have."
+            )
+
+
+def fill_masked(X):
+    """Return X, with NaN in the masked cells if it is a numpy masked array.
+
+    scikit-learn's own validation would drop the mask without a word.
+    """
+    if not isinstance(X, np.ma.MaskedArray):
+        return X
+    if X.dtype.kind in "biu":
+        X = X.astype(np.float64)
+    if np.ma.is_masked(X):
+        return X.filled(np.nan)
+    return X.data
+
+
+def check_sample_weight(sample_weight, X, dtype=np.float64):
+    """Return non-negative weights, one per sample, not all of them zero.
+
+    None and a number give every sample the same weight. Raises ValueError if the
+    shape is wrong, a weight is negative, or all are zero.
+    """
+    weight = _check_sample_weight(
+        sample_weight, X, dtype=dtype, ensure_non_negative=True
+    )
+    if not weight.any():
+        raise ValueError(
+            "Sample weights must contain at least one non-zero number; got "
+            f"{weight.shape[0]} zeros."
+        )
+    return weight
+
+
+def name_list(names):
+    """Names in quotes, for messages."""
+    return ", ".join(repr(str(name)) for name in names)
