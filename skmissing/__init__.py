@@ -31,6 +31,7 @@ _submodules = [
 _homes = {
     "AudioEncoder": "encoders",
     "ClusterGuidedImputer": "impute",
+    "FactorImputer": "impute",
     "ImageEncoder": "encoders",
     "LateFusionClassifier": "ensemble",
     "LateFusionRegressor": "ensemble",

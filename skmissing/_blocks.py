@@ -1,17 +1,18 @@
 """From X with NaN to what the kernels work on: presence, patterns, scaled blocks.
 
-Values in the kernels are standardised, divided by the square root of their
-modality's width, zero where nothing was observed, and in layout order. A squared
-norm over a block is then already the mean over its columns, as eq. (2) of UL4M4
-wants it.
+Values in the kernels are standardised, divided by the square root of the width of
+their modality, zero where nothing was observed, and in layout order. A squared norm
+over a block is then already the mean over its columns, as eq. (2) of UL4M4 wants it.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from functools import partial as partial_function
 
 import numpy as np
 
-from skmissing._threads import for_each, row_pieces
+from skmissing._modalities import as_slice
+from skmissing._parallel import map_in_threads
 
 # Cells read at a time: few enough for a chunk and its temporaries to stay in cache,
 # many enough that numpy's call overhead and the start of a matrix product do not show.
@@ -19,32 +20,41 @@ CHUNK_CELLS = 1 << 22
 # The same where cells are only read and written once: smaller, to stay in cache, but
 # large enough that threads seldom meet at the interpreter's lock.
 STREAM_CELLS = 1 << 20
+# Below this many cells, threads take longer to start than the work takes.
+THREAD_CELLS = 1 << 16
 # A presence pattern gets blocks of its own from this many rows on; rarer ones share
 # one zero-filled group, because every group costs a few calls per iteration.
 MIN_PATTERN_ROWS = 256
+# Into how many pieces rows are cut. Fixed, because sums are rounded per piece: a
+# result must not depend on the number of cores.
+N_PIECES = 8
+# How many standard deviations columns may be away from 0 and still be multiplied as
+# they are: rounding errors of distances grow by about as much.
+SHARED_OFFSET = 4
 
 
 def row_chunks(n_rows, n_columns, n_cells=CHUNK_CELLS, most=1 << 13):
-    """Yield slices over rows that hold about `n_cells` cells each."""
+    """Return slices over rows that hold about `n_cells` cells each."""
     least = 256 if n_cells >= CHUNK_CELLS else 16
     step = min(max(n_cells // max(1, n_columns), least), most)
-    for start in range(0, n_rows, step):
-        yield slice(start, min(start + step, n_rows))
+    return [slice(i, min(i + step, n_rows)) for i in range(0, n_rows, step)]
+
+
+def row_pieces(n_rows, n_total=None):
+    """Cut rows into slices of an `N_PIECES`-th of `n_total` rows, by default of all."""
+    step = max(1, -(-(n_total or n_rows) // N_PIECES))
+    return [slice(i, min(i + step, n_rows)) for i in range(0, n_rows, step)]
+
+
+def map_pieces(function, pieces, n_cells):
+    """Map over pieces of the work, in several threads if there are many cells."""
+    if n_cells < THREAD_CELLS:
+        return map(function, pieces)
+    return map_in_threads(function, pieces)
 
 
 def block_norms(values, widths):
-    """Sum of squares of each block of each row.
-
-    Parameters
-    ----------
-    values : ndarray of shape (n_rows, n_columns)
-    widths : ndarray of shape (n_blocks,)
-        Columns of each block, from left to right.
-
-    Returns
-    -------
-    ndarray of shape (n_rows, n_blocks)
-    """
+    """Sum of squares of each block of each row: (n_rows, n_columns) -> (n_rows, M)."""
     if (widths == 1).all():
         return values * values
     stops = np.cumsum(widths)
@@ -56,74 +66,50 @@ def block_norms(values, widths):
 
 
 def find_presence(X, layout):
-    """Which modalities each row has, and which rows have holes in one that they have.
+    """Which modalities each row of X has, and which rows have one only partially.
 
-    Parameters
-    ----------
-    X : ndarray of shape (n_samples, n_features)
-        Missing cells are NaN.
-    layout : ModalityLayout
-
-    Returns
-    -------
-    presence : ndarray of shape (n_samples, n_modalities), dtype bool
-        True where at least one cell of the modality is observed.
-    holes : ndarray of shape (n_samples,), dtype bool
-        True where some modality is present but not wholly observed.
+    Returns `presence` of shape (n_rows, n_modalities), true where at least one cell
+    of the modality is observed, and `partial` of shape (n_rows,), true where some
+    modality is present but not wholly observed.
     """
     n_rows = X.shape[0]
     presence = np.ones((n_rows, len(layout)), dtype=bool)
-    holes = np.zeros(n_rows, dtype=bool)
-    if (layout.widths == 1).all():
+    partial = np.zeros(n_rows, dtype=bool)
+    if layout.one_column_each:
         np.logical_not(np.isnan(X[:, layout.order]), out=presence)
-        return presence, holes
-    columns = [layout.columns_of(m) for m in range(len(layout))]
+        return presence, partial
     ones = np.ones(X.shape[1], dtype=X.dtype)
 
     def scan(piece):
         gaps = False
         for part in row_chunks(piece.stop - piece.start, X.shape[1], STREAM_CELLS):
             rows = slice(piece.start + part.start, piece.start + part.stop)
-            # Where there was a gap, there are more: look at the blocks at once.
-            gaps = gaps or len(_suspects(X[rows], ones)) > 0
-            if gaps:
-                _scan_chunk(X[rows], columns, ones, presence[rows], holes[rows])
+            with np.errstate(over="ignore", invalid="ignore"):
+                # A sum is NaN if one of its cells is. Where there was a gap, there
+                # are more: look at the blocks at once.
+                gaps = gaps or np.isnan(X[rows] @ ones).any()
+                if gaps:
+                    _scan_chunk(X[rows], layout, ones, presence[rows], partial[rows])
 
-    for_each(scan, row_pieces(n_rows) if X.size > CHUNK_CELLS else [slice(0, n_rows)])
-    return presence, holes
-
-
-def _suspects(cells, ones):
-    """Rows that may hold NaN: a row's sum is NaN if one of its cells is."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        return np.flatnonzero(np.isnan(cells @ ones[: cells.shape[1]]))
+    pieces = row_pieces(n_rows) if X.size > CHUNK_CELLS else [slice(0, n_rows)]
+    list(map_pieces(scan, pieces, X.size))
+    return presence, partial
 
 
-def _scan_chunk(X, columns, ones, presence, holes):
-    """Note in `presence` and `holes` what a few rows lack."""
-    for m, block in enumerate(columns):
-        cells = X[:, block]
-        suspects = _suspects(cells, ones)
+def _scan_chunk(X, layout, ones, presence, partial):
+    """Note in `presence` and `partial` what a few rows lack."""
+    for m in range(len(layout)):
+        cells = X[:, layout.columns_of(m)]
+        suspects = np.flatnonzero(np.isnan(cells @ ones[: cells.shape[1]]))
         if len(suspects):
             missing = np.isnan(cells[suspects])
             whole = missing.all(axis=1)
             presence[suspects[whole], m] = False
-            holes[suspects[~whole]] |= missing[~whole].any(axis=1)
+            partial[suspects[~whole]] |= missing[~whole].any(axis=1)
 
 
 def find_patterns(presence):
-    """Distinct rows of a presence matrix.
-
-    Parameters
-    ----------
-    presence : ndarray of shape (n_samples, n_modalities), dtype bool
-
-    Returns
-    -------
-    patterns : ndarray of shape (n_patterns, n_modalities), dtype bool
-    inverse : ndarray of shape (n_samples,), dtype intp
-        `patterns[inverse]` is `presence`.
-    """
+    """Distinct rows of a presence matrix, and which of them each row is."""
     if presence.all() and len(presence):
         return presence[:1], np.zeros(len(presence), dtype=np.intp)
     packed = np.ascontiguousarray(np.packbits(presence, axis=1))
@@ -155,7 +141,7 @@ class RowGroup:
     columns : slice or ndarray of intp
         Positions of the kept columns in layout order.
     observed : ndarray of shape (n_rows, n_columns), dtype bool, or None
-        Observed cells; None if no row of the group has holes.
+        Observed cells; None if no row of the group is partially observed.
     shift, factor : ndarray of shape (n_columns,) or None
         Of complete rows that are read from X itself: scaled values are
         `(source - shift) * factor`.
@@ -216,10 +202,8 @@ class Blocks:
     presence: np.ndarray
     layout: object
 
-    @property
-    def n_rows(self):
-        """Number of rows of X."""
-        return self.presence.shape[0]
+    def __len__(self):
+        return len(self.presence)
 
     @property
     def dtype(self):
@@ -227,8 +211,8 @@ class Blocks:
         return self.groups[0].source.dtype
 
     @property
-    def has_holes(self):
-        """Whether some row has holes in a modality that it has."""
+    def any_partial(self):
+        """Whether some row is partially observed in a modality."""
         return any(group.observed is not None for group in self.groups)
 
     def find(self, position):
@@ -237,21 +221,12 @@ class Blocks:
             place = np.searchsorted(group.rows, [position])
             if place[0] < len(group.rows) and group.rows[place[0]] == position:
                 return group, place
-        raise IndexError(f"no row {position} among {self.n_rows}")
+        raise IndexError(f"no row {position} among {len(self)}")
 
     def take(self, positions, hide=None):
         """Some rows of X as one zero-filled group, perhaps with a modality hidden.
 
-        Parameters
-        ----------
-        positions : sequence of int
-        hide : int or None
-            Index of a modality to take away from them.
-
-        Returns
-        -------
-        Blocks
-            Of `len(positions)` rows. Holes count as observed zeros, the mean.
+        Missing cells of partially observed modalities count as zeros, the mean.
         """
         values = np.zeros((len(positions), self.layout.n_features), dtype=self.dtype)
         for group in self.groups:
@@ -272,23 +247,356 @@ class Blocks:
         )  # fmt: skip
         return Blocks([group], presence, self.layout)
 
-    def chunked(self, prepare):
-        """Walk over all rows in chunks.
 
-        Parameters
-        ----------
-        prepare : callable
-            Called once a group; what it returns is handed back with each chunk.
+@dataclass(frozen=True)
+class Centers:
+    """Centres in the scaled space of the blocks.
 
-        Yields
-        ------
-        prepared : object
-        chunk : slice
-            Rows of the group.
-        rows : ndarray of intp
-            Their positions in X.
+    Attributes
+    ----------
+    values : ndarray of shape (n_clusters, n_features)
+        In layout order, 0 where the centre lacks the modality.
+    presence : ndarray of shape (n_clusters, n_modalities), dtype bool
+    """
+
+    values: np.ndarray
+    presence: np.ndarray
+
+
+@dataclass(frozen=True)
+class BlockScaler:
+    """Affine map between X and the scaled blocks.
+
+    Attributes
+    ----------
+    layout : ModalityLayout
+    mean : ndarray of shape (n_features,)
+        Subtracted from X; in X's column order.
+    scale : ndarray of shape (n_features,)
+        Divides what is left; ones if columns are not standardised.
+    variance : ndarray of shape (n_features,)
+        Of the observed cells, in X's units.
+    weight : ndarray of shape (n_features,)
+        Of the observed cells. Without any, whatever comes in that column later is
+        mapped to 0, the same for all rows, and so takes no part in distances.
+    column_mean, column_weight : ndarray of shape (n_features,)
+        The same for each column by itself, where `mean` and `weight` are shared by
+        the tokens of a sequence; `mean` if the column has no observed cell.
+    """
+
+    layout: object
+    mean: np.ndarray
+    scale: np.ndarray
+    variance: np.ndarray
+    weight: np.ndarray
+    column_mean: np.ndarray
+    column_weight: np.ndarray
+
+    @property
+    def seen(self):
+        """Whether each column has any observed cell, shape (n_features,)."""
+        return self.weight > 0
+
+    @classmethod
+    def of_moments(cls, layout, mean, variance, weight, columns, standardize, dtype):
+        """Scaler of columns with these moments; constant columns get scale 1.
+
+        `columns` are the mean and the weight of each column by itself. A column is
+        constant if its deviation is rounding error of float64 whatever the dtype,
+        because deviations are from a value near the mean; or if `dtype` cannot hold
+        the inverse of its deviation.
         """
-        for group in self.groups:
-            prepared = prepare(group)
-            for chunk in row_chunks(*group.source.shape):
-                yield prepared, chunk, group.rows[chunk]
+        scale = np.ones_like(mean)
+        if standardize:
+            deviation = np.sqrt(variance)
+            constant = deviation <= 10 * np.finfo(np.float64).eps * np.abs(mean)
+            constant |= deviation < np.finfo(dtype).tiny
+            scale[~constant] = deviation[~constant]
+        column_mean = np.where(columns[1] > 0, columns[0], mean)
+        return cls(layout, mean, scale, variance, weight, column_mean, columns[1])
+
+    def merge(self, other, standardize, dtype):
+        """Scaler of the rows of both, from their moments alone."""
+        weight, mean, share = _merge_means(
+            (self.weight, other.weight), (self.mean, other.mean)
+        )
+        shift = other.mean - self.mean
+        variance = (1 - share) * (self.variance + share * shift**2)
+        variance += share * other.variance
+        column_weight, column_mean, _ = _merge_means(
+            (self.column_weight, other.column_weight),
+            (self.column_mean, other.column_mean),
+        )
+        columns = column_mean, column_weight
+        return self.of_moments(
+            self.layout, mean, variance, weight, columns, standardize, dtype
+        )
+
+    def centered(self):
+        """The same scale; each column, also that of a token, about its own mean."""
+        return replace(self, mean=self.column_mean)
+
+    def mean_variance(self):
+        """Mean over columns of the variance in the scaled blocks."""
+        widths = self.layout.widths[self.layout.owner]
+        scaled = (self.variance / self.scale**2)[self.layout.order] / widths
+        return float(scaled.mean())
+
+    def _coefficients(self, dtype):
+        """Shift and factor of each column, in layout order."""
+        order, owner = self.layout.order, self.layout.owner
+        factor = self.seen[order] / self.scale[order]
+        factor /= np.sqrt(self.layout.widths)[owner]
+        return self.mean[order].astype(dtype), factor.astype(dtype)
+
+    def split(self, table, min_rows=MIN_PATTERN_ROWS, share=False):
+        """Copy a ModalityTable into scaled, zero-filled groups of rows.
+
+        Patterns with fewer than `min_rows` rows share one group. With `share`,
+        complete rows are read from X itself if that costs no precision, and the
+        scaling is left to the kernels.
+        """
+        X, presence, partial = table.X, table.presence, table.partial
+        coefficients = self._coefficients(X.dtype)
+        some_partial = partial.any()
+        if share and presence.all() and not some_partial and self._may_share(X):
+            every = np.arange(len(self.layout))
+            group = RowGroup(
+                np.arange(len(X)), X, presence[:1], every, self.layout.widths,
+                slice(None), None, *coefficients,
+            )  # fmt: skip
+            return Blocks([group], presence, self.layout)
+        patterns, inverse = table.patterns
+        inverse = np.where(partial, len(patterns), inverse)
+        counts = np.bincount(inverse, minlength=len(patterns) + 1)
+        whole = len(patterns) == 1 and not some_partial
+        own = (counts[:-1] >= min_rows) | whole
+        rare = np.append(~own, False)[inverse]
+        groups = []
+        if own.any():
+            # A stable sort lists the rows of each pattern in ascending order.
+            by_pattern = np.split(
+                np.argsort(inverse, kind="stable"), np.cumsum(counts)[:-1]
+            )
+            groups = [
+                self._group(X, by_pattern[p], patterns[p : p + 1], coefficients)
+                for p in np.flatnonzero(own)
+            ]
+        for members, gappy in ((rare, False), (partial, True)):
+            rows = np.flatnonzero(members)
+            if len(rows):
+                group = self._group(X, rows, presence[rows], coefficients, gappy)
+                groups.append(group)
+        return Blocks(groups, presence, self.layout)
+
+    def _may_share(self, X):
+        """Whether products with X, columns neither centred nor sorted, are precise."""
+        sorted_ = X.flags.c_contiguous and (np.diff(self.layout.order) == 1).all()
+        near = np.square(self.mean) <= SHARED_OFFSET**2 * self.variance
+        return bool(sorted_ and len(X) and (near & self.seen).all())
+
+    def _group(self, X, rows, presence, coefficients, gappy=False):
+        layout = self.layout
+        modalities = np.flatnonzero(presence.any(axis=0))
+        widths = layout.widths[modalities]
+        columns = slice(None)
+        if len(modalities) < len(layout):
+            columns = as_slice(np.flatnonzero(np.isin(layout.owner, modalities)))
+        shift, factor = (c[columns] for c in coefficients)
+        values = np.empty((len(rows), widths.sum()), dtype=X.dtype)
+        observed = np.empty(values.shape, dtype=bool) if gappy else None
+        # Columns that stand side by side in X are copied by one call.
+        source = layout.order[columns]
+        runs = np.split(source, np.flatnonzero(np.diff(source) != 1) + 1)
+        runs = [as_slice(run) for run in runs if len(run)]
+        stops = np.cumsum([run.stop - run.start for run in runs])
+        if len(runs) > len(modalities):
+            runs, stops = [source], np.array([len(source)])
+        zero_fill = presence.shape[0] > 1 or gappy
+
+        def fill(piece):
+            n_rows = piece.stop - piece.start
+            for part in row_chunks(n_rows, len(shift), STREAM_CELLS):
+                chunk = slice(piece.start + part.start, piece.start + part.stop)
+                picked, out = as_slice(rows[chunk]), values[chunk]
+                for run, start, stop in zip(runs, [0, *stops[:-1]], stops):
+                    # Columns first: a slice of them is a view, and few are copied.
+                    is_view = isinstance(run, slice)
+                    cells = X[:, run][picked] if is_view else X[picked][:, run]
+                    np.subtract(cells, shift[start:stop], out=out[:, start:stop])
+                out *= factor
+                if zero_fill:
+                    missing = np.isnan(out)
+                    np.copyto(out, 0, where=missing)
+                    if gappy:
+                        np.logical_not(missing, out=observed[chunk])
+
+        whole = [slice(0, len(rows))]
+        pieces = row_pieces(len(rows)) if values.size > CHUNK_CELLS else whole
+        list(map_pieces(fill, pieces, values.size))
+        return RowGroup(
+            rows, values, presence[:, modalities], modalities, widths, columns, observed
+        )
+
+    def pieces(self, table, dtype=None):
+        """Yield slices of rows and their Blocks, so that no copy of all is made."""
+        for rows in row_chunks(*table.X.shape, n_cells=8 * CHUNK_CELLS, most=1 << 16):
+            part = table[rows]
+            if dtype is not None and dtype != part.X.dtype:
+                part = part.replace(part.X.astype(dtype))
+            yield rows, self.split(part, share=True)
+
+    def center_blocks(self, centers):
+        """Scale centres given in the units of X, NaN in the modalities they lack."""
+        presence, _ = find_presence(centers, self.layout)
+        shift, factor = self._coefficients(centers.dtype)
+        values = (centers[:, self.layout.order] - shift) * factor
+        return Centers(np.where(np.isnan(values), 0, values), presence)
+
+    def to_units(self, centers):
+        """Inverse of `center_blocks`: Centers -> (n_clusters, n_features)."""
+        shift, factor = self._coefficients(centers.values.dtype)
+        unseen = factor == 0
+        units = np.where(unseen, 0, centers.values / np.where(unseen, 1, factor))
+        units += shift
+        units[~centers.presence[:, self.layout.owner]] = np.nan
+        in_columns = np.empty_like(units)
+        in_columns[:, self.layout.order] = units
+        return in_columns
+
+
+def fit_scaler(table, *, sample_weight=None, standardize=True):
+    """Learn column means and, if asked, standard deviations from observed cells.
+
+    Without `standardize`, columns are centred only: distances do not see the shift,
+    and rounding errors are smaller near the origin. The standard deviation divides by
+    the weight of the observed cells (`ddof=0`). A column that is constant up to
+    rounding gets scale 1; one without any observed cell, mean 0 and scale 1. The
+    tokens of a sequence share their statistics, so that the place of a token does not
+    change its scale. Raises ValueError if the variance of a column overflows.
+
+    Parameters
+    ----------
+    table : ModalityTable
+    sample_weight : ndarray of shape (n_samples,), default=None
+        Ones if None.
+    standardize : bool, default=True
+
+    Returns
+    -------
+    BlockScaler
+    """
+    X, layout = table.X, table.layout
+    weight = np.ones(len(X)) if sample_weight is None else sample_weight
+    base = _near_mean(table, weight).astype(X.dtype)
+    sums = _observed_sums(table, base, weight, X.dtype)
+    if X.dtype != np.float64 and _out_of_range(*sums, X.dtype):
+        sums = _observed_sums(table, base, weight, np.float64)
+    n, total, square = sums
+    columns = base + total / np.where(n > 0, n, 1), n.copy()
+    if layout.has_tokens:
+        n, total, square = (_pool_tokens(s, layout, np.sum) for s in sums)
+    counted = np.where(n > 0, n, 1)
+    offset = total / counted
+    mean = np.where(n > 0, base + offset, 0.0)
+    with np.errstate(over="ignore", invalid="ignore"):
+        variance = np.maximum(square / counted - offset**2, 0)
+    infinite = np.flatnonzero(~np.isfinite(variance))
+    if len(infinite):
+        name = layout.names[layout.column_owner[infinite[0]]]
+        raise ValueError(
+            f"The variance of {len(infinite)} columns of X overflows: column "
+            f"{infinite[0]}, of modality {name!r}, is the first. Values must stay "
+            "below 1e150; divide these columns by a constant."
+        )
+    return BlockScaler.of_moments(
+        layout, mean, variance, n, columns, standardize, X.dtype
+    )
+
+
+def _merge_means(weights, means):
+    """Weight and mean of both, and the share of the second."""
+    weight = weights[0] + weights[1]
+    share = weights[1] / np.where(weight > 0, weight, 1)
+    return weight, means[0] + share * (means[1] - means[0]), share
+
+
+def _near_mean(table, weight):
+    """Mean of each column over a few rows: a shift that keeps variances exact.
+
+    Rows without weight do not count. A column that evenly spaced rows lack goes by
+    the first rows that have its modality; 0 if there is no cell.
+    """
+    X, layout = table.X, table.layout
+    every = slice(None, None, -(-len(X) // 256))
+    sample = np.array(X[every], dtype=np.float64, order="C")
+    sample[weight[every] <= 0] = np.nan
+    mean = _mean_of_cells(sample)
+    lacking = np.isnan(mean)
+    for m in np.unique(layout.column_owner[lacking]):
+        rows = np.flatnonzero(table.presence[:, m] & (weight > 0))[:256]
+        columns = np.flatnonzero(lacking & (layout.column_owner == m))
+        mean[columns] = _mean_of_cells(X[np.ix_(rows, columns)].astype(np.float64))
+    if layout.has_tokens:
+        mean = _pool_tokens(mean, layout, _mean_of_cells)
+    return np.where(np.isnan(mean), 0, mean)
+
+
+def _mean_of_cells(values, axis=0):
+    """Mean of what is not NaN; NaN where there is nothing."""
+    seen = ~np.isnan(values)
+    counts = seen.sum(axis=axis)
+    mean = np.where(seen, values, 0).sum(axis=axis) / np.maximum(counts, 1)
+    return np.where(counts > 0, mean, np.nan)
+
+
+def _pool_tokens(values, layout, pool):
+    """Replace what belongs to one feature of several tokens by its pool."""
+    for modality in layout.values():
+        if modality.n_tokens > 1:
+            block = values[modality.columns].reshape(modality.shape)
+            values[modality.columns] = np.tile(pool(block, axis=0), modality.n_tokens)
+    return values
+
+
+def _observed_sums(table, base, weight, dtype):
+    """Weight, weighted sum and sum of squares of the observed cells of X - base."""
+    sums = np.zeros((3, table.X.shape[1]))
+    pieces = row_pieces(len(table))
+    work = partial_function(_column_sums, table, base, weight, dtype)
+    for part in map_pieces(work, pieces, table.X.size):
+        sums += part
+    return sums
+
+
+def _out_of_range(n, total, square, dtype):
+    """Whether squares of this dtype may have overflown, or vanished."""
+    limits = np.finfo(dtype)
+    mean_square = square[n > 0] / n[n > 0]
+    inside = (mean_square > limits.tiny * 1e8) & (mean_square < limits.max / 1e8)
+    return not (inside.all() and np.isfinite(total).all())
+
+
+def _column_sums(table, base, weight, dtype, piece):
+    """The same of a slice of the rows, summed in `dtype` within a chunk."""
+    X, weight = table.X[piece], weight[piece]
+    presence, partial = table.presence[piece], table.partial[piece]
+    total, square = np.zeros((2, X.shape[1]))
+    gaps = partial.any() or not presence.all()
+    chunks = row_chunks(*X.shape, STREAM_CELLS)
+    # One buffer, in C order: sums must not round differently with the order of X.
+    shape = (max((c.stop - c.start for c in chunks), default=0), X.shape[1])
+    buffer = np.empty(shape, dtype=dtype)
+    with np.errstate(over="ignore", under="ignore"):
+        for chunk in chunks:
+            part, w = buffer[: chunk.stop - chunk.start], weight[chunk].astype(dtype)
+            np.subtract(X[chunk], base, out=part, dtype=dtype)
+            if gaps:
+                np.copyto(part, 0, where=np.isnan(part))
+            total += w @ part
+            part *= part
+            square += w @ part
+    owner = table.layout.column_owner
+    n = (weight @ presence)[owner]
+    n -= weight[partial] @ (np.isnan(X[partial]) & presence[partial][:, owner])
+    return n, total, square

@@ -4,12 +4,17 @@ The squared distance is the mean over shared modalities of the mean squared diff
 of their columns. Arrays in, arrays out; scaled blocks as `_blocks` makes them.
 """
 
-from functools import cached_property, partial
+from functools import cached_property
 
 import numpy as np
 
-from skmissing._blocks import STREAM_CELLS, block_norms, row_chunks
-from skmissing._threads import for_each, row_pieces
+from skmissing._blocks import (
+    STREAM_CELLS,
+    block_norms,
+    map_pieces,
+    row_chunks,
+    row_pieces,
+)
 
 
 class GroupDistances:
@@ -20,7 +25,7 @@ class GroupDistances:
     is ABᵀ. Both outer products have the number of modalities as inner dimension, and
     A₂Bᵀ is constant along a row when the centres are complete.
 
-    A row with holes is compared over its observed cells only: their squared
+    A partially observed row is compared over its observed cells only: their squared
     differences count `width / n_observed` fold, and a second product with the mask
     stands in for AC₂ᵀ.
 
@@ -48,47 +53,39 @@ class GroupDistances:
         )
 
     def chunks(self, rows):
-        """Slices of some rows, such that blocks and distances fit in cache."""
-        n_clusters, n_columns = self._centers.shape
-        for part in row_chunks(rows.stop - rows.start, max(n_columns, 8 * n_clusters)):
-            yield slice(rows.start + part.start, rows.start + part.stop)
+        """Slices of some rows, and room for the distances of the largest of them.
 
-    def buffer(self, rows):
-        """Room for the distances of the largest of these slices."""
-        most = max((c.stop - c.start for c in self.chunks(rows)), default=0)
-        return np.empty((most, len(self._centers)), dtype=self._centers.dtype)
+        Blocks and distances of one slice fit in cache together.
+        """
+        n_clusters, n_columns = self._centers.shape
+        parts = row_chunks(rows.stop - rows.start, max(n_columns, 8 * n_clusters))
+        chunks = [slice(rows.start + p.start, rows.start + p.stop) for p in parts]
+        most = max((c.stop - c.start for c in chunks), default=0)
+        return chunks, np.empty((most, n_clusters), dtype=self._centers.dtype)
 
     def squared(self, chunk, out=None):
         """Squared distances of a slice of the rows, inf where nothing is shared.
 
-        Parameters
-        ----------
-        chunk : slice
-        out : ndarray of shape (at least n_chunk, n_clusters) or None
-            Written to, in place of new memory.
-
-        Returns
-        -------
-        ndarray of shape (n_chunk, n_clusters)
+        Written to the first rows of `out` if it is given: (n_chunk, n_clusters).
         """
         sums = self._sums(chunk, out)
-        sums += self.group.norms[chunk] * self._hole_ratio(chunk) @ self._owned.T
+        norms = self.group.norms[chunk]
+        if self.group.observed is not None:
+            norms = norms * self._inverse_share(chunk)
+        sums += norms @ self._owned.T
         np.maximum(sums, 0, out=sums)
-        return self._per_shared(sums, chunk)
+        if self._comparable and self._complete:
+            sums /= self._owned.shape[1]
+            return sums
+        shared = self.group.presence_of(chunk).astype(sums.dtype) @ self._owned.T
+        shared = np.broadcast_to(shared, sums.shape)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            sums /= shared
+        sums[shared == 0] = np.inf
+        return sums
 
     def nearest(self, chunk, out=None):
-        """Index of the nearest centre, -1 where no centre shares a modality.
-
-        Parameters
-        ----------
-        chunk : slice
-        out : ndarray of shape (at least n_chunk, n_clusters) or None
-            Written to, in place of new memory.
-
-        Returns
-        -------
-        ndarray of shape (n_chunk,), dtype intp
-        """
+        """Index of the nearest centre, -1 where no centre shares a modality."""
         if not self._complete:
             squared = self.squared(chunk, out)
             labels = squared.argmin(axis=1)
@@ -102,31 +99,23 @@ class GroupDistances:
         return labels
 
     def to_label(self, chunk, labels, out=None):
-        """Squared distance to one centre a row, by differences: no cancellation.
+        """Squared distance to one centre per row, by differences: no cancellation.
 
-        Parameters
-        ----------
-        chunk : slice
-        labels : ndarray of shape (n_chunk,)
-            -1 gives 0.
-        out : ndarray of shape (at least n_chunk, n_columns) or None
-            Written to, in place of new memory.
-
-        Returns
-        -------
-        ndarray of shape (n_chunk,)
+        A label of -1 gives 0. `out` is room for n_chunk rows of n_columns.
         """
         if out is not None:
             out = out[: len(labels)]
         # Label -1 takes the last centre here, and 0 below.
-        difference = np.take(self._unscaled, labels, axis=0, out=out, mode="wrap")
+        centers = self._centers if self.group.shift is None else self._unscaled
+        difference = np.take(centers, labels, axis=0, out=out, mode="wrap")
         np.subtract(self.group.source[chunk], difference, out=difference)
         if self.group.shift is not None:
             difference *= self.group.factor
         if self.group.observed is not None:
             difference *= self.group.observed[chunk]
         norms = block_norms(difference, self.group.widths)
-        norms *= self._hole_ratio(chunk)
+        if self.group.observed is not None:
+            norms *= self._inverse_share(chunk)
         if self._comparable and self._complete:
             sums = norms.mean(axis=1)
         else:
@@ -138,13 +127,11 @@ class GroupDistances:
 
     @cached_property
     def _unscaled(self):
-        """Centres as the rows of the group are: scaled or not."""
-        if self.group.shift is None:
-            return self._centers
+        """Centres in the units of the rows, which are not scaled."""
         return self._centers / self.group.factor + self.group.shift
 
     def _sums(self, chunk, out=None):
-        """The sums over shared modalities, less the row's own norms."""
+        """The sums over shared modalities, less the norms of the row itself."""
         group = self.group
         x = group.source[chunk]
         if out is not None:
@@ -154,105 +141,70 @@ class GroupDistances:
             norms = group.presence_of(chunk).astype(x.dtype) @ self._center_norms
             sums += norms if self._offset is None else norms - self._offset
             return sums
-        ratio = np.repeat(self._hole_ratio(chunk), group.widths, axis=1)
+        ratio = np.repeat(self._inverse_share(chunk), group.widths, axis=1)
         sums = np.matmul(x * ratio, self._minus_two, out=out)
         sums += (group.observed[chunk] * ratio) @ (self._centers**2).T
         return sums
 
-    def _hole_ratio(self, chunk):
-        """Width over observed cells by row and modality; the number 1 without holes."""
+    def _inverse_share(self, chunk):
+        """Width over the number of observed cells: (n_chunk, n_kept)."""
         group, dtype = self.group, self._centers.dtype
-        if group.observed is None:
-            return dtype.type(1)
         starts = np.cumsum(group.widths) - group.widths
         n_observed = np.add.reduceat(group.observed[chunk], starts, axis=1, dtype=dtype)
         return group.widths.astype(dtype) / np.maximum(n_observed, 1)
 
-    def _per_shared(self, sums, chunk):
-        if self._comparable and self._complete:
-            sums /= self._owned.shape[1]
-            return sums
-        shared = self.group.presence_of(chunk).astype(sums.dtype) @ self._owned.T
-        shared = np.broadcast_to(shared, sums.shape)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            sums /= shared
-        sums[shared == 0] = np.inf
-        return sums
 
-
-def nearest_centers(blocks, centers):
-    """Nearest centre of every row.
+def nearest_centers(blocks, centers, return_squared=False):
+    """Label every row with its nearest centre.
 
     Parameters
     ----------
     blocks : Blocks
     centers : Centers
+    return_squared : bool, default=False
 
     Returns
     -------
     labels : ndarray of shape (n_rows,), dtype int32
         -1 where no centre shares a modality with the row.
-    """
-    return _assign(blocks, centers)
-
-
-def nearest_distances(blocks, centers):
-    """Nearest centre of every row, and the squared distance to it.
-
-    Parameters
-    ----------
-    blocks : Blocks
-    centers : Centers
-
-    Returns
-    -------
-    labels : ndarray of shape (n_rows,), dtype int32
-        As :func:`nearest_centers` finds them.
     squared : ndarray of shape (n_rows,)
-        As :func:`label_distances` measures them.
+        Squared distances as :func:`label_distances` measures them, while the rows are
+        in cache. Only if `return_squared`.
     """
-    squared = np.zeros(blocks.n_rows, dtype=blocks.dtype)
-    return _assign(blocks, centers, squared), squared
-
-
-def _assign(blocks, centers, squared=None):
-    """Labels of all rows; their distances are written to `squared`, while in cache."""
-    labels = np.empty(blocks.n_rows, dtype=np.int32)
+    labels = np.empty(len(blocks), dtype=np.int32)
+    squared = np.zeros(len(blocks), dtype=blocks.dtype)
 
     def work(piece):
         distances, rows = piece
-        buffer = distances.buffer(rows)
-        for chunk in distances.chunks(rows):
+        chunks, buffer = distances.chunks(rows)
+        for chunk in chunks:
             labels[distances.group.rows[chunk]] = distances.nearest(chunk, buffer)
-            if squared is not None:
+            if return_squared:
                 _measure(distances, chunk, labels, squared)
 
-    for_each(work, group_pieces(blocks, centers))
-    return labels
+    list(map_groups(work, blocks, centers))
+    return (labels, squared) if return_squared else labels
 
 
-def group_pieces(blocks, centers):
-    """Work for threads: the distances of each group, with a slice of its rows.
+def map_groups(work, blocks, centers):
+    """Map `work` over pairs of GroupDistances and a slice of the rows of its group.
 
     The largest come first, so that no thread is left alone with one at the end.
     """
     pieces = [
         (distances, rows)
         for distances in (GroupDistances(centers, group) for group in blocks.groups)
-        for rows in row_pieces(len(distances.group.rows), blocks.n_rows)
+        for rows in row_pieces(len(distances.group.rows), len(blocks))
     ]
-    pieces.sort(key=lambda piece: -_n_cells(*piece))
-    return pieces
-
-
-def _n_cells(distances, rows):
-    return (rows.stop - rows.start) * distances.group.source.shape[1]
+    pieces.sort(key=lambda p: (p[1].start - p[1].stop) * p[0].group.source.shape[1])
+    n_cells = len(blocks) * blocks.layout.n_features
+    return map_pieces(work, pieces, n_cells)
 
 
 def _measure(distances, rows, labels, squared):
     """Write the squared distances of some rows of a group to their labels."""
     group, n_columns = distances.group, distances.group.source.shape[1]
-    parts = list(row_chunks(rows.stop - rows.start, n_columns, STREAM_CELLS))
+    parts = row_chunks(rows.stop - rows.start, n_columns, STREAM_CELLS)
     most = max((part.stop - part.start for part in parts), default=0)
     buffer = np.empty((most, n_columns), dtype=group.source.dtype)
     for part in parts:
@@ -262,41 +214,21 @@ def _measure(distances, rows, labels, squared):
 
 
 def squared_distances(blocks, centers):
-    """Squared distance of every row to every centre.
-
-    Parameters
-    ----------
-    blocks : Blocks
-    centers : Centers
-
-    Returns
-    -------
-    ndarray of shape (n_rows, n_clusters)
-        inf where nothing is shared.
-    """
-    squared = np.empty((blocks.n_rows, len(centers.values)), dtype=blocks.dtype)
-    for distances, chunk, rows in blocks.chunked(partial(GroupDistances, centers)):
-        squared[rows] = distances.squared(chunk)
+    """Squared distance of every row to every centre, inf where nothing is shared."""
+    squared = np.empty((len(blocks), len(centers.values)), dtype=blocks.dtype)
+    for group in blocks.groups:
+        distances = GroupDistances(centers, group)
+        for chunk in row_chunks(*group.source.shape):
+            squared[group.rows[chunk]] = distances.squared(chunk)
     return squared
 
 
 def label_distances(blocks, centers, labels):
-    """Squared distance of every row to the centre of its label, 0 for label -1.
-
-    Parameters
-    ----------
-    blocks : Blocks
-    centers : Centers
-    labels : ndarray of shape (n_rows,)
-
-    Returns
-    -------
-    ndarray of shape (n_rows,)
-    """
-    squared = np.zeros(blocks.n_rows, dtype=blocks.dtype)
+    """Squared distance of every row to the centre of its label, 0 for label -1."""
+    squared = np.zeros(len(blocks), dtype=blocks.dtype)
 
     def work(piece):
         _measure(*piece, labels, squared)
 
-    for_each(work, group_pieces(blocks, centers))
+    list(map_groups(work, blocks, centers))
     return squared

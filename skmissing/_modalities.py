@@ -85,17 +85,19 @@ class ModalityLayout(Mapping):
     def __init__(self, modalities):
         self._modalities = {m.name: m for m in modalities}
         self.names = tuple(self._modalities)
-        self.widths = np.array([m.width for m in self.values()], dtype=np.intp)
+        listed = list(self._modalities.values())
+        self.widths = np.array([len(m.columns) for m in listed], dtype=np.intp)
         self.n_features = int(self.widths.sum())
         stops = np.cumsum(self.widths)
         starts = stops - self.widths
         self.slices = [slice(int(a), int(b)) for a, b in zip(starts, stops)]
         self.owner = np.repeat(np.arange(len(self.widths)), self.widths)
-        self.order = np.concatenate([m.columns for m in self.values()])
+        self.order = np.concatenate([m.columns for m in listed])
         self.column_owner = np.empty_like(self.owner)
         self.column_owner[self.order] = self.owner
         self.one_column_each = bool((self.widths == 1).all())
-        self._columns = [as_slice(m.columns) for m in self.values()]
+        self.has_tokens = any(m.n_tokens > 1 for m in listed)
+        self._columns = [as_slice(m.columns) for m in listed]
 
     def __getitem__(self, name):
         return self._modalities[name]

@@ -5,7 +5,7 @@ import contextlib
 import torch
 from torch.overrides import TorchFunctionMode
 
-from skmissing._threads import process_lock
+from skmissing._parallel import process_lock
 
 
 @contextlib.contextmanager

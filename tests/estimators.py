@@ -18,7 +18,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.utils.fixes import parse_version
 
 import skmissing
-from skmissing.impute import ClusterGuidedImputer
+from skmissing.impute import FactorImputer
 
 # Packages that an extra brings, and the module whose absence leaves them out.
 NEEDS = {"fusion": "torch", "encoders": "transformers"}
@@ -44,8 +44,10 @@ INSTANCES = {
             {"strategy": "nearest"},
             {"strategy": "greedy"},
             {"strategy": "soft"},
-            {"strategy": "factor", "tol": 0.1},
         )
+    ],
+    "FactorImputer": [
+        {"n_components": 2, "max_iter": 5, "tol": 1.0, "random_state": 0}
     ],
     "LateFusionClassifier": [{"cv": 2}],
     "LateFusionRegressor": [{"cv": 2}],
@@ -91,18 +93,14 @@ INSTANCES = {
     "ModalityAmputer": [{"random_state": 0}],
     "MultipleImputationClassifier": [
         {
-            "imputer": ClusterGuidedImputer(
-                2, strategy="factor", n_factors=2, max_iter=5, tol=0.1
-            ),
+            "imputer": FactorImputer(2, n_factors=2, max_iter=5, tol=1.0),
             "n_imputations": 2,
             "random_state": 0,
         }
     ],
     "MultipleImputationRegressor": [
         {
-            "imputer": ClusterGuidedImputer(
-                2, strategy="factor", n_factors=2, max_iter=5, tol=0.1
-            ),
+            "imputer": FactorImputer(2, n_factors=2, max_iter=5, tol=1.0),
             "n_imputations": 2,
             "random_state": 0,
         }

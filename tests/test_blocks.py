@@ -5,10 +5,10 @@ from dataclasses import fields
 import numpy as np
 import pytest
 
-from skmissing._blocks import find_patterns, find_presence
-from skmissing._distances import nearest_distances, squared_distances
+from skmissing._blocks import Centers, find_patterns, find_presence, fit_scaler
+from skmissing._distances import nearest_centers, squared_distances
 from skmissing._modalities import resolve_modalities
-from skmissing._scaling import Centers, fit_scaler
+from skmissing._table import ModalityTable
 from skmissing.cluster._lloyd import lloyd
 
 LAYOUTS = [
@@ -68,13 +68,13 @@ def test_split_holds_every_row_once(modalities, min_rows, seed):
     layout = resolve_modalities(modalities, 6)
     X = make(layout, seed)
     presence, holes = find_presence(X, layout)
-    scaler = fit_scaler(X, layout, presence, holes)
+    scaler = fit_scaler(ModalityTable(X, layout))
     width = np.empty(6)
     for modality in layout.values():
         width[modality.columns] = modality.width
     scaled = (X - scaler.mean) / scaler.scale / np.sqrt(width)
     expected = np.where(np.isnan(X), 0, scaled)[:, layout.order]
-    blocks = scaler.split(X, presence, holes, min_rows=min_rows)
+    blocks = scaler.split(ModalityTable(X, layout), min_rows=min_rows)
     rows = np.concatenate([group.rows for group in blocks.groups])
     np.testing.assert_array_equal(np.sort(rows), np.arange(len(X)))
     for group in blocks.groups:
@@ -96,9 +96,9 @@ def test_complete_rows_are_read_from_x(standardize, seed):
     layout = resolve_modalities([2, 3, 1], 6)
     X = np.random.RandomState(seed).standard_normal((500, 6)) * np.arange(1, 7) + 2
     presence, holes = find_presence(X, layout)
-    scaler = fit_scaler(X, layout, presence, holes, standardize=standardize)
-    copied = scaler.split(X, presence, holes)
-    shared = scaler.split(X, presence, holes, share=True)
+    scaler = fit_scaler(ModalityTable(X, layout), standardize=standardize)
+    copied = scaler.split(ModalityTable(X, layout))
+    shared = scaler.split(ModalityTable(X, layout), share=True)
     assert shared.groups[0].source is X
     assert not np.shares_memory(copied.groups[0].source, X)
     np.testing.assert_allclose(shared.groups[0].values, copied.groups[0].values)
@@ -111,7 +111,9 @@ def test_complete_rows_are_read_from_x(standardize, seed):
             squared_distances(shared, start), squared_distances(copied, start),
             atol=1e-12,
         )  # fmt: skip
-        ours, theirs = (nearest_distances(b, start) for b in (shared, copied))
+        ours, theirs = (
+            nearest_centers(b, start, return_squared=True) for b in (shared, copied)
+        )
         np.testing.assert_array_equal(ours[0], theirs[0])
         np.testing.assert_allclose(ours[1], theirs[1], atol=1e-12)
         ours, theirs = (
@@ -135,8 +137,8 @@ def test_rows_that_must_be_copied(prepare, seed):
     """Far from 0, in Fortran order, or with a constant column."""
     layout = resolve_modalities([2, 3, 1], 6)
     X = prepare(np.random.RandomState(seed).standard_normal((50, 6)))
-    scaler = fit_scaler(X, layout, *find_presence(X, layout))
-    assert scaler.split(X, share=True).groups[0].source is not X
+    scaler = fit_scaler(ModalityTable(X, layout))
+    assert scaler.split(ModalityTable(X, layout), share=True).groups[0].source is not X
 
 
 @pytest.mark.parametrize("scale", [1e-30, 1e-20, 1.0, 1e18, 1e30])
@@ -144,7 +146,7 @@ def test_scaler_of_extreme_float32(scale, seed):
     """Squares that float32 cannot hold are summed in float64."""
     layout = resolve_modalities([2, 3, 1], 6)
     X = (np.random.RandomState(seed).standard_normal((50, 6)) * scale).astype("f4")
-    scaler = fit_scaler(X, layout, *find_presence(X, layout))
+    scaler = fit_scaler(ModalityTable(X, layout))
     np.testing.assert_allclose(scaler.scale, X.std(axis=0, dtype="f8"), rtol=1e-5)
 
 
@@ -153,7 +155,7 @@ def test_scaler_is_nan_mean_and_std(modalities, seed):
     """Mean and standard deviation are over the observed cells."""
     layout = resolve_modalities(modalities, 6)
     X = make(layout, seed)
-    scaler = fit_scaler(X, layout, *find_presence(X, layout))
+    scaler = fit_scaler(ModalityTable(X, layout))
     np.testing.assert_allclose(scaler.mean, np.nanmean(X, axis=0))
     np.testing.assert_allclose(scaler.scale, np.nanstd(X, axis=0))
 
@@ -162,7 +164,7 @@ def test_scaler_pools_tokens():
     """The tokens of a sequence share mean and scale."""
     layout = resolve_modalities({"a": (2, 2)}, 4)
     X = np.array([[1.0, 10, 3, 20], [5, 30, np.nan, np.nan]])
-    scaler = fit_scaler(X, layout, *find_presence(X, layout))
+    scaler = fit_scaler(ModalityTable(X, layout))
     np.testing.assert_allclose(scaler.mean, [3, 20, 3, 20])
     expected = [np.std([1, 3, 5]), np.std([10, 20, 30])]
     np.testing.assert_allclose(scaler.scale, 2 * expected)
@@ -173,9 +175,9 @@ def test_scaler_weight_two_is_the_row_twice(seed):
     layout = resolve_modalities([2, 3, 1], 6)
     X = make(layout, seed)
     weight = np.random.RandomState(seed).randint(3, size=len(X))
-    found = fit_scaler(X, layout, *find_presence(X, layout), sample_weight=weight)
+    found = fit_scaler(ModalityTable(X, layout), sample_weight=weight)
     repeated = np.repeat(X, weight, axis=0)
-    expected = fit_scaler(repeated, layout, *find_presence(repeated, layout))
+    expected = fit_scaler(ModalityTable(repeated, layout))
     np.testing.assert_allclose(found.mean, expected.mean)
     np.testing.assert_allclose(found.scale, expected.scale)
 
@@ -187,8 +189,7 @@ def test_scaler_merges(modalities, seed):
     X = make(layout, seed)
     X[:150, 5] = np.nan
     whole, first, second = (
-        fit_scaler(part, layout, *find_presence(part, layout))
-        for part in (X, X[:150], X[150:])
+        fit_scaler(ModalityTable(part, layout)) for part in (X, X[:150], X[150:])
     )
     merged = first.merge(second, True, X.dtype)
     for name in [field.name for field in fields(merged)[1:]]:
@@ -199,7 +200,7 @@ def test_tokens_share_statistics_and_keep_their_means(seed):
     """One mean and scale for the tokens of a sequence, and a mean of each column."""
     layout = resolve_modalities({"tokens": (2, 2), "vector": 2}, 6)
     X = make(layout, seed)
-    scaler = fit_scaler(X, layout, *find_presence(X, layout))
+    scaler = fit_scaler(ModalityTable(X, layout))
     pooled = X[:, :4].reshape(-1, 2)
     np.testing.assert_allclose(scaler.mean[:4], np.tile(np.nanmean(pooled, axis=0), 2))
     np.testing.assert_allclose(scaler.scale[:4], np.tile(np.nanstd(pooled, axis=0), 2))
@@ -213,7 +214,7 @@ def test_scaler_of_constant_and_empty_columns():
     layout = resolve_modalities([3], 3)
     X = np.column_stack([np.full(20, 0.1) * 3, np.full(20, np.nan), np.arange(20.0)])
     X[::2, 0] = 0.3
-    scaler = fit_scaler(X, layout, *find_presence(X, layout))
+    scaler = fit_scaler(ModalityTable(X, layout))
     np.testing.assert_array_equal(scaler.scale[:2], [1, 1])
     assert scaler.mean[1] == 0
     assert scaler.weight.tolist() == [20, 0, 20]
@@ -234,8 +235,7 @@ def test_constant_columns_have_scale_one(value, modalities, dtype, seed):
     rare[7:13, :2] = value
     for rows in (X, rare):
         for weight in (None, rng.rand(2000)):
-            found = find_presence(rows, layout)
-            scaler = fit_scaler(rows, layout, *found, sample_weight=weight)
+            scaler = fit_scaler(ModalityTable(rows, layout), sample_weight=weight)
             np.testing.assert_array_equal(scaler.scale[:3], 1)
 
 
@@ -245,11 +245,13 @@ def test_one_ulp_is_rounding_in_float64_and_a_value_in_float32():
     for dtype, constant in ((np.float64, True), (np.float32, False)):
         X = np.full((100, 1), 0.1, dtype=dtype)
         X[:3] = np.nextafter(dtype(0.1), dtype(1))
-        scaler = fit_scaler(X, layout, *find_presence(X, layout))
+        scaler = fit_scaler(ModalityTable(X, layout))
         assert (scaler.scale[0] == 1) == constant
-        assert np.abs(scaler.split(X).groups[0].values).max() < 10
+        assert (
+            np.abs(scaler.split(ModalityTable(X, layout)).groups[0].values).max() < 10
+        )
     tiny = np.float32([[1e-44], [-1e-44], [0]])
-    scaler = fit_scaler(tiny, layout, *find_presence(tiny, layout))
+    scaler = fit_scaler(ModalityTable(tiny, layout))
     assert scaler.scale[0] == 1
 
 
@@ -263,9 +265,9 @@ def test_rows_without_weight_leave_the_scale_alone(seed):
     junk = X.copy()
     junk[weight == 0] = 1e12
     kept = X[weight > 0]
-    expected = fit_scaler(kept, layout, *find_presence(kept, layout))
-    found = find_presence(junk, layout)
-    scaler = fit_scaler(junk, layout, *found, sample_weight=weight)
+    expected = fit_scaler(ModalityTable(kept, layout))
+
+    scaler = fit_scaler(ModalityTable(junk, layout), sample_weight=weight)
     np.testing.assert_allclose(scaler.scale, expected.scale, rtol=1e-5)
     np.testing.assert_allclose(scaler.mean, expected.mean, rtol=1e-5)
 
@@ -274,7 +276,7 @@ def test_variance_does_not_cancel():
     """A mean far from 0 does not spoil the variance, even in float32."""
     layout = resolve_modalities([1], 1)
     X = (1e4 + np.linspace(-1, 1, 1000)).astype(np.float32)[:, None]
-    scaler = fit_scaler(X, layout, *find_presence(X, layout))
+    scaler = fit_scaler(ModalityTable(X, layout))
     np.testing.assert_allclose(scaler.scale, X.astype(np.float64).std(), rtol=1e-6)
 
 
@@ -282,7 +284,7 @@ def test_centers_round_trip(seed):
     """Scaling centres and back gives them again, NaN where a modality is absent."""
     layout = resolve_modalities({"a": [5, 0], "b": slice(1, 5)}, 6)
     X = make(layout, seed)
-    scaler = fit_scaler(X, layout, *find_presence(X, layout))
+    scaler = fit_scaler(ModalityTable(X, layout))
     centers = np.random.RandomState(seed).standard_normal((4, 6))
     centers[1, [0, 5]] = np.nan
     blocks = scaler.center_blocks(centers)
@@ -296,4 +298,4 @@ def test_variance_that_overflows_is_refused():
     layout = resolve_modalities({"a": 2, "b": 2}, 4)
     message = "variance of 1 columns of X overflows: column 2, of modality 'b'"
     with pytest.raises(ValueError, match=message):
-        fit_scaler(X, layout, *find_presence(X, layout))
+        fit_scaler(ModalityTable(X, layout))

@@ -4,12 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from skmissing._blocks import find_presence
+from skmissing._blocks import find_presence, fit_scaler
 from skmissing._modalities import resolve_modalities
-from skmissing._scaling import fit_scaler
+from skmissing._table import ModalityTable, ModalityWarning
 from skmissing.cluster import PartialModalityKMeans
 from skmissing.impute import ClusterGuidedImputer
-from skmissing.impute._completion import (
+from skmissing.impute._cluster_guided import (
     GreedyCompletion,
     nearest_donors,
 )
@@ -32,8 +32,12 @@ def kernel_input(rows, centers, widths):
     """Blocks and centres without any shift or scale."""
     layout = resolve_modalities(widths, sum(widths))
     origin = np.zeros_like(rows)
-    scaler = fit_scaler(origin, layout, *find_presence(origin, layout))
-    return layout, scaler.split(rows), scaler.center_blocks(centers)
+    scaler = fit_scaler(ModalityTable(origin, layout))
+    return (
+        layout,
+        scaler.split(ModalityTable(rows, layout)),
+        scaler.center_blocks(centers),
+    )
 
 
 @pytest.mark.parametrize("case", range(40))
@@ -214,7 +218,7 @@ def test_new_rows_are_judged_before_they_are_learnt(seed):
         for t in grid_of(model, X)
     ]
     imputer.partial_fit(new)
-    scores = imputer._temperature_scores
+    scores = imputer._scores
     found = scores.errors / scores.counts[:, None]
     np.testing.assert_allclose(found.T, errors)
     assert imputer.temperature_ == scores.best()
@@ -227,7 +231,7 @@ def test_rows_without_company_leave_the_temperature(seed):
     before = imputer.temperature_
     single = np.where(np.arange(6) < WIDTHS[0], np.nan_to_num(X), np.nan)
     imputer.partial_fit(single)
-    with pytest.warns(UserWarning, match="90 rows have no observed modality"):
+    with pytest.warns(UserWarning, match="90 samples have no observed modality"):
         imputer.partial_fit(X * np.nan)
     assert imputer.temperature_ == before
 
@@ -240,7 +244,7 @@ def test_temperature_without_linked_rows(seed):
         3, modalities=[1, 1], strategy="soft", random_state=seed
     ).fit(X)
     assert imputer.temperature_ == 1.0
-    with pytest.warns(UserWarning, match="rows have a gap that nothing observed"):
+    with pytest.warns(UserWarning, match="samples have a gap that nothing observed"):
         assert not np.isnan(imputer.transform(X)).any()
 
 
@@ -409,7 +413,7 @@ def test_rows_with_nothing_get_the_mean(seed):
     """They are counted in one warning."""
     X = rows_with_gaps(np.random.RandomState(seed), 40, WIDTHS)
     imputer = ClusterGuidedImputer(3, modalities=WIDTHS, random_state=seed).fit(X)
-    with pytest.warns(UserWarning, match="2 of 3 rows have no observed modality"):
+    with pytest.warns(UserWarning, match="2 of 3 samples have no observed modality"):
         filled = imputer.transform(np.vstack([np.full((2, 6), np.nan), np.ones(6)]))
     np.testing.assert_allclose(filled[:2], np.nanmean(X, axis=0)[None].repeat(2, 0))
 
@@ -447,9 +451,15 @@ def test_batches(strategy, seed):
 
 
 def test_k_larger_than_n():
-    """The error names both numbers."""
+    """A number that is asked for must fit; the default is lowered."""
     with pytest.raises(ValueError, match="n_samples=3 should be >= n_clusters=40"):
-        ClusterGuidedImputer().fit(np.eye(3))
+        ClusterGuidedImputer(40).fit(np.eye(3))
+    X = np.vstack([np.eye(3), np.full(3, np.nan)])
+    with pytest.warns(ModalityWarning, match="1 of 4 samples have no observed"):
+        imputer = ClusterGuidedImputer(random_state=0).fit(X)
+    assert imputer.clusterer_.n_clusters == 3
+    many = ClusterGuidedImputer(random_state=0).fit(np.arange(90.0).reshape(-1, 2))
+    assert many.clusterer_.n_clusters == 40
 
 
 def test_unknown_strategy():

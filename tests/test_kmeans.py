@@ -5,14 +5,14 @@ import warnings
 import numpy as np
 import pytest
 from sklearn.cluster import KMeans, kmeans_plusplus
-from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
-from skmissing._blocks import find_presence
+from skmissing._blocks import Centers, find_presence, fit_scaler
 from skmissing._distances import label_distances, nearest_centers, squared_distances
 from skmissing._modalities import resolve_modalities
-from skmissing._scaling import Centers, fit_scaler
+from skmissing._table import ModalityTable
 from skmissing.cluster import PartialModalityKMeans
 from tests.reference import partial_distance
 
@@ -48,12 +48,12 @@ def test_kernels_equal_loops(min_rows, holes, complete, widths, seed):
     layout = resolve_modalities(widths, 6)
     X = gaps(seed, widths, holes=holes, n=60, empty=3)
     presence, found_holes = find_presence(X, layout)
-    scaler = fit_scaler(X, layout, presence, found_holes, standardize=False)
+    scaler = fit_scaler(ModalityTable(X, layout), standardize=False)
     units = blobs(seed + 5, n=7)
     if not complete:
         units[:3, layout.slices[1]] = np.nan
         units[2:4, layout.slices[0]] = np.nan
-    blocks = scaler.split(X, presence, found_holes, min_rows=min_rows)
+    blocks = scaler.split(ModalityTable(X, layout), min_rows=min_rows)
     centers = scaler.center_blocks(units)
     expected = np.array([[partial_distance(x, c, layout) for c in units] for x in X])
     np.testing.assert_allclose(squared_distances(blocks, centers), expected, atol=1e-12)
@@ -67,9 +67,9 @@ def test_distance_by_hand():
     """Modalities count alike whatever their width; only what is shared counts."""
     layout = resolve_modalities([2, 1], 3)
     rows = np.array([[0, 0, 0], [0, 0, np.nan], [np.nan, 0, 0], [np.nan] * 3])
-    scaler = fit_scaler(rows, layout, *find_presence(rows, layout), standardize=False)
+    scaler = fit_scaler(ModalityTable(rows, layout), standardize=False)
     centers = scaler.center_blocks(np.array([[3.0, 4, 2], [np.nan, np.nan, 2]]))
-    squared = squared_distances(scaler.split(rows), centers)
+    squared = squared_distances(scaler.split(ModalityTable(rows, layout)), centers)
     first, second = (9 + 16) / 2, 4
     expected = [
         [(first + second) / 2, second],
@@ -89,9 +89,11 @@ def test_float32_cancellation_is_bounded(seed):
     found = []
     for dtype in (np.float32, np.float64):
         data = X.astype(dtype)
-        scaler = fit_scaler(data, layout, *find_presence(data, layout))
+        scaler = fit_scaler(ModalityTable(data, layout))
         centers = scaler.center_blocks(units.astype(dtype))
-        found.append(squared_distances(scaler.split(data), centers))
+        found.append(
+            squared_distances(scaler.split(ModalityTable(data, layout)), centers)
+        )
     assert found[0].dtype == np.float32
     # Norms are near 1 a modality; products round each of 500 terms.
     assert np.abs(found[0] - found[1]).max() < 50 * np.finfo(np.float32).eps
@@ -289,13 +291,13 @@ def test_rows_with_nothing(seed):
     padded = np.vstack([X, np.full((2, 6), np.nan)])
     model = PartialModalityKMeans(5, init=init, modalities=WIDTHS)
     plain = model.fit(X).cluster_centers_
-    with pytest.warns(UserWarning, match="2 of 302 rows have no observed modality"):
+    with pytest.warns(UserWarning, match="2 of 302 samples have no observed modality"):
         model.fit(padded)
     np.testing.assert_array_equal(model.cluster_centers_, plain)
     assert (model.labels_[-2:] == -1).all() and (model.labels_[:-2] >= 0).all()
-    with pytest.warns(UserWarning, match="2 of 302 rows .* labelled -1"):
+    with pytest.warns(UserWarning, match="2 of 302 samples .* labelled -1"):
         assert (model.predict(padded)[-2:] == -1).all()
-    with pytest.warns(UserWarning, match="2 of 302 rows .* infinitely far"):
+    with pytest.warns(UserWarning, match="2 of 302 samples .* infinitely far"):
         assert np.isinf(model.transform(padded)[-2:]).all()
 
 
@@ -309,7 +311,7 @@ def test_modality_never_observed(seed):
     with pytest.warns(UserWarning, match="1 modalities are not observed .*'modality2'"):
         model.fit(without)
     assert np.isnan(model.cluster_centers_[:, 5]).all()
-    with pytest.warns(UserWarning, match="ignored: 'modality2', which 1 of 1 rows"):
+    with pytest.warns(UserWarning, match="ignored: 'modality2', which 1 of 1 samples"):
         found = model.predict([[0.0, 0, 0, 0, 0, 9]])
     assert found == model.predict([[0.0, 0, 0, 0, 0, np.nan]])
 
@@ -395,9 +397,11 @@ def test_centers_are_plain_arrays():
     """The kernels take centres as values and presence, whatever made them."""
     layout = resolve_modalities([1, 1], 2)
     X = np.array([[0.0, np.nan], [np.nan, 3.0]])
-    scaler = fit_scaler(X, layout, *find_presence(X, layout), standardize=False)
+    scaler = fit_scaler(ModalityTable(X, layout), standardize=False)
     centers = Centers(np.array([[0.0, 0.0]]), np.array([[False, True]]))
-    assert nearest_centers(scaler.split(X), centers).tolist() == [-1, 0]
+    assert nearest_centers(
+        scaler.split(ModalityTable(X, layout)), centers
+    ).tolist() == [-1, 0]
 
 
 def test_one_batch_is_fit(seed):
@@ -445,7 +449,7 @@ def test_modality_that_comes_late(seed):
     early[:, 5] = np.nan
     early[np.isnan(early).all(axis=1), 0] = 0
     model = PartialModalityKMeans(3, modalities=WIDTHS, random_state=seed)
-    with pytest.warns(UserWarning, match="not observed in any row: 'modality2'"):
+    with pytest.warns(UserWarning, match="not observed in any sample: 'modality2'"):
         model.partial_fit(early)
     model.partial_fit(X[150:])
     assert model.center_presence_[:, 2].any()
@@ -456,23 +460,23 @@ def test_batch_with_empty_rows_warns(seed):
     """They are counted and change nothing."""
     X = gaps(seed)
     model = PartialModalityKMeans(3, modalities=WIDTHS, random_state=seed).fit(X)
-    with pytest.warns(UserWarning, match="1 of 1 rows have no observed modality"):
+    with pytest.warns(UserWarning, match="1 of 1 samples have no observed modality"):
         model.partial_fit(np.full((1, 6), np.nan))
     assert model.labels_.tolist() == [-1]
 
 
-def test_interrupted_fit_is_no_fit(seed):
-    """Whatever stops a fit, what was learnt before is not mixed with it."""
+def test_interrupted_fit_changes_nothing(seed):
+    """Whatever stops a fit, the estimator is what it was before."""
     X = gaps(seed)
     model = PartialModalityKMeans(3, modalities=WIDTHS, random_state=0).fit(X)
 
     def stop(X, n_clusters, random_state):
         raise KeyboardInterrupt
 
+    expected = model.transform(X)
     with pytest.raises(KeyboardInterrupt):
         model.set_params(init=stop, n_init=1).fit(10 * X)
-    with pytest.raises(NotFittedError):
-        model.predict(X)
+    np.testing.assert_array_equal(model.transform(X), expected)
 
 
 def test_columns_of_transform_are_the_learnt_centers(small_multimodal):

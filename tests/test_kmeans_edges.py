@@ -23,7 +23,7 @@ def test_column_never_observed_has_no_say(seed):
     hidden = rows.copy()
     hidden[:, 0] = np.nan
     for method in (model.transform, model.predict, model.score):
-        with pytest.warns(UserWarning, match="Columns .* 'x0', which 1 of 2 rows have"):
+        with pytest.warns(UserWarning, match="'x0', which 1 of 2 samples"):
             found = method(rows)
         np.testing.assert_array_equal(found, method(hidden))
 
@@ -42,9 +42,9 @@ def test_columns_never_observed_of_modalities_never_observed(seed):
     with pytest.warns(UserWarning) as told:
         labels = model.predict(rows)
     messages = "".join(str(w.message) for w in told)
-    assert "ignored: 'modality2', which 2 of 2 rows have" in messages
-    assert "ignored: 'x2', which 1 of 2 rows have" in messages
-    assert "1 of 2 rows have no observed modality" in messages
+    assert "ignored: 'modality2', which 2 of 2 samples have" in messages
+    assert "ignored: 'x2', which 1 of 2 samples have" in messages
+    assert "1 of 2 samples have no observed modality" in messages
     assert labels[0] == -1
 
 
@@ -125,7 +125,7 @@ def test_too_few_rows_with_weight(row, n_usable, seed):
     X = gaps(seed, n=10, empty=8)
     weight = np.zeros(10)
     weight[row] = 1
-    match = rf"10 \({n_usable} of them with an observed cell and a sample_weight above"
+    match = rf"10 \({n_usable} of them with an observed cell and a positive weight"
     with pytest.raises(ValueError, match=match):
         PartialModalityKMeans(2, modalities=WIDTHS).fit(X, sample_weight=weight)
 

@@ -10,9 +10,9 @@ from scipy.stats import multivariate_normal
 from sklearn.decomposition import FactorAnalysis
 from sklearn.exceptions import ConvergenceWarning
 
-from skmissing._blocks import find_presence
+from skmissing._blocks import find_presence, fit_scaler
 from skmissing._modalities import resolve_modalities
-from skmissing._scaling import fit_scaler
+from skmissing._table import ModalityTable
 from skmissing.mixture import PartialModalityFactorMixture
 from skmissing.mixture._calibration import HiddenErrors, held_out_rows
 from skmissing.mixture._factor_em import expect, fit_factors, start_factors
@@ -119,8 +119,8 @@ def kernel_input(X, n_components=2, n_factors=3):
     """Blocks and a start."""
     layout = resolve_modalities(WIDTHS, X.shape[1])
     presence, holes = find_presence(X, layout)
-    scaler = fit_scaler(X, layout, presence, holes)
-    blocks = scaler.split(X, presence, holes, min_rows=5)
+    scaler = fit_scaler(ModalityTable(X, layout))
+    blocks = scaler.split(ModalityTable(X, layout), min_rows=5)
     rng = np.random.RandomState(0)
     means = 0.1 * rng.standard_normal((n_components, X.shape[1]))
     start = start_factors(blocks, means, n_factors, np.ones(len(X)), rng)
@@ -132,7 +132,7 @@ def test_grouping_of_rows_does_not_matter(holes, seed):
     """Rare patterns in one group give the moments of patterns in groups."""
     X = make_rows(np.random.RandomState(seed), 120, holes)
     scaler, blocks, start = kernel_input(X)
-    one_group = scaler.split(X, min_rows=10**6)
+    one_group = scaler.split(ModalityTable(X, scaler.layout), min_rows=10**6)
     assert len(one_group.groups) < len(blocks.groups)
     found = [expect(b, start, np.ones(len(X))) for b in (blocks, one_group)]
     for name in ("sizes", "counts", "first", "second", "cross", "bound"):
@@ -146,7 +146,7 @@ def test_weight_of_two_is_the_row_twice(seed):
     weight = np.random.RandomState(1).randint(1, 4, size=len(X))
     scaler, blocks, start = kernel_input(X)
     weighted = fit_factors(blocks, start, weight.astype(float), **options)
-    again = scaler.split(np.repeat(X, weight, axis=0))
+    again = scaler.split(ModalityTable(np.repeat(X, weight, axis=0), scaler.layout))
     repeated = fit_factors(again, start, np.ones(weight.sum()), **options)
     for name in ("weights", "means", "loadings", "noise", "cov_loadings"):
         values = [getattr(r.params, name) for r in (weighted, repeated)]

@@ -14,7 +14,7 @@ from numpy.testing import assert_array_equal
 from sklearn.base import clone
 from sklearn.utils import get_tags
 
-from skmissing._threads import (
+from skmissing._parallel import (
     SingleBlas,
     _controller,
     map_in_threads,

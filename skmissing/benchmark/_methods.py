@@ -25,7 +25,12 @@ from skmissing.ensemble import (
     PatternClassifier,
     PatternRegressor,
 )
-from skmissing.impute import ClusterGuidedImputer, RegressionImputer, RetrievalImputer
+from skmissing.impute import (
+    ClusterGuidedImputer,
+    FactorImputer,
+    RegressionImputer,
+    RetrievalImputer,
+)
 
 # IterativeImputer fits one model a column, each on all the others.
 MOST_COLUMNS_ITERATIVE = 60
@@ -113,6 +118,13 @@ def _clusters(strategy, n_clusters):
         return make_pipeline(fill, s.head())
 
     return build
+
+
+def _factor(s):
+    fill = FactorImputer(
+        K_FACTOR, modalities=s.modalities, max_iter=300, random_state=s.seed
+    )
+    return make_pipeline(fill, s.head())
 
 
 def _retrieval(s):
@@ -219,7 +231,7 @@ METHODS = {
         _clusters("soft", K_SOFT), f"weighted centres, k={K_SOFT}; linear model"
     ),
     "factor": Method(
-        _clusters("factor", K_FACTOR),
+        _factor,
         f"mixture with shared factors, k={K_FACTOR}; linear model",
     ),
     "retrieval": Method(

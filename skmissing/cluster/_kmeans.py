@@ -1,6 +1,5 @@
-"""k-means over the modalities that a row and a centre share."""
+"""K-means over the modalities that a sample and a centre share."""
 
-import warnings
 from numbers import Integral, Real
 
 import numpy as np
@@ -13,19 +12,22 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from skmissing._base import (
+from skmissing._blocks import Centers, fit_scaler
+from skmissing._compat import Interval, StrOptions
+from skmissing._distances import nearest_centers, squared_distances
+from skmissing._table import (
     ModalityMixin,
     SkmissingEstimator,
-    check_enough_rows,
+    _fit_context,
     fill_masked,
-    warn_empty_rows,
 )
-from skmissing._blocks import find_presence
-from skmissing._compat import Interval, StrOptions, _fit_context, check_sample_weight
-from skmissing._distances import nearest_centers, nearest_distances, squared_distances
-from skmissing._scaling import Centers, fit_scaler
-from skmissing.cluster._lloyd import lloyd, online_step
-from skmissing.cluster._seeding import centers_at_rows, plus_plus_rows, random_rows
+from skmissing.cluster._lloyd import (
+    centers_at_rows,
+    lloyd,
+    online_step,
+    plus_plus_rows,
+    random_rows,
+)
 
 
 class PartialModalityKMeans(
@@ -35,11 +37,11 @@ class PartialModalityKMeans(
     ClusterMixin,
     SkmissingEstimator,
 ):
-    """K-means for rows that lack whole modalities.
+    """K-means for samples in which whole modalities are missing.
 
-    The distance between a row and a centre runs over the modalities that both have.
-    A centre has those modalities that at least one of its rows has, so it too may be
-    incomplete. Nothing is filled in.
+    The distance between a sample and a centre runs over the modalities that both
+    have. A centre has the modalities that at least one of its samples has, so it may
+    be incomplete, too. Nothing is imputed.
 
     Read more in the :ref:`User Guide <clustering>`.
 
@@ -68,7 +70,7 @@ class PartialModalityKMeans(
         for "random" and a callable, and otherwise 1.
 
     max_iter : int, default=300
-        Most iterations of one run.
+        Maximum number of iterations of a single run.
 
     tol : float, default=1e-4
         A run ends when the squared shift of all centres is below `tol` times the mean
@@ -223,24 +225,21 @@ class PartialModalityKMeans(
             Fitted estimator.
         """
         del y
-        X = self._validate(X, reset=True)
-        weight = check_sample_weight(sample_weight, X)
-        presence, holes = find_presence(X, self.modalities_)
-        self._fit_validated(X, presence, holes, weight)
-        warn_empty_rows(presence, "labelled -1")
-        self._warn_never_observed(
+        table = self._validate(X, reset=True, sample_weight=sample_weight)
+        self._fit_table(table)
+        table.warn_empty("labelled -1")
+        table.warn_never_observed(
             self._learnt_columns(),
             "distances leave them out and the centres are NaN there",
             "distances leave them out",
         )
         distinct = len(np.unique(self.labels_[self.labels_ >= 0]))
         if distinct < self.n_clusters:
-            warnings.warn(
+            table.warn(
                 f"Number of distinct clusters ({distinct}) found smaller than "
                 f"n_clusters ({self.n_clusters}). Possibly due to duplicate points in "
                 "X.",
                 ConvergenceWarning,
-                stacklevel=2,
             )
         return self
 
@@ -269,31 +268,26 @@ class PartialModalityKMeans(
         """
         if not hasattr(self, "cluster_centers_"):
             return self.fit(X, y, sample_weight=sample_weight)
-        X = self._validate(X, reset=False)
-        weight = check_sample_weight(sample_weight, X)
-        presence, holes = find_presence(X, self.modalities_)
-        self._partial_fit_validated(X, presence, holes, weight)
-        warn_empty_rows(presence, "labelled -1")
+        table = self._validate(X, reset=False, sample_weight=sample_weight)
+        self._partial_fit_table(table)
+        table.warn_empty("labelled -1")
         return self
 
-    def _fit_validated(self, X, presence, holes, weight=1.0):
-        """Fit to checked arrays, and return their blocks.
+    def _fit_table(self, table):
+        """Fit to a ModalityTable, and return its blocks.
 
         An imputer starts here, so that it gives warnings of its own.
         """
         rng = check_random_state(self.random_state)
-        usable = presence.any(axis=1)
-        self._check_params_vs_input(usable, weight)
-        weight = np.where(usable, weight, 0.0)
-        scaler = fit_scaler(
-            X, self.modalities_, presence, holes,
-            sample_weight=weight, standardize=self.standardize,
-        )  # fmt: skip
-        blocks = scaler.split(X, presence, holes, share=True)
+        table.check_enough(n_clusters=self.n_clusters)
+        n_init = self._count_runs()
+        weight = table.weight * table.has_any
+        scaler = fit_scaler(table, sample_weight=weight, standardize=self.standardize)
+        blocks = scaler.split(table, share=True)
         tol = self.tol * scaler.mean_variance()
         best = None
-        for _ in range(self._n_init):
-            start = self._initial_centers(X, scaler, blocks, weight, rng)
+        for _ in range(n_init):
+            start = self._initial_centers(table.X, scaler, blocks, weight, rng)
             if self.verbose:
                 print("Initialization complete")
             run = lloyd(
@@ -306,44 +300,39 @@ class PartialModalityKMeans(
         return blocks
 
     def _keep(self, scaler, run, n_steps):
-        # All at once: an interrupted partial_fit leaves the centres of before.
-        vars(self).update(
-            _scaler=scaler,
-            _centers=run.centers,
-            _counts=run.counts,
-            center_presence_=run.centers.presence,
-            labels_=run.labels,
-            inertia_=run.inertia,
-            n_iter_=run.n_iter,
-            n_steps_=n_steps,
-            cluster_centers_=scaler.to_units(run.centers),
-        )
+        self._scaler = scaler
+        self._centers = run.centers
+        self._counts = run.counts
+        self.center_presence_ = run.centers.presence
+        self.labels_ = run.labels
+        self.inertia_ = run.inertia
+        self.n_iter_ = run.n_iter
+        self.n_steps_ = n_steps
+        self.cluster_centers_ = scaler.to_units(run.centers)
 
-    def _partial_fit_validated(self, X, presence, holes, weight=1.0):
-        """Go on from the fitted state, and return the blocks of the new rows."""
-        weight = np.where(presence.any(axis=1), weight, 0.0)
-        new = fit_scaler(X, self.modalities_, presence, holes, sample_weight=weight)
-        scaler = self._scaler.merge(new, self.standardize, X.dtype)
-        blocks = scaler.split(X, presence, holes, share=True)
-        centers = scaler.center_blocks(self.cluster_centers_.astype(X.dtype))
+    def _partial_fit_table(self, table):
+        """Go on from the fitted state with new samples."""
+        weight = table.weight * table.has_any
+        new = fit_scaler(table, sample_weight=weight)
+        scaler = self._scaler.merge(new, self.standardize, table.X.dtype)
+        blocks = scaler.split(table, share=True)
+        centers = scaler.center_blocks(self.cluster_centers_.astype(table.X.dtype))
         run = online_step(blocks, centers, self._counts, weight)
         self._keep(scaler, run, self.n_steps_ + 1)
-        return blocks
 
-    def _check_params_vs_input(self, usable, weight):
-        check_enough_rows(usable, weight, n_clusters=self.n_clusters)
+    def _count_runs(self):
+        """Number of runs that `n_init` stands for."""
         is_array = not (isinstance(self.init, str) or callable(self.init))
-        self._n_init = self.n_init
         if self.n_init == "auto":
-            self._n_init = 1 if is_array or self.init == "k-means++" else 10
-        if is_array and self._n_init != 1:
-            warnings.warn(
+            return 1 if is_array or self.init == "k-means++" else 10
+        if is_array and self.n_init != 1:
+            self._warn(
                 f"Explicit initial center position passed: performing only one init in "
-                f"{type(self).__name__} instead of n_init={self._n_init}.",
+                f"{type(self).__name__} instead of n_init={self.n_init}.",
                 RuntimeWarning,
-                stacklevel=2,
             )
-            self._n_init = 1
+            return 1
+        return self.n_init
 
     def _initial_centers(self, X, scaler, blocks, weight, rng):
         if isinstance(self.init, str):
@@ -385,13 +374,12 @@ class PartialModalityKMeans(
         labels : ndarray of shape (n_samples,), dtype int32
             -1, with a warning, for rows that share no modality with any centre.
         """
-        X = self._check_known(X)
-        labels = np.empty(X.shape[0], dtype=np.int32)
-        presence = np.empty((X.shape[0], len(self.modalities_)), dtype=bool)
-        for rows, blocks in self._scaler.pieces(X):
-            labels[rows] = nearest_centers(blocks, self._centers_as(X.dtype))
-            presence[rows] = blocks.presence
-        warn_empty_rows(presence, "labelled -1")
+        table = self._check_known(X)
+        labels = np.empty(len(table), dtype=np.int32)
+        centers = self._centers_as(table.X.dtype)
+        for rows, blocks in self._scaler.pieces(table):
+            labels[rows] = nearest_centers(blocks, centers)
+        table.warn_empty("labelled -1")
         return labels
 
     def transform(self, X):
@@ -407,16 +395,13 @@ class PartialModalityKMeans(
         distances : ndarray of shape (n_samples, n_clusters)
             Infinite where row and centre share no modality.
         """
-        X = self._check_known(X)
-        shape = len(X), len(self.cluster_centers_)
-        squared = np.empty(shape, dtype=X.dtype)
-        presence = np.empty((X.shape[0], len(self.modalities_)), dtype=bool)
+        table = self._check_known(X)
+        squared = np.empty((len(table), len(self.cluster_centers_)), table.X.dtype)
         # In float64, because small distances would drown in float32's cancellation.
         centers = self._centers_as(np.float64)
-        for rows, blocks in self._scaler.pieces(X, dtype=np.float64):
+        for rows, blocks in self._scaler.pieces(table, dtype=np.float64):
             squared[rows] = squared_distances(blocks, centers)
-            presence[rows] = blocks.presence
-        warn_empty_rows(presence, "infinitely far from all centers")
+        table.warn_empty("infinitely far from all centers")
         return np.sqrt(squared, out=squared)
 
     def fit_transform(self, X, y=None, sample_weight=None):
@@ -456,12 +441,11 @@ class PartialModalityKMeans(
             Rows that share nothing with any centre add nothing.
         """
         del y
-        X = self._check_known(X)
-        weight = check_sample_weight(sample_weight, X)
-        inertia = 0.0
-        for rows, blocks in self._scaler.pieces(X):
-            centers = self._centers_as(X.dtype)
-            inertia += nearest_distances(blocks, centers)[1] @ weight[rows]
+        table = self._check_known(X, sample_weight)
+        centers, inertia = self._centers_as(table.X.dtype), 0.0
+        for rows, blocks in self._scaler.pieces(table):
+            _, squared = nearest_centers(blocks, centers, return_squared=True)
+            inertia += squared @ table.weight[rows]
         return -float(inertia)
 
     def _centers_as(self, dtype):
@@ -469,11 +453,11 @@ class PartialModalityKMeans(
         values = self._centers.values.astype(dtype, copy=False)
         return Centers(values, self._centers.presence)
 
-    def _check_known(self, X):
-        """Validate rows to predict for; drop, with a warning, what cannot be used."""
+    def _check_known(self, X, sample_weight=None):
+        """Validate samples to predict for; warn of cells that cannot be used."""
         check_is_fitted(self)
-        X = self._validate(X, reset=False)
-        return self._learnt_cells(X, self._learnt_columns())
+        table = self._validate(X, reset=False, sample_weight=sample_weight)
+        return table.learnt(self._learnt_columns())
 
     def _learnt_columns(self):
         """Columns of which `fit` saw a cell, shape (n_features,)."""

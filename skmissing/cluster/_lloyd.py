@@ -1,15 +1,18 @@
-"""Lloyd's iteration for eq. (2) of UL4M4: arrays in, arrays out."""
+"""Initial centres and Lloyd's iteration for eq. (2) of UL4M4: arrays in, arrays out."""
 
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.sparse import csc_array
 
-from skmissing._blocks import STREAM_CELLS
-from skmissing._distances import group_pieces, label_distances, nearest_distances
+from skmissing._blocks import STREAM_CELLS, Centers
+from skmissing._distances import (
+    label_distances,
+    map_groups,
+    nearest_centers,
+    squared_distances,
+)
 from skmissing._modalities import as_slice
-from skmissing._scaling import Centers
-from skmissing._threads import map_in_threads
 
 # Share of the largest weight below which one is a rounding error.
 TINY = 1e-12
@@ -59,14 +62,20 @@ def lloyd(blocks, centers, sample_weight, *, max_iter, tol, verbose=0):
     The order of steps and tests is that of :class:`sklearn.cluster.KMeans`, so that
     complete data with modalities of equal width give its labels and iterations.
     """
-    labels, assigned = _nothing_yet(blocks, centers)
+    labels = np.full(len(blocks), -1, dtype=np.int32)
+    assigned = ClusterSums.zeros(len(centers.values), blocks)
+    has_any = blocks.presence.any(axis=1)
     converged = relocated = False
     for n_iter in range(1, max_iter + 1):
         previous, unsettled = labels, relocated
         labels, assigned = _reassign(blocks, centers, sample_weight, previous, assigned)
         sums = assigned.copy()
-        _adopt_unassigned(sums, blocks, labels, sample_weight)
-        relocated = _relocate_empty(sums, blocks, centers, labels, sample_weight)
+        unassigned = (labels < 0) & has_any
+        if unassigned.any():
+            _adopt(sums, blocks, unassigned, sample_weight, sums.sizes.argmax())
+        relocated = False
+        if (sums.sizes <= 0).any():
+            relocated = _relocate_empty(sums, blocks, centers, labels, sample_weight)
         old, centers = centers, sums.centers(centers)
         if verbose:
             inertia = label_distances(blocks, centers, labels) @ sample_weight
@@ -74,12 +83,17 @@ def lloyd(blocks, centers, sample_weight, *, max_iter, tol, verbose=0):
         # Where a centre was moved, equal labels do not mean equal centres.
         unsettled |= relocated
         converged = not unsettled and np.array_equal(labels, previous)
-        if converged or _shift(old, centers) <= tol:
+        if converged:
             break
+        if np.array_equal(old.presence, centers.presence):
+            # No BLAS here: its threads would spin while ours go through the next pass.
+            shift = np.square(centers.values - old.values, dtype=np.float64).sum()
+            if shift <= tol:
+                break
     if converged:
         distances = label_distances(blocks, centers, labels)
     else:
-        labels, distances = nearest_distances(blocks, centers)
+        labels, distances = nearest_centers(blocks, centers, return_squared=True)
     inertia = float(distances @ sample_weight)
     return LloydResult(labels, centers, inertia, n_iter, sums.counts())
 
@@ -100,11 +114,14 @@ def online_step(blocks, centers, counts, sample_weight):
     LloydResult
         Labels and inertia are those of the new rows after the step.
     """
-    start = _nothing_yet(blocks, centers)
-    labels, sums = _reassign(blocks, centers, sample_weight, *start)
-    # Rows that lack the commonest column are not known any more.
-    sizes = counts.max(axis=1) + sums.sizes
-    _adopt_unassigned(sums, blocks, labels, sample_weight, sizes)
+    labels = np.full(len(blocks), -1, dtype=np.int32)
+    sums = ClusterSums.zeros(len(centers.values), blocks)
+    labels, sums = _reassign(blocks, centers, sample_weight, labels, sums)
+    unassigned = (labels < 0) & blocks.presence.any(axis=1)
+    if unassigned.any():
+        # Old rows that lack the commonest column are not counted.
+        largest = (counts.max(axis=1) + sums.sizes).argmax()
+        _adopt(sums, blocks, unassigned, sample_weight, largest)
     new = sums.counts()
     total = counts + new
     values = centers.values + np.divide(
@@ -120,7 +137,7 @@ def online_step(blocks, centers, counts, sample_weight):
     values[nothing & ~stays] = 0
     presence = centers.presence | (sums.weights > 0)
     centers = Centers(values.astype(centers.values.dtype), presence)
-    labels, distances = nearest_distances(blocks, centers)
+    labels, distances = nearest_centers(blocks, centers, return_squared=True)
     return LloydResult(labels, centers, float(distances @ sample_weight), 1, total)
 
 
@@ -134,8 +151,8 @@ class ClusterSums:
         Sums of observed cells.
     weights : ndarray of shape (n_clusters, n_modalities)
         Weight of the rows that have the modality.
-    holes : ndarray of shape (n_clusters, n_features) or None
-        Weight to take off again where such a row has a hole; None without holes.
+    missing : ndarray of shape (n_clusters, n_features) or None
+        Weight to take off where such a row misses the cell; None if none does.
     sizes : ndarray of shape (n_clusters,)
         Weight of all rows.
     owner : ndarray of shape (n_features,)
@@ -144,7 +161,7 @@ class ClusterSums:
 
     values: np.ndarray
     weights: np.ndarray
-    holes: np.ndarray | None
+    missing: np.ndarray | None
     sizes: np.ndarray
     owner: np.ndarray
 
@@ -155,28 +172,28 @@ class ClusterSums:
         return cls(
             np.zeros((n_clusters, len(owner))),
             np.zeros((n_clusters, len(blocks.layout))),
-            np.zeros((n_clusters, len(owner))) if blocks.has_holes else None,
+            np.zeros((n_clusters, len(owner))) if blocks.any_partial else None,
             np.zeros(n_clusters),
             owner,
         )
 
     def copy(self):
         """The same sums in arrays of their own."""
-        holes = None if self.holes is None else self.holes.copy()
+        missing = None if self.missing is None else self.missing.copy()
         return ClusterSums(
             self.values.copy(),
             self.weights.copy(),
-            holes,
+            missing,
             self.sizes.copy(),
             self.owner,
         )
 
-    def add(self, group, values, weights, holes, sizes, clusters=slice(None)):
+    def add(self, group, values, weights, missing, sizes, clusters=slice(None)):
         """Add sums over rows of a group to some clusters."""
         self.values[clusters, group.columns] += values
         self.weights[clusters, group.modalities] += weights
-        if holes is not None:
-            self.holes[clusters, group.columns] += holes
+        if missing is not None:
+            self.missing[clusters, group.columns] += missing
         self.sizes[clusters] += sizes
 
     def add_rows(self, group, rows, weight, cluster):
@@ -185,15 +202,15 @@ class ClusterSums:
             group.presence if group.one_pattern else group.presence[rows],
             (len(rows), len(group.modalities)),
         )
-        holes = None
+        missing = None
         if group.observed is not None:
             gaps = np.repeat(presence, group.widths, axis=1) & ~group.observed[rows]
-            holes = weight @ gaps
+            missing = weight @ gaps
         self.add(
             group,
             weight @ group.scaled(rows).astype(np.float64),
             weight @ presence,
-            holes,
+            missing,
             weight.sum(),
             cluster,
         )
@@ -201,12 +218,12 @@ class ClusterSums:
     def counts(self):
         """Weight of the observed cells by cluster and column, in layout order."""
         counts = self.weights[:, self.owner]
-        return counts if self.holes is None else counts - self.holes
+        return counts if self.missing is None else counts - self.missing
 
     def centers(self, old):
         """Means of the clusters; an empty cluster keeps its old centre.
 
-        A hole that no row of the cluster fills becomes 0, the mean over all rows.
+        A cell that no row of the cluster has becomes 0, the mean over all rows.
         """
         # A row that was moved away can leave rounding errors behind.
         tiny = TINY * self.sizes.max()
@@ -221,12 +238,6 @@ class ClusterSums:
         return Centers(values.astype(old.values.dtype), presence)
 
 
-def _nothing_yet(blocks, centers):
-    """Labels and sums before any row was assigned."""
-    labels = np.full(blocks.n_rows, -1, dtype=np.int32)
-    return labels, ClusterSums.zeros(len(centers.values), blocks)
-
-
 def _reassign(blocks, centers, sample_weight, previous, sums):
     """One pass: nearest centre of each row, and the sums by cluster.
 
@@ -235,7 +246,7 @@ def _reassign(blocks, centers, sample_weight, previous, sums):
     weighs exactly nothing.
     """
     n_clusters = len(centers.values)
-    labels = np.empty(blocks.n_rows, dtype=np.int32)
+    labels = np.empty(len(blocks), dtype=np.int32)
     sums = sums.copy()
     sums.weights[:], sums.sizes[:] = 0, 0
 
@@ -246,7 +257,7 @@ def _reassign(blocks, centers, sample_weight, previous, sums):
         )
         return group_distances.group, parts
 
-    for group, parts in map_in_threads(work, group_pieces(blocks, centers)):
+    for group, parts in map_groups(work, blocks, centers):
         sums.add(group, *parts)
     return labels, sums
 
@@ -257,8 +268,8 @@ def _sum_piece(distances, rows, n_clusters, sample_weight, previous, labels):
     moved = _MovedRows(group, n_clusters)
     weights = np.zeros((n_clusters, len(group.modalities)))
     sizes = np.zeros(n_clusters)
-    buffer = distances.buffer(rows)
-    for chunk in distances.chunks(rows):
+    chunks, buffer = distances.chunks(rows)
+    for chunk in chunks:
         positions = as_slice(group.rows[chunk])
         nearest, weight = distances.nearest(chunk, buffer), sample_weight[positions]
         moved.note(chunk, previous[positions], nearest, weight)
@@ -272,8 +283,8 @@ def _sum_piece(distances, rows, n_clusters, sample_weight, previous, labels):
         else:
             members = _moves(np.full_like(nearest, -1), nearest, weight, n_clusters)
             weights += members @ presence.astype(float)
-    values, holes = moved.sums()
-    return values, weights, holes, sizes
+    values, missing = moved.sums()
+    return values, weights, missing, sizes
 
 
 class _MovedRows:
@@ -291,7 +302,7 @@ class _MovedRows:
     def __init__(self, group, n_clusters):
         self.group = group
         self._values = np.zeros((n_clusters, group.source.shape[1]))
-        self._holes = None if group.observed is None else np.zeros_like(self._values)
+        self._missing = None if group.observed is None else np.zeros_like(self._values)
         self._weights = np.zeros(n_clusters)
         self._many = max(256, STREAM_CELLS // max(1, group.source.shape[1]))
         self._waiting, self._n_waiting = [], 0
@@ -307,31 +318,28 @@ class _MovedRows:
             self._add_up()
 
     def sums(self):
-        """Sums of scaled values by cluster, and of holes or None."""
+        """Sums of scaled values by cluster, and of missing or None."""
         self._add_up()
         group = self.group
         if group.shift is None:
-            return self._values, self._holes
+            return self._values, self._missing
         shift = np.outer(self._weights, group.shift)
-        return (self._values - shift) * group.factor, self._holes
+        return (self._values - shift) * group.factor, self._missing
 
     def _add_up(self):
         """Add the rows that wait to the sums."""
         if self._n_waiting:
             rows, *move = (np.concatenate(part) for part in zip(*self._waiting))
-            self._add(as_slice(rows), *move)
+            rows, source = as_slice(rows), self.group.source
+            moves = _moves(*move, len(self._values))
+            self._values += moves.astype(source.dtype) @ source[rows]
+            self._weights += moves.sum(axis=1)
+            if self._missing is not None:
+                presence = self.group.presence_of(rows)
+                gaps = np.repeat(presence, self.group.widths, axis=1)
+                gaps = gaps & ~self.group.observed[rows]
+                self._missing += moves @ gaps.astype(float)
         self._waiting, self._n_waiting = [], 0
-
-    def _add(self, rows, old, new, weight):
-        n_clusters, source = len(self._values), self.group.source
-        moves = _moves(old, new, weight, n_clusters)
-        self._values += moves.astype(source.dtype) @ source[rows]
-        self._weights += moves.sum(axis=1)
-        if self._holes is not None:
-            presence = self.group.presence_of(rows)
-            gaps = np.repeat(presence, self.group.widths, axis=1)
-            gaps = gaps & ~self.group.observed[rows]
-            self._holes += moves @ gaps.astype(float)
 
 
 def _moves(old, new, weight, n_clusters):
@@ -347,19 +355,13 @@ def _moves(old, new, weight, n_clusters):
     return csc_array((signed, labels[entries], starts), shape=shape)
 
 
-def _adopt_unassigned(sums, blocks, labels, sample_weight, sizes=None):
-    """Add rows that share nothing with any centre to the largest cluster's sums.
-
-    The largest is by `sizes`, the weight of all rows ever, or else by that of these.
+def _adopt(sums, blocks, unassigned, sample_weight, largest):
+    """Add rows that share nothing with any centre to the sums of the largest cluster.
 
     Its centre then has their modalities, so from the next iteration on no row is left
     over, and every modality is in at least one centre. With one cluster this makes
     the centre the mean of the observed cells.
     """
-    unassigned = (labels < 0) & blocks.presence.any(axis=1)
-    if not unassigned.any():
-        return
-    largest = int((sums.sizes if sizes is None else sizes).argmax())
     for group in blocks.groups:
         rows = np.flatnonzero(unassigned[group.rows])
         if len(rows):
@@ -372,8 +374,6 @@ def _relocate_empty(sums, blocks, centers, labels, sample_weight):
     Returns whether any was moved.
     """
     empty = np.flatnonzero(sums.sizes <= 0)
-    if not len(empty):
-        return False
     distances = label_distances(blocks, centers, labels)
     distances[sample_weight == 0] = 0
     if distances.max() == 0:
@@ -393,9 +393,100 @@ def _relocate_empty(sums, blocks, centers, labels, sample_weight):
     return moved
 
 
-def _shift(old, new):
-    """Squared shift of all centres; infinite if one gained or lost a modality."""
-    if not np.array_equal(old.presence, new.presence):
-        return np.inf
-    # No BLAS here: its threads would spin on while ours go through the next pass.
-    return float(np.square(new.values - old.values, dtype=np.float64).sum())
+def centers_at_rows(blocks, rows):
+    """Centres with the values and the modalities of some rows."""
+    taken = blocks.take(rows)
+    return Centers(taken.groups[0].values, taken.presence)
+
+
+def random_rows(presence, n_clusters, sample_weight, rng):
+    """Distinct rows drawn by weight, of which each modality is in at least one.
+
+    Parameters
+    ----------
+    presence : ndarray of shape (n_samples, n_modalities), dtype bool
+    n_clusters : int
+    sample_weight : ndarray of shape (n_samples,)
+        0 for rows that must not be drawn.
+    rng : RandomState
+
+    Returns
+    -------
+    ndarray of shape (n_clusters,), dtype intp
+    """
+    probability = sample_weight / sample_weight.sum()
+    rows = rng.choice(len(presence), n_clusters, replace=False, p=probability)
+    seen = presence[sample_weight > 0].any(axis=0)
+    counts = presence[rows].sum(axis=0)
+    for m in np.flatnonzero(seen & (counts == 0)):
+        # A seed may go if each of its modalities is in another one too.
+        spare = np.flatnonzero(~(presence[rows] & (counts <= 1)).any(axis=1))
+        if not len(spare):
+            break
+        having = sample_weight * presence[:, m]
+        counts -= presence[rows[spare[-1]]]
+        rows[spare[-1]] = rng.choice(len(presence), p=having / having.sum())
+        counts += presence[rows[spare[-1]]]
+    return rows
+
+
+def plus_plus_rows(blocks, n_clusters, sample_weight, rng):
+    """Rows chosen by greedy k-means++.
+
+    Parameters
+    ----------
+    blocks : Blocks
+    n_clusters : int
+    sample_weight : ndarray of shape (n_samples,)
+        0 for rows that must not be drawn.
+    rng : RandomState
+
+    Returns
+    -------
+    ndarray of shape (n_clusters,), dtype intp
+
+    Notes
+    -----
+    The first seeds are drawn among the rows that have most of the modalities that no
+    seed has yet: then every row shares a modality with a seed, and no distance is
+    infinite, which would make the draw follow patterns in place of values. The rest
+    is the draw of :func:`sklearn.cluster.kmeans_plusplus`, by the same calls of the
+    generator, so that complete data give the same seeds.
+    """
+    rows = _covering_rows(blocks.presence, n_clusters, sample_weight, rng)
+    eligible = np.flatnonzero(sample_weight > 0)
+    weight = sample_weight[eligible]
+    n_trials = 2 + int(np.log(n_clusters))
+    # A seed that shares nothing with a row is infinitely far; the first seeds
+    # together are at a finite distance from every row.
+    closest = _distances_to_rows(blocks, rows).min(axis=0)[eligible]
+    potential = closest @ weight
+    while len(rows) < n_clusters:
+        draws = rng.uniform(size=n_trials) * potential
+        candidates = np.searchsorted(np.cumsum(weight * closest), draws)
+        np.clip(candidates, None, len(eligible) - 1, out=candidates)
+        trial = _distances_to_rows(blocks, eligible[candidates])[:, eligible]
+        np.minimum(trial, closest, out=trial)
+        potentials = trial @ weight
+        best = int(potentials.argmin())
+        closest, potential = trial[best], potentials[best]
+        rows.append(int(eligible[candidates[best]]))
+    return np.array(rows, dtype=np.intp)
+
+
+def _covering_rows(presence, n_clusters, sample_weight, rng):
+    """Few rows that together have every modality, most of the uncovered ones first."""
+    uncovered = presence[sample_weight > 0].any(axis=0)
+    rows = []
+    while uncovered.any() and len(rows) < n_clusters:
+        gain = np.where(sample_weight > 0, presence[:, uncovered].sum(axis=1), 0)
+        drawable = np.where(gain == gain.max(), sample_weight, 0)
+        rows.append(int(rng.choice(len(presence), p=drawable / drawable.sum())))
+        uncovered = uncovered & ~presence[rows[-1]]
+    return rows
+
+
+def _distances_to_rows(blocks, rows):
+    """Squared distances from some rows to all, shape (len(rows), n_samples)."""
+    squared = squared_distances(blocks, centers_at_rows(blocks, rows))
+    return np.ascontiguousarray(squared.T)

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 from skmissing._compat import import_optional
-from skmissing._threads import process_lock
+from skmissing._parallel import process_lock
 
 # Weights that encoders never run, or that only training uses.
 UNUSED_WEIGHTS = ("pooler.", "masked_spec_embed", "logit_scale", "logit_bias")

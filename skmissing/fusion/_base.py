@@ -23,9 +23,9 @@ from skmissing._base import (
     warn_never_observed,
     warn_unlearnt,
 )
-from skmissing._blocks import find_presence, row_chunks
+from skmissing._blocks import find_presence, fit_scaler, row_chunks
 from skmissing._compat import Interval, StrOptions, check_sample_weight
-from skmissing._scaling import fit_scaler
+from skmissing._table import ModalityTable
 from skmissing.fusion._consistency import CONSISTENCY, WEIGHTS, Consistency
 from skmissing.fusion._device import few_threads, resolve_device
 from skmissing.fusion._masking import POLICIES, Masking
@@ -213,10 +213,7 @@ class BaseFusion(ModalityMixin, SkmissingEstimator):
         """Learn the columns' scales, and which modalities there are."""
         layout = self.modalities_
         self._scaler = fit_scaler(
-            X,
-            layout,
-            presence,
-            holes,
+            ModalityTable(X, layout, presence=presence, partial=holes),
             sample_weight=weight,
             standardize=self.standardize,
         )

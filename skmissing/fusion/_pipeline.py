@@ -39,7 +39,7 @@ def make_ul4m4(
     n_clusters : int, default=40
         Number of clusters of the imputer.
 
-    strategy : {"soft", "nearest", "greedy", "factor"}, default="soft"
+    strategy : {"soft", "nearest", "greedy"}, default="soft"
         Strategy of the imputer; "greedy" is the paper to the letter.
 
     modality_dropout : float, default=0.0

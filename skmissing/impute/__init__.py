@@ -1,6 +1,7 @@
 """Imputation of whole modalities."""
 
 from skmissing.impute._cluster_guided import ClusterGuidedImputer
+from skmissing.impute._factor import FactorImputer
 from skmissing.impute._multiple import (
     MultipleImputationClassifier,
     MultipleImputationRegressor,
@@ -11,6 +12,7 @@ from skmissing.impute._selection import masked_imputation_score
 
 __all__ = [
     "ClusterGuidedImputer",
+    "FactorImputer",
     "MultipleImputationClassifier",
     "MultipleImputationRegressor",
     "RegressionImputer",

@@ -1,18 +1,12 @@
-"""What all imputers of modalities share: gaps in, no gap out, nothing else touched."""
-
-import warnings
+"""What all imputers of modalities share: no gap is left, nothing else is changed."""
 
 import numpy as np
 from sklearn.base import TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from skmissing._base import (
-    ModalityMixin,
-    SkmissingEstimator,
-    warn_empty_rows,
-)
-from skmissing._blocks import CHUNK_CELLS, find_presence, row_chunks
-from skmissing._compat import _check_feature_names_in, _fit_context
+from skmissing._blocks import CHUNK_CELLS, row_chunks
+from skmissing._compat import _check_feature_names_in
+from skmissing._table import ModalityMixin, SkmissingEstimator, _fit_context
 
 # Standard deviations from the mean beyond which cells are cut off where a linear model
 # would make too much of them.
@@ -23,8 +17,8 @@ class BaseModalityImputer(ModalityMixin, TransformerMixin, SkmissingEstimator):
     """Base class of the imputers; not for direct use.
 
     A subclass learns in `_fit_imputer` and answers in `_impute`. This class writes
-    that answer into missing cells only, puts the training mean where there is none,
-    and gives the warnings.
+    the answer into missing cells only, puts the training mean where there is none,
+    and warns.
     """
 
     _parameter_constraints: dict = {
@@ -33,14 +27,14 @@ class BaseModalityImputer(ModalityMixin, TransformerMixin, SkmissingEstimator):
         "keep_empty_features": ["boolean"],
     }
 
-    def _fit_imputer(self, X, presence, holes):
-        """Learn from checked rows; returns the training mean of each column."""
+    def _fit_imputer(self, table):
+        """Learn from a ModalityTable; return the training mean of each column."""
         raise NotImplementedError
 
-    def _impute(self, X, presence, holes):
-        """Values for the missing cells of X, NaN where there is nothing to go by.
+    def _impute(self, table):
+        """Values for the missing cells, NaN where nothing observed leads to one.
 
-        What stands in the other cells of the answer is not read.
+        Returns an array of the shape of `table.X`; its other cells are not read.
         """
         raise NotImplementedError
 
@@ -61,47 +55,17 @@ class BaseModalityImputer(ModalityMixin, TransformerMixin, SkmissingEstimator):
             Fitted estimator.
         """
         del y
-        X = self._validate(X, reset=True)
-        presence, holes = find_presence(X, self.modalities_)
-        self._fit_seen(X, presence, holes)
-        self._warn_padding(X, presence & holes[:, None])
-        warn_empty_rows(presence, "left out of the fit")
-        self.statistics_ = self._fit_imputer(X, presence, holes)
-        return self
-
-    def _fit_seen(self, X, presence, holes):
-        """Note which columns were ever observed, and tell of those that were not."""
-        self._seen = self._observed_columns(X, presence, holes)
+        table = self._validate(X, reset=True)
+        self._seen = table.observed_columns
         fate = "filled with 0" if self.keep_empty_features else "dropped"
-        self._warn_never_observed(
+        table.warn_never_observed(
             self._seen, f"their columns are {fate}", f"they are {fate}"
         )
-
-    def _warn_padding(self, X, with_holes):
-        """Tell of sequences that lack tokens, which will be filled."""
-        for m, modality in enumerate(self.modalities_.values()):
-            rows = np.flatnonzero(with_holes[:, m])
-            if modality.n_tokens == 1 or not len(rows):
-                continue
-            n_tokens = n_rows = 0
-            for chunk in row_chunks(len(rows), modality.width):
-                missing = np.isnan(X[np.ix_(rows[chunk], modality.columns)])
-                lacking = missing.reshape(-1, *modality.shape).all(axis=2)
-                n_tokens += int(lacking.sum())
-                n_rows += int(lacking.any(axis=1).sum())
-            if n_tokens:
-                warnings.warn(
-                    f"{n_tokens} tokens are missing in {n_rows} rows that have others "
-                    f"of modality {modality.name!r}, and are filled as any gap. If "
-                    "they are padding of short sequences, pool the tokens first, or "
-                    "do without an imputer.",
-                    UserWarning,
-                    stacklevel=3,
-                )
-
-    def _observed_columns(self, X, presence, holes):
-        whole = presence[~holes].any(axis=0)[self.modalities_.column_owner]
-        return whole | ~np.isnan(X[holes]).all(axis=0)
+        if self.modalities_.has_tokens and table.partial.any():
+            _warn_padding(table)
+        table.warn_empty("left out of the fit")
+        self.statistics_ = self._fit_imputer(table)
+        return self
 
     def transform(self, X):
         """Fill the gaps of X.
@@ -115,44 +79,39 @@ class BaseModalityImputer(ModalityMixin, TransformerMixin, SkmissingEstimator):
         -------
         X_imputed : ndarray of shape (n_samples, n_features_out)
             Without NaN, in the dtype and the column order of X; observed cells are
-            the same to the last bit. With `add_indicator`, one more column a
-            modality: 1 where the row lacks it.
+            the same to the last bit. With `add_indicator`, one more column per
+            modality: 1 where it is missing.
         """
         check_is_fitted(self)
-        X = self._validate(X, reset=False)
-        presence, holes = find_presence(X, self.modalities_)
-        known, given, gappy = self._learnt_cells(X, self._seen), presence, holes
-        if known is not X:
-            given, gappy = find_presence(known, self.modalities_)
-        warn_empty_rows(given, "imputed with the training mean")
-        filled = X.copy()
-        incomplete = np.flatnonzero(~presence.all(axis=1) | holes)
+        table = self._validate(X, reset=False)
+        known = table.learnt(self._seen)
+        known.warn_empty("imputed with the training mean")
+        filled = table.X.copy()
         n_unreached = 0
-        for chunk in row_chunks(len(incomplete), X.shape[1], 8 * CHUNK_CELLS, 1 << 16):
-            rows = incomplete[chunk]
-            part, has_any = X[rows], given[rows].any(axis=1)
-            usable = part if known is X else known[rows]
-            values = self._impute(usable, given[rows], gappy[rows])
+        n_incomplete = len(table.incomplete)
+        for chunk in row_chunks(
+            n_incomplete, filled.shape[1], 8 * CHUNK_CELLS, 1 << 16
+        ):
+            rows = table.incomplete[chunk]
+            given = known[rows]
+            part = given.X if known is table else filled[rows]
+            values = self._impute(given)
             missing = np.isnan(part)
             no_answer = missing & np.isnan(values)
-            n_unreached += int((no_answer & self._seen)[has_any].any(axis=1).sum())
+            unreached = (no_answer & self._seen)[given.has_any].any(axis=1)
+            n_unreached += int(unreached.sum())
             np.copyto(values, self.statistics_, where=no_answer, casting="same_kind")
             np.copyto(part, values, where=missing)
             filled[rows] = part
         if n_unreached:
-            warnings.warn(
-                f"{n_unreached} of {X.shape[0]} rows have a gap that nothing observed "
-                "in the row leads to; it is imputed with the training mean.",
-                UserWarning,
-                stacklevel=2,
+            table.warn(
+                f"{n_unreached} of {len(table)} samples have a gap that nothing "
+                "observed in the sample leads to; it is imputed with the training mean."
             )
-        return self._output(filled, presence)
-
-    def _output(self, filled, presence):
         if not self.keep_empty_features and not self._seen.all():
             filled = filled[:, self._seen]
         if self.add_indicator:
-            filled = np.hstack([filled, (~presence).astype(filled.dtype)])
+            filled = np.hstack([filled, (~table.presence).astype(filled.dtype)])
         return filled
 
     def get_feature_names_out(self, input_features=None):
@@ -188,3 +147,24 @@ class BaseModalityImputer(ModalityMixin, TransformerMixin, SkmissingEstimator):
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
+
+
+def _warn_padding(table):
+    """Warn of sequences in which tokens are missing, which will be filled."""
+    for m, modality in enumerate(table.layout.values()):
+        rows = np.flatnonzero(table.presence[:, m] & table.partial)
+        if modality.n_tokens == 1:
+            continue
+        n_tokens = n_samples = 0
+        for chunk in row_chunks(len(rows), modality.width):
+            missing = np.isnan(table.X[np.ix_(rows[chunk], modality.columns)])
+            lacking = missing.reshape(-1, *modality.shape).all(axis=2)
+            n_tokens += int(lacking.sum())
+            n_samples += int(lacking.any(axis=1).sum())
+        if n_tokens:
+            table.warn(
+                f"{n_tokens} tokens are missing in {n_samples} samples that have other "
+                f"tokens of modality {modality.name!r}; they are filled like any gap. "
+                "If they are padding of short sequences, pool the tokens first, or do "
+                "without an imputer."
+            )

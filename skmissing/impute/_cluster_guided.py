@@ -1,68 +1,38 @@
-"""Imputation from cluster centres, stages 1 and 2 of UL4M4."""
+"""Imputation from cluster centres: stages 1 and 2 of UL4M4."""
 
 import copy
-import zlib
-from numbers import Integral
+from dataclasses import dataclass, field
+from numbers import Integral, Real
 
 import numpy as np
-from sklearn.utils import check_random_state
-from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_is_fitted
 
-from skmissing._base import check_enough_rows, warn_empty_rows
-from skmissing._blocks import find_presence
-from skmissing._compat import Interval, StrOptions, _fit_context
-from skmissing._scaling import fit_scaler
+from skmissing._blocks import block_norms, find_patterns
+from skmissing._compat import Interval, StrOptions
+from skmissing._distances import label_distances, nearest_centers, squared_distances
+from skmissing._table import _fit_context
 from skmissing.cluster import PartialModalityKMeans
-from skmissing.impute._base import MOST_DEVIATIONS, BaseModalityImputer
-from skmissing.impute._completion import (
-    GreedyCompletion,
-    nearest_donors,
-    score_temperatures,
-    soft_values,
-    soft_weights,
-    thin_out,
-)
-from skmissing.mixture import PartialModalityFactorMixture
+from skmissing.impute._base import BaseModalityImputer
 
-
-def _strategy_of(imputer):
-    """Strategy of the fit; before it, the parameter."""
-    return getattr(imputer, "_strategy", imputer.strategy)
-
-
-def _has_factors(imputer):
-    """Whether the strategy knows its own errors."""
-    strategy = _strategy_of(imputer)
-    if strategy != "factor":
-        raise AttributeError(
-            f"imputation_std needs strategy='factor'; got {strategy!r}."
-        )
-    return True
-
-
-def _updates_centers(imputer):
-    """Whether the strategy goes by centres, which new rows can update."""
-    if _strategy_of(imputer) == "factor":
-        raise AttributeError("partial_fit is not available with strategy='factor'.")
-    return True
+# Number of clusters of "auto", if there are as many samples.
+USUAL_CLUSTERS = 40
+# Maximum number of samples that a temperature is chosen by.
+MOST_SCORED = 2000
 
 
 class ClusterGuidedImputer(BaseModalityImputer):
-    """Fill the modalities that a row lacks from the centres of clusters.
+    """Impute missing modalities from the centres of clusters.
 
-    The rows are clustered by :class:`skmissing.cluster.PartialModalityKMeans`; a gap
-    is filled from the centres that are near over what the row does have. Observed
-    cells are never changed.
+    The samples are clustered by :class:`skmissing.cluster.PartialModalityKMeans`. A
+    gap is filled from the centres that are near over the observed modalities of the
+    sample. Observed cells are never changed.
 
     Read more in the :ref:`User Guide <imputation>`.
 
     Parameters
     ----------
-    n_clusters : int or "auto", default=40
-        Number of clusters. With one and no factors, every gap gets the training mean.
-        "auto", for `strategy="factor"` only, takes of 1, 10 and 40 the number that
-        fills hidden modalities of the training rows best.
+    n_clusters : int or "auto", default="auto"
+        Number of clusters. "auto" is 40, or the number of samples with an observed
+        cell if there are fewer. With one cluster, every gap gets the training mean.
 
     modalities : None, list of int, or dict, default=None
         Which columns form a modality. None groups columns named `modality__feature`
@@ -71,52 +41,44 @@ class ClusterGuidedImputer(BaseModalityImputer):
         name, a width, a token shape `(n_tokens, dim)`, a slice, or a list of column
         names or positions.
 
-    strategy : {"soft", "nearest", "greedy", "factor"}, default="soft"
+    strategy : {"soft", "nearest", "greedy"}, default="soft"
         What a gap is filled from.
 
         - "soft": the mean of all centres that have the modality, weighted by
-          `exp(-d**2 / temperature_)`, with d the distance over what the row has.
+          `exp(-d**2 / temperature_)`, with d the distance over the observed
+          modalities.
         - "nearest": each missing modality from the nearest centre that has it.
         - "greedy": Algorithm 2 of the paper to the letter. The same as "nearest" if
-          all centres are complete; if not, it favours centres that share nothing with
-          the row, see Notes.
-        - "factor": the posterior mean of a
-          :class:`skmissing.mixture.PartialModalityFactorMixture`, clusters with
-          factors that modalities share, shrunk towards the training mean as far as
-          held-out rows say.
+          all centres are complete. If not, it favours centres that share nothing with
+          the sample, see Notes.
 
-    n_factors : int or "auto", default=32
-        Most factors of `strategy="factor"`; "auto" takes the best of 8, 32 and 64.
-
-    sample_posterior : bool, default=False
-        Whether gaps are filled with draws from the posterior and not with its mean.
-        Needs `strategy="factor"`. The draws depend on `random_state` and on the
-        rows: with an int, the same table is filled in the same way each time.
+    temperature : "auto" or float, default="auto"
+        Scale of squared distances at which the weights of `strategy="soft"` fall off.
+        "auto" chooses it by hiding modalities of the training samples.
 
     standardize : bool, default=True
         Whether distances are between standardised columns.
 
     init : {"k-means++", "random"}, callable or array-like of shape \
             (n_clusters, n_features), default="k-means++"
-        How to start the clustering; a string for `strategy="factor"`.
+        Initial centres of the clustering.
 
     n_init : "auto" or int, default="auto"
-        Number of runs of the clustering; "auto" is one run for `strategy="factor"`.
+        Number of runs of the clustering.
 
     max_iter : int, default=300
-        Most iterations of one run.
+        Maximum number of iterations of a single run.
 
     tol : float, default=1e-4
-        Tolerance of the clustering. EM ends with `strategy="factor"` when an
-        iteration raises the objective by less than `10 * tol` per observed cell.
+        Tolerance of the clustering.
 
     add_indicator : bool, default=False
-        Whether to append one column a modality that is 1 where the row lacks it. The
+        Whether to append one column per modality that is 1 where it is missing. The
         columns depend on the layout only, not on what was missing in `fit`.
 
     keep_empty_features : bool, default=True
-        Whether columns that no row has in `fit` are kept, filled with 0. If False
-        they are dropped.
+        Whether columns that are never observed in `fit` are kept, filled with 0. If
+        False they are dropped.
 
     random_state : int, RandomState instance or None, default=None
         Seed of the clustering.
@@ -126,18 +88,17 @@ class ClusterGuidedImputer(BaseModalityImputer):
 
     Attributes
     ----------
-    clusterer_ : PartialModalityKMeans or PartialModalityFactorMixture
-        The fitted clustering; the mixture with `strategy="factor"`.
+    clusterer_ : PartialModalityKMeans
+        The fitted clustering.
 
     temperature_ : float
-        Only with `strategy="soft"`: the scale of squared distances at which weights
-        fall off.
+        The temperature that is used. Only with `strategy="soft"`.
 
     n_iter_ : int
-        Iterations of the clustering.
+        Number of iterations of the clustering.
 
     statistics_ : ndarray of shape (n_features,)
-        Training mean of each column, for rows in which nothing is observed.
+        Training mean of each column, for samples in which nothing is observed.
 
     modalities_ : ModalityLayout
         Ordered mapping from the name of each modality to its columns.
@@ -151,38 +112,32 @@ class ClusterGuidedImputer(BaseModalityImputer):
     Raises
     ------
     ValueError
-        If `n_clusters` is larger than the number of rows with an observed cell, or
+        If `n_clusters` is larger than the number of samples with an observed cell, or
         `modalities` does not fit the columns of X.
 
     See Also
     --------
+    FactorImputer : Imputes from clusters with shared factors, with standard errors.
     skmissing.cluster.PartialModalityKMeans : The clustering.
-    sklearn.impute.KNNImputer : Averages rows and not centres, cell by cell.
+    sklearn.impute.KNNImputer : Averages samples and not centres, cell by cell.
 
     Notes
     -----
-    The paper [1]_ builds one candidate a centre (the row, its gaps filled from that
-    centre), takes the candidate of the closest pair of candidate and centre, copies
-    from it what is still missing, and repeats. With complete centres that first
-    candidate is the nearest centre. With incomplete ones the comparison of a
-    candidate covers cells that were copied, at distance 0 from where they came: a
-    centre that shares nothing with the row always wins. "nearest" keeps to the row's
-    own cells.
+    The paper [1]_ builds one candidate per centre (the sample, its gaps filled from
+    that centre), takes the candidate of the closest pair of candidate and centre,
+    copies from it what is still missing, and repeats. With complete centres, that
+    first candidate is the nearest centre. With incomplete centres, the comparison of
+    a candidate covers copied cells, at distance 0 from where they came: a centre that
+    shares nothing with the sample always wins. "nearest" compares the observed cells
+    of the sample only.
 
-    Holes, missing cells of a modality that the row otherwise has, are filled from
-    the nearest centre that has the modality.
+    Missing cells of a partially observed modality are filled from the nearest centre
+    that has the modality.
 
-    With "factor", a fifth of the rows with two modalities or more is left out of a
-    first fit (as often as it takes, for small tables), each of their modalities is
-    hidden in turn, and for each modality the factor in [0, 1] by which the imputed
-    distance from the mean is multiplied, and the ratio of actual to stated errors,
-    are learnt from these. The model itself is then fitted to all rows. Cells farther
-    than four standard deviations from the mean enter it as if they were that far.
-
-    The temperature is chosen by hiding: of the training rows with two modalities or
-    more (2000 at most), each modality is hidden in turn, and of a grid of multiples
-    of the median squared distance to the nearest centre, the temperature with the
-    least mean squared error on the hidden modalities is taken.
+    The temperature is chosen by hiding. Of the training samples with two modalities or
+    more (2000 at most), each modality is hidden in turn. Of a grid of multiples of the
+    median squared distance to the nearest centre, the temperature with the least mean
+    squared error on the hidden modalities is taken.
 
     References
     ----------
@@ -204,23 +159,24 @@ class ClusterGuidedImputer(BaseModalityImputer):
     _parameter_constraints: dict = {
         **BaseModalityImputer._parameter_constraints,
         **PartialModalityKMeans._parameter_constraints,
-        "strategy": [StrOptions({"nearest", "greedy", "soft", "factor"})],
         "n_clusters": [
             StrOptions({"auto"}),
             Interval(Integral, 1, None, closed="left"),
         ],
-        "n_factors": [StrOptions({"auto"}), Interval(Integral, 0, None, closed="left")],
-        "sample_posterior": ["boolean"],
+        "strategy": [StrOptions({"nearest", "greedy", "soft"})],
+        "temperature": [
+            StrOptions({"auto"}),
+            Interval(Real, 0, None, closed="neither"),
+        ],
     }
 
     def __init__(
         self,
-        n_clusters=40,
+        n_clusters="auto",
         *,
         modalities=None,
         strategy="soft",
-        n_factors=32,
-        sample_posterior=False,
+        temperature="auto",
         standardize=True,
         init="k-means++",
         n_init="auto",
@@ -234,8 +190,7 @@ class ClusterGuidedImputer(BaseModalityImputer):
         self.n_clusters = n_clusters
         self.modalities = modalities
         self.strategy = strategy
-        self.n_factors = n_factors
-        self.sample_posterior = sample_posterior
+        self.temperature = temperature
         self.standardize = standardize
         self.init = init
         self.n_init = n_init
@@ -246,102 +201,47 @@ class ClusterGuidedImputer(BaseModalityImputer):
         self.random_state = random_state
         self.verbose = verbose
 
-    def _fit_imputer(self, X, presence, holes):
-        self._strategy = self.strategy
-        if self.strategy == "factor":
-            return self._fit_mixture(X, presence, holes)
-        if self.sample_posterior:
-            raise ValueError(
-                "sample_posterior=True needs strategy='factor'; got "
-                f"strategy={self.strategy!r}."
-            )
+    def _fit_imputer(self, table):
+        names = PartialModalityKMeans._get_param_names()
+        clusterer = PartialModalityKMeans(**{n: getattr(self, n) for n in names})
         if self.n_clusters == "auto":
-            raise ValueError(
-                "n_clusters='auto' needs strategy='factor'; got "
-                f"strategy={self.strategy!r}. Search with masked_imputation_score."
-            )
-        names = set(PartialModalityKMeans().get_params())
-        shared = {k: v for k, v in self.get_params(deep=False).items() if k in names}
-        clusterer = PartialModalityKMeans(**shared)
-        self._hand_layout(clusterer)
-        blocks = clusterer._fit_validated(X, presence, holes)
-        self.clusterer_ = clusterer
-        self.n_iter_ = clusterer.n_iter_
-        if self.strategy == "soft":
-            labels = clusterer.labels_
-            self._keep_scores(score_temperatures(blocks, clusterer._centers, labels))
-        return clusterer._scaler.column_mean
-
-    def _hand_layout(self, clusterer):
+            n_usable = max(1, np.count_nonzero(table.has_any))
+            clusterer.n_clusters = min(USUAL_CLUSTERS, n_usable)
         for name in ("n_features_in_", "feature_names_in_", "modalities_"):
             if hasattr(self, name):
                 setattr(clusterer, name, getattr(self, name))
+        blocks = clusterer._fit_table(table)
+        self.clusterer_ = clusterer
+        self.n_iter_ = clusterer.n_iter_
+        self._strategy = self.strategy
+        if self.strategy == "soft":
+            self._scores = None
+            if self.temperature == "auto":
+                labels = clusterer.labels_
+                self._scores = score_temperatures(blocks, clusterer._centers, labels)
+            self._set_temperature()
+        return clusterer._scaler.column_mean
 
-    def _fit_mixture(self, X, presence, holes):
-        starts = {"k-means++": "kmeans", "random": "random"}
-        if not isinstance(self.init, str):
-            raise ValueError(
-                "With strategy='factor', init must be 'k-means++' or 'random'; got "
-                f"{type(self.init).__name__}."
-            )
-        if self.n_clusters != "auto":
-            check_enough_rows(presence.any(axis=1), n_clusters=self.n_clusters)
-        mixture = PartialModalityFactorMixture(
-            self.n_clusters,
-            n_factors=self.n_factors,
-            modalities=self.modalities,
-            max_iter=self.max_iter,
-            tol=10 * self.tol,
-            init=starts[self.init],
-            n_init=1 if self.n_init == "auto" else self.n_init,
-            standardize=self.standardize,
-            calibrate=True,
-            random_state=self.random_state,
-            verbose=self.verbose,
-        )
-        self._hand_layout(mixture)
-        scaler = fit_scaler(X, self.modalities_, presence, holes)
-        reach = MOST_DEVIATIONS * np.sqrt(scaler.variance)
-        self._bounds = scaler.mean - reach, scaler.mean + reach
-        mixture._fit_validated(self._clipped(X), presence, holes)
-        self.clusterer_ = mixture
-        self.n_iter_ = mixture.n_iter_
-        self._shift = scaler.column_mean - mixture._scaler.mean
-        return scaler.column_mean
+    def _set_temperature(self):
+        if self.temperature != "auto":
+            self.temperature_ = float(self.temperature)
+        else:
+            self.temperature_ = 1.0 if self._scores is None else self._scores.best()
 
-    def _clipped(self, X):
-        """X without outliers, of which the posterior would make too much."""
-        low, high = (bound.astype(X.dtype) for bound in self._bounds)
-        return np.clip(X, low, high)
-
-    def _keep_scores(self, scores):
-        self._temperature_scores = scores
-        self.temperature_ = 1.0 if scores is None else scores.best()
-
-    def _score_before_learning(self, X, presence, holes):
-        """Temperatures judged by rows that the centres have not seen yet."""
-        rows = thin_out(np.flatnonzero(presence.sum(axis=1) > 1))
-        clusterer = self.clusterer_
-        blocks = clusterer._scaler.split(X[rows], presence[rows], holes[rows])
-        centers = clusterer._centers_as(X.dtype)
-        before = self._temperature_scores
-        self._keep_scores(score_temperatures(blocks, centers, before=before))
-
-    @available_if(_updates_centers)
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y=None):
-        """Update the clusters with new rows.
+        """Update the clusters with new samples.
 
-        The first call is `fit`; later ones go on by
+        The first call is `fit`. Later calls continue by
         :meth:`skmissing.cluster.PartialModalityKMeans.partial_fit`. The temperature
-        of `strategy="soft"` is chosen on the rows of all calls, each judged by the
+        of `strategy="soft"` is chosen on the samples of all calls, each judged by the
         centres as they were before its call.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            NaN and masked cells are missing. At least `n_clusters` rows in the first
-            call.
+            NaN and masked cells are missing. At least `n_clusters` samples in the
+            first call.
         y : None
             Ignored.
 
@@ -352,65 +252,41 @@ class ClusterGuidedImputer(BaseModalityImputer):
         """
         if not hasattr(self, "statistics_"):
             return self.fit(X, y)
-        X = self._validate(X, reset=False)
-        presence, holes = find_presence(X, self.modalities_)
-        warn_empty_rows(presence, "left out of the fit")
-        # On a copy: an interrupted call leaves all as it was before.
-        new = copy.copy(self)
-        new.clusterer_ = copy.copy(self.clusterer_)
-        new._seen = self._seen | self._observed_columns(X, presence, holes)
-        if self._strategy == "soft":
-            new._score_before_learning(X, presence, holes)
-        new.clusterer_._partial_fit_validated(X, presence, holes)
-        new.statistics_ = new.clusterer_._scaler.column_mean
-        vars(self).update(vars(new))
+        table = self._validate(X, reset=False)
+        table.warn_empty("left out of the fit")
+        self._seen = self._seen | table.observed_columns
+        if self._strategy == "soft" and self.temperature == "auto":
+            self._score_before_learning(table)
+        # On a copy: a call that fails leaves the clustering as it was before.
+        self.clusterer_ = copy.copy(self.clusterer_)
+        self.clusterer_._partial_fit_table(table)
+        self.statistics_ = self.clusterer_._scaler.column_mean
         return self
 
-    @available_if(_has_factors)
-    def imputation_std(self, X):
-        """Return standard errors of imputed cells.
+    def _score_before_learning(self, table):
+        """Judge temperatures by samples that the centres have not seen yet."""
+        sample = table[thin_out(np.flatnonzero(table.presence.sum(axis=1) > 1))]
+        blocks = self.clusterer_._scaler.split(sample)
+        centers = self.clusterer_._centers_as(table.X.dtype)
+        self._scores = score_temperatures(blocks, centers, before=self._scores)
+        self._set_temperature()
 
-        Only with `strategy="factor"`.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            NaN and masked cells are missing.
-
-        Returns
-        -------
-        std : ndarray of shape (n_samples, n_features_out)
-            Of the difference between the imputed and the actual value, in the units
-            of X; 0 for observed cells, and NaN in columns that `fit` never saw, of
-            which nothing is known. Without the columns of `add_indicator`.
-        """
-        check_is_fitted(self)
-        X = self._validate(X, reset=False)
-        presence, holes = find_presence(X, self.modalities_)
-        std = self.clusterer_._std(self._clipped(X), presence, holes)
-        return std if self.keep_empty_features else std[:, self._seen]
-
-    def _impute(self, X, presence, holes):
-        if self._strategy == "factor":
-            rng = self._generator_for(X) if self.sample_posterior else None
-            values = self.clusterer_._values(self._clipped(X), presence, holes, rng)
-            # What was cut off is missing from the means.
-            values += self._shift.astype(X.dtype)
-            return values
-        clusterer = self.clusterer_
-        blocks = clusterer._scaler.split(X, presence, holes)
-        centers = clusterer._centers_as(X.dtype)
-        units = clusterer.cluster_centers_.astype(X.dtype, copy=False)
+    def _impute(self, table):
+        X, layout = table.X, self.modalities_
+        blocks = self.clusterer_._scaler.split(table)
+        centers = self.clusterer_._centers_as(X.dtype)
+        units = self.clusterer_.cluster_centers_.astype(X.dtype, copy=False)
         values = np.full_like(X, np.nan)
         if self._strategy == "soft":
-            weights = soft_weights(blocks, centers, self.temperature_)
+            squared = squared_distances(blocks, centers)
+            weights = soft_weights(squared, self.temperature_)
         elif self._strategy == "greedy":
-            donors = GreedyCompletion(centers, self.modalities_.slices).donors(blocks)
+            donors = GreedyCompletion(centers, layout.slices).donors(blocks)
         else:
             donors = nearest_donors(blocks, centers)
-        for m in range(len(self.modalities_)):
-            columns = self.modalities_.columns_of(m)
-            rows = np.flatnonzero(~presence[:, m] | holes)
+        for m in range(len(layout)):
+            columns = layout.columns_of(m)
+            rows = np.flatnonzero(~table.presence[:, m] | table.partial)
             if self._strategy == "soft":
                 soft, reached = soft_values(
                     weights[rows], units[:, columns], centers.presence[:, m]
@@ -425,12 +301,277 @@ class ClusterGuidedImputer(BaseModalityImputer):
                 values[np.ix_(rows, columns)] = filling
         return values
 
-    def _generator_for(self, X):
-        """Generator for the draws: other ones for other rows, if by the same seed."""
-        seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
-        return np.random.RandomState([seed, zlib.crc32(np.ascontiguousarray(X))])
 
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.non_deterministic = self.sample_posterior
-        return tags
+# Numerics: which centre fills which gap.
+# A donor is the centre that a gap is copied from; -1 means that no centre can fill it.
+
+
+def nearest_donors(blocks, centers):
+    """Nearest centre that has each modality: (n_rows, n_modalities), -1 for none."""
+    if centers.presence.all():
+        labels = nearest_centers(blocks, centers)
+        return np.repeat(labels[:, None], centers.presence.shape[1], axis=1)
+    return _nearest_owners(squared_distances(blocks, centers), centers.presence)
+
+
+def _nearest_owners(squared, owned):
+    donors = np.full((len(squared), owned.shape[1]), -1, dtype=np.intp)
+    rows = np.arange(len(squared))
+    for m in np.flatnonzero(owned.any(axis=0)):
+        owners = np.flatnonzero(owned[:, m])
+        best = squared[:, owners].argmin(axis=1)
+        reached = np.isfinite(squared[rows, owners[best]])
+        donors[reached, m] = owners[best[reached]]
+    return donors
+
+
+def soft_weights(squared, temperature):
+    """Weights exp(-(d² - min d²) / T) of the centres, 0 where nothing is shared.
+
+    They do not add up to 1: a modality is averaged over the centres that have it.
+    """
+    lowest = squared.min(axis=1, keepdims=True)
+    lowest[np.isinf(lowest)] = 0
+    return np.exp((lowest - squared) / squared.dtype.type(temperature))
+
+
+def soft_values(weights, centers, owned):
+    """Weighted mean of one modality over the centres that have it.
+
+    Also returns which rows are reached: false where all of these centres weigh 0.
+    """
+    # weights (n_rows, k), centers (k, width), owned (k,) -> (n_rows, width), (n_rows,)
+    shares = weights[:, owned]
+    total = shares.sum(axis=1, keepdims=True)
+    reached = total > 0
+    shares /= np.where(reached, total, 1)
+    return shares @ centers[owned], reached[:, 0]
+
+
+@dataclass(frozen=True)
+class TemperatureScores:
+    """How well each temperature fills hidden modalities of the samples seen so far."""
+
+    temperatures: np.ndarray  # (n_temperatures,)
+    errors: np.ndarray  # (n_modalities, n_temperatures), sums over samples
+    counts: np.ndarray  # (n_modalities,), samples that each was hidden in
+
+    def best(self):
+        """Temperature of the least mean error, modalities counted alike."""
+        means = self.errors / np.maximum(self.counts, 1)[:, None]
+        return float(self.temperatures[means.sum(axis=0).argmin()])
+
+
+def score_temperatures(blocks, centers, labels=None, before=None):
+    """Fill hidden modalities of some samples at several temperatures.
+
+    `labels` are the clusters of the samples, None if the centres never saw them.
+    `before` are the TemperatureScores of other samples, to which these are added, and
+    what is returned if no sample has two modalities. The temperatures are the median
+    squared distance to the nearest centre times 4, 2, ..., 1/256.
+
+    The centre of a sample's own cluster is the mean of samples of which it is one, so
+    with few samples per cluster low temperatures would look too good. Its distance
+    and its values are therefore those of the mean of the others,
+    c + (c - x) / (n - 1).
+    """
+    linked = blocks.presence.sum(axis=1) > 1
+    members = None
+    if labels is not None:
+        linked &= labels >= 0
+        members = np.zeros(centers.presence.shape)
+        np.add.at(members, labels[labels >= 0], blocks.presence[labels >= 0])
+    linked = np.flatnonzero(linked)
+    if not len(linked):
+        return before
+    linked = thin_out(linked)
+    sample = blocks.take(linked)
+    labels = None if labels is None else labels[linked]
+    if before is None:
+        n_modalities = len(blocks.layout)
+        _, squared = nearest_centers(sample, centers, return_squared=True)
+        usual = float(np.median(np.sqrt(squared[np.isfinite(squared)]))) ** 2
+        usual = usual if usual > 0 else 1.0
+        temperatures = usual * 2.0 ** np.arange(2, -9, -1)
+        before = TemperatureScores(
+            temperatures,
+            np.zeros((n_modalities, len(temperatures))),
+            np.zeros(n_modalities),
+        )
+    errors, counts = before.errors.copy(), before.counts.copy()
+    for m in range(len(blocks.layout)):
+        rows = np.flatnonzero(sample.presence[:, m])
+        if len(rows):
+            hidden = blocks.take(linked[rows], hide=m)
+            own = None if labels is None else (labels[rows], members[labels[rows]] - 1)
+            errors[m] += _hidden_errors(
+                sample, hidden, m, centers, rows, before.temperatures, own
+            )
+            counts[m] += len(rows)
+    return TemperatureScores(before.temperatures, errors, counts)
+
+
+def thin_out(rows):
+    """Evenly spaced ones of some rows, enough to choose a temperature by."""
+    return rows[:: max(1, -(-len(rows) // MOST_SCORED))]
+
+
+def _hidden_errors(sample, hidden, m, centers, rows, temperatures, own):
+    """Sum of squared errors on the hidden modality m, per temperature.
+
+    `own` is the cluster of each row and the numbers of other rows in it, or None.
+    """
+    columns = sample.layout.slices[m]
+    truth = sample.groups[0].values[rows, columns]
+    owned, center_values = centers.presence[:, m], centers.values[:, columns]
+    squared = squared_distances(hidden, centers)
+    each = np.arange(len(rows))
+    if own is not None:
+        labels, others = own
+        squared[each, labels] = _distance_to_others(hidden, centers, labels, others)
+        alone = others[:, m] < 1
+        squared[each[alone], labels[alone]] = np.inf
+        lent = (center_values[labels] - truth) / np.maximum(others[:, m], 1)[:, None]
+    errors = []
+    for temperature in temperatures:
+        weights = soft_weights(squared, temperature)
+        values, _ = soft_values(weights, center_values, owned)
+        if own is not None:
+            total = weights[:, owned].sum(axis=1)
+            share = weights[each, labels] / np.where(total > 0, total, 1)
+            values += share[:, None] * lent
+        errors.append(((values - truth) ** 2).sum())
+    return np.array(errors)
+
+
+def _distance_to_others(hidden, centers, labels, others):
+    """Squared distance of each row to the mean of the other rows of its cluster."""
+    group = hidden.groups[0]
+    norms = block_norms(group.values - centers.values[labels], group.widths)
+    shared = hidden.presence & (others >= 1)
+    grown = (1 + 1 / np.maximum(others, 1)) ** 2 * norms * shared
+    n_shared = shared.sum(axis=1)
+    mean = grown.sum(axis=1) / np.maximum(n_shared, 1)
+    return np.where(n_shared > 0, mean, np.inf)
+
+
+@dataclass
+class GreedyCompletion:
+    """Algorithm 2 of UL4M4, without its loops over candidates.
+
+    Candidate j of a row is the row with its gaps filled from centre j. Its score is
+    the least distance to any centre c,
+
+    (S(x, c) + sum of E_m(j, c) over what j lends and c has) / number of shared
+    modalities,
+
+    with S over the row's own modalities and E between centres. Candidates are taken
+    in the order of their scores, and each gap is copied from the first that can fill
+    it. Donors that lend the same set of modalities (a signature) differ in E alone,
+    which does not depend on the row: so per pattern, signature and centre only the
+    donors of least E matter, and rows cost one comparison per signature and centre.
+
+    Ties go to the donor closest to the row over its own modalities, then to the
+    lowest index.
+    """
+
+    centers: object
+    slices: list  # columns of each modality in layout order
+    _between: np.ndarray = field(init=False, repr=False)
+    _plans: dict = field(init=False, repr=False, default_factory=dict)
+
+    def __post_init__(self):
+        owned = self.centers.presence
+        self._between = np.zeros((owned.shape[1], *[len(owned)] * 2))
+        for m, columns in enumerate(self.slices):
+            block = self.centers.values[:, columns].astype(np.float64)
+            norms = np.einsum("ij,ij->i", block, block)
+            squared = norms[:, None] - 2 * block @ block.T + norms
+            np.maximum(squared, 0, out=squared)
+            # A centre is at no distance from itself, to the last bit.
+            np.fill_diagonal(squared, 0)
+            self._between[m] = np.where(np.outer(owned[:, m], owned[:, m]), squared, 0)
+
+    def donors(self, blocks):
+        """Donor of each gap, (n_rows, n_modalities).
+
+        For a modality that the row has, the nearest centre that has it, too.
+        """
+        if self.centers.presence.all():
+            return nearest_donors(blocks, self.centers)
+        squared = squared_distances(blocks, self.centers).astype(np.float64)
+        # A row that is a centre is at distance 0, which a product only approximates.
+        # That matters here, because candidates at distance 0 tie.
+        labels = squared.argmin(axis=1)
+        exact = label_distances(blocks, self.centers, labels)
+        reached = np.flatnonzero(blocks.presence.any(axis=1))
+        squared[reached, labels[reached]] = exact[reached]
+        donors = _nearest_owners(squared, self.centers.presence)
+        patterns, inverse = find_patterns(blocks.presence)
+        for p, pattern in enumerate(patterns):
+            if not pattern.all() and pattern.any():
+                rows = np.flatnonzero(inverse == p)
+                donors[np.ix_(rows, ~pattern)] = self._complete(squared[rows], pattern)
+        return donors
+
+    def _complete(self, squared, pattern):
+        """Donors of the missing modalities for rows of one pattern."""
+        owned = self.centers.presence
+        n_shared = owned[:, pattern].sum(axis=1)
+        sums = np.where(n_shared > 0, squared, 0) * n_shared
+        absent = np.flatnonzero(~pattern)
+        best = np.full((len(absent), 3, len(squared)), np.inf)
+        for lent, *plan in self._plan(pattern):
+            found = np.stack(_best_candidate(sums, squared, n_shared, *plan))
+            for a in np.flatnonzero(lent[absent]):
+                better = _comes_before(found, best[a])
+                best[a][:, better] = found[:, better]
+        donors = np.where(np.isinf(best[:, 0]), -1, best[:, 2])
+        return donors.T.astype(np.intp)
+
+    def _plan(self, pattern):
+        """By signature: what is lent, by whom, least E to each centre, who has it."""
+        key = pattern.tobytes()
+        if key not in self._plans:
+            owned = self.centers.presence
+            signatures, inverse = find_patterns(owned & ~pattern)
+            self._plans[key] = []
+            for s, lent in enumerate(signatures):
+                if not lent.any():
+                    continue
+                donors = np.flatnonzero(inverse == s)
+                between = self._between[lent][:, donors].sum(axis=0)
+                least = between.min(axis=0)
+                n_lent = owned[:, lent].sum(axis=1)
+                plan = (lent, donors, least, n_lent, between == least)
+                self._plans[key].append(plan)
+        return self._plans[key]
+
+
+def _best_candidate(sums, squared, n_shared, donors, least, n_lent, attains):
+    """Score, distance to the row, and index of the best donor of one signature."""
+    rows = np.arange(len(sums))
+    n_terms = n_shared + n_lent
+    with np.errstate(divide="ignore", invalid="ignore"):
+        scores = np.where(n_terms > 0, (sums + least) / n_terms, np.inf)
+    center = scores.argmin(axis=1)
+    score = scores[rows, center]
+    donor = donors[attains.argmax(axis=0)[center]]
+    tied = (scores == score[:, None]).sum(axis=1) > 1
+    tied |= attains.sum(axis=0)[center] > 1
+    again = np.flatnonzero(tied & np.isfinite(score))
+    if len(again):
+        at_best = scores[again] == score[again, None]
+        candidates = at_best.astype(np.float64) @ attains.T > 0
+        own = np.minimum(squared[again][:, donors], np.finfo(np.float64).max)
+        own[~candidates] = np.inf
+        donor[again] = donors[own.argmin(axis=1)]
+    return score, squared[rows, donor], donor
+
+
+def _comes_before(found, best):
+    """Whether score, distance, index of one candidate precede those of another."""
+    before = found[2] < best[2]
+    for key in (1, 0):
+        before = (found[key] < best[key]) | ((found[key] == best[key]) & before)
+    return before

@@ -19,7 +19,7 @@ from skmissing._base import (
     fill_masked,
 )
 from skmissing._compat import HasMethods, Interval, _fit_context
-from skmissing.impute._cluster_guided import ClusterGuidedImputer
+from skmissing.impute._factor import FactorImputer
 
 
 class BaseMultipleImputation(MetaEstimatorMixin, SkmissingEstimator):
@@ -61,7 +61,7 @@ class BaseMultipleImputation(MetaEstimatorMixin, SkmissingEstimator):
 
     def _fit_imputers(self, X, seeds):
         """Imputers that draw, each with a seed of its own."""
-        imputer = ClusterGuidedImputer(strategy="factor")
+        imputer = FactorImputer()
         imputer = imputer if self.imputer is None else clone(self.imputer)
         known = imputer.get_params()
         if "sample_posterior" not in known or "random_state" not in known:
@@ -72,7 +72,7 @@ class BaseMultipleImputation(MetaEstimatorMixin, SkmissingEstimator):
         imputer.set_params(sample_posterior=True, random_state=int(seeds[0]))
         if self.modalities is not None:
             imputer.set_params(modalities=self.modalities)
-        if isinstance(imputer, ClusterGuidedImputer):
+        if isinstance(imputer, FactorImputer):
             # Draws depend on the seed at the time of transform: one fit is enough.
             imputers = [imputer.fit(X)] + [copy.copy(imputer) for _ in seeds[1:]]
             return [i.set_params(random_state=int(s)) for i, s in zip(imputers, seeds)]
@@ -142,7 +142,7 @@ class MultipleImputationClassifier(ClassifierMixin, BaseMultipleImputation):
 
     imputer : imputer or None, default=None
         Has the parameters `sample_posterior`, which is set, and `random_state`. None
-        is `ClusterGuidedImputer(strategy="factor")`.
+        is `FactorImputer()`.
 
     modalities : None, list of int, or dict, default=None
         Which columns form a modality; handed to the imputer unless it is None.
@@ -190,12 +190,10 @@ class MultipleImputationClassifier(ClassifierMixin, BaseMultipleImputation):
     --------
     >>> import numpy as np
     >>> from sklearn.datasets import load_digits
-    >>> from skmissing.impute import ClusterGuidedImputer, MultipleImputationClassifier
+    >>> from skmissing.impute import FactorImputer, MultipleImputationClassifier
     >>> X, y = load_digits(n_class=3, return_X_y=True)
     >>> X[::2, :32] = np.nan  # every other row lacks the upper half
-    >>> imputer = ClusterGuidedImputer(
-    ...     3, modalities=[32, 32], strategy="factor", n_factors=8, random_state=0
-    ... )
+    >>> imputer = FactorImputer(3, modalities=[32, 32], n_factors=8, random_state=0)
     >>> model = MultipleImputationClassifier(imputer=imputer, random_state=0)
     >>> model.fit(X[:400], y[:400]).score(X[400:], y[400:]) > 0.9
     True
@@ -282,7 +280,7 @@ class MultipleImputationRegressor(RegressorMixin, BaseMultipleImputation):
 
     imputer : imputer or None, default=None
         Has the parameters `sample_posterior`, which is set, and `random_state`. None
-        is `ClusterGuidedImputer(strategy="factor")`.
+        is `FactorImputer()`.
 
     modalities : None, list of int, or dict, default=None
         Which columns form a modality; handed to the imputer unless it is None.
@@ -326,11 +324,11 @@ class MultipleImputationRegressor(RegressorMixin, BaseMultipleImputation):
     Examples
     --------
     >>> import numpy as np
-    >>> from skmissing.impute import ClusterGuidedImputer, MultipleImputationRegressor
+    >>> from skmissing.impute import FactorImputer, MultipleImputationRegressor
     >>> a = np.random.RandomState(0).standard_normal(200)
     >>> X, y = np.column_stack([a, 2 * a, -a]), 3 * a
     >>> X[:50, 0] = X[50:100, 1] = np.nan
-    >>> imputer = ClusterGuidedImputer(1, strategy="factor", n_factors=1)
+    >>> imputer = FactorImputer(1, n_factors=1)
     >>> model = MultipleImputationRegressor(imputer=imputer, random_state=0)
     >>> model.fit(X, y).score(X, y) > 0.9
     True

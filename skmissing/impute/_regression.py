@@ -9,9 +9,9 @@ from sklearn.multioutput import MultiOutputRegressor
 from sklearn.utils import get_tags
 
 from skmissing._base import warn_layout_forgotten
-from skmissing._blocks import find_patterns
+from skmissing._blocks import find_patterns, fit_scaler
 from skmissing._compat import HasMethods, Interval
-from skmissing._scaling import fit_scaler
+from skmissing._table import ModalityTable
 from skmissing.impute._base import MOST_DEVIATIONS, BaseModalityImputer
 
 
@@ -124,12 +124,14 @@ class RegressionImputer(BaseModalityImputer):
         self.add_indicator = add_indicator
         self.keep_empty_features = keep_empty_features
 
-    def _fit_imputer(self, X, presence, holes):
+    def _fit_imputer(self, table):
+        X, presence, holes = table.X, table.presence, table.partial
         warn_layout_forgotten(
             self.modalities, self.modalities_, ", with regressions of its own"
         )
         self._scaler = fit_scaler(
-            X, self.modalities_, presence, holes, standardize=self.standardize
+            ModalityTable(X, self.modalities_, presence=presence, partial=holes),
+            standardize=self.standardize,
         ).centered()
         self._presence = presence
         self._train = self._standardized(X)
@@ -241,7 +243,8 @@ class RegressionImputer(BaseModalityImputer):
             state["estimators_"] = dict(state["estimators_"])
         super().__setstate__(state)
 
-    def _impute(self, X, presence, holes):
+    def _impute(self, table):
+        X, presence, holes = table.X, table.presence, table.partial
         values = np.full_like(X, np.nan)
         standardized = self._standardized(X)
         for rows, sources, target in self._tasks(presence, holes):

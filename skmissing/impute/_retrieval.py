@@ -4,11 +4,11 @@ from numbers import Integral
 
 import numpy as np
 
-from skmissing._blocks import row_chunks
+from skmissing._blocks import Centers, fit_scaler, row_chunks
 from skmissing._compat import Interval, StrOptions
 from skmissing._distances import squared_distances
 from skmissing._modalities import as_slice
-from skmissing._scaling import Centers, fit_scaler
+from skmissing._table import ModalityTable
 from skmissing.impute._base import BaseModalityImputer
 
 # Distances held at a time.
@@ -131,10 +131,12 @@ class RetrievalImputer(BaseModalityImputer):
         self.add_indicator = add_indicator
         self.keep_empty_features = keep_empty_features
 
-    def _fit_imputer(self, X, presence, holes):
+    def _fit_imputer(self, table):
+        X, presence, holes = table.X, table.presence, table.partial
         layout = self.modalities_
         self._scaler = fit_scaler(
-            X, layout, presence, holes, standardize=self.standardize
+            ModalityTable(X, layout, presence=presence, partial=holes),
+            standardize=self.standardize,
         )
         rows = np.flatnonzero(presence.any(axis=1))
         self.n_samples_fit_ = len(rows)
@@ -151,7 +153,8 @@ class RetrievalImputer(BaseModalityImputer):
         self._can_lend = ~np.isnan(X)
         self._lent = np.where(self._can_lend, X, 0)
 
-    def _impute(self, X, presence, holes):
+    def _impute(self, table):
+        X, presence, holes = table.X, table.presence, table.partial
         return self._from_neighbors(X, presence, holes)
 
     def _from_neighbors(self, X, presence, holes, spare=False):
@@ -162,7 +165,14 @@ class RetrievalImputer(BaseModalityImputer):
         rows = self._rows.values.astype(X.dtype, copy=False)
         rows = Centers(rows, self._rows.presence)
         for chunk in row_chunks(len(X), self.n_samples_fit_, DISTANCE_CELLS):
-            blocks = self._scaler.split(X[chunk], presence[chunk], holes[chunk])
+            blocks = self._scaler.split(
+                ModalityTable(
+                    X[chunk],
+                    self.modalities_,
+                    presence=presence[chunk],
+                    partial=holes[chunk],
+                )
+            )
             squared = squared_distances(blocks, rows)
             if spare:
                 squared[np.arange(len(squared)), np.arange(len(X))[chunk]] = np.inf

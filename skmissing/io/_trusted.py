@@ -120,7 +120,7 @@ RECORDS = {
         ("module", "module_params", "criterion", "criterion_params"),
     ),
     "BlockScaler": Record(
-        "skmissing._scaling",
+        "skmissing._blocks",
         "BlockScaler",
         (
             "layout",
@@ -132,7 +132,7 @@ RECORDS = {
             "column_weight",
         ),
     ),
-    "Centers": Record("skmissing._scaling", "Centers", ("values", "presence")),
+    "Centers": Record("skmissing._blocks", "Centers", ("values", "presence")),
     "FactorParams": Record(
         "skmissing.mixture._posterior",
         "FactorParams",

@@ -8,9 +8,14 @@ from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 
 from skmissing._base import name_list
-from skmissing._scaling import fit_scaler
-from skmissing.cluster._lloyd import lloyd
-from skmissing.cluster._seeding import centers_at_rows, plus_plus_rows, random_rows
+from skmissing._blocks import fit_scaler
+from skmissing._table import ModalityTable
+from skmissing.cluster._lloyd import (
+    centers_at_rows,
+    lloyd,
+    plus_plus_rows,
+    random_rows,
+)
 from skmissing.mixture._calibration import HiddenErrors, held_out_rows
 from skmissing.mixture._factor_em import fit_factors, start_factors
 from skmissing.mixture._posterior import Posterior
@@ -66,9 +71,10 @@ def fit_mixture(model, X, presence, holes, weight, rng):
     """
     layout = model.modalities_
     scaler = fit_scaler(
-        X, layout, presence, holes,
-        sample_weight=weight, standardize=model.standardize,
-    ).centered()  # fmt: skip
+        ModalityTable(X, layout, presence=presence, partial=holes),
+        sample_weight=weight,
+        standardize=model.standardize,
+    ).centered()
     blocks = split_rows(scaler, X, presence, holes)
     linked = _linked(layout, presence, weight)
     shrinkage, std_scale = linked.astype(np.float64), np.ones(len(layout))
@@ -89,7 +95,8 @@ def fit_mixture(model, X, presence, holes, weight, rng):
 
 def split_rows(scaler, X, presence, holes):
     """Blocks in which the commoner patterns have groups of their own."""
-    return scaler.split(X, presence, holes, min_rows=max(16, len(X) // 64))
+    table = ModalityTable(X, scaler.layout, presence=presence, partial=holes)
+    return scaler.split(table, min_rows=max(16, len(X) // 64))
 
 
 def _linked(layout, presence, weight):
@@ -152,7 +159,7 @@ def _divide(model, params, blocks, weight, rng):
     clusters are not those of patterns.
     """
     k = model.n_components_
-    factors = np.zeros((blocks.n_rows, params.n_factors))
+    factors = np.zeros((len(blocks), params.n_factors))
     for rows in Posterior(params).chunks(blocks):
         factors[rows.rows] = rows.factors()
     used = np.flatnonzero(weight > 0)

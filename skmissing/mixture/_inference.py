@@ -17,6 +17,7 @@ from skmissing._base import (
 )
 from skmissing._blocks import find_presence
 from skmissing._compat import check_sample_weight
+from skmissing._table import ModalityTable
 from skmissing.mixture._posterior import Posterior, Units
 
 
@@ -42,7 +43,8 @@ class FactorInference(
     def _rows(self, X, presence, holes, *, plug_in=False):
         """Posterior of checked rows by chunks, each with the parameters used."""
         params = self._params.plug_in() if plug_in else self._params
-        blocks = self._scaler.split(X, presence, holes, min_rows=1 + len(X) // 50)
+        table = ModalityTable(X, self.modalities_, presence=presence, partial=holes)
+        blocks = self._scaler.split(table, min_rows=1 + len(X) // 50)
         if holes.any():
             split = np.ones(len(self.modalities_), dtype=bool)
             params = params.with_units(Units(self.modalities_.slices, split))

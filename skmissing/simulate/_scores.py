@@ -5,7 +5,8 @@ from collections import Counter
 
 import numpy as np
 
-from skmissing._scaling import fit_scaler
+from skmissing._blocks import fit_scaler
+from skmissing._table import ModalityTable
 from skmissing.simulate._mechanisms import (
     block_levels,
     solve_intercept,
@@ -28,7 +29,9 @@ class LevelScores:
 
     def __init__(self, X, layout, presence, holes, driver):
         self.layout, self.driver = layout, driver
-        self.scaler = fit_scaler(X, layout, presence, holes)
+        self.scaler = fit_scaler(
+            ModalityTable(X, layout, presence=presence, partial=holes)
+        )
         levels = block_levels(X, layout, self.scaler)
         seen = ~np.isnan(levels)
         n_seen = np.maximum(seen.sum(axis=0), 1)

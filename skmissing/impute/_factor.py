@@ -1,0 +1,242 @@
+"""Imputation from clusters with shared factors, with standard errors."""
+
+import zlib
+from numbers import Integral
+
+import numpy as np
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from skmissing._blocks import fit_scaler
+from skmissing._compat import Interval, StrOptions
+from skmissing.impute._base import MOST_DEVIATIONS, BaseModalityImputer
+from skmissing.mixture import PartialModalityFactorMixture
+
+
+class FactorImputer(BaseModalityImputer):
+    """Impute missing modalities from factors that the modalities share.
+
+    A gap gets its posterior mean under a
+    :class:`skmissing.mixture.PartialModalityFactorMixture`, shrunk towards the training
+    mean as far as held-out samples say. Observed cells are never changed.
+
+    Read more in the :ref:`User Guide <imputation>`.
+
+    Parameters
+    ----------
+    n_components : int or "auto", default="auto"
+        Number of clusters. "auto" takes of 1, 10 and 40 the number that imputes
+        hidden modalities of the training samples best.
+
+    n_factors : int or "auto", default=32
+        Maximum number of factors. "auto" takes the best of 8, 32 and 64.
+
+    modalities : None, list of int, or dict, default=None
+        Which columns form a modality. None groups columns named `modality__feature`
+        by their prefix if all are named so, and otherwise makes every column a
+        modality of its own. A list gives widths from left to right. A dict gives, by
+        name, a width, a token shape `(n_tokens, dim)`, a slice, or a list of column
+        names or positions.
+
+    sample_posterior : bool, default=False
+        Whether gaps are filled with draws from the posterior and not with its mean.
+        The draws depend on `random_state` and on the samples: with an int, the same
+        table is filled in the same way each time.
+
+    standardize : bool, default=True
+        Whether the model is of standardised columns.
+
+    init : {"k-means++", "random"}, default="k-means++"
+        Initial centres of the clusters.
+
+    n_init : int, default=1
+        Number of runs, of which the best is kept.
+
+    max_iter : int, default=300
+        Maximum number of iterations of EM.
+
+    tol : float, default=1e-3
+        EM ends when an iteration raises the objective by less than `tol` per observed
+        cell.
+
+    add_indicator : bool, default=False
+        Whether to append one column per modality that is 1 where it is missing. The
+        columns depend on the layout only, not on what was missing in `fit`.
+
+    keep_empty_features : bool, default=True
+        Whether columns that are never observed in `fit` are kept, filled with 0. If
+        False they are dropped.
+
+    random_state : int, RandomState instance or None, default=None
+        Seed of the initial centres and of the draws.
+
+    verbose : int, default=0
+        Verbosity of the mixture.
+
+    Attributes
+    ----------
+    mixture_ : PartialModalityFactorMixture
+        The fitted mixture.
+
+    n_iter_ : int
+        Number of iterations of EM.
+
+    statistics_ : ndarray of shape (n_features,)
+        Training mean of each column, for samples in which nothing is observed.
+
+    modalities_ : ModalityLayout
+        Ordered mapping from the name of each modality to its columns.
+
+    n_features_in_ : int
+        Number of columns seen in `fit`.
+
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of the columns seen in `fit`, if they were strings.
+
+    Raises
+    ------
+    ValueError
+        If `n_components` is larger than the number of samples with an observed cell,
+        or `modalities` does not fit the columns of X.
+
+    See Also
+    --------
+    ClusterGuidedImputer : Imputes from cluster centres; cheaper, with `partial_fit`.
+    skmissing.mixture.PartialModalityFactorMixture : The model.
+
+    Notes
+    -----
+    A fifth of the samples with two modalities or more is left out of a first fit (for
+    small tables, this is repeated). Each of their modalities is hidden in turn. For
+    each modality, two numbers are learnt from these: the factor in [0, 1] by which the
+    imputed distance from the mean is multiplied, and the ratio of actual to stated
+    errors. The model itself is then fitted to all samples. Cells farther than four
+    standard deviations from the mean enter it as if they were that far.
+
+    With one component this is group factor analysis [1]_.
+
+    References
+    ----------
+    .. [1] S. Virtanen, A. Klami, S. A. Khan and S. Kaski, "Bayesian group factor
+       analysis", AISTATS 2012.
+
+    Examples
+    --------
+    The second column is twice the first:
+
+    >>> import numpy as np
+    >>> from skmissing.impute import FactorImputer
+    >>> a = np.random.RandomState(0).standard_normal(200)
+    >>> X = np.column_stack([a, 2 * a, -a])
+    >>> X[:50, 0] = X[50:100, 1] = np.nan
+    >>> imputer = FactorImputer(1, n_factors=1, random_state=0).fit(X)
+    >>> imputer.transform([[1., np.nan, -1.]]).round(1)
+    array([[ 1.,  2., -1.]])
+    >>> imputer.imputation_std([[1., np.nan, -1.]]).round(1)
+    array([[0., 0., 0.]])
+    """
+
+    _parameter_constraints: dict = {
+        **BaseModalityImputer._parameter_constraints,
+        **PartialModalityFactorMixture._parameter_constraints,
+        "init": [StrOptions({"k-means++", "random"})],
+        "n_init": [Interval(Integral, 1, None, closed="left")],
+        "sample_posterior": ["boolean"],
+    }
+    for _name in ("noise", "ard", "calibrate"):
+        del _parameter_constraints[_name]
+    del _name
+
+    def __init__(
+        self,
+        n_components="auto",
+        *,
+        n_factors=32,
+        modalities=None,
+        sample_posterior=False,
+        standardize=True,
+        init="k-means++",
+        n_init=1,
+        max_iter=300,
+        tol=1e-3,
+        add_indicator=False,
+        keep_empty_features=True,
+        random_state=None,
+        verbose=0,
+    ):
+        self.n_components = n_components
+        self.n_factors = n_factors
+        self.modalities = modalities
+        self.sample_posterior = sample_posterior
+        self.standardize = standardize
+        self.init = init
+        self.n_init = n_init
+        self.max_iter = max_iter
+        self.tol = tol
+        self.add_indicator = add_indicator
+        self.keep_empty_features = keep_empty_features
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def _fit_imputer(self, table):
+        mixture = PartialModalityFactorMixture(calibrate=True)
+        for name in mixture.get_params():
+            if hasattr(self, name):
+                setattr(mixture, name, getattr(self, name))
+        mixture.init = {"k-means++": "kmeans"}.get(self.init, self.init)
+        for name in ("n_features_in_", "feature_names_in_", "modalities_"):
+            if hasattr(self, name):
+                setattr(mixture, name, getattr(self, name))
+        scaler = fit_scaler(table)
+        reach = MOST_DEVIATIONS * np.sqrt(scaler.variance)
+        self._bounds = scaler.mean - reach, scaler.mean + reach
+        mixture._fit_validated(self._clipped(table).X, table.presence, table.partial)
+        self.mixture_ = mixture
+        self.n_iter_ = mixture.n_iter_
+        self._shift = scaler.column_mean - mixture._scaler.mean
+        return scaler.column_mean
+
+    def _clipped(self, table):
+        """Table without outliers, of which the posterior would make too much."""
+        low, high = (bound.astype(table.X.dtype) for bound in self._bounds)
+        return table.replace(np.clip(table.X, low, high))
+
+    def imputation_std(self, X):
+        """Return standard errors of imputed cells.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            NaN and masked cells are missing.
+
+        Returns
+        -------
+        std : ndarray of shape (n_samples, n_features_out)
+            Of the difference between the imputed and the actual value, in the units
+            of X; 0 for observed cells, and NaN in columns that are never observed in
+            `fit`, of which nothing is known. Without the columns of `add_indicator`.
+        """
+        check_is_fitted(self)
+        table = self._validate(X, reset=False)
+        std = self.mixture_._std(self._clipped(table).X, table.presence, table.partial)
+        return std if self.keep_empty_features else std[:, self._seen]
+
+    def _impute(self, table):
+        rng = None
+        if self.sample_posterior:
+            # The same generator for the same samples, and another one for others.
+            rng = check_random_state(self.random_state)
+            seed = rng.randint(np.iinfo(np.int32).max)
+            samples = zlib.crc32(np.ascontiguousarray(table.X))
+            rng = np.random.RandomState([seed, samples])
+        values = self.mixture_._values(
+            self._clipped(table).X, table.presence, table.partial, rng
+        )
+        # What was cut off is missing from the means.
+        values += self._shift.astype(table.X.dtype)
+        return values
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.non_deterministic = self.sample_posterior
+        return tags
