@@ -16,6 +16,7 @@ OPTIONAL = [
     ("fusion", "torch", ("skmissing.fusion", "MHSAFusion", "MMP", "make_ul4m4")),
     ("encoders", "transformers", ("skmissing.encoders",)),
     ("benchmark", "matplotlib", ("skmissing.benchmark",)),
+    ("benchmark", "pandas", ("skmissing.benchmark",)),
 ]
 
 

@@ -8,10 +8,11 @@ from functools import cached_property
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.base import _fit_context as checked_fit
+from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 
 from skmissing._blocks import find_patterns, find_presence
-from skmissing._compat import _check_sample_weight
+from skmissing._compat import _check_sample_weight, _get_feature_names
 from skmissing._modalities import ModalityLayout, resolve_modalities
 
 # Above this many modalities of one column each, `modalities` was likely forgotten.
@@ -465,3 +466,20 @@ def check_sample_weight(sample_weight, X, dtype=np.float64):
 def name_list(names):
     """Names in quotes, for messages."""
     return ", ".join(repr(str(name)) for name in names)
+
+
+def read_table(X, modalities=None, *, name="X"):
+    """Return the table of an array or a frame, for functions without an estimator.
+
+    Raises ValueError in the name `name` if X holds anything but finite numbers and
+    NaN. The X of the table may be the caller's own array: never write to it.
+    """
+    names = _get_feature_names(X)
+    X = check_array(
+        fill_masked(X),
+        dtype=[np.float64, np.float32],
+        ensure_all_finite="allow-nan",
+        input_name=name,
+    )
+    layout = resolve_modalities(modalities, X.shape[1], names)
+    return ModalityTable(X, layout, feature_names=names)

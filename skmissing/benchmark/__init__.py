@@ -5,9 +5,8 @@ From a shell: `python -m skmissing.benchmark --list`.
 
 from skmissing.benchmark._data import BenchmarkData, load_data
 from skmissing.benchmark._methods import list_methods, make_method
-from skmissing.benchmark._report import write_report
+from skmissing.benchmark._report import rank_methods, summarize, write_report
 from skmissing.benchmark._runner import read_results, run_benchmark
-from skmissing.benchmark._statistics import rank_methods, summarize
 
 __all__ = [
     "BenchmarkData",

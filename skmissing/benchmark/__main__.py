@@ -9,7 +9,7 @@ from skmissing.benchmark._protocol import REGIMES, check_metric
 from skmissing.benchmark._report import write_report
 from skmissing.benchmark._runner import run_benchmark
 
-# Quick, and no torch: an answer on embedded data within minutes.
+# Quick, and without torch: results on embedded data within minutes.
 _DEFAULT = "mean,mean+indicator,knn,nearest,soft,ridge,hgb,late"
 _MISSING_HELP = {
     "mcar:0.5": "each modality lost in half the rows, at random",
@@ -28,13 +28,13 @@ def main(arguments=None):
     Parameters
     ----------
     arguments : list of str or None, default=None
-        None takes those of the shell.
+        None takes the arguments of the shell.
 
     Returns
     -------
     int
-        0 if every cell has a score, 1 if some failed, 2 if the arguments are refused,
-        130 if it was interrupted.
+        0 if every cell has a score, 1 if some failed, 2 if an argument is not valid,
+        130 after an interruption.
     """
     parser = _make_parser()
     args = parser.parse_args(arguments)
@@ -55,7 +55,7 @@ def main(arguments=None):
         ]
         if args.metric is not None:
             check_metric(args.metric, data)
-        rows = run_benchmark(
+        results = run_benchmark(
             data,
             args.missing,
             _words(args.methods),
@@ -68,19 +68,19 @@ def main(arguments=None):
             n_jobs=args.n_jobs,
             verbose=0 if args.quiet else 1,
         )
-        files = write_report(rows, args.out, metric=args.metric)
+        files = write_report(results, args.out, metric=args.metric)
     except KeyboardInterrupt:
         print("Interrupted; the same command goes on from here.", file=sys.stderr)
         return 130
     except (ValueError, ImportError, OSError) as exc:
         print(f"{parser.prog}: {exc}", file=sys.stderr)
         return 2
-    failed = [row for row in rows if row["error"]]
+    n_failed = results["error"].count()
     print(files[0].read_text(encoding="utf-8"))
     print("Written: " + ", ".join(str(path) for path in files))
-    if failed:
-        print(f"{len(failed)} of {len(rows)} cells failed.", file=sys.stderr)
-    return 1 if failed else 0
+    if n_failed:
+        print(f"{n_failed} of {len(results)} cells failed.", file=sys.stderr)
+    return 1 if n_failed else 0
 
 
 def _words(text):
@@ -93,7 +93,7 @@ def _words(text):
 def _listing():
     blocks = {
         "data": {name: text for name, (_, text) in NAMED.items()}
-        | {"path.npz": "a file of your own, one array a modality, and y"},
+        | {"path.npz": "a file of your own, one array per modality, and y"},
         "missing": _MISSING_HELP,
         "regimes": REGIMES,
         "methods": list_methods(),

@@ -1,4 +1,4 @@
-"""Data sets of the benchmark: embedded ones by name, anyone's own from a file."""
+"""Data sets of the benchmark: embedded ones by name, and the user's own files."""
 
 import hashlib
 from dataclasses import dataclass
@@ -13,8 +13,7 @@ from sklearn.model_selection import (
 from sklearn.utils.multiclass import type_of_target
 
 from skmissing import datasets
-from skmissing._modalities import resolve_modalities
-from skmissing.metrics._inputs import read_table
+from skmissing._table import read_table
 
 TASKS = {
     "binary": "classification",
@@ -26,30 +25,30 @@ TASKS = {
 
 @dataclass(frozen=True)
 class BenchmarkData:
-    """Rows to be split, and what is known about them.
+    """Data set of the benchmark: samples, targets, modalities and split.
 
     Parameters
     ----------
     name : str
-        Stands in the results.
+        Name in the results.
     X : array-like or dataframe of shape (n_samples, n_features)
-        NaN where a modality is missing by nature. Kept as an array, and a dataframe's
-        columns in the order of `modalities`.
+        NaN where a modality is missing from the start. Kept as an array; the columns
+        of a dataframe are put into the order of `modalities`.
     y : array-like of shape (n_samples,) or (n_samples, n_labels)
         Classes, numbers, or an indicator matrix of labels.
     modalities : dict
         From name to width or token shape, as every estimator takes it.
     split : array-like of shape (n_samples,) or None, default=None
-        2 for test rows, other values for training rows. None draws test rows anew
-        in each run.
+        2 for test samples, other values for training samples. None draws new test
+        samples in each run.
     groups : array-like of shape (n_samples,) or None, default=None
-        Rows of one group, a person or a film, are never on both sides of a drawn
-        split.
+        Samples of one group, such as a person or a film, are never on both sides of a
+        drawn split.
     sentiment : bool, default=False
         Whether y is a sentiment from -3 to 3, to be scored as the papers do.
     task : {"classification", "regression", "multilabel"} or None, default=None
-        None goes by y, and takes whole numbers for classes: say "regression" for
-        ages in years.
+        None infers it from y, and takes whole numbers for classes: pass "regression"
+        for ages in years.
 
     Examples
     --------
@@ -71,26 +70,33 @@ class BenchmarkData:
 
     def __post_init__(self):
         where = f"data {self.name!r}"
-        X, modalities = _read_blocks(self.X, self.modalities, where)
-        read = {"X": X, "modalities": modalities}
+        table, given = read_table(self.X, self.modalities, name=f"X of {where}"), {}
+        if table.feature_names is None and isinstance(self.modalities, dict):
+            given = {"X": table.X, "modalities": self.modalities}
+        else:
+            layout = table.layout
+            given["X"] = table.X[:, layout.order]
+            given["modalities"] = {
+                m.name: m.shape if m.n_tokens > 1 else m.width for m in layout.values()
+            }
         for key in ("y", "split", "groups"):
             value = getattr(self, key)
             if value is not None:
-                read[key] = _read_values(value, f"{where}: {key}", key, len(X))
-        task = _find_task(self.task, read["y"], where)
+                given[key] = _read_values(value, f"{where}: {key}", key, len(table))
+        task = _find_task(self.task, given["y"], where)
         if self.sentiment and task != "regression":
             raise ValueError(
                 f"{where}: sentiment=True needs a y of numbers, but the task is "
-                f"{task}; pass task='regression' if y is whole numbers."
+                f"{task}; pass task='regression' if y holds whole numbers."
             )
-        if task == "regression" and read["y"].dtype.kind != "f":
-            read["y"] = read["y"].astype(np.float64)
-        for key, value in {**read, "task": task}.items():
+        if task == "regression" and given["y"].dtype.kind != "f":
+            given["y"] = given["y"].astype(np.float64)
+        for key, value in {**given, "task": task}.items():
             object.__setattr__(self, key, value)
 
     @property
     def fingerprint(self):
-        """Checksum of the values, so that results of other data are told apart."""
+        """Checksum of the values; results of other data have another one."""
         digest = hashlib.blake2b(digest_size=8)
         for array in (self.X, self.y, self.split, self.groups):
             if array is not None:
@@ -101,18 +107,8 @@ class BenchmarkData:
         return digest.hexdigest()
 
 
-def _read_blocks(X, modalities, where):
-    """X as an array, and the modalities by width or token shape."""
-    X, names = read_table(X, f"X of {where}")
-    layout = resolve_modalities(modalities, X.shape[1], names)
-    if names is None and isinstance(modalities, dict):
-        return X, modalities
-    sizes = {m.name: m.shape if m.n_tokens > 1 else m.width for m in layout.values()}
-    return X[:, layout.order], sizes
-
-
-def _read_values(values, where, key, n_rows):
-    """One value a row as an array of numbers or strings, never of objects."""
+def _read_values(values, where, key, n_samples):
+    """One value per sample as an array of numbers or strings, never of objects."""
     array = np.asarray(values)
     if array.dtype == object:
         found = array.ravel().tolist()
@@ -122,26 +118,28 @@ def _read_values(values, where, key, n_rows):
         ):
             kinds = sorted({type(value).__name__ for value in found})
             raise ValueError(
-                f"{where} holds {', '.join(kinds)}; wanted numbers only or strings "
-                "only, and none missing."
+                f"{where} must hold only numbers or only strings, none missing; got "
+                f"{', '.join(kinds)}."
             )
         array = np.array(array.tolist())
     if key == "y" and array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
     if array.ndim != 1 and key != "y":
         raise ValueError(
-            f"{where} has the shape {array.shape}; wanted one value a row."
+            f"{where} must hold one value per sample; got the shape {array.shape}."
         )
-    if len(array) != n_rows:
-        raise ValueError(f"{where} has {len(array)} rows, X has {n_rows}.")
+    if len(array) != n_samples:
+        raise ValueError(
+            f"{where} must have as many samples as X ({n_samples}); got {len(array)}."
+        )
     n_odd = np.count_nonzero(~np.isfinite(array)) if array.dtype.kind == "f" else 0
     if n_odd:
-        raise ValueError(f"{where} holds {n_odd} missing or infinite values.")
+        raise ValueError(f"{where} must be finite; got {n_odd} NaN or infinite values.")
     return array
 
 
 def _find_task(task, y, where):
-    """The task that was asked for, if y fits it; None goes by y."""
+    """The task that was asked for, if it fits y; None infers it from y."""
     if task not in (None, *TASKS.values()):
         raise ValueError(
             f"{where}: task must be None, 'classification', 'regression' or "
@@ -152,30 +150,27 @@ def _find_task(task, y, where):
     kind = type_of_target(y)
     if kind not in TASKS:
         raise ValueError(
-            f"{where}: y is {kind}; wanted classes, numbers or an indicator matrix."
+            f"{where}: y must hold classes, numbers or an indicator matrix; got {kind}."
         )
     if task not in (None, TASKS[kind]):
         raise ValueError(f"{where}: task={task!r} does not fit y, which is {kind}.")
     return TASKS[kind]
 
 
-def _breast_cancer():
-    return datasets.load_breast_cancer_views()
-
-
-def _digits():
-    return datasets.load_digits_views()
-
-
-def _mfeat():
-    return datasets.fetch_mfeat()
-
-
 # What `load_data` knows by name.
 NAMED = {
-    "breast_cancer": (_breast_cancer, "569 tumours, 3 views, 2 classes; embedded"),
-    "digits": (_digits, "1797 digits, 4 views, 10 classes; embedded"),
-    "mfeat": (_mfeat, "2000 digits, 6 views, 10 classes; downloaded from OpenML once"),
+    "breast_cancer": (
+        datasets.load_breast_cancer_views,
+        "569 tumours, 3 views, 2 classes; embedded",
+    ),
+    "digits": (
+        datasets.load_digits_views,
+        "1797 digits, 4 views, 10 classes; embedded",
+    ),
+    "mfeat": (
+        datasets.fetch_mfeat,
+        "2000 digits, 6 views, 10 classes; downloaded from OpenML once",
+    ),
 }
 
 
@@ -196,13 +191,12 @@ def load_data(
         "digits", "breast_cancer", "mfeat", or the path of a file that
         :func:`skmissing.datasets.load_multimodal_npz` reads.
     modalities : list of str or None, default=None
-        Arrays of the file to take; None takes all float arrays with two or three
-        axes.
+        Arrays of the file to use; None takes all float arrays with two or three axes.
     split : str, default="auto"
-        The array of the file that tells training from test rows; "auto" takes
-        `split` if there is one, "random" none.
+        Array of the file that marks training and test samples; "auto" takes `split`
+        if there is one, "random" takes none.
     groups : str or None, default=None
-        The array of the file that tells whose rows must stay together when test rows
+        Array of the file that marks samples that must stay together when test samples
         are drawn.
     sentiment : bool, default=False
         Whether y is a sentiment from -3 to 3.
@@ -217,8 +211,8 @@ def load_data(
     Raises
     ------
     ValueError
-        If there is no such data or array, or if a choice of arrays, a split, groups
-        or a sentiment is asked of data that are known by name.
+        If there is no such data set or array, or if arrays, a split, groups or a
+        sentiment are chosen for a data set that is known by name.
 
     Examples
     --------
@@ -229,13 +223,18 @@ def load_data(
     """
     text = str(source)
     if text in NAMED:
-        _refuse_file_options(
-            text,
-            modalities=modalities,
-            split=None if split in ("auto", "random") else split,
-            groups=groups,
-            sentiment=sentiment or None,
-        )
+        options = {
+            "modalities": modalities,
+            "split": None if split in ("auto", "random") else split,
+            "groups": groups,
+            "sentiment": sentiment or None,
+        }
+        for name, value in options.items():
+            if value is not None:
+                raise ValueError(
+                    f"data={text!r} is known by name, and {name}={value!r} is for .npz "
+                    "files only."
+                )
         bunch = NAMED[text][0]()
         return BenchmarkData(
             text, bunch.data, bunch.target, bunch.modalities, task=task
@@ -251,9 +250,8 @@ def load_data(
         raise ValueError(
             f"{text}: no array groups={groups!r}; found {', '.join(bunch.extras)}."
         )
-    name = text.replace("\\", "/").rpartition("/")[2].removesuffix(".npz")
     return BenchmarkData(
-        name,
+        text.replace("\\", "/").rpartition("/")[2].removesuffix(".npz"),
         bunch.data,
         bunch.target,
         bunch.modalities,
@@ -264,57 +262,31 @@ def load_data(
     )
 
 
-def _refuse_file_options(source, **options):
-    for name, value in options.items():
-        if value is not None:
-            raise ValueError(
-                f"data={source!r} is known by name, and {name}={value!r} is for .npz "
-                "files only."
-            )
-
-
 def split_rows(data, seed, *, test_size, max_rows):
-    """Training and test rows of one run, each in the order of the data.
-
-    Parameters
-    ----------
-    data : BenchmarkData
-    seed : int
-    test_size : float
-        Share of test rows, where the data bring no split.
-    max_rows : int or None
-        Rows to keep in all, drawn at random; in the ratio of the split.
-
-    Returns
-    -------
-    train, test : ndarray of intp
-    """
+    """Positions of training and test samples of one run, in the order of the data."""
     rng = np.random.RandomState(seed)
     rows = np.arange(len(data.X))
     if data.split is not None:
         train, test = rows[data.split != 2], rows[data.split == 2]
         if not len(train) or not len(test):
             raise ValueError(
-                f"data {data.name!r}: split has {len(train)} training and "
-                f"{len(test)} test rows; wanted some of both."
+                f"data {data.name!r}: split must have training and test samples; got "
+                f"{len(train)} training and {len(test)} test samples."
             )
     else:
-        train, test = next(_splitter(data, test_size, rng))
+        if data.groups is not None:
+            splitter = GroupShuffleSplit
+        elif data.task == "classification":
+            splitter = StratifiedShuffleSplit
+        else:
+            splitter = ShuffleSplit
+        splitter = splitter(1, test_size=test_size, random_state=rng)
+        train, test = next(splitter.split(data.X, data.y, data.groups))
     if max_rows is not None and max_rows < len(rows):
+        # Drawn at random, in the ratio of the split.
         share = max_rows / len(rows)
         train, test = (
             rng.choice(part, max(1, round(share * len(part))), replace=False)
             for part in (train, test)
         )
     return np.sort(train), np.sort(test)
-
-
-def _splitter(data, test_size, rng):
-    """Splits: by group if there are groups, else by class if there are classes."""
-    if data.groups is not None:
-        splitter = GroupShuffleSplit(1, test_size=test_size, random_state=rng)
-    elif data.task == "classification":
-        splitter = StratifiedShuffleSplit(1, test_size=test_size, random_state=rng)
-    else:
-        splitter = ShuffleSplit(1, test_size=test_size, random_state=rng)
-    return splitter.split(data.X, data.y, data.groups)

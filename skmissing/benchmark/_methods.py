@@ -1,7 +1,7 @@
-"""What the benchmark compares: every method by name, with the settings it is run at.
+"""What the benchmark compares: every method by name, with its settings.
 
-Where a method only completes or encodes the data, the same linear model judges it, so
-that what differs is how missing modalities are treated.
+Where a method only completes or encodes the data, the same linear model follows it, so
+that methods differ only in how they treat missing modalities.
 """
 
 from dataclasses import dataclass
@@ -32,24 +32,16 @@ from skmissing.impute import (
     RetrievalImputer,
 )
 
-# IterativeImputer fits one model a column, each on all the others.
+# IterativeImputer fits one model per column, each on all other columns.
 MOST_COLUMNS_ITERATIVE = 60
-# The number of clusters of the paper, that of soft centres, which gain from more, and
-# that of a mixture whose clusters share factors, which needs few.
+# Numbers of clusters: that of the paper; that of soft centres, which gain from more;
+# and that of a mixture whose clusters share factors, which needs few.
 K_PAPER, K_SOFT, K_FACTOR = 40, 100, 10
 
 
 @dataclass(frozen=True)
 class Setting:
-    """What a method is built for.
-
-    Attributes
-    ----------
-    task : {"classification", "regression", "multilabel"}
-    modalities : dict
-    n_features : int
-    seed : int
-    """
+    """What a method is built for."""
 
     task: str
     modalities: dict
@@ -61,40 +53,29 @@ class Setting:
         """Whether the target is a number."""
         return self.task == "regression"
 
-    def head(self):
-        """The linear model that judges completed data."""
+    @property
+    def seeded(self):
+        """Parameters of the estimators of skmissing that draw at random."""
+        return {"modalities": self.modalities, "random_state": self.seed}
+
+    def before_head(self, *steps):
+        """Pipeline of some steps and the linear model for completed data."""
         if self.regression:
-            return make_pipeline(StandardScaler(), BayesianRidge())
-        model = LogisticRegression(C=0.05, max_iter=1000)
-        return make_pipeline(StandardScaler(), self.per_label(model))
+            model = BayesianRidge()
+        else:
+            model = self.per_label(LogisticRegression(C=0.05, max_iter=1000))
+        return make_pipeline(*steps, make_pipeline(StandardScaler(), model))
 
     def per_label(self, classifier):
-        """A classifier, or one a label."""
+        """A classifier, or one classifier per label."""
         multilabel = self.task == "multilabel"
         return OneVsRestClassifier(classifier) if multilabel else classifier
 
-
-def _zero(s):
-    fill = SimpleImputer(strategy="constant", fill_value=0.0, keep_empty_features=True)
-    return make_pipeline(fill, s.head())
-
-
-def _mean(s):
-    return make_pipeline(SimpleImputer(keep_empty_features=True), s.head())
-
-
-def _mean_indicator(s):
-    # With one cluster every gap gets the training mean; unlike SimpleImputer this
-    # adds one indicator a modality and not one a column.
-    fill = ClusterGuidedImputer(
-        1, modalities=s.modalities, add_indicator=True, random_state=s.seed
-    )
-    return make_pipeline(fill, s.head())
-
-
-def _knn(s):
-    fill = KNNImputer(n_neighbors=10, keep_empty_features=True)
-    return make_pipeline(StandardScaler(), fill, s.head())
+    def fusion(self, kind, **params):
+        """Classifier or regressor of skmissing.fusion."""
+        fusion = import_optional("skmissing.fusion", "neural")
+        kind += "Regressor" if self.regression else "Classifier"
+        return getattr(fusion, kind)(**self.seeded, **params)
 
 
 def _iterative(s):
@@ -104,35 +85,7 @@ def _iterative(s):
             f"{s.n_features}."
         )
     fill = IterativeImputer(keep_empty_features=True, random_state=s.seed)
-    return make_pipeline(StandardScaler(), fill, s.head())
-
-
-def _clusters(strategy, n_clusters):
-    def build(s):
-        fill = ClusterGuidedImputer(
-            n_clusters,
-            modalities=s.modalities,
-            strategy=strategy,
-            random_state=s.seed,
-        )
-        return make_pipeline(fill, s.head())
-
-    return build
-
-
-def _factor(s):
-    fill = FactorImputer(
-        K_FACTOR, modalities=s.modalities, max_iter=300, random_state=s.seed
-    )
-    return make_pipeline(fill, s.head())
-
-
-def _retrieval(s):
-    return make_pipeline(RetrievalImputer(modalities=s.modalities), s.head())
-
-
-def _ridge(s):
-    return make_pipeline(RegressionImputer(modalities=s.modalities), s.head())
+    return s.before_head(StandardScaler(), fill)
 
 
 def _boosting(s):
@@ -141,10 +94,6 @@ def _boosting(s):
     return s.per_label(
         HistGradientBoostingClassifier(early_stopping=False, random_state=s.seed)
     )
-
-
-def _dropout(s):
-    return ModalityDropout(_boosting(s), modalities=s.modalities, random_state=s.seed)
 
 
 def _late(s):
@@ -159,110 +108,99 @@ def _pattern(s):
     return s.per_label(PatternClassifier(modalities=s.modalities))
 
 
-def _fusion(modality_dropout):
-    def build(s):
-        fusion = import_optional("skmissing.fusion", "neural")
-        kind = "MHSAFusionRegressor" if s.regression else "MHSAFusionClassifier"
-        return getattr(fusion, kind)(
-            modalities=s.modalities,
-            modality_dropout=modality_dropout,
-            random_state=s.seed,
-        )
-
-    return build
-
-
-def _mmp(s):
-    fusion = import_optional("skmissing.fusion", "neural")
-    kind = fusion.MMPRegressor if s.regression else fusion.MMPClassifier
-    return kind(modalities=s.modalities, random_state=s.seed)
-
-
 def _ul4m4(s):
     fusion = import_optional("skmissing.fusion", "neural")
-    return fusion.make_ul4m4(
-        "regression" if s.regression else "classification",
-        modalities=s.modalities,
-        n_clusters=K_PAPER,
-        strategy="greedy",
-        random_state=s.seed,
+    task = "regression" if s.regression else "classification"
+    return fusion.make_ul4m4(task, n_clusters=K_PAPER, strategy="greedy", **s.seeded)
+
+
+def _clusters(strategy, n_clusters):
+    """Builder of a ClusterGuidedImputer before the linear model."""
+    return lambda s: s.before_head(
+        ClusterGuidedImputer(n_clusters, strategy=strategy, **s.seeded)
     )
 
 
-@dataclass(frozen=True)
-class Method:
-    """An entry of the list of methods.
-
-    Attributes
-    ----------
-    build : callable
-        From a Setting to an estimator.
-    text : str
-        What it does, in a line.
-    torch : bool
-        Whether it needs torch.
-    """
-
-    build: object
-    text: str
-    torch: bool = False
-
-
+# From name to builder, which takes a Setting, and text. KEEP is for columns that no
+# training sample has.
+KEEP = {"keep_empty_features": True}
 METHODS = {
-    "zero": Method(_zero, "gaps filled with 0, linear model"),
-    "mean": Method(_mean, "gaps filled with the mean, linear model"),
-    "mean+indicator": Method(
-        _mean_indicator, "mean, and one 0/1 column a modality; linear model"
+    "zero": (
+        lambda s: s.before_head(
+            SimpleImputer(strategy="constant", fill_value=0.0, **KEEP)
+        ),
+        "gaps filled with 0, linear model",
     ),
-    "knn": Method(_knn, "KNNImputer of 10 neighbours, linear model"),
-    "iterative": Method(
+    "mean": (
+        lambda s: s.before_head(SimpleImputer(**KEEP)),
+        "gaps filled with the mean, linear model",
+    ),
+    # With one cluster every gap gets the training mean. Unlike SimpleImputer, this
+    # adds one indicator per modality and not one per column.
+    "mean+indicator": (
+        lambda s: s.before_head(
+            ClusterGuidedImputer(1, add_indicator=True, **s.seeded)
+        ),
+        "mean, and one 0/1 column per modality; linear model",
+    ),
+    "knn": (
+        lambda s: s.before_head(StandardScaler(), KNNImputer(n_neighbors=10, **KEEP)),
+        "KNNImputer of 10 neighbours, linear model",
+    ),
+    "iterative": (
         _iterative,
         f"IterativeImputer, linear model; at most {MOST_COLUMNS_ITERATIVE} columns",
     ),
-    "greedy": Method(
+    "greedy": (
         _clusters("greedy", K_PAPER),
         f"UL4M4's imputer to the letter, k={K_PAPER}; linear model",
     ),
-    "nearest": Method(
+    "nearest": (
         _clusters("nearest", K_PAPER),
         f"nearest centre that has the modality, k={K_PAPER}; linear model",
     ),
-    "soft": Method(
-        _clusters("soft", K_SOFT), f"weighted centres, k={K_SOFT}; linear model"
+    "soft": (
+        _clusters("soft", K_SOFT),
+        f"weighted centres, k={K_SOFT}; linear model",
     ),
-    "factor": Method(
-        _factor,
+    "factor": (
+        lambda s: s.before_head(FactorImputer(K_FACTOR, max_iter=300, **s.seeded)),
         f"mixture with shared factors, k={K_FACTOR}; linear model",
     ),
-    "retrieval": Method(
-        _retrieval, "mean of the 10 nearest rows that have the modality; linear model"
+    "retrieval": (
+        lambda s: s.before_head(RetrievalImputer(modalities=s.modalities)),
+        "mean of the 10 nearest samples that have the modality; linear model",
     ),
-    "ridge": Method(
-        _ridge, "ridge regression on what the row has, by pattern; linear model"
+    "ridge": (
+        lambda s: s.before_head(RegressionImputer(modalities=s.modalities)),
+        "ridge regression on the observed modalities, by pattern; linear model",
     ),
-    "hgb": Method(_boosting, "gradient boosted trees, which take NaN"),
-    "dropout": Method(
-        _dropout, "the same trees, trained with modalities hidden as well"
+    "hgb": (_boosting, "gradient boosted trees, which take NaN"),
+    "dropout": (
+        lambda s: ModalityDropout(_boosting(s), **s.seeded),
+        "the same trees, trained with modalities hidden as well",
     ),
-    "late": Method(_late, "one linear model a modality, stacked votes"),
-    "pattern": Method(_pattern, "one linear model a pattern of modalities"),
-    "mask": Method(
-        _fusion(0.5), "attention over what is there, modality dropout", torch=True
+    "late": (_late, "one linear model per modality, stacked votes"),
+    "pattern": (_pattern, "one linear model per pattern of modalities"),
+    "mask": (
+        lambda s: s.fusion("MHSAFusion", modality_dropout=0.5),
+        "attention over observed modalities, modality dropout",
     ),
-    "mask-nodrop": Method(
-        _fusion(0.0), "attention over what is there, no dropout", torch=True
+    "mask-nodrop": (
+        lambda s: s.fusion("MHSAFusion", modality_dropout=0.0),
+        "attention over observed modalities, no dropout",
     ),
-    "ul4m4": Method(
-        _ul4m4, f"UL4M4's imputer to the letter, k={K_PAPER}; attention", torch=True
-    ),
-    "mmp": Method(
-        _mmp, "masked modality projection: missing tokens predicted", torch=True
+    "ul4m4": (_ul4m4, f"UL4M4's imputer to the letter, k={K_PAPER}; attention"),
+    "mmp": (
+        lambda s: s.fusion("MMP"),
+        "masked modality projection: missing tokens predicted",
     ),
 }
+TORCH = ("mask", "mask-nodrop", "ul4m4", "mmp")
 
 
 def list_methods():
-    """What the benchmark can compare.
+    """List what the benchmark can compare.
 
     Returns
     -------
@@ -276,24 +214,19 @@ def list_methods():
     'gaps filled with the mean, linear model'
     """
     return {
-        name: method.text + (" (needs torch)" if method.torch else "")
-        for name, method in METHODS.items()
+        name: text + (" (needs torch)" if name in TORCH else "")
+        for name, (_, text) in METHODS.items()
     }
 
 
 def check_methods(names):
-    """Refuse unknown methods, and those whose packages are not installed.
-
-    Parameters
-    ----------
-    names : iterable of str
-    """
+    """Refuse unknown methods, and those whose packages are not installed."""
     for name in names:
         if name not in METHODS:
             raise ValueError(
-                f"methods: {name!r} is unknown; wanted one of {', '.join(METHODS)}."
+                f"methods must be among {', '.join(METHODS)}; got {name!r}."
             )
-        if METHODS[name].torch:
+        if name in TORCH:
             try:
                 import_optional("torch", "neural")
                 import_optional("skorch", "neural")
@@ -335,5 +268,5 @@ def make_method(name, *, task, modalities, n_features, random_state=0):
             "task must be 'classification', 'regression' or 'multilabel'; got "
             f"{task!r}."
         )
-    setting = Setting(task, modalities, n_features, random_state)
-    return METHODS[name].build(setting)
+    build, _ = METHODS[name]
+    return build(Setting(task, modalities, n_features, random_state))

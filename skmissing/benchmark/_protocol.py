@@ -7,6 +7,7 @@ import os
 import time
 import warnings
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import numpy as np
 from sklearn.metrics import (
@@ -20,7 +21,6 @@ from sklearn.metrics import (
 
 import skmissing
 from skmissing.benchmark._data import split_rows
-from skmissing.benchmark._memory import PeakMemory
 from skmissing.benchmark._methods import make_method
 from skmissing.metrics import multilabel_f1, sentiment_scores
 from skmissing.simulate import ampute, make_amputer, missing_rates
@@ -35,22 +35,17 @@ MAIN_SCORES = {
     "regression": "mae",
     "multilabel": "f1_micro",
 }
-# Of these less is better; of all others more is.
+# Of these scores less is better; of all others more is better.
 LOSSES = {"mae", "mse"}
 MOST_WARNINGS = 3
 
 
 @dataclass(frozen=True)
 class Cell:
-    """What a row of the results stands for.
+    """What one line of the results stands for.
 
-    Attributes
-    ----------
-    data, missing, regime, method : str
-    seed : int
-        Number of the run; seeds the split, the masks and the method.
-    protocol : str
-        Checksum of the data and of what else decides the numbers.
+    `seed` seeds the split, the masks and the method; `protocol` is a checksum of the
+    data and of the settings on which the numbers depend.
     """
 
     data: str
@@ -68,70 +63,41 @@ class Cell:
         return int.from_bytes(digest, "little") >> 1
 
 
-def protocol_of(data, test_size, max_rows):
-    """Checksum of what the numbers depend on beside the cell's own fields."""
-    text = json.dumps([data.fingerprint, test_size, max_rows])
-    return hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
-
-
 def make_cells(data, missing, regimes, methods, n_runs, *, test_size, max_rows):
-    """All cells, run by run, so that an interrupted benchmark has whole runs.
-
-    Parameters
-    ----------
-    data : list of BenchmarkData
-    missing, regimes, methods : list of str
-    n_runs : int
-    test_size : float
-    max_rows : int or None
-
-    Returns
-    -------
-    list of Cell
-    """
-    protocols = {d.name: protocol_of(d, test_size, max_rows) for d in data}
+    """All cells, in the order of the results."""
+    protocols = {}
+    for d in data:
+        text = json.dumps([d.fingerprint, test_size, max_rows])
+        protocols[d.name] = hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
     return [
-        Cell(name, gaps, regime, method, seed, protocols[name])
-        for seed, name, gaps, regime, method in itertools.product(
-            range(n_runs), protocols, missing, regimes, methods
+        Cell(*names, seed, protocols[names[0]])
+        for *names, seed in itertools.product(
+            protocols, missing, regimes, methods, range(n_runs)
         )
     ]
 
 
 def draw_rows(cell, data, *, test_size, max_rows):
-    """The rows of a cell, with modalities hidden.
+    """The samples of a cell, with modalities hidden, as a dict of arrays.
 
-    Parameters
-    ----------
-    cell : Cell
-    data : BenchmarkData
-    test_size : float
-    max_rows : int or None
-
-    Returns
-    -------
-    dict
-        `X_train`, `y_train`, `X_test`, `y_test` as the method gets them, and
-        `X_full`, the test rows before anything is hidden.
-
-    Notes
-    -----
-    The split depends on data and seed only. Masks come from one amputer that is
-    fitted on the training rows: what a mechanism learns, test rows do not teach it,
-    and the modalities that `(pm, ps)` draws are the same in both parts. It draws
-    each row's mask from a hash of the row, hence training and test rows are
-    independent; and regimes and methods share the masks of a seed.
+    `X_full` holds the test samples before anything is hidden. The split depends on data
+    and seed only. One amputer is fitted on the training samples and hides modalities of
+    both parts, so that a mechanism learns nothing from test samples and the modalities
+    that `(pm, ps)` draws are the same in both. It draws the mask of each sample from a
+    hash of the sample. Hence training and test masks are independent, and regimes and
+    methods share the masks of a seed.
     """
     train, test = split_rows(data, cell.seed, test_size=test_size, max_rows=max_rows)
     X_train, X_full = data.X[train], data.X[test]
-    y_train, y_test = data.y[train], data.y[test]
     params = {"modalities": data.modalities, "random_state": cell.stream}
     mechanism, _, gaps = cell.missing.partition(":")
     if mechanism in ("label", "group"):
-        # transform is given no y, and sites of test rows may be new: two amputers.
-        by = {"label": ("y", data.y), "group": ("groups", data.groups)}[mechanism]
+        # transform takes no y, and groups of test samples may be new: two amputers.
+        key, values = {"label": ("y", data.y), "group": ("groups", data.groups)}[
+            mechanism
+        ]
         hidden_train, X_test = (
-            ampute(part, gaps, mechanism=mechanism, **{by[0]: by[1][rows]}, **params)
+            ampute(part, gaps, mechanism=mechanism, **{key: values[rows]}, **params)
             for part, rows in ((X_train, train), (X_full, test))
         )
     else:
@@ -141,28 +107,15 @@ def draw_rows(cell, data, *, test_size, max_rows):
         X_test = amputer.transform(X_full)
     return {
         "X_train": hidden_train if cell.regime == "R2" else X_train,
-        "y_train": y_train,
+        "y_train": data.y[train],
         "X_test": X_test,
-        "y_test": y_test,
+        "y_test": data.y[test],
         "X_full": X_full,
     }
 
 
 def run_cell(cell, data, *, test_size, max_rows):
-    """Fit and score one method on the rows of one run.
-
-    Parameters
-    ----------
-    cell : Cell
-    data : BenchmarkData
-    test_size : float
-    max_rows : int or None
-
-    Returns
-    -------
-    dict
-        A row of the results; with `error`, and without scores, if the cell failed.
-    """
+    """Fit and score one method; a cell that fails has an `error` and no scores."""
     row = {**asdict(cell), "error": None, "version": skmissing.__version__}
     started = time.perf_counter()
     with warnings.catch_warnings(record=True) as caught:
@@ -172,9 +125,9 @@ def run_cell(cell, data, *, test_size, max_rows):
         except Exception as exc:  # noqa: BLE001 - a cell must not stop the others
             row["error"] = f"{type(exc).__name__}: {exc}".strip()
     row["wall_seconds"] = round(time.perf_counter() - started, 4)
-    said = dict.fromkeys(f"{w.category.__name__}: {w.message}" for w in caught)
-    row["n_warnings"] = len(said)
-    row["warnings"] = [text[:300] for text in list(said)[:MOST_WARNINGS]]
+    texts = dict.fromkeys(f"{w.category.__name__}: {w.message}" for w in caught)
+    row["n_warnings"] = len(texts)
+    row["warnings"] = [text[:300] for text in list(texts)[:MOST_WARNINGS]]
     return row
 
 
@@ -211,18 +164,36 @@ def _measure(cell, data, test_size, max_rows):
     }
 
 
-def score_predictions(data, y, predicted):
-    """All scores of a task, by name.
+class PeakMemory:
+    """Context manager that measures by how many MiB the process grows at its largest.
 
-    Parameters
-    ----------
-    data : BenchmarkData
-    y, predicted : ndarray of shape (n_samples,) or (n_samples, n_labels)
-
-    Returns
-    -------
-    dict of str to float
+    Linux keeps the largest resident set of a process and can reset it. On other systems
+    `peak_mb` stays None.
     """
+
+    peak_mb = _start = None
+
+    def __enter__(self):
+        try:
+            Path("/proc/self/clear_refs").write_text("5")
+            self._start = self._read("VmRSS")
+        except (OSError, LookupError):
+            self._start = None
+        return self
+
+    def __exit__(self, *exc_info):
+        if self._start is not None:
+            self.peak_mb = round(max(0.0, self._read("VmHWM") - self._start) / 1024, 1)
+
+    @staticmethod
+    def _read(field):
+        """A field of the process status, in KiB."""
+        text = Path("/proc/self/status").read_text()
+        return int(dict(line.split(":", 1) for line in text.splitlines())[field][:-2])
+
+
+def score_predictions(data, y, predicted):
+    """All scores of a task, by name; None where a score is not defined."""
     if data.task == "multilabel":
         return {
             "f1_micro": multilabel_f1(y, predicted),
@@ -242,28 +213,17 @@ def score_predictions(data, y, predicted):
         }
         if data.sentiment:
             scores |= sentiment_scores(y, predicted)
-    return {name: _plain(value) for name, value in scores.items()}
+    return {k: float(v) if np.isfinite(v) else None for k, v in scores.items()}
 
 
 def check_metric(metric, data):
-    """Refuse a score that some data do not have.
-
-    Parameters
-    ----------
-    metric : str
-    data : list of BenchmarkData
-    """
+    """Refuse a score that some of the data sets do not have."""
     for each in data:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # only the names are looked at
+            warnings.simplefilter("ignore")  # only the names count
             known = score_predictions(each, each.y, each.y)
         if metric not in known:
             raise ValueError(
                 f"metric={metric!r} is not among the scores of {each.name}: "
                 f"{', '.join(known)}."
             )
-
-
-def _plain(value):
-    """A float as JSON takes it."""
-    return float(value) if np.isfinite(value) else None

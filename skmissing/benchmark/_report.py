@@ -1,6 +1,5 @@
-"""Writes results as Markdown, as CSV and as pictures."""
+"""Means, intervals, paired tests and ranks of results, as tables and a report."""
 
-import csv
 import datetime
 import importlib.util
 import platform
@@ -9,23 +8,230 @@ from pathlib import Path
 
 import numpy as np
 import sklearn
+from scipy import stats
 
 import skmissing
+from skmissing._compat import import_optional
+from skmissing._table import warn
 from skmissing.benchmark._methods import list_methods
-from skmissing.benchmark._plot import draw_summary
-from skmissing.benchmark._protocol import LOSSES, REGIMES
-from skmissing.benchmark._statistics import rank_methods, summarize
+from skmissing.benchmark._protocol import LOSSES, MAIN_SCORES, REGIMES
+
+pd = import_optional("pandas", "benchmark")
+
+_TABLE = ["data", "missing", "regime"]
+_COLORS = {"R1": "#0072B2", "R2": "#D55E00"}
+_MARKERS = {"R1": "o", "R2": "s"}
 
 
-def write_report(rows, folder, *, metric=None, confidence_level=0.95):
+def summarize(results, *, metric=None, confidence_level=0.95):
+    """Summarize the runs of each method, and test it against the best one.
+
+    Parameters
+    ----------
+    results : pandas.DataFrame
+        Of :func:`run_benchmark` or :func:`read_results`.
+    metric : str or None, default=None
+        Name of the score; None takes accuracy, mean absolute error or micro F1, by
+        task.
+    confidence_level : float, default=0.95
+        Of the interval of the mean over runs.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per `data`, `missing`, `regime` and `method`, the best method first
+        within the first three. Values that are not defined are NaN. The other columns
+        are
+
+        `metric`, `mean`, `std`, `half_width`
+            Score over runs; the interval is mean plus or minus half width, by
+            Student's t.
+        `full`
+            Mean score of the same fitted models on complete test samples.
+        `n_runs`, `n_errors`, `error`
+            Finished runs, failed ones and the first error.
+        `best`
+            Whether the mean is the best of the table.
+        `p_ttest`, `p_wilcoxon`
+            Two-sided paired tests against the best, over the runs that both finished,
+            corrected by Holm's method for the number of methods compared; NaN for the
+            best, where fewer than two runs are shared, and for the t-test where all
+            differences are the same.
+        `fit_seconds`, `predict_seconds`, `peak_mb`
+            Medians, and the largest peak.
+        `train_missing`, `test_missing`
+            Realised share of missing modalities, mean over modalities and runs.
+
+    Notes
+    -----
+    Runs share samples, so their scores are not independent, and the tests find more
+    differences than they should. With n runs the p-value of Wilcoxon's test is at
+    least :math:`2^{1-n}`: five runs are never significant at 5 % by it.
+
+    Examples
+    --------
+    >>> from skmissing.benchmark import run_benchmark, summarize
+    >>> results = run_benchmark(
+    ...     ["breast_cancer"], methods=["zero", "mean"], regimes=["R1"], n_runs=2)
+    >>> summarize(results)[["method", "best"]]
+      method   best
+    0   mean   True
+    1   zero  False
+    """
+    results = results.drop_duplicates([*_TABLE, "method", "seed"], keep="last")
+    tables = [
+        _summarize_table(table, results, metric, confidence_level).assign(
+            **dict(zip(_TABLE, key))
+        )
+        for key, table in results.groupby(_TABLE, sort=False)
+    ]
+    summary = pd.concat(tables, ignore_index=True)
+    return summary[[*_TABLE, *summary.columns.drop(_TABLE)]]
+
+
+def _summarize_table(table, results, metric, confidence_level):
+    tasks = table["task"].dropna() if "task" in table else ()
+    if metric is None and len(tasks):
+        metric = MAIN_SCORES[tasks.iloc[0]]
+    score, full = f"scores.{metric}", f"full_scores.{metric}"
+    if len(tasks):
+        known = results[results["data"] == table["data"].iloc[0]].dropna(
+            axis=1, how="all"
+        )
+        if score not in known:
+            names = known.filter(regex=r"^scores\.").columns.str.removeprefix("scores.")
+            raise ValueError(
+                f"metric={metric!r} is not among the scores of "
+                f"{table['data'].iloc[0]}: {', '.join(names)}."
+            )
+    costs = ["fit_seconds", "predict_seconds", "peak_mb"]
+    for name in {score, full, *costs} - set(table):
+        table = table.assign(**{name: np.nan})
+    shares = {
+        name: table.filter(regex=rf"^{name}\.").mean(axis=1)
+        for name in ("train_missing", "test_missing")
+    }
+    runs = table.assign(**shares).groupby("method", sort=False)
+    n_scores = runs[score].count()
+    quantile = stats.t.ppf((1 + confidence_level) / 2, n_scores - 1)
+    summary = pd.DataFrame(
+        {
+            "metric": metric,
+            "mean": runs[score].mean(),
+            "std": runs[score].std(),
+            "half_width": quantile * runs[score].std() / np.sqrt(n_scores),
+            "full": runs[full].mean(),
+            "n_runs": runs.size() - runs["error"].count(),
+            "n_errors": runs["error"].count(),
+            "error": runs["error"].first(),
+            "best": False,
+            "p_ttest": np.nan,
+            "p_wilcoxon": np.nan,
+            "fit_seconds": runs["fit_seconds"].median(),
+            "predict_seconds": runs["predict_seconds"].median(),
+            "peak_mb": runs["peak_mb"].max(),
+            "train_missing": runs["train_missing"].mean(),
+            "test_missing": runs["test_missing"].mean(),
+        }
+    )
+    summary = summary.sort_values("mean", ascending=metric in LOSSES, kind="stable")
+    best, *others = summary.index
+    if not np.isnan(summary.loc[best, "mean"]):
+        summary.loc[best, "best"] = True
+        scores = table.pivot(index="seed", columns="method", values=score)
+        for name, test in (("p_ttest", _ttest), ("p_wilcoxon", _wilcoxon)):
+            p = [test(scores[[best, other]].dropna()) for other in others]
+            summary.loc[others, name] = holm(p)
+    return summary.rename_axis("method").reset_index()
+
+
+def _ttest(pairs):
+    difference = pairs.iloc[:, 0] - pairs.iloc[:, 1]
+    if len(pairs) < 2 or not difference.any():
+        return np.nan if len(pairs) < 2 else 1.0
+    # Equal differences have no spread but rounding errors.
+    if difference.std() <= 1e-12 * difference.abs().max():
+        return np.nan
+    return stats.ttest_rel(*pairs.to_numpy().T).pvalue
+
+
+def _wilcoxon(pairs):
+    difference = pairs.iloc[:, 0] - pairs.iloc[:, 1]
+    if len(pairs) < 2 or not difference.any():
+        return np.nan if len(pairs) < 2 else 1.0
+    with warnings.catch_warnings():
+        # scipy warns where zeros or ties keep it from the exact distribution.
+        warnings.simplefilter("ignore", UserWarning)
+        return stats.wilcoxon(difference).pvalue
+
+
+def holm(p_values):
+    """Holm's correction of p-values for their number; NaN stays, and does not count."""
+    p = pd.Series(p_values, dtype=float)
+    ordered = p.dropna().sort_values(kind="stable")
+    factors = np.arange(len(ordered), 0, -1)
+    return (factors * ordered).cummax().clip(upper=1).reindex(p.index).to_numpy()
+
+
+def rank_methods(summary):
+    """Rank each method over data sets.
+
+    Parameters
+    ----------
+    summary : pandas.DataFrame
+        Of :func:`summarize`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per missing configuration, regime and method, best first, with the
+        columns `missing`, `regime`, `method`, `mean_rank` (1 is best; ties share their
+        ranks), `n_data`, and `n_failed`, the number of data sets on which the method
+        has no score. A method without a score on some data set gets no rank:
+        `mean_rank` is NaN, and the others are ranked without it.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from skmissing.benchmark import rank_methods
+    >>> summary = pd.DataFrame({"method": ["mean", "knn"], "mean": [0.8, 0.9]})
+    >>> summary = summary.assign(
+    ...     data="a", missing="mcar:0.5", regime="R1", metric="accuracy")
+    >>> rank_methods(summary)[["method", "mean_rank"]]
+      method  mean_rank
+    0    knn        1.0
+    1   mean        2.0
+    """
+    tables = []
+    for (missing, regime), table in summary.groupby(["missing", "regime"], sort=False):
+        means = table.pivot(index="data", columns="method", values="mean")
+        loss = table.groupby("data")["metric"].first().isin(LOSSES)
+        whole = means.columns[means.notna().all()]
+        ranks = means[whole].mul(np.where(loss, 1, -1), axis=0).rank(axis=1).mean()
+        names = table["method"].unique()
+        ranks = pd.DataFrame(
+            {
+                "missing": missing,
+                "regime": regime,
+                "method": names,
+                "mean_rank": ranks.reindex(names).to_numpy(),
+                "n_data": len(means),
+                "n_failed": means[names].isna().sum().to_numpy(),
+            }
+        )
+        tables.append(ranks.sort_values("mean_rank", kind="stable"))
+    return pd.concat(tables, ignore_index=True)
+
+
+def write_report(results, folder, *, metric=None, confidence_level=0.95):
     """Write `report.md`, `summary.csv`, `runs.csv` and `report.png`.
 
     Parameters
     ----------
-    rows : list of dict
+    results : pandas.DataFrame
         Of :func:`run_benchmark` or :func:`read_results`.
     folder : path-like
-        Where to write; made if it is not there.
+        Where to write; created if it does not exist.
     metric : str or None, default=None
         Name of the score, as in :func:`summarize`.
     confidence_level : float, default=0.95
@@ -45,70 +251,40 @@ def write_report(rows, folder, *, metric=None, confidence_level=0.95):
     --------
     >>> import tempfile
     >>> from skmissing.benchmark import run_benchmark, write_report
-    >>> rows = run_benchmark(["breast_cancer"], methods=["mean"], n_runs=1)
+    >>> results = run_benchmark(["breast_cancer"], methods=["mean"], n_runs=1)
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     [path.name for path in write_report(rows, folder)][:3]
+    ...     [path.name for path in write_report(results, folder)][:3]
     ['report.md', 'summary.csv', 'runs.csv']
     """
-    if not rows:
-        raise ValueError("rows is empty; there is nothing to report.")
+    if not len(results):
+        raise ValueError("results must hold at least one row; got none.")
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    summary = summarize(rows, metric=metric, confidence_level=confidence_level)
+    summary = summarize(results, metric=metric, confidence_level=confidence_level)
     written = [folder / "report.md", folder / "summary.csv", folder / "runs.csv"]
-    written[0].write_text(
-        format_report(rows, summary, confidence_level), encoding="utf-8"
-    )
-    _write_csv(written[1], summary)
-    _write_csv(written[2], [_flatten(row) for row in rows])
+    text = _format_report(results, summary, confidence_level)
+    written[0].write_text(text, encoding="utf-8")
+    for path, frame in zip(written[1:], (summary, results)):
+        frame.to_csv(path, index=False, lineterminator="\r\n", encoding="utf-8")
     if importlib.util.find_spec("matplotlib") is None:
-        warnings.warn(
+        text = (
             "report.png is left out, because matplotlib is not installed. Install it "
-            'with: pip install "skmissing[plot]"',
-            UserWarning,
-            stacklevel=2,
+            'with: pip install "skmissing[plot]"'
         )
-    elif any(line["mean"] is not None for line in summary):
+        warn(text, UserWarning)
+    elif summary["mean"].notna().any():
         written.append(folder / "report.png")
-        draw_summary(summary, written[-1])
+        _draw_summary(summary, written[-1])
     return written
 
 
-def format_report(rows, summary, confidence_level=0.95):
-    """The report as Markdown.
-
-    Parameters
-    ----------
-    rows : list of dict
-    summary : list of dict
-        Of :func:`summarize`.
-    confidence_level : float
-
-    Returns
-    -------
-    str
-    """
-    lines = ["# Benchmark", "", *_describe(rows, confidence_level)]
-    ranks = rank_methods(summary)
-    pairs = dict.fromkeys((line["missing"], line["regime"]) for line in summary)
-    for missing, regime in pairs:
-        here = (missing, regime)
-        lines += ["", f"## {missing}, {regime}: {REGIMES[regime]}", ""]
-        lines += _score_table(
-            [s for s in summary if (s["missing"], s["regime"]) == here],
-            [r for r in ranks if (r["missing"], r["regime"]) == here],
-        )
-    lines += ["", "## Cost", "", *_cost_table(rows), ""]
-    lines += _failures(summary)
-    return "\n".join(lines).rstrip() + "\n"
-
-
-def _describe(rows, confidence_level):
-    seeds = len({row["seed"] for row in rows})
-    return [
+def _format_report(results, summary, confidence_level):
+    lines = [
+        "# Benchmark",
+        "",
         f"{datetime.date.today().isoformat()}; skmissing {skmissing.__version__}, "
         f"scikit-learn {sklearn.__version__}, Python {platform.python_version()}; "
-        f"{seeds} runs.",
+        f"{results['seed'].nunique()} runs.",
         "",
         f"Mean over runs ± half width of its {confidence_level:.0%} interval by "
         "Student's t. **Bold**: the best mean of a column. °: not told apart from the "
@@ -116,119 +292,129 @@ def _describe(rows, confidence_level):
         "and all p-values are in summary.csv. Runs share rows, so take the tests for "
         "rough guides. Rank: mean over data sets.",
     ]
+    ranks = dict(list(rank_methods(summary).groupby(["missing", "regime"])))
+    for key, table in summary.groupby(["missing", "regime"], sort=False):
+        lines += ["", f"## {key[0]}, {key[1]}: {REGIMES[key[1]]}", ""]
+        lines += _score_table(table, ranks[key])
+    lines += ["", "## Cost", "", *_cost_table(results), ""]
+    failed = summary[summary["n_errors"] > 0]
+    lines += ["## Failed", ""] if len(failed) else []
+    for line in failed.itertuples():
+        lines.append(
+            f"- {line.data}, {line.missing}, {line.regime}, {line.method}: "
+            f"{line.n_errors} of {line.n_errors + line.n_runs} runs; {line.error}"
+        )
+    return "\n".join(lines).rstrip() + "\n"
 
 
 def _score_table(summary, ranks):
-    data = list(dict.fromkeys(line["data"] for line in summary))
-    cells = {(line["data"], line["method"]): line for line in summary}
-    metrics = {line["data"]: line["metric"] for line in summary}
-    most = {d: max(s["n_runs"] for s in summary if s["data"] == d) for d in data}
-    titles = [f"{d} ({_title(metrics[d])})" for d in data]
-    lines = _header(["method", *titles, "rank"])
-    for rank in ranks:
-        scores = [_score(cells.get((d, rank["method"])), most[d]) for d in data]
-        place = "–" if rank["mean_rank"] is None else f"{rank['mean_rank']:.1f}"
-        lines.append(_line([rank["method"], *scores, place]))
-    shares = [f"{d} {_mean_share(summary, d)}" for d in data]
-    return [
-        *lines,
-        "",
-        f"Share of modalities missing in test rows: {', '.join(shares)}.",
-    ]
-
-
-def _mean_share(summary, name):
-    rates = [line["test_missing"] for line in summary if line["data"] == name]
-    rates = [rate for rate in rates if rate is not None]
-    return f"{np.mean(rates):.2f}" if rates else "–"
-
-
-def _title(metric):
-    if metric is None:
-        return "no score"
-    return metric.replace("_", " ") + (", less is better" if metric in LOSSES else "")
+    sets = dict(list(summary.groupby("data", sort=False)))
+    titles, columns, shares = [], [], []
+    for name, table in sets.items():
+        titles.append(f"{name} ({_title(table['metric'].iloc[0])})")
+        most = table["n_runs"].max()
+        columns.append({line.method: _score(line, most) for line in table.itertuples()})
+        shares.append(f"{name} {_number(table['test_missing'].mean(), 2)}")
+    lines = [["method", *titles, "rank"]]
+    for method, rank in zip(ranks["method"], ranks["mean_rank"]):
+        scores = [column.get(method, "–") for column in columns]
+        lines.append([method, *scores, _number(rank, 1)])
+    share = f"Share of modalities missing in test rows: {', '.join(shares)}."
+    return [*_markdown(lines), "", share]
 
 
 def _score(line, most_runs):
     """Mean and interval; with the number of runs, if it is fewer than others have."""
-    if line is None or line["mean"] is None:
+    if np.isnan(line.mean):
         return "–"
-    text = f"{line['mean']:.3f}"
-    if line["half_width"] is not None:
-        text += f" ± {line['half_width']:.3f}"
-    if line["n_runs"] < most_runs:
-        text += f" ({line['n_runs']} of {most_runs} runs)"
-    if line["best"]:
+    text = f"{line.mean:.3f}"
+    if not np.isnan(line.half_width):
+        text += f" ± {line.half_width:.3f}"
+    if line.n_runs < most_runs:
+        text += f" ({line.n_runs} of {most_runs} runs)"
+    if line.best:
         return f"**{text}**"
-    p = line["p_ttest"]
-    together = line["half_width"] is not None and (p is None or p >= 0.05)
+    # A p-value that is NaN tells nothing apart.
+    together = not (np.isnan(line.half_width) or line.p_ttest < 0.05)
     return text + ("°" if together else "")
 
 
-def _cost_table(rows):
+def _cost_table(results):
     """Median seconds and largest growth of memory by method, over all cells."""
-    methods = {}
-    for row in rows:
-        if not row["error"]:
-            methods.setdefault(row["method"], []).append(row)
-    lines = _header(
-        ["method", "fit, s", "predict, s", "peak memory, MiB", "what it is"]
-    )
+    lines = [["method", "fit, s", "predict, s", "peak memory, MiB", "what it is"]]
     texts = list_methods()
-    for name, runs in methods.items():
-        peaks = [r["peak_mb"] for r in runs if r["peak_mb"] is not None]
+    good = results[results["error"].isna()]
+    for method, runs in good.groupby("method", sort=False):
         lines.append(
-            _line(
-                [
-                    name,
-                    f"{np.median([r['fit_seconds'] for r in runs]):.2f}",
-                    f"{np.median([r['predict_seconds'] for r in runs]):.3f}",
-                    f"{max(peaks):.0f}" if peaks else "–",
-                    texts.get(name, ""),
-                ]
-            )
+            [
+                method,
+                f"{runs['fit_seconds'].median():.2f}",
+                f"{runs['predict_seconds'].median():.3f}",
+                _number(runs["peak_mb"].max(), 0),
+                texts.get(method, ""),
+            ]
         )
-    return lines
+    return _markdown(lines)
 
 
-def _failures(summary):
-    failed = [line for line in summary if line["n_errors"]]
-    if not failed:
-        return []
-    lines = ["## Failed", ""]
-    for line in failed:
-        lines.append(
-            f"- {line['data']}, {line['missing']}, {line['regime']}, "
-            f"{line['method']}: {line['n_errors']} of "
-            f"{line['n_errors'] + line['n_runs']} runs; {line['error']}"
+def _title(metric):
+    if not isinstance(metric, str):
+        return "no score"
+    return metric.replace("_", " ") + (", less is better" if metric in LOSSES else "")
+
+
+def _number(value, digits):
+    return "–" if pd.isna(value) else f"{value:.{digits}f}"
+
+
+def _markdown(lines):
+    lines = [lines[0], ["---"] * len(lines[0]), *lines[1:]]
+    lines = [" | ".join(str(c).replace("|", "\\|") for c in line) for line in lines]
+    return [f"| {line} |" for line in lines]
+
+
+def _draw_summary(summary, path):
+    """Draw means and intervals of all methods, by data set and what is missing."""
+    figures = import_optional("matplotlib.figure", "plot")
+    data, missing = summary["data"].unique(), summary["missing"].unique()
+    methods = list(summary["method"].unique()[::-1])
+    height = 0.7 + 0.2 * len(methods)
+    figure = figures.Figure(
+        figsize=(1.5 + 2.6 * len(missing), 0.9 + height * len(data)),
+        layout="constrained",
+    )
+    axes = figure.subplots(
+        len(data), len(missing), squeeze=False, sharey=True, sharex="row"
+    )
+    for row, name in zip(axes, data):
+        for ax, gaps in zip(row, missing):
+            here = (summary["data"] == name) & (summary["missing"] == gaps)
+            _draw_panel(ax, summary[here], methods)
+            ax.set_title(f"{name}, {gaps}", fontsize=9)
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=2, frameon=False)
+    figure.savefig(path, dpi=120)
+
+
+def _draw_panel(ax, table, methods):
+    regimes = table["regime"].unique()
+    for offset, regime in zip(np.linspace(0.15, -0.15, len(regimes)), regimes):
+        found = table[(table["regime"] == regime) & table["mean"].notna()]
+        ax.errorbar(
+            found["mean"],
+            [methods.index(method) + offset for method in found["method"]],
+            xerr=found["half_width"].fillna(0.0),
+            color=_COLORS[regime],
+            marker=_MARKERS[regime],
+            markersize=4,
+            linestyle="",
+            elinewidth=1,
+            label=regime,
         )
-    return lines
-
-
-def _header(titles):
-    return [_line(titles), _line(["---"] * len(titles))]
-
-
-def _line(cells):
-    return "| " + " | ".join(str(c).replace("|", "\\|") for c in cells) + " |"
-
-
-def _flatten(row):
-    """A row of results without nesting: `scores.accuracy`, `test_missing.text`."""
-    flat = {}
-    for key, value in row.items():
-        if isinstance(value, dict):
-            flat.update({f"{key}.{name}": v for name, v in value.items()})
-        elif isinstance(value, list):
-            flat[key] = "; ".join(map(str, value))
-        else:
-            flat[key] = value
-    return flat
-
-
-def _write_csv(path, rows):
-    columns = list(dict.fromkeys(key for row in rows for key in row))
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, columns, restval="")
-        writer.writeheader()
-        writer.writerows(rows)
+    ax.set_yticks(range(len(methods)), methods, fontsize=8)
+    ax.tick_params(axis="x", labelsize=8)
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.grid(axis="x", color="#DDDDDD", linewidth=0.8)
+    ax.set_axisbelow(True)
+    metric = next(iter(table["metric"].dropna()), None)
+    ax.set_xlabel("score" if metric is None else _title(metric), fontsize=8)

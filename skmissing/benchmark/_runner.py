@@ -1,19 +1,21 @@
-"""Runs the cells, keeps what is done, and says how long the rest will take."""
+"""Runs the cells, keeps finished ones, and shows how long the rest will take."""
 
 import json
 import os
 import sys
-import time
-import warnings
 from pathlib import Path
 
 import numpy as np
 from joblib import Parallel, delayed
 
+from skmissing._compat import import_optional
+from skmissing._table import warn
 from skmissing.benchmark._data import BenchmarkData, load_data
 from skmissing.benchmark._methods import check_methods
 from skmissing.benchmark._protocol import MAIN_SCORES, REGIMES, make_cells, run_cell
 from skmissing.simulate import make_amputer, parse_missing
+
+pd = import_optional("pandas", "benchmark")
 
 RESULTS = "results.jsonl"
 _KEY = ("data", "missing", "regime", "method", "seed", "protocol")
@@ -44,41 +46,44 @@ def run_benchmark(
     methods : sequence of str, default=("mean", "knn", "late")
         Of :func:`list_methods`.
     regimes : sequence of {"R1", "R2"}, default=("R1", "R2")
-        "R1" trains on the rows as they are and hides at test time only, as the
-        published script of UL4M4 does for CMU-MOSI unless told otherwise; "R2" hides
-        in both. Methods that win under one may lose under the other.
+        "R1" trains on the samples as they are and hides modalities at test time only,
+        as the published script of UL4M4 does for CMU-MOSI by default; "R2" hides them
+        in both. Methods that win under one regime may lose under the other.
     n_runs : int, default=5
-        Runs, with the seeds 0, 1, and so on. Each has a split of its own, unless the
-        data bring one, and masks of its own.
+        Number of runs, with the seeds 0, 1, and so on. Each run has its own masks, and
+        its own split unless the data bring one.
     test_size : float, default=0.4
-        Share of test rows where the data bring no split.
+        Share of test samples where the data bring no split.
     max_rows : int or None, default=None
-        Rows of each data set to use, drawn anew in each run.
+        Number of samples of each data set to use, drawn anew in each run.
     out : path-like or None, default=None
         Folder in which each finished cell is appended to `results.jsonl`. Cells that
-        stand there already are not run again.
+        are in the file already are not run again.
     retry_failed : bool, default=False
         Whether cells that ended in an error are run again.
     n_jobs : int, default=1
-        Cells at a time, each in a process of its own if more than one.
+        Number of cells at a time, each in its own process if there are several.
     verbose : int, default=0
         1 writes a line to standard error for each finished cell, with the time left.
 
     Returns
     -------
-    list of dict
-        One a cell, in the order of data, missing, regime, method and seed.
+    pandas.DataFrame
+        One row per cell, in the order of data, missing, regime, method and seed. Scores
+        are columns such as `scores.accuracy` and `full_scores.accuracy`, the share of
+        missing modalities `train_missing.text` and `test_missing.text`. `error` is
+        missing where the cell succeeded.
 
     Examples
     --------
     >>> from skmissing.benchmark import run_benchmark
-    >>> rows = run_benchmark(["breast_cancer"], methods=["mean"], n_runs=1)
-    >>> [(row["regime"], row["scores"]["accuracy"] > 0.8) for row in rows]
-    [('R1', True), ('R2', True)]
+    >>> results = run_benchmark(["breast_cancer"], methods=["mean"], n_runs=1)
+    >>> (results.set_index("regime")["scores.accuracy"] > 0.8).to_dict()
+    {'R1': True, 'R2': True}
     """
     check_methods(methods)
     if out is not None and Path(out).exists() and not Path(out).is_dir():
-        raise NotADirectoryError(f"out={str(out)!r} is a file; wanted a folder.")
+        raise NotADirectoryError(f"out={str(out)!r} is a file; it must be a folder.")
     sets = [d if isinstance(d, BenchmarkData) else load_data(d) for d in data]
     _check_settings(sets, missing, methods, regimes, n_runs, test_size, max_rows)
     settings = {"test_size": test_size, "max_rows": max_rows}
@@ -86,17 +91,22 @@ def run_benchmark(
     path = None if out is None else Path(out) / RESULTS
     done = {} if path is None else _finished(path, cells, retry_failed)
     left = [cell for cell in cells if _key_of(vars(cell)) not in done]
+    # Run by run, so that an interrupted benchmark has whole runs.
+    left.sort(key=lambda cell: cell.seed)
     by_name = {d.name: d for d in sets}
-    results = Parallel(n_jobs=n_jobs, return_as="generator_unordered")(
+    rows = Parallel(n_jobs=n_jobs, return_as="generator_unordered")(
         delayed(run_cell)(cell, by_name[cell.data], **settings) for cell in left
     )
     progress = Progress(left, n_jobs, sys.stderr if verbose else None)
-    for row in results:
+    for row in rows:
         done[_key_of(row)] = row
         if path is not None:
-            _append(path, row)
+            with path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(row) + "\n")
+                file.flush()
+                os.fsync(file.fileno())
         progress.update(row)
-    return _sorted([done[_key_of(vars(cell))] for cell in cells], cells)
+    return _as_frame(done[_key_of(vars(cell))] for cell in cells)
 
 
 def _check_settings(sets, missing, methods, regimes, n_runs, test_size, max_rows):
@@ -108,13 +118,13 @@ def _check_settings(sets, missing, methods, regimes, n_runs, test_size, max_rows
     }
     for name, values in lists.items():
         if not values:
-            raise ValueError(f"{name} is empty; give at least one.")
+            raise ValueError(f"{name} must hold at least one entry; got none.")
         doubled = [v for v in values if values.count(v) > 1]
         if doubled:
             raise ValueError(f"{name} holds {doubled[0]!r} more than once.")
     for regime in regimes:
         if regime not in REGIMES:
-            raise ValueError(f"regimes: {regime!r} is unknown; wanted R1 or R2.")
+            raise ValueError(f"regimes must be among R1, R2; got {regime!r}.")
     if n_runs < 1:
         raise ValueError(f"n_runs must be at least 1; got {n_runs}.")
     if not 0 < test_size < 1:
@@ -125,13 +135,13 @@ def _check_settings(sets, missing, methods, regimes, n_runs, test_size, max_rows
         for d in sets:
             if gaps.startswith("group:") and d.groups is None:
                 raise ValueError(
-                    f"missing={gaps!r}: data {d.name!r} have no groups, sites or "
-                    "devices, to go by."
+                    f"missing={gaps!r} needs groups, such as sites or devices; data "
+                    f"{d.name!r} have none."
                 )
             if gaps.startswith("label:") and d.task == "multilabel":
                 raise ValueError(
-                    f"missing={gaps!r}: data {d.name!r} have several labels a row; "
-                    "wanted one class or number."
+                    f"missing={gaps!r} needs one class or number per sample; data "
+                    f"{d.name!r} have several labels."
                 )
             try:
                 parse_missing(make_amputer(gaps).missing, list(d.modalities))
@@ -143,17 +153,24 @@ def _key_of(row):
     return tuple(row[name] for name in _KEY)
 
 
-def _sorted(rows, cells):
-    """Rows by data, missing, regime, method and seed, each in the order asked for."""
-    order = [
-        {v: i for i, v in enumerate(dict.fromkeys(getattr(c, name) for c in cells))}
-        for name in _KEY[:5]
-    ]
-    return sorted(rows, key=lambda row: [o[row[name]] for o, name in zip(order, _KEY)])
+def _as_frame(rows):
+    """Results with nested entries as columns such as `scores.accuracy`."""
+    flat = []
+    for row in rows:
+        flat.append({})
+        for key, value in row.items():
+            if isinstance(value, dict):
+                flat[-1] |= {f"{key}.{name}": v for name, v in value.items()}
+            else:
+                flat[-1][key] = "; ".join(value) if isinstance(value, list) else value
+    frame = pd.DataFrame(flat)
+    # Missing where a cell failed, but whole numbers all the same.
+    whole = frame.columns.intersection(["n_train", "n_test", "pid"])
+    return frame.astype(dict.fromkeys(whole, "Int64"))
 
 
 def read_results(path):
-    """Read the rows that a benchmark has finished so far.
+    """Read the results that a benchmark has finished so far.
 
     Parameters
     ----------
@@ -162,8 +179,9 @@ def read_results(path):
 
     Returns
     -------
-    list of dict
-        One a cell; of a cell that was run twice, the later one.
+    pandas.DataFrame
+        One row per cell, as :func:`run_benchmark` returns it; of a cell that was run
+        twice, the later one.
 
     Warns
     -----
@@ -175,13 +193,17 @@ def read_results(path):
     >>> import tempfile
     >>> from skmissing.benchmark import read_results, run_benchmark
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     rows = run_benchmark(
+    ...     results = run_benchmark(
     ...         ["breast_cancer"], methods=["mean"], n_runs=1, out=folder)
-    ...     read_results(folder) == rows
+    ...     read_results(folder).equals(results)
     True
     """
     path = Path(path)
-    path = path / RESULTS if path.is_dir() else path
+    return _as_frame(_read_rows(path / RESULTS if path.is_dir() else path).values())
+
+
+def _read_rows(path):
+    """Rows of the file as nested dicts, by their key."""
     rows, lines = {}, path.read_text(encoding="utf-8").splitlines(keepends=True)
     for number, line in enumerate(lines, start=1):
         try:
@@ -189,33 +211,31 @@ def read_results(path):
             rows[_key_of(row)] = row
         except (ValueError, KeyError, TypeError) as exc:
             if number == len(lines) and not line.endswith("\n"):
-                warnings.warn(
-                    f"{path.name}: the last line is cut off and is left out.",
-                    UserWarning,
-                    stacklevel=2,
-                )
+                text = f"{path.name}: the last line is cut off and is left out."
+                warn(text, UserWarning)
                 continue
             raise ValueError(
-                f"{path}: line {number} is no row of a benchmark: {line[:60]!r}."
+                f"{path}: line {number} is not a result of a benchmark: {line[:60]!r}."
             ) from exc
-    return list(rows.values())
+    return rows
 
 
 def _finished(path, cells, retry_failed):
-    """Rows of the file that belong to these cells; makes ready to append to it."""
+    """Rows of the file that belong to these cells; prepares the file for more."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if not path.exists():
         return {}
-    rows = {_key_of(row): row for row in read_results(path)}
-    _drop_cut_line(path)
+    rows = _read_rows(path)
+    text = path.read_bytes()
+    if text and not text.endswith(b"\n"):
+        path.write_bytes(text[: text.rfind(b"\n") + 1])
     wanted = {_key_of(vars(cell)) for cell in cells}
     stale = {key[:5] for key in rows.keys() - wanted} & {key[:5] for key in wanted}
     if stale:
-        warnings.warn(
+        warn(
             f"{path.name}: {len(stale)} cells were run on other data or settings "
             "(test_size, max_rows); they are run again.",
             UserWarning,
-            stacklevel=3,
         )
     return {
         key: row
@@ -224,31 +244,10 @@ def _finished(path, cells, retry_failed):
     }
 
 
-def _drop_cut_line(path):
-    text = path.read_bytes()
-    if text and not text.endswith(b"\n"):
-        path.write_bytes(text[: text.rfind(b"\n") + 1])
-
-
-def _append(path, row):
-    """Write a row, and see that it is on disk before the next cell counts."""
-    with path.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(row) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-
-
 class Progress:
-    """Says what was finished, and how long the rest will take.
+    """Prints what was finished, and how long the rest will take.
 
-    Parameters
-    ----------
-    cells : list of Cell
-        What is to be run.
-    n_jobs : int
-        Cells at a time.
-    stream : file or None
-        Where to write; None keeps silent.
+    `stream` is a file, or None to print nothing; `n_jobs` cells run at a time.
     """
 
     def __init__(self, cells, n_jobs, stream):
@@ -260,16 +259,9 @@ class Progress:
         self.n_jobs = n_jobs if n_jobs > 0 else os.cpu_count() or 1
         self.stream = stream
         self.seconds = {}
-        self.started = time.perf_counter()
 
     def update(self, row):
-        """Count a finished cell.
-
-        Parameters
-        ----------
-        row : dict
-            Its row of the results.
-        """
+        """Count a finished cell."""
         self.n_done += 1
         kind = (row["data"], row["method"])
         self.left[kind] -= 1
@@ -286,13 +278,7 @@ class Progress:
         )
 
     def seconds_left(self):
-        """Cells left, at the mean time of their method and data as far as known.
-
-        Returns
-        -------
-        float
-            Guess of the wall time.
-        """
+        """Time for the cells left, each at the mean time of its method and data."""
         known = {kind: float(np.mean(s)) for kind, s in self.seconds.items()}
         guess = float(np.mean(list(known.values()))) if known else 0.0
         work = sum(n * known.get(kind, guess) for kind, n in self.left.items())

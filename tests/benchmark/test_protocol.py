@@ -155,7 +155,7 @@ def test_fewer_rows_keep_the_ratio(toy):
 def test_split_without_test_rows_is_refused():
     """A split that names no test row is told, with the counts."""
     data = make_toy(split=np.zeros(120, dtype=int))
-    with pytest.raises(ValueError, match="120 training and 0 test rows"):
+    with pytest.raises(ValueError, match="got 120 training and 0 test samples"):
         split_rows(data, 0, **WHOLE)
 
 
@@ -236,16 +236,20 @@ def test_unknown_data_is_refused():
 
 def test_odd_data_are_refused():
     """Rows must agree, and y be of a kind that can be scored."""
-    with pytest.raises(ValueError, match="data 'toy': split has 3 rows, X has 120"):
+    with pytest.raises(
+        ValueError, match=r"'toy': split must have as many samples as X \(120\); got 3"
+    ):
         make_toy(split=np.zeros(3))
-    with pytest.raises(ValueError, match="y is multiclass-multioutput"):
+    with pytest.raises(ValueError, match="got multiclass-multioutput"):
         replace(make_toy(), y=np.arange(240).reshape(120, 2) % 5)
-    with pytest.raises(ValueError, match="y holds NoneType, str; wanted numbers only"):
+    with pytest.raises(
+        ValueError, match="y must hold only numbers .* got NoneType, str"
+    ):
         replace(make_toy(), y=np.array([None, "a"] * 60))
-    with pytest.raises(ValueError, match="y holds 60 missing or infinite values"):
+    with pytest.raises(ValueError, match="y must be finite; got 60 NaN"):
         replace(make_toy(), y=np.array([np.nan, 1.0] * 60))
     with pytest.raises(
-        ValueError, match=r"groups has the shape \(120, 2\); wanted one"
+        ValueError, match=r"groups must hold one value per sample; .* \(120, 2\)"
     ):
         make_toy(groups=np.zeros((120, 2)))
     with pytest.raises(ValueError, match="X of data 'toy' contains infinity"):

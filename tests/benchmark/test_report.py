@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from skmissing.benchmark import (
@@ -18,15 +19,15 @@ from skmissing.benchmark import (
 from skmissing.benchmark.__main__ import main
 from tests.benchmark.conftest import make_toy
 
-LIGHT = [name for name, method in _methods.METHODS.items() if not method.torch]
-TORCH = [name for name, method in _methods.METHODS.items() if method.torch]
+TORCH = list(_methods.TORCH)
+LIGHT = [name for name in list_methods() if name not in TORCH]
 
 
 @pytest.mark.parametrize("task", ["classification", "regression", "multilabel"])
 def test_every_light_method_runs(task):
     """Each method fits and predicts rows with gaps, for every task."""
     rows = run_benchmark([make_toy(task, n=200)], methods=LIGHT, n_runs=1)
-    assert {row["method"]: row["error"] for row in rows} == dict.fromkeys(LIGHT)
+    assert set(rows["method"]) == set(LIGHT) and not rows["error"].any()
 
 
 @pytest.mark.slow
@@ -34,7 +35,7 @@ def test_every_light_method_runs(task):
 def test_every_torch_method_runs():
     """So do the neural ones, on a few rows."""
     rows = run_benchmark([make_toy(n=70)], methods=TORCH, n_runs=1, regimes=["R2"])
-    assert {row["method"]: row["error"] for row in rows} == dict.fromkeys(TORCH)
+    assert set(rows["method"]) == set(TORCH) and not rows["error"].any()
 
 
 def test_iterative_is_for_narrow_data():
@@ -74,9 +75,8 @@ def test_report_holds_tables_and_failures(tmp_path):
     with written[2].open(encoding="utf-8") as file:
         runs = list(csv.DictReader(file))
     assert len(runs) == len(rows) == 12
-    for run, row in zip(runs, rows):
-        scores = row.get("scores", {"accuracy": ""})
-        assert run["scores.accuracy"] == str(scores["accuracy"])
+    for run, score in zip(runs, rows["scores.accuracy"].astype(object).fillna("")):
+        assert run["scores.accuracy"] == str(score)
     with written[1].open(encoding="utf-8") as file:
         assert {line["method"] for line in csv.DictReader(file)} == {
             "zero",
@@ -88,7 +88,7 @@ def test_report_holds_tables_and_failures(tmp_path):
 def test_report_tells_of_fewer_runs(toy, tmp_path):
     """A mean of fewer runs than the others' is marked so."""
     rows = run_benchmark([toy], methods=["zero", "mean"], n_runs=3)
-    rows = [row for row in rows if row["method"] == "mean" or row["seed"] < 2]
+    rows = rows[(rows["method"] == "mean") | (rows["seed"] < 2)]
     text = write_report(rows, tmp_path)[0].read_text(encoding="utf-8")
     assert text.count("(2 of 3 runs)") == 2
 
@@ -112,8 +112,8 @@ def test_report_without_matplotlib_says_so(toy, tmp_path, monkeypatch):
 
 def test_empty_report_is_refused(tmp_path):
     """There is nothing to write."""
-    with pytest.raises(ValueError, match="rows is empty"):
-        write_report([], tmp_path)
+    with pytest.raises(ValueError, match="results must hold at least one row"):
+        write_report(pd.DataFrame(), tmp_path)
 
 
 def test_command_lists_what_there_is(capsys):
@@ -158,7 +158,7 @@ def test_command_reports_failures_by_its_status(tmp_path, capsys):
         (["--groups", "person"], "groups='person' is for .npz files only"),
         (["--metric", "acuracy"], "metric='acuracy' is not among the scores of"),
         (["--task", "ranking"], "task must be None"),
-        (["--out", __file__], "is a file; wanted a folder"),
+        (["--out", __file__], "is a file; it must be a folder"),
         (["--out", __file__ + "/deeper"], "Not a directory"),
     ],
 )

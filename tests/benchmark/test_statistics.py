@@ -1,11 +1,12 @@
 """Means, intervals, tests and ranks against hand-computed ones."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
 
 from skmissing.benchmark import rank_methods, summarize
-from skmissing.benchmark._statistics import holm
+from skmissing.benchmark._report import holm
 
 
 def make_rows(scores, *, data="a", regime="R1", metric="accuracy"):
@@ -21,22 +22,28 @@ def make_rows(scores, *, data="a", regime="R1", metric="accuracy"):
             else:
                 row |= {
                     "task": task,
-                    "scores": {metric: value},
-                    "full_scores": {metric: value + 0.1},
+                    f"scores.{metric}": value,
+                    f"full_scores.{metric}": value + 0.1,
                     "fit_seconds": 1.0 + seed,
                     "predict_seconds": 0.5,
                     "peak_mb": 10.0 * seed,
-                    "train_missing": {"x": 0.2, "y": 0.4},
-                    "test_missing": {"x": 0.5, "y": 0.5},
+                    "train_missing.x": 0.2,
+                    "train_missing.y": 0.4,
+                    "test_missing.x": 0.5,
                 }
             rows.append(row)
-    return rows
+    return pd.DataFrame(rows)
+
+
+def lines_of(frame):
+    """Rows of a table as dicts, with None for NaN."""
+    return frame.astype(object).where(frame.notna(), None).to_dict("records")
 
 
 def test_summary_of_runs_by_hand():
     """Mean, interval, tests and costs of two methods."""
     a, b = [0.9, 0.8, 0.85, 0.95], [0.7, 0.75, 0.72, 0.74]
-    best, other = summarize(make_rows({"weak": b, "strong": a}))
+    best, other = lines_of(summarize(make_rows({"weak": b, "strong": a})))
     assert (best["method"], best["best"], best["p_ttest"]) == ("strong", True, None)
     assert best["mean"] == pytest.approx(0.875)
     half = stats.t.interval(0.95, 3, loc=0, scale=stats.sem(a))[1]
@@ -55,7 +62,7 @@ def test_p_values_are_corrected_for_their_number():
     near = best - 0.01 + 0.01 * rng.standard_normal(6)
     far = best - 0.3 + 0.01 * rng.standard_normal(6)
     lines = summarize(make_rows({"best": best, "near": near, "far": far}))
-    p = {line["method"]: line["p_ttest"] for line in lines}
+    p = lines.set_index("method")["p_ttest"]
     assert p["far"] == pytest.approx(2 * stats.ttest_rel(best, far).pvalue)
     assert p["near"] == pytest.approx(stats.ttest_rel(best, near).pvalue)
 
@@ -69,7 +76,8 @@ def test_holm_by_hand():
 
 def test_equal_scores_are_no_difference():
     """No spread of the differences: p is 1 if they are 0, else the t-test has none."""
-    lines = summarize(make_rows({"a": [0.5, 0.75], "b": [0.5, 0.75], "c": [0.25, 0.5]}))
+    scores = {"a": [0.5, 0.75], "b": [0.5, 0.75], "c": [0.25, 0.5]}
+    lines = lines_of(summarize(make_rows(scores)))
     p = {line["method"]: (line["p_ttest"], line["p_wilcoxon"]) for line in lines}
     assert p["b"] == (1.0, 1.0) and p["c"][0] is None
 
@@ -77,14 +85,13 @@ def test_equal_scores_are_no_difference():
 def test_losses_rank_the_other_way():
     """Of mean absolute errors the smallest is best."""
     lines = summarize(make_rows({"a": [1.0, 1.1], "b": [0.5, 0.4]}, metric="mae"))
-    assert [line["method"] for line in lines] == ["b", "a"]
-    assert [r["method"] for r in rank_methods(lines)] == ["b", "a"]
+    assert list(lines["method"]) == list(rank_methods(lines)["method"]) == ["b", "a"]
 
 
 def test_failed_runs_are_counted_and_left_out_of_pairs():
     """A method that failed sometimes is compared over the runs it finished."""
     rows = make_rows({"a": [0.9, 0.8, 0.7], "b": [0.6, None, 0.5], "c": [None] * 3})
-    lines = {line["method"]: line for line in summarize(rows)}
+    lines = {line["method"]: line for line in lines_of(summarize(rows))}
     assert (lines["b"]["n_runs"], lines["b"]["n_errors"]) == (2, 1)
     assert lines["b"]["p_wilcoxon"] == stats.wilcoxon([0.3, 0.2]).pvalue
     assert lines["c"]["mean"] is None and lines["c"]["error"] == "ValueError: no"
@@ -92,16 +99,18 @@ def test_failed_runs_are_counted_and_left_out_of_pairs():
 
 def test_all_failed_is_no_score():
     """A table without any score has no best, and nobody has a rank."""
-    (line,) = summarize(make_rows({"a": [None, None]}))
+    summary = summarize(make_rows({"a": [None, None]}))
+    (line,) = lines_of(summary)
     assert (line["best"], line["mean"], line["metric"]) == (False, None, None)
-    assert rank_methods([line])[0]["mean_rank"] is None
+    assert rank_methods(summary)["mean_rank"].isna().all()
 
 
 def test_mean_rank_over_data_sets():
     """Ties share ranks; a method without a score somewhere gets none."""
     rows = make_rows({"a": [0.9], "b": [0.8], "c": [0.7], "d": [0.6]}, data="x")
-    rows += make_rows({"a": [0.5], "b": [0.5], "c": [0.7], "d": [None]}, data="y")
-    ranks = {r["method"]: r for r in rank_methods(summarize(rows))}
+    more = make_rows({"a": [0.5], "b": [0.5], "c": [0.7], "d": [None]}, data="y")
+    ranks = lines_of(rank_methods(summarize(pd.concat([rows, more]))))
+    ranks = {r["method"]: r for r in ranks}
     found = {name: r["mean_rank"] for name, r in ranks.items()}
     assert found == {"a": 1.75, "b": 2.25, "c": 2.0, "d": None}
     assert ranks["d"]["n_failed"] == 1 and ranks["a"]["n_data"] == 2
