@@ -34,14 +34,14 @@ def test_columns_never_observed_of_modalities_never_observed(seed):
     X[:, [2, 5]] = nan
     X[:, 0] = 1
     model = PartialModalityKMeans(3, modalities=WIDTHS, random_state=seed)
-    with pytest.warns(UserWarning) as told:
+    with pytest.warns(UserWarning, match="'modality2'") as record:
         model.fit(X)
-    assert ["'modality2'" in str(w.message) for w in told] == [True, False]
-    assert "'x2'" in str(told[1].message)
+    assert ["'modality2'" in str(w.message) for w in record] == [True, False]
+    assert "'x2'" in str(record[1].message)
     rows = np.array([[nan] * 5 + [3.0], [1.0] * 6])
-    with pytest.warns(UserWarning) as told:
+    with pytest.warns(UserWarning, match="ignored") as record:
         labels = model.predict(rows)
-    messages = "".join(str(w.message) for w in told)
+    messages = "".join(str(w.message) for w in record)
     assert "ignored: 'modality2', which 2 of 2 samples have" in messages
     assert "ignored: 'x2', which 1 of 2 samples have" in messages
     assert "1 of 2 samples have no observed modality" in messages

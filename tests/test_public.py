@@ -1,0 +1,114 @@
+"""What is public: names, light imports, the API page, the extras that errors name."""
+
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import skmissing
+from tests.estimators import NEEDS, is_installed, listed_modules, public_modules
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = ROOT / "skmissing"
+HEAVY = "torch skorch transformers matplotlib pandas polars dask PIL av tqdm".split()
+
+
+def test_import_optional_names_an_extra_that_brings_the_package():
+    """What an ImportError advises to install does help."""
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    extras = extras["project"]["optional-dependencies"]
+    calls = r'import_optional\(\s*"([\w.]+)",\s*"(\w+)"'
+    found = [
+        call
+        for path in PACKAGE.rglob("*.py")
+        for call in re.findall(calls, path.read_text(encoding="utf-8"))
+    ]
+    assert len(found) > 5
+    for module, extra in found:
+        root = module.partition(".")[0]
+        package = {"PIL": "pillow"}.get(root, root)
+        brought = requirements_of(extra, extras)
+        assert package in brought | {"skmissing"}, f"{extra} brings no {package}"
+
+
+def requirements_of(extra, extras):
+    """Names of the packages that an extra brings, also through other extras."""
+    names = set()
+    for requirement in extras[extra]:
+        if inner := re.match(r"skmissing\[(.*)\]", requirement):
+            for name in inner[1].split(","):
+                names |= requirements_of(name, extras)
+        else:
+            names.add(re.match(r"[\w-]+", requirement)[0])
+    return names
+
+
+def loaded_after(statements):
+    """Which optional packages a fresh interpreter has loaded after some statements."""
+    code = f"import sys\n{statements}\nprint(*{set(HEAVY)} & set(sys.modules))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT
+    )
+    assert done.returncode == 0, done.stderr
+    return set(done.stdout.split())
+
+
+def test_import_is_light():
+    """`import skmissing` loads no optional package.
+
+    Its light packages load only what scikit-learn itself loads, which is pandas where
+    that is installed.
+    """
+    assert loaded_after("import skmissing") == set()
+    light = set(public_modules()) - {"fusion", "encoders", "benchmark"}
+    lines = [f"import skmissing.{name}" for name in sorted(light)]
+    assert loaded_after("\n".join(lines)) <= loaded_after("import sklearn")
+
+
+def test_top_level_names_resolve():
+    """Every name in `skmissing.__all__` is there, and `dir` lists it."""
+    assert skmissing.__all__ == sorted(skmissing.__all__)
+    for name in skmissing.__all__:
+        home = skmissing._homes.get(name, name)
+        if is_installed(NEEDS.get(home, "skmissing")):
+            assert getattr(skmissing, name) is not None
+        assert name in dir(skmissing)
+
+
+def test_unknown_top_level_name_is_refused():
+    """An unknown name gets Python's usual error, with the name."""
+    with pytest.raises(AttributeError, match="has no attribute 'nonsense'"):
+        skmissing.nonsense  # noqa: B018
+
+
+def test_modules_list_sorted_names_that_exist():
+    """`__all__` of each public module is there, sorted, and resolves."""
+    for module_name, module in listed_modules().items():
+        names = module.__all__
+        assert list(names) == sorted(names), f"sort __all__ of {module_name}"
+        for name in names:
+            assert hasattr(module, name), f"skmissing.{module_name} lacks {name}"
+
+
+def test_top_level_lists_all_public_modules():
+    """`import skmissing; skmissing.<package>` works for every public package."""
+    assert set(skmissing._submodules) >= set(public_modules())
+
+
+def test_api_page_lists_what_is_public():
+    """docs/api.rst holds every public name of every module, and nothing else."""
+    text = (ROOT / "docs" / "api.rst").read_text(encoding="utf-8")
+    listed, module = {}, None
+    for line in text.splitlines():
+        if found := re.match(r"\.\. currentmodule:: skmissing\.([\w.]+)", line):
+            module = listed.setdefault(found[1], [])
+        elif found := re.match(r"   (\w+)$", line):
+            module.append(found[1])
+    public = {name: sorted(m.__all__) for name, m in listed_modules().items()}
+    for name in list(listed):
+        if not is_installed(NEEDS.get(name.partition(".")[0], "skmissing")):
+            listed.pop(name)
+    assert {name: sorted(names) for name, names in listed.items()} == public
