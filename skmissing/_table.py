@@ -469,10 +469,17 @@ def name_list(names):
 
 
 def read_table(X, modalities=None, *, name="X"):
-    """Return the table of an array or a frame, for functions without an estimator.
+    """Return the table of an array or a frame, for functions without an estimator."""
+    X, names = read_array(X, name)
+    layout = resolve_modalities(modalities, X.shape[1], names)
+    return ModalityTable(X, layout, feature_names=names)
+
+
+def read_array(X, name):
+    """Return X as an array and its column names; None if it has none.
 
     Raises ValueError in the name `name` if X holds anything but finite numbers and
-    NaN. The X of the table may be the caller's own array: never write to it.
+    NaN. The array may be the caller's own: never write to it.
     """
     names = _get_feature_names(X)
     X = check_array(
@@ -481,5 +488,4 @@ def read_table(X, modalities=None, *, name="X"):
         ensure_all_finite="allow-nan",
         input_name=name,
     )
-    layout = resolve_modalities(modalities, X.shape[1], names)
-    return ModalityTable(X, layout, feature_names=names)
+    return X, names

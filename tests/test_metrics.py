@@ -56,7 +56,7 @@ def test_masked_rmse_counts_hidden_cells_only(imputed):
 
 @pytest.mark.parametrize("scale", [None, np.arange(1.0, 9.0)])
 def test_block_nrmse_equals_slow_loop(imputed, scale):
-    """Each column by its scale, each modality alike; one without holes is left out."""
+    """Each column by its scale, the same weight per modality that has hidden cells."""
     true, found, mask = imputed
     used = true.std(axis=0) if scale is None else scale
     blocks = {"modality0": range(3), "modality1": [3], "modality2": range(4, 8)}
@@ -76,7 +76,7 @@ def test_block_nrmse_equals_slow_loop(imputed, scale):
 
 
 def test_block_nrmse_of_the_mean_is_one():
-    """Means and scale of the hidden cells: exactly 1, whatever units and widths."""
+    """With means and scale of the hidden cells it is exactly 1, for any units."""
     X = np.random.RandomState(0).standard_normal((50, 8)) * 10.0 ** np.arange(8) + 5
     means = np.tile(X.mean(axis=0), (50, 1))
     mask = np.ones(X.shape, dtype=bool)
@@ -84,7 +84,7 @@ def test_block_nrmse_of_the_mean_is_one():
 
 
 def test_block_nrmse_does_not_see_units(imputed):
-    """Other units and origins of the columns, same error."""
+    """Other units and origins of the columns give the same error."""
     true, found, mask = imputed
     factor = 10.0 ** np.arange(-4, 4)
     assert block_nrmse(
@@ -93,14 +93,14 @@ def test_block_nrmse_does_not_see_units(imputed):
 
 
 def test_block_nrmse_leaves_constant_columns_in_their_units():
-    """The scale of a constant column is 1, also where rounding makes it wobble."""
+    """The scale of a constant column is 1, also with rounding errors."""
     true = np.full((4, 2), 0.1)
     found, mask = true + [[1.0, 3.0]], np.ones((4, 2), dtype=bool)
     assert block_nrmse(true, found, mask, modalities=[2]) == pytest.approx(np.sqrt(5))
 
 
 def test_mask_may_be_the_incomplete_table(imputed):
-    """NaN, masked cells and dataframes say the same as booleans."""
+    """NaN, masked cells and dataframes are as good as booleans."""
     pd = pytest.importorskip("pandas")
     true, found, mask = imputed
     missing = np.where(mask, np.nan, true)
@@ -158,14 +158,14 @@ def test_frames_that_are_no_mask_are_refused(imputed):
             masked_rmse(true, found, given)
     missing = booleans.astype("boolean")
     missing.iloc[:3, 0] = pd.NA
-    with pytest.raises(ValueError, match="booleans, 3 of which are missing"):
+    with pytest.raises(ValueError, match="got booleans of which 3 are missing"):
         masked_rmse(true, found, missing)
     with pytest.raises(ValueError, match=r"shape of X_true, \(12, 8\); got \(11, 8\)"):
         masked_rmse(true, found, booleans[1:])
 
 
 def test_cells_that_were_never_known_are_not_scored(imputed):
-    """Real gaps in the truth are no hidden cells, if the mask is a table."""
+    """Cells that are missing in X_true are not scored, if the mask is a table."""
     true, found, mask = imputed
     missing = np.where(mask, np.nan, true)
     gaps, known = true.copy(), mask.copy()
@@ -210,17 +210,17 @@ def test_masked_cosine_sees_directions_only(imputed):
 
 @pytest.mark.parametrize("metric", [masked_rmse, block_nrmse, masked_cosine])
 def test_imputation_errors_refuse_bad_input(imputed, metric):
-    """Each refusal says what was found."""
+    """Each error names the parameter and what was given."""
     true, found, mask = imputed
     with pytest.raises(ValueError, match=r"shape of X_true, \(12, 8\); got \(12, 7\)"):
         metric(true, found, mask[:, 1:])
     with pytest.raises(ValueError, match="must hold booleans, .* got dtype int64"):
         metric(true, found, mask.astype(np.int64))
-    with pytest.raises(ValueError, match="hides no cell whose truth is known"):
+    with pytest.raises(ValueError, match="must hide a cell whose true value is known"):
         metric(true, found, np.zeros_like(mask))
-    with pytest.raises(ValueError, match="hides no cell whose truth is known"):
+    with pytest.raises(ValueError, match="must hide a cell whose true value is known"):
         metric(true, found, true)
-    with pytest.raises(ValueError, match="must have the same rows; got 12 and 11"):
+    with pytest.raises(ValueError, match="must have the same samples; got 12 and 11"):
         metric(true, found[1:], mask)
     with pytest.raises(ValueError, match="the same columns; got 8 and 7"):
         metric(true, found[:, 1:], mask)
@@ -229,15 +229,15 @@ def test_imputation_errors_refuse_bad_input(imputed, metric):
 
 
 def test_scale_and_center_are_checked(imputed):
-    """One positive number a column."""
+    """Each needs one number per column, and scale positive ones."""
     true, found, mask = imputed
-    with pytest.raises(ValueError, match=r"scale must hold one number a column, 8"):
+    with pytest.raises(ValueError, match=r"scale must hold one number per column, 8"):
         block_nrmse(true, found, mask, scale=[1.0, 2.0])
     with pytest.raises(ValueError, match="must be positive; got 0.0 for column 2"):
         block_nrmse(true, found, mask, scale=[1, 1, 0, 1, 1, 1, 1, 1])
     with pytest.raises(ValueError, match="Input scale contains NaN"):
         block_nrmse(true, found, mask, scale=np.full(8, np.nan))
-    with pytest.raises(ValueError, match=r"center must hold one number a column, 8"):
+    with pytest.raises(ValueError, match=r"center must hold one number per column, 8"):
         masked_cosine(true, found, mask, center=np.zeros((1, 8)))
 
 
@@ -267,7 +267,7 @@ def test_slot_accuracy_is_what_papers_call_f1_micro(labels):
 
 @pytest.mark.parametrize("average", ["micro", "macro", "samples", "weighted", None])
 def test_multilabel_f1_is_that_of_the_indicator(labels, average):
-    """Bool and float indicators will do, too."""
+    """Boolean and float indicators are accepted, too."""
     y_true, y_pred = labels
     expected = f1_score(y_true, y_pred, average=average, zero_division=0)
     found = multilabel_f1(y_true.astype(bool), y_pred.astype(float), average=average)
@@ -294,7 +294,7 @@ def test_indicators_are_checked(labels, score):
         score(y_true.ravel(), y_pred.ravel())
     with pytest.raises(ValueError, match=r"y_true must be a 2-D .* shape \(5400, 1\)"):
         score(y_true.reshape(-1, 1), y_pred.reshape(-1, 1))
-    with pytest.raises(ValueError, match="y_pred must hold 0 and 1 only; found .*0.5"):
+    with pytest.raises(ValueError, match="y_pred must hold 0 and 1 only; got .*0.5"):
         score(y_true, y_pred / 2)
     with pytest.raises(
         ValueError, match=r"same shape; got \(200, 27\) and \(199, 27\)"
@@ -309,7 +309,7 @@ def test_multilabel_f1_refuses_another_average(labels):
 
 
 def test_sentiment_scores_by_hand():
-    """Six rows, two of them neutral, every number counted on paper."""
+    """Six samples, two of them neutral, and every number counted on paper."""
     y_true = np.array([-3.0, -0.4, 0.0, 0.0, 1.0, 2.6])
     y_pred = np.array([-3.6, 0.2, 0.0, -0.2, 1.4, 2.0])
     found = sentiment_scores(y_true, y_pred)
@@ -331,28 +331,28 @@ def test_sentiment_scores_by_hand():
 
 
 def test_sentiment_scores_of_the_truth_are_perfect(seed):
-    """No score is anything but perfect if prediction and truth agree."""
+    """Every score is perfect if prediction and truth agree."""
     y = np.random.RandomState(seed).uniform(-3, 3, size=50)
     found = sentiment_scores(y, y)
     assert found.pop("mae") == 0
     assert found == pytest.approx(dict.fromkeys(found, 1.0))
 
 
-def test_sentiment_scores_say_what_is_not_defined():
-    """A constant prediction has no correlation; neutral rows alone, no polarity."""
+def test_sentiment_scores_warn_of_what_is_not_defined():
+    """A constant prediction has no correlation, neutral samples have no polarity."""
     with pytest.warns(UndefinedMetricWarning, match="pearson .* y_pred is constant"):
         found = sentiment_scores([-1.0, 2.0, 0.3], [0.1, 0.1, 0.1])
     assert np.isnan(found["pearson"]) and found["accuracy_without_zeros"] == 2 / 3
     with pytest.warns(UndefinedMetricWarning) as record:
         found = sentiment_scores([0.0, 0.0], [0.1, -0.1])
-    assert "every row has sentiment 0" in str(record[0].message)
+    assert "every sample has sentiment 0" in str(record[0].message)
     assert np.isnan(found["accuracy_without_zeros"])
     assert found["accuracy_zeros_positive"] == 0.5
 
 
 def test_sentiment_scores_refuse_bad_input():
     """Values off the scale, NaN, and unequal lengths."""
-    with pytest.raises(ValueError, match="between -3 and 3; found 4.5, and 1 such"):
+    with pytest.raises(ValueError, match="between -3 and 3; got 4.5, and 1 such"):
         sentiment_scores([1.0, 4.5], [0.0, 0.0])
     with pytest.raises(ValueError, match="Input y_pred contains NaN"):
         sentiment_scores([1.0, 2.0], [0.0, np.nan])

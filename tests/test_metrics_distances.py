@@ -13,7 +13,7 @@ WIDTHS = [3, 1, 4]
 
 
 def make_table(seed, n_rows=30, *, holes=0.0, absent=0.4, widths=WIDTHS):
-    """Rows that lack modalities, and single cells of those that they have."""
+    """Samples with missing modalities, and partially observed ones."""
     rng = np.random.RandomState(seed)
     X = 10 * rng.standard_normal((n_rows, sum(widths))) + 3
     X[rng.uniform(size=X.shape) < holes] = np.nan
@@ -39,7 +39,7 @@ def slow_distances(X, Y, modalities):
     ids=["widths", "columns", "scattered"],
 )
 def test_distances_equal_slow_loop(seed, holes, modalities):
-    """Rows lacking modalities, with and without holes on either side."""
+    """Missing and partially observed modalities on either side."""
     X, Y = (
         make_table(seed, 25, holes=holes[0]),
         make_table(seed + 1, 35, holes=holes[1]),
@@ -66,7 +66,7 @@ def test_distances_within_one_table(seed, holes):
 
 
 def test_distances_by_hand():
-    """Width 2 and width 1 weigh the same, holes are left out of the mean."""
+    """Width 2 and width 1 have the same weight; missing cells are left out."""
     nan = np.nan
     X = np.array([[0, 0, 0], [nan, 4, 1], [nan, nan, 3]])
     found = partial_modality_distances(X, modalities=[2, 1], squared=True)
@@ -74,7 +74,7 @@ def test_distances_by_hand():
 
 
 def test_modality_without_common_cells_is_not_shared():
-    """Both rows have the modality, but no cell of it in common."""
+    """Both samples have the modality, but no cell of it in common."""
     X = np.array([[1.0, np.nan, 5.0], [np.nan, 2.0, 7.0], [np.nan, 2.0, np.nan]])
     found = partial_modality_distances(X, modalities=[2, 1], squared=True)
     assert found[0, 1] == pytest.approx(4)
@@ -82,7 +82,7 @@ def test_modality_without_common_cells_is_not_shared():
     assert found[1, 2] == pytest.approx(0, abs=1e-12)
 
 
-def test_distances_of_complete_rows_are_euclidean():
+def test_distances_of_complete_samples_are_euclidean():
     """Equal widths and nothing missing: Euclidean up to the factor sqrt(D)."""
     X, Y = np.random.RandomState(0).standard_normal((2, 20, 6))
     found = partial_modality_distances(X, Y, modalities=[2, 2, 2])
@@ -110,7 +110,7 @@ def test_distances_do_not_see_the_origin():
 
 @pytest.mark.parametrize("offset", [0, 1e4])
 def test_distances_of_float32_lose_no_more_than_their_rounding(offset):
-    """Cancellation in float32 would show at once with values around 10 000."""
+    """Values around 10 000 would show cancellation in float32."""
     X = (make_table(0, holes=0.1) + offset).astype(np.float32)
     found = partial_modality_distances(X, modalities=WIDTHS)
     assert found.dtype == np.float32
@@ -131,7 +131,7 @@ def test_distances_do_not_depend_on_chunks(holes):
 
 
 def test_distances_accept_masked_arrays_and_lists():
-    """A masked cell is a missing cell, whatever lies beneath."""
+    """A masked cell is missing, whatever value it holds."""
     X = make_table(0)
     expected = partial_modality_distances(X, modalities=WIDTHS)
     masked = np.ma.masked_array(np.where(np.isnan(X), 99, X), mask=np.isnan(X))
@@ -154,7 +154,7 @@ def test_distances_accept_dataframes(df_module):
 
 
 def test_distances_take_the_layout_of_an_estimator():
-    """`modalities_` of a fitted estimator is as good as `modalities`."""
+    """`modalities_` of a fitted estimator is accepted as `modalities`."""
     X = make_table(0)
     layout = resolve_modalities(WIDTHS, X.shape[1])
     np.testing.assert_array_equal(
@@ -175,7 +175,7 @@ def test_distances_leave_their_input_alone():
 
 
 def test_distances_refuse_bad_input():
-    """Each refusal says what was found."""
+    """Each error names the parameter and what was given."""
     pd = pytest.importorskip("pandas")
     X = make_table(0)
     with pytest.raises(ValueError, match="X and Y must have the same columns; got 8"):

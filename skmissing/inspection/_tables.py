@@ -11,7 +11,7 @@ from skmissing._base import fill_masked
 from skmissing._blocks import find_presence
 from skmissing._compat import import_optional
 from skmissing._modalities import resolve_modalities
-from skmissing.metrics._inputs import read_table
+from skmissing._table import read_array
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def as_table(X, modalities, estimator=None):
             )
         names = np.asarray(X.columns, dtype=object)
     else:
-        X, names = read_table(X, "X")
+        X, names = read_array(X, "X")
     if modalities is None and estimator is not None:
         modalities = _layout_of_estimator(estimator, X.shape[1])
     layout = resolve_modalities(modalities, X.shape[1], names)

@@ -1,19 +1,19 @@
-"""Errors of an imputer on cells that were hidden from it and whose truth is known."""
+"""Errors of an imputer on cells that were hidden from it and whose values are known."""
 
 import numpy as np
 from sklearn.utils import check_array
 
-from skmissing._base import fill_masked
 from skmissing._modalities import resolve_modalities
-from skmissing.metrics._inputs import check_same_columns, read_table
+from skmissing._table import fill_masked, read_array
+from skmissing.metrics._distances import check_same_columns
 
 
 def masked_rmse(X_true, X_imputed, mask):
     """Root mean squared error over the hidden cells, in the units of X.
 
-    Every hidden cell counts alike, so that a modality of 1000 columns outweighs one
-    of ten, and columns in large units outweigh all; :func:`block_nrmse` has neither
-    trait.
+    Every hidden cell has the same weight, so that a modality of 1000 columns outweighs
+    one of ten, and columns in large units outweigh all. :func:`block_nrmse` does not
+    have these properties.
 
     Parameters
     ----------
@@ -23,8 +23,8 @@ def masked_rmse(X_true, X_imputed, mask):
         The completed table.
     mask : array-like of shape (n_samples, n_features)
         Which cells to score. Either booleans, True for a hidden cell; or the
-        incomplete table that the imputer was given: then the cells are those which
-        it lacks and `X_true` has.
+        incomplete table that the imputer was given: then its missing cells are scored
+        that are observed in `X_true`.
 
     Returns
     -------
@@ -33,7 +33,7 @@ def masked_rmse(X_true, X_imputed, mask):
 
     See Also
     --------
-    block_nrmse : Counts every column and every modality alike.
+    block_nrmse : Gives every column and every modality the same weight.
 
     Examples
     --------
@@ -50,10 +50,9 @@ def masked_rmse(X_true, X_imputed, mask):
 
 
 def block_nrmse(X_true, X_imputed, mask, *, modalities=None, scale=None, average=True):
-    """Normalised root mean squared error in which every modality counts alike.
+    """Normalised root mean squared error with the same weight for every modality.
 
-    A value of 1 is what imputing the column means scores: an imputer above it has
-    learnt less than nothing.
+    Imputing the column means scores 1. An imputer above 1 is worse than that.
 
     Parameters
     ----------
@@ -63,15 +62,15 @@ def block_nrmse(X_true, X_imputed, mask, *, modalities=None, scale=None, average
         The completed table.
     mask : array-like of shape (n_samples, n_features)
         Which cells to score. Either booleans, True for a hidden cell; or the
-        incomplete table that the imputer was given: then the cells are those which
-        it lacks and `X_true` has.
+        incomplete table that the imputer was given: then its missing cells are scored
+        that are observed in `X_true`.
     modalities : list of int, dict or None, default=None
         The groups of columns, as in every estimator; or the `modalities_` of a
         fitted one.
     scale : array-like of shape (n_features,), default=None
-        What each column's error is divided by: the standard deviations of the
-        *training* table, for instance `numpy.nanstd(X_train, axis=0)`. None takes
-        those of `X_true` over its observed cells, 1 for a constant column.
+        Divides the error of each column: the standard deviations of the *training*
+        table, for instance `numpy.nanstd(X_train, axis=0)`. None takes those of
+        `X_true` over its observed cells, and 1 for a constant column.
     average : bool, default=True
         If False, return the error of each modality.
 
@@ -82,7 +81,7 @@ def block_nrmse(X_true, X_imputed, mask, *, modalities=None, scale=None, average
 
     See Also
     --------
-    masked_rmse : In the units of X, every cell alike.
+    masked_rmse : In the units of X, with the same weight for every cell.
     masked_cosine : Compares directions, not lengths.
 
     Notes
@@ -95,11 +94,11 @@ def block_nrmse(X_true, X_imputed, mask, *, modalities=None, scale=None, average
         \\left( \\frac{\\hat x_{ic} - x_{ic}}{s_c} \\right)^2 , \\qquad
         \\mathrm{NRMSE}^2 = \\frac{1}{|M'|} \\sum_{m \\in M'} e_m^2 ;
 
-    the average over modalities is one of squares, as in the distance of
+    the average over modalities is an average of squares, as in the distance of
     :func:`partial_modality_distances`. Column means give exactly 1 if means and scale
-    are those of the hidden cells, which then are as many in each column; with means
-    and scale from the training table they give 1 up to the differences between the
-    two samples.
+    are those of the hidden cells and each column has the same number of them; with
+    means and scale of the training table they give 1 up to the differences between the
+    two tables.
 
     Examples
     --------
@@ -131,9 +130,9 @@ def block_nrmse(X_true, X_imputed, mask, *, modalities=None, scale=None, average
 def masked_cosine(
     X_true, X_imputed, mask, *, modalities=None, center=None, average=True
 ):
-    """Cosine between true and imputed blocks, every modality alike.
+    """Cosine between true and imputed values, with the same weight for every modality.
 
-    For embeddings, whose direction says what they mean and whose length often does
+    For embeddings, whose direction carries their meaning and whose length often does
     not.
 
     Parameters
@@ -144,14 +143,14 @@ def masked_cosine(
         The completed table.
     mask : array-like of shape (n_samples, n_features)
         Which cells to score. Either booleans, True for a hidden cell; or the
-        incomplete table that the imputer was given: then the cells are those which
-        it lacks and `X_true` has.
+        incomplete table that the imputer was given: then its missing cells are scored
+        that are observed in `X_true`.
     modalities : list of int, dict or None, default=None
         The groups of columns, as in every estimator; or the `modalities_` of a
         fitted one.
     center : array-like of shape (n_features,), default=None
         Subtracted first, for instance the training means. Embeddings tend to share
-        one large common direction, and without centring the mean of all rows scores
+        one large common direction; without centring, the mean of all samples scores
         near 1.
     average : bool, default=True
         If False, return the cosine of each modality.
@@ -159,7 +158,7 @@ def masked_cosine(
     Returns
     -------
     float or dict of str to float
-        Between -1 and 1, the higher the better; by modality if `average=False`, NaN
+        Between -1 and 1, higher is better; by modality if `average=False`, NaN
         for one without hidden cells.
 
     See Also
@@ -168,9 +167,9 @@ def masked_cosine(
 
     Notes
     -----
-    The cosine of a row's modality is taken over its hidden cells. It counts as 0 if
-    one of the two vectors is zero, as the training mean is after centring. The mean
-    is first over the rows in which the modality has hidden cells, then over the
+    The cosine of a sample is taken over the hidden cells of a modality. It is 0 if one
+    of the two vectors is zero, as the training mean is after centring. The mean is
+    first over the samples in which the modality has hidden cells, then over the
     modalities that have any.
 
     Examples
@@ -201,7 +200,7 @@ def masked_cosine(
 
 
 def _row_cosines(x, y):
-    """Cosine of each pair of rows, 0 if one is zero."""
+    """Cosine of each pair of samples, 0 if one is zero."""
     lengths = np.linalg.norm(x, axis=1) * np.linalg.norm(y, axis=1)
     products = np.einsum("ij,ij->i", x, y)
     return np.divide(products, lengths, out=np.zeros(len(x)), where=lengths > 0)
@@ -222,7 +221,7 @@ def _check_columns(values, name, n_features):
     values = check_array(values, dtype=np.float64, ensure_2d=False, input_name=name)
     if values.shape != (n_features,):
         raise ValueError(
-            f"{name} must hold one number a column, {n_features} in all; got an "
+            f"{name} must hold one number per column, {n_features} in all; got an "
             f"array of shape {values.shape}."
         )
     return values
@@ -239,19 +238,19 @@ def _check_scale(scale, n_features):
 
 
 def _check_imputed(X_true, X_imputed, mask):
-    """Validate the two tables and find the cells to score."""
-    true, imputed = read_table(X_true, "X_true"), read_table(X_imputed, "X_imputed")
+    """Validate both tables; return them, the cells to score, and the column names."""
+    true, imputed = read_array(X_true, "X_true"), read_array(X_imputed, "X_imputed")
     check_same_columns(true, imputed, "X_true", "X_imputed")
     named = ("X_imputed", imputed) if true[1] is None else ("X_true", true)
     (true, _), (imputed, _) = true, imputed
     if len(true) != len(imputed):
         raise ValueError(
-            "X_true and X_imputed must have the same rows; got "
-            f"{len(true)} and {len(imputed)} of them."
+            "X_true and X_imputed must have the same samples; got "
+            f"{len(true)} and {len(imputed)} samples."
         )
     hidden = _find_hidden(mask, true, *named)
     for table, name, advice in (
-        (true, "X_true", "there is no truth to compare with"),
+        (true, "X_true", "there is no true value to compare with"),
         (imputed, "X_imputed", "impute them, or leave them out of mask"),
     ):
         n_missing = np.count_nonzero(np.isnan(table[hidden]))
@@ -264,21 +263,7 @@ def _check_imputed(X_true, X_imputed, mask):
 
 
 def _find_hidden(mask, true, named, columns):
-    """Cells to score, from booleans or from the incomplete table.
-
-    Parameters
-    ----------
-    mask : array-like or dataframe of shape (n_samples, n_features)
-    true : ndarray of shape (n_samples, n_features)
-    named : str
-        The table that tells the names of the columns.
-    columns : pair of ndarray and names
-        That table, as :func:`read_table` returns it.
-
-    Returns
-    -------
-    ndarray of shape (n_samples, n_features), dtype bool
-    """
+    """Cells to score, from booleans or the incomplete table."""
     mask, names, dtypes = fill_masked(mask), None, getattr(mask, "dtypes", None)
     table = np.asarray(mask) if dtypes is None else mask
     if table.shape != true.shape:
@@ -287,11 +272,11 @@ def _find_hidden(mask, true, named, columns):
         )
     kinds = {str(d).lower() for d in ([table.dtype] if dtypes is None else dtypes)}
     if "object" not in kinds and dtypes is not None:
-        table, names = read_table(mask, "mask")
+        table, names = read_array(mask, "mask")
     check_same_columns(columns, (table, names), named, "mask")
     if all(kind.startswith("bool") for kind in kinds):
         hidden = _true_cells(table)
-    elif "object" in kinds or not (table.dtype.kind == "f" and _may_lack(table, kinds)):
+    elif "object" in kinds or not (table.dtype.kind == "f" and _has_gaps(table, kinds)):
         raise ValueError(
             "mask must hold booleans, or be the incomplete table with NaN in its "
             f"missing cells; got dtype {', '.join(sorted(kinds))}."
@@ -299,7 +284,7 @@ def _find_hidden(mask, true, named, columns):
     else:
         hidden = np.isnan(table) & ~np.isnan(true)
     if not hidden.any():
-        raise ValueError("mask hides no cell whose truth is known: nothing to score.")
+        raise ValueError("mask must hide a cell whose true value is known; got none.")
     return hidden
 
 
@@ -308,14 +293,14 @@ def _true_cells(table):
     n_missing = np.count_nonzero(np.isnan(table)) if table.dtype.kind == "f" else 0
     if n_missing:
         raise ValueError(
-            f"mask holds booleans, {n_missing} of which are missing; wanted True or "
-            "False."
+            f"mask must hold True or False; got booleans of which {n_missing} are "
+            "missing."
         )
     return table.astype(bool, copy=False)
 
 
-def _may_lack(table, kinds):
-    """Whether this is a table with gaps, and no mask written in 0 and 1."""
+def _has_gaps(table, kinds):
+    """Whether this is a table with missing cells, and not a mask of 0 and 1."""
     return np.isnan(table).any() or any(
         k.startswith(("float", "double")) for k in kinds
     )

@@ -1,13 +1,12 @@
 """The scores that papers on missing modalities report, by what they are."""
 
-import warnings
-
 import numpy as np
 from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.metrics import f1_score
 from sklearn.utils import check_array, check_consistent_length, column_or_1d
 
 from skmissing._compat import StrOptions, validate_params
+from skmissing._table import warn
 
 
 def slot_accuracy(y_true, y_pred):
@@ -15,13 +14,13 @@ def slot_accuracy(y_true, y_pred):
 
     Some papers print this number as "F1-micro": micro-averaged F1 over *flattened*
     labels is the accuracy of the slots. It flatters wherever labels are rare. On
-    MM-IMDb, with about 2.5 of 27 genres a film, a model that never predicts any
+    MM-IMDb, with about 2.5 of 27 genres per film, a model that never predicts any
     genre scores .91 here and 0 in :func:`multilabel_f1`.
 
     Parameters
     ----------
     y_true : array-like of shape (n_samples, n_labels)
-        True labels, 1 for each label that a row has.
+        True labels, 1 for each label that a sample has.
     y_pred : array-like of shape (n_samples, n_labels)
         Predicted labels, likewise.
 
@@ -32,7 +31,7 @@ def slot_accuracy(y_true, y_pred):
 
     See Also
     --------
-    multilabel_f1 : What the name F1 stands for.
+    multilabel_f1 : The F1 score in its usual meaning.
 
     Examples
     --------
@@ -64,17 +63,17 @@ def multilabel_f1(y_true, y_pred, *, average="micro"):
     """F1 of multilabel predictions, on the indicator matrix only.
 
     Flattened labels are refused: there, micro-averaged F1 turns into
-    :func:`slot_accuracy` without anyone noticing.
+    :func:`slot_accuracy` without notice.
 
     Parameters
     ----------
     y_true : array-like of shape (n_samples, n_labels)
-        True labels, 1 for each label that a row has.
+        True labels, 1 for each label that a sample has.
     y_pred : array-like of shape (n_samples, n_labels)
         Predicted labels, likewise; not probabilities.
     average : {"micro", "macro", "samples", "weighted"} or None, default="micro"
-        Over all slots, over labels, over rows, over labels weighted by how often
-        they occur; None returns one value a label.
+        Over all slots, over labels, over samples, over labels weighted by how often
+        they occur; None returns one value per label.
 
     Returns
     -------
@@ -101,12 +100,12 @@ def multilabel_f1(y_true, y_pred, *, average="micro"):
 
 
 def sentiment_scores(y_true, y_pred):
-    """Score sentiment predictions on the scale from -3 to 3, each score by its name.
+    """Score sentiment predictions on the scale from -3 to 3, with one name per score.
 
     Papers differ in what they call accuracy and F1 on CMU-MOSI and CMU-MOSEI: a
-    neutral row counts as positive, or is left out, and F1 is that of the positive
+    neutral sample counts as positive, or is left out, and F1 is that of the positive
     class, or the weighted mean of both classes, or a micro average, which is the
-    accuracy again. Here they stand side by side.
+    accuracy again. This function returns all of them.
 
     Parameters
     ----------
@@ -121,7 +120,7 @@ def sentiment_scores(y_true, y_pred):
         `accuracy_zeros_positive`, `f1_zeros_positive`, `f1_weighted_zeros_positive`
             Two classes, split at 0; zeros are positive.
         `accuracy_without_zeros`, `f1_without_zeros`, `f1_weighted_without_zeros`
-            Rows with true sentiment 0 are left out; a prediction is positive if it
+            Samples with true sentiment 0 are left out; a prediction is positive if it
             is above 0.
         `accuracy_seven_classes`
             Both clipped to [-3, 3] and rounded to whole numbers, halves to the even
@@ -135,8 +134,8 @@ def sentiment_scores(y_true, y_pred):
     -----
     UndefinedMetricWarning
         If a score cannot be computed, and is NaN: the correlation, if truth or
-        prediction is constant or there is one row only; the scores without zeros,
-        if every row is neutral.
+        prediction is constant or there is only one sample; the scores without
+        zeros, if every sample is neutral.
 
     Notes
     -----
@@ -167,7 +166,7 @@ def sentiment_scores(y_true, y_pred):
 def _binary_scores(y_true, y_pred, suffix):
     names = [f"{name}_{suffix}" for name in ("accuracy", "f1", "f1_weighted")]
     if not len(y_true):
-        _warn_undefined(" and ".join(names), "every row has sentiment 0")
+        _warn_undefined(" and ".join(names), "every sample has sentiment 0")
         return dict.fromkeys(names, np.nan)
     values = (
         np.mean(y_true == y_pred),
@@ -193,11 +192,7 @@ def _pearson(x, y):
 
 
 def _warn_undefined(name, reason):
-    warnings.warn(
-        f"{name} is not defined, and NaN: {reason}.",
-        UndefinedMetricWarning,
-        stacklevel=4,
-    )
+    warn(f"{name} is not defined, and NaN: {reason}.", UndefinedMetricWarning)
 
 
 def _check_sentiment(y_true, y_pred):
@@ -209,8 +204,8 @@ def _check_sentiment(y_true, y_pred):
     outside = y_true[np.abs(y_true) > 3]
     if len(outside):
         raise ValueError(
-            "y_true must lie between -3 and 3; found "
-            f"{outside[0]:g}, and {len(outside)} such value(s) in all."
+            f"y_true must lie between -3 and 3; got {outside[0]:g}, and {len(outside)} "
+            "such value(s) in all."
         )
     return y_true, y_pred
 
@@ -222,14 +217,14 @@ def _check_indicators(y_true, y_pred):
         y = check_array(y, ensure_2d=False, dtype=None, input_name=name)
         if y.ndim != 2 or y.shape[1] < 2:
             raise ValueError(
-                f"{name} must be a 2-D indicator matrix, one column a label and at "
-                f"least two labels; got shape {y.shape}. Flattened labels would turn "
-                "F1 into slot accuracy."
+                f"{name} must be a 2-D indicator matrix, one column per label and "
+                f"at least two labels; got shape {y.shape}. Flattened labels turn F1 "
+                "into slot accuracy."
             )
         strange = np.setdiff1d(y, [0, 1])
         if len(strange):
             raise ValueError(
-                f"{name} must hold 0 and 1 only; found {strange[0]!r}. Turn "
+                f"{name} must hold 0 and 1 only; got {strange[0]!r}. Turn "
                 "probabilities into labels first."
             )
         tables.append(y.astype(np.int8))
