@@ -1,12 +1,16 @@
-"""Raw text, images, sound, video and signals to columns of numbers, with holes."""
+"""Encoders of text, images, sound, video and signals; needs torch."""
 
-from skmissing.encoders._audio import AudioEncoder
-from skmissing.encoders._base import FrozenEncoder
-from skmissing.encoders._image import ImageEncoder
-from skmissing.encoders._models import ModelNotFoundError, unload_models
-from skmissing.encoders._signal import SignalEncoder
-from skmissing.encoders._text import TextEncoder
-from skmissing.encoders._video import VideoEncoder
+from skmissing._compat import import_optional
+
+import_optional("torch", "encoders")
+
+from skmissing.encoders._audio import AudioEncoder  # noqa: E402
+from skmissing.encoders._base import FrozenEncoder  # noqa: E402
+from skmissing.encoders._image import ImageEncoder  # noqa: E402
+from skmissing.encoders._models import ModelNotFoundError, unload_models  # noqa: E402
+from skmissing.encoders._signal import SignalEncoder  # noqa: E402
+from skmissing.encoders._text import TextEncoder  # noqa: E402
+from skmissing.encoders._video import VideoEncoder  # noqa: E402
 
 __all__ = [
     "AudioEncoder",

@@ -1,94 +1,94 @@
-"""Encodes sound."""
+"""Encodes sound by a pretrained model of waveforms."""
 
+import io
 import os
 import warnings
-from math import ceil
+from math import ceil, gcd
 from numbers import Integral, Real
 
 import numpy as np
+import torch
+from scipy.signal import resample_poly
 
 from skmissing._compat import Interval, StrOptions, import_optional
-from skmissing.encoders._base import FrozenEncoder, try_to
-from skmissing.encoders._items import BrokenItemError, digest_item
+from skmissing.encoders._base import FrozenEncoder
+from skmissing.encoders._items import BrokenItemError, digest_item, try_to
 from skmissing.encoders._models import load_config, load_processor
 from skmissing.encoders._pooling import pool_tokens, to_device
-from skmissing.encoders._sound import (
-    is_rate,
-    n_conv_frames,
-    read_sound,
-    resample,
-    sound_size,
-)
+
+# An array with more columns than this is taken for a transposed waveform.
+MOST_CHANNELS = 32
 
 
 class AudioEncoder(FrozenEncoder):
     """Encode a column of sounds by a pretrained model of waveforms.
 
-    Takes WavLM, wav2vec 2.0, HuBERT and other models that `transformers.AutoModel`
-    loads and that take the waveform itself.
+    The model may be WavLM, wav2vec 2.0, HuBERT or another model that
+    `transformers.AutoModel` loads and that takes the waveform itself.
 
     Read more in the :ref:`User Guide <encoders>`.
 
     Parameters
     ----------
     model : str or path, default="microsoft/wavlm-large"
-        Name of a model on the Hugging Face Hub, or a folder that `save_pretrained`
-        wrote. A copy on this machine is used if there is one; otherwise the model is
-        downloaded on first use. Code that comes with a model is never run.
+        Name of a model on the Hugging Face Hub, or a folder written by
+        `save_pretrained`. A local copy is used if there is one. Otherwise the model
+        is downloaded on first use. Code that comes with a model is never run.
 
     sampling_rate : int, default=16000
-        Rate, in Hz, that the model was trained for. Sounds of another rate are
-        resampled.
+        Sampling rate, in Hz, that the model was trained for. Sounds of other rates
+        are resampled.
 
     input_rate : int, default=None
-        Rate of items that are bare arrays. None refuses them.
+        Sampling rate of items that are arrays without a rate. If None, such items
+        raise an error.
 
     pooling : {"mean", "max"} or None, default="mean"
-        How the frames of a sound become one embedding, padding left out. None keeps
-        the frames, see `max_tokens`.
+        How the frames of a sound, without padding, are reduced to one embedding.
+        None keeps the frames, see `max_tokens`.
 
     max_duration : float, default=None
-        Longer sounds are cut to so many seconds.
+        Longer sounds are truncated to this number of seconds.
 
     revision : str, default=None
         Branch, tag or commit of the model on the Hub. None is the main branch.
 
     normalize : bool, default=False
-        Whether embeddings are scaled to Euclidean length 1.
+        Whether to scale embeddings to Euclidean length 1.
 
     max_tokens : int, default=None
-        Only with `pooling=None`: each sound takes so many frames in the output, NaN
-        where it has fewer; those beyond are left out. The output is a flattened
-        sequence of the layout `(max_tokens, embedding_dim_)`.
+        Number of frames per sound in the output, required by `pooling=None`. The
+        output is a flattened sequence of the layout `(max_tokens, embedding_dim_)`.
+        Shorter items are padded with NaN and longer ones are truncated.
 
     batch_size : int, default=8
-        Most sounds encoded at a time. Sounds of like length share a batch. Halved,
-        with a warning, if the memory does not suffice.
+        Maximum number of sounds per batch. Sounds of similar length share a batch. It
+        is halved, with a warning, if a batch does not fit into memory.
 
     device : str, default="auto"
-        Device of torch; "auto" is CUDA or Apple's GPU if there is one, else the CPU.
+        Device of torch. "auto" is CUDA or Apple's GPU if there is one, otherwise the
+        CPU.
 
     dtype : {"float32", "float16", "bfloat16"}, default="float32"
-        Precision of the model. The output is float32.
+        Precision of the model. The output is always float32.
 
     cache : joblib.Memory, str or path, default=None
-        Where to keep embeddings. They are found again by the content of the item,
-        the revision of the model and the parameters that matter, so that no item is
-        encoded twice, in whatever order and fold it comes.
+        Where to store embeddings. The key is the content of the item, the revision
+        of the model and the parameters that change the embedding. Each item is
+        therefore encoded only once, in any order and any fold.
 
     empty_is_missing : bool, default=True
-        Whether a blank path is a missing sound. If False it is one that cannot be
-        read.
+        Whether a blank path is a missing sound. If False, it is a broken one.
 
     on_error : {"raise", "missing"}, default="raise"
-        What becomes of a sound that cannot be read or is too short: an error, or a
-        missing item and a warning.
+        Whether a sound that cannot be read or is too short raises an error, or is
+        treated as missing with a warning.
 
     local_files_only : bool, default=False
-        Whether to never download.
+        Whether to forbid downloads.
 
     verbose : bool or int, default=False
-        Whether to show a progress bar with the rate and the time left.
+        Whether to show a progress bar.
 
     Attributes
     ----------
@@ -96,13 +96,13 @@ class AudioEncoder(FrozenEncoder):
         Width of the embedding, or of one frame.
 
     revision_ : str or None
-        Commit of the model that `fit` found; None for a folder without one.
+        Commit of the model found by `fit`. None for a folder without one.
 
     n_features_in_ : int
-        1, the number of columns.
+        Number of input columns, which is 1.
 
     feature_names_in_ : ndarray of shape (1,)
-        Name of the column seen in `fit`, if it had one.
+        Name of the column seen in `fit`, if it has one.
 
     Raises
     ------
@@ -111,20 +111,20 @@ class AudioEncoder(FrozenEncoder):
 
     See Also
     --------
-    SignalEncoder : Learns to encode signals, for which there is no pretrained model.
-    VideoEncoder : Encodes the pictures of a video.
+    SignalEncoder : Learns to encode signals without a pretrained model.
+    VideoEncoder : Encodes the images of a video.
 
     Notes
     -----
     A sound is a path or the bytes of a file that libsndfile reads, a pair
     `(array, rate)`, or an array with `input_rate`. Arrays have the shape (frames,) or
-    (frames, channels); channels are averaged.
+    (frames, channels). Channels are averaged.
 
     The script of UL4M4 [1]_ pads the sounds of a batch with zeros and averages over
     all frames, so that an embedding depends on the longest sound of its batch. Here
-    padding is masked in the model and left out of the average. Models whose first
-    layer normalises over time (`feat_extract_norm="group"`) see padding in spite of
-    any mask: they are given sounds of equal length only.
+    padding is masked in the model and excluded from the average. A mask does not help
+    models whose first layer normalises over time (`feat_extract_norm="group"`). Their
+    batches contain only sounds of equal length.
 
     References
     ----------
@@ -193,11 +193,11 @@ class AudioEncoder(FrozenEncoder):
             if self.input_rate is not None:
                 return None
             return (
-                "is an array without its sampling rate; give a pair (array, rate), or "
-                "input_rate= for all arrays."
+                "must have a sampling rate, as a pair (array, rate) or by input_rate= "
+                "for all arrays; got an array without one."
             )
         if isinstance(item, tuple) and len(item) == 2:
-            if isinstance(item[0], np.ndarray) and is_rate(item[1]):
+            if isinstance(item[0], np.ndarray) and _is_rate(item[1]):
                 return None
             return (
                 "must be a pair of an array and a sampling rate, an int above 0; got "
@@ -211,8 +211,8 @@ class AudioEncoder(FrozenEncoder):
     def _check_model(self, config, cls):
         if cls.main_input_name != "input_values" or not hasattr(config, "conv_kernel"):
             raise ValueError(
-                f"model={str(self.model)!r} is of type {config.model_type!r} and "
-                f"takes {cls.main_input_name}: it has no tower for waveforms."
+                f"model={str(self.model)!r} must take waveforms; got a model of type "
+                f"{config.model_type!r}, which takes {cls.main_input_name}."
             )
 
     def _guess_dim(self, config, cls):
@@ -233,7 +233,7 @@ class AudioEncoder(FrozenEncoder):
         return handles, [0 if b else s for s, b in zip(sizes, broken)]
 
     def _length(self, item):
-        """How many samples a sound has at the rate of the model."""
+        """Return the number of samples of a sound at the rate of the model."""
         n_frames, rate = sound_size(item, self.input_rate)
         length = ceil(n_frames * self.sampling_rate / rate)
         return min(length, self._most_samples() or length)
@@ -249,8 +249,8 @@ class AudioEncoder(FrozenEncoder):
         extractor = load_processor(spec, "AutoFeatureExtractor")
         if extractor.sampling_rate != self.sampling_rate:
             raise ValueError(
-                f"sampling_rate={self.sampling_rate}, but model={spec.name!r} was "
-                f"trained for {extractor.sampling_rate} Hz."
+                f"`sampling_rate={self.sampling_rate}` must be the rate that "
+                f"model={spec.name!r} was trained for ({extractor.sampling_rate} Hz)."
             )
         if n_conv_frames(len(wave), load_config(spec)) < 1:
             raise BrokenItemError(
@@ -262,8 +262,7 @@ class AudioEncoder(FrozenEncoder):
     def _encode(self, prepared, model, spec):
         if getattr(model.config, "feat_extract_norm", "group") != "group":
             return self._encode_padded(prepared, model, spec)
-        # Normalised over time: padding would move the result of any sound.
-        torch = import_optional("torch", "encoders")
+        # Normalised over time, so padding would change the embedding of any sound.
         lengths = np.array([len(wave) for wave in prepared])
         found = [None] * len(prepared)
         for length in np.unique(lengths):
@@ -274,7 +273,6 @@ class AudioEncoder(FrozenEncoder):
         return found if self.pooling is None else torch.stack(found)
 
     def _encode_padded(self, waves, model, spec):
-        torch = import_optional("torch", "encoders")
         extractor = load_processor(spec, "AutoFeatureExtractor")
         inputs = extractor(
             waves,
@@ -286,11 +284,93 @@ class AudioEncoder(FrozenEncoder):
         lengths = [len(wave) for wave in waves]
         if min(lengths) == max(lengths):
             inputs.pop("attention_mask")
-        inputs = to_device(inputs, model.device, model.dtype)
+        inputs = to_device(inputs, model)
         with warnings.catch_warnings():
-            # WavLM hands torch one mask of numbers and one of truth values.
+            # WavLM passes torch one floating point mask and one boolean mask.
             warnings.filterwarnings("ignore", "Support for mismatched key_padding_mask")
             hidden = model(**inputs).last_hidden_state
         n_frames = model._get_feat_extract_output_lengths(torch.tensor(lengths))
         mask = torch.arange(hidden.shape[1]) < n_frames[:, None]
         return pool_tokens(hidden, mask.to(hidden.device), self.pooling)
+
+
+def _is_rate(value):
+    """Whether a value can be a sampling rate."""
+    return isinstance(value, Integral) and not isinstance(value, bool) and value > 0
+
+
+def _as_pair(item, input_rate):
+    """Return the array and rate of an item in memory; None for a path or bytes."""
+    if isinstance(item, np.ndarray):
+        return item, input_rate
+    return item if isinstance(item, tuple) else None
+
+
+def _check_wave(wave):
+    if wave.ndim not in (1, 2) or (wave.ndim == 2 and wave.shape[1] > MOST_CHANNELS):
+        raise BrokenItemError(
+            "a sound must have the shape (frames,) or (frames, channels); got "
+            f"{wave.shape}"
+        )
+    if wave.size == 0:
+        raise BrokenItemError("it has no samples")
+    if wave.dtype.kind not in "iuf":
+        raise BrokenItemError(f"its samples must be numbers; got {wave.dtype}")
+
+
+def _read_file(item, soundfile, read):
+    """Apply a function of soundfile to a path or bytes."""
+    if isinstance(item, bytes):
+        item = io.BytesIO(item)
+    elif not os.path.isfile(item):
+        raise BrokenItemError("there is no such file")
+    try:
+        return read(item)
+    except (soundfile.SoundFileError, OSError, TypeError) as exc:
+        reason = getattr(exc, "error_string", None) or str(exc)
+        raise BrokenItemError(reason.rstrip(".")) from exc
+
+
+def sound_size(item, input_rate):
+    """Return the number of frames and the rate of a sound, without decoding it."""
+    pair = _as_pair(item, input_rate)
+    if pair is not None:
+        _check_wave(pair[0])
+        return len(pair[0]), pair[1]
+    soundfile = import_optional("soundfile", "encoders")
+    info = _read_file(item, soundfile, soundfile.info)
+    return info.frames, info.samplerate
+
+
+def read_sound(item, input_rate):
+    """Return the waveform of a sound, averaged over channels, and its rate."""
+    pair = _as_pair(item, input_rate)
+    if pair is None:
+        soundfile = import_optional("soundfile", "encoders")
+        pair = _read_file(item, soundfile, lambda f: soundfile.read(f, dtype="float32"))
+    wave, rate = pair
+    _check_wave(wave)
+    if wave.dtype.kind in "iu":  # scale to between -1 and 1
+        limits = np.iinfo(wave.dtype)
+        middle = (limits.max + limits.min + 1) / 2
+        wave = (wave - middle) / (limits.max - middle + 1)
+    wave = wave.astype(np.float32, copy=False)
+    wave = wave if wave.ndim == 1 else wave.mean(axis=1)
+    if not np.isfinite(wave).all():
+        raise BrokenItemError("it holds NaN or infinity")
+    return wave, int(rate)
+
+
+def resample(wave, rate, wanted):
+    """Resample a waveform to another rate by a polyphase filter."""
+    if rate == wanted:
+        return wave
+    common = gcd(rate, wanted)
+    return resample_poly(wave, wanted // common, rate // common).astype(np.float32)
+
+
+def n_conv_frames(n_samples, config):
+    """Return the number of frames of a waveform after the convolutions of a model."""
+    for kernel, stride in zip(config.conv_kernel, config.conv_stride):
+        n_samples = (n_samples - kernel) // stride + 1
+    return n_samples

@@ -1,31 +1,33 @@
-"""What all encoders of raw items share: a column in, rows of an embedding out."""
+"""Base class of the encoders of raw items by pretrained models."""
 
+import gc
 import os
-import warnings
 from abc import ABC, abstractmethod
 from numbers import Integral
 
 import numpy as np
+import torch
 from sklearn.base import TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from skmissing._base import SkmissingEstimator
 from skmissing._compat import (
     HasMethods,
     Interval,
     StrOptions,
     _check_feature_names_in,
-    _fit_context,
     import_optional,
 )
-from skmissing.encoders._batching import batches, progress_bar
+from skmissing._table import SkmissingEstimator, _fit_context
+from skmissing._torch import resolve_device
 from skmissing.encoders._cache import EmbeddingCache
 from skmissing.encoders._items import (
     BrokenItemError,
     column_name,
     describe,
+    digest_item,
     is_missing,
     read_column,
+    try_to,
 )
 from skmissing.encoders._models import (
     ModelSpec,
@@ -34,9 +36,8 @@ from skmissing.encoders._models import (
     load_model,
     model_class,
 )
-from skmissing.encoders._pooling import normalize_length
 
-# Parameters that do not change what an item is encoded to.
+# Parameters that do not change the embedding of an item.
 NOT_IN_KEY = {
     "batch_size",
     "cache",
@@ -48,14 +49,15 @@ NOT_IN_KEY = {
     "revision",
     "verbose",
 }
+OUT_OF_MEMORY = ("out of memory", "can't allocate memory")
 
 
 class FrozenEncoder(TransformerMixin, SkmissingEstimator, ABC):
     """Base class of the encoders of raw items by a pretrained model.
 
-    The input is one column of raw items, the output one row of float32 an item; a
-    missing item becomes a row of NaN. Nothing is trained: `fit` looks up the model's
-    configuration and learns nothing from the items. The weights are loaded on first
+    The input is one column of raw items. The output has one row of float32 per item,
+    which is NaN for a missing item. Nothing is trained: `fit` reads the configuration
+    of the model and learns nothing from the items. The weights are loaded on first
     use, shared by all encoders of the process, and never pickled.
 
     Read more in the :ref:`User Guide <encoders>`.
@@ -69,8 +71,7 @@ class FrozenEncoder(TransformerMixin, SkmissingEstimator, ABC):
 
     Notes
     -----
-    A subclass says what its items are in `_check_item`, `_digest`, `_measure` and
-    `_encode`, and which models it takes in `_check_model`.
+    A subclass implements the methods below "to override".
 
     Examples
     --------
@@ -92,14 +93,14 @@ class FrozenEncoder(TransformerMixin, SkmissingEstimator, ABC):
         "local_files_only": ["boolean"],
         "verbose": ["verbose"],
     }
-    _stem = "item"  # of column names, where the column has none
+    _stem = "item"  # of the names of output columns if the input has no name
     _takes_arrays = True
 
     # ------------------------------------------------------------------ to override
 
     @abstractmethod
     def _check_item(self, item):
-        """Return what is wrong with the type of an item; None if nothing is."""
+        """Return the error message for an item of a wrong type, otherwise None."""
 
     @abstractmethod
     def _check_model(self, config, cls):
@@ -107,48 +108,49 @@ class FrozenEncoder(TransformerMixin, SkmissingEstimator, ABC):
 
     @abstractmethod
     def _guess_dim(self, config, cls):
-        """Width of the embedding as the configuration has it; None if it does not."""
+        """Return the width of the embedding, or None if the configuration has none."""
 
     @abstractmethod
     def _example(self):
-        """An item to learn the width from, where the configuration does not tell."""
-
-    @abstractmethod
-    def _digest(self, item, hasher):
-        """Feed the content of an item to a hash."""
-
-    @abstractmethod
-    def _measure(self, items, spec):
-        """Handles and lengths of items; a broken one has its BrokenItemError."""
-
-    def _prepare(self, handle, spec):
-        """Make of a handle what `_encode` takes; may raise BrokenItemError."""
-        del spec
-        return handle
+        """Return an item, whose embedding shows the width."""
 
     @abstractmethod
     def _encode(self, prepared, model, spec):
-        """Embeddings of a batch: a tensor, or a list of tensors of tokens."""
+        """Return embeddings of a batch: a tensor, or a list of tensors of tokens."""
+
+    def _digest(self, item, hasher):
+        """Update a hash with the content of an item."""
+        digest_item(item, hasher)
+
+    def _measure(self, items, spec):
+        """Return handles and lengths of items; a broken item has its error."""
+        del spec
+        return items, np.zeros(len(items))
+
+    def _prepare(self, handle, spec):
+        """Return the input of `_encode`, or raise BrokenItemError."""
+        del spec
+        return handle
 
     def _check_params(self, config):
-        """Check parameters against each other and the model."""
+        """Check the parameters against each other and against the model."""
         del config
         if self._n_tokens is None:
             raise ValueError(
-                "pooling=None keeps the tokens of each item and needs max_tokens, how "
-                "many; got max_tokens=None."
+                "`max_tokens` must be an int if pooling=None, which keeps that many "
+                "tokens of each item; got None."
             )
 
     @property
     def _n_tokens(self):
-        """How many tokens of each item the output has."""
+        """Number of tokens per item in the output."""
         return self.max_tokens if self.pooling is None else 1
 
     # ------------------------------------------------------------------------- fit
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None):
-        """Look up the model; nothing is learnt from the items.
+        """Find the model; nothing is learnt from the items.
 
         Parameters
         ----------
@@ -163,8 +165,7 @@ class FrozenEncoder(TransformerMixin, SkmissingEstimator, ABC):
             Fitted encoder.
         """
         del y
-        spec = self._spec(self.revision)
-        config, cls = self._resolve(spec)
+        config, cls = self._resolve(self._spec(self.revision))
         self._read(X, reset=True)
         commit = getattr(config, "_commit_hash", None)
         self.revision_ = self.revision if commit is None else commit
@@ -172,17 +173,22 @@ class FrozenEncoder(TransformerMixin, SkmissingEstimator, ABC):
         return self
 
     def _spec(self, revision):
-        name = os.fspath(self.model)
-        return ModelSpec(name, revision, self.local_files_only, bool(self.verbose))
+        return ModelSpec(
+            os.fspath(self.model),
+            revision,
+            self.local_files_only,
+            bool(self.verbose),
+            type(self).__name__,
+        )
 
     def _resolve(self, spec):
-        """Configuration and class of the model, checked."""
+        """Return the configuration and the class of the model, checked."""
         config = load_config(spec)
         cls = model_class(config)
         if cls is None:
             raise ValueError(
-                f"model={spec.name!r} is of type {config.model_type!r}, which "
-                "transformers.AutoModel does not load."
+                f"model={spec.name!r} must be of a type that transformers.AutoModel "
+                f"loads; got {config.model_type!r}."
             )
         self._check_model(config, cls)
         self._check_params(config)
@@ -196,14 +202,13 @@ class FrozenEncoder(TransformerMixin, SkmissingEstimator, ABC):
         return int(dim)
 
     def _read(self, X, reset):
-        """Items, and which of them are there."""
+        """Return the items, and a mask of those that are not missing."""
         owner = type(self).__name__
         items = read_column(X, owner, self._takes_arrays)
         if hasattr(X, "columns") and hasattr(X, "shape"):
             validate_data(self, X, reset=reset, skip_check_array=True)
         elif reset:
             self.n_features_in_ = 1
-            vars(self).pop("feature_names_in_", None)
             if (name := column_name(X)) is not None:
                 self.feature_names_in_ = np.array([name], dtype=object)
         present = np.array(
@@ -211,7 +216,7 @@ class FrozenEncoder(TransformerMixin, SkmissingEstimator, ABC):
         )
         for row in np.flatnonzero(present):
             if (wrong := self._check_item(items[row])) is not None:
-                raise TypeError(f"{owner}: row {row} of X {wrong}")
+                raise TypeError(f"{owner}: item {row} of X {wrong}")
         return items, present
 
     # ------------------------------------------------------------------- transform
@@ -247,12 +252,18 @@ class FrozenEncoder(TransformerMixin, SkmissingEstimator, ABC):
         broken = {}
         keys, cache = self._group(items, np.flatnonzero(present), spec, broken)
         for found, rows in self._embed(items, keys, cache, spec, broken):
-            _write(out, rows, found, spec)
+            if found.shape[-1] != dim:
+                raise ValueError(
+                    f"model={spec.name!r} must return embeddings of width {dim}, as "
+                    f"its configuration says; got {found.shape[-1]}."
+                )
+            found = np.atleast_2d(found)
+            out[rows, : len(found)] = found
         self._report(items, broken, cache)
         return out.reshape(len(items), self._n_tokens * dim)
 
     def _group(self, items, rows, spec, broken):
-        """Rows by the content of their item, so that each is encoded once."""
+        """Group rows by the content of their item, so that each is encoded once."""
         settings = ""
         if self.cache is not None:
             params = sorted(self.get_params(deep=False).items())
@@ -268,7 +279,7 @@ class FrozenEncoder(TransformerMixin, SkmissingEstimator, ABC):
         return keys, cache
 
     def _key(self, item, cache):
-        """What equal items share: their content if there is a cache."""
+        """Return a key that equal items share; by content if there is a cache."""
         if cache.is_used:
             hasher = cache.hasher()
             self._digest(item, hasher)
@@ -288,18 +299,22 @@ class FrozenEncoder(TransformerMixin, SkmissingEstimator, ABC):
             return
         firsts = [keys[key][0] for key in todo]
         handles, sizes = self._measure([items[row] for row in firsts], spec)
-        usable = [
-            i for i, h in enumerate(handles) if not isinstance(h, BrokenItemError)
-        ]
-        for i in set(range(len(todo))) - set(usable):
-            broken.update(dict.fromkeys(keys[todo[i]], str(handles[i])))
+        usable = []
+        for i, handle in enumerate(handles):
+            if isinstance(handle, BrokenItemError):
+                broken.update(dict.fromkeys(keys[todo[i]], str(handle)))
+            else:
+                usable.append(i)
         self._raise_if_broken(items, broken)
         done = batches(
             np.asarray(sizes)[usable],
             self.batch_size,
             lambda part: self._run([handles[usable[p]] for p in part], spec),
+            self._warn,
         )
-        with progress_bar(len(usable), type(self).__name__, self.verbose) as bar:
+        tqdm = import_optional("tqdm", "encoders").tqdm
+        name, silent = type(self).__name__, not self.verbose
+        with tqdm(total=len(usable), desc=name, unit="item", disable=silent) as bar:
             for part, results in done:
                 for position, found in zip(part, results):
                     key = todo[usable[position]]
@@ -312,10 +327,7 @@ class FrozenEncoder(TransformerMixin, SkmissingEstimator, ABC):
                 bar.update(len(part))
 
     def _run(self, handles, spec):
-        """Embeddings of a batch as arrays of float32."""
-        torch = import_optional("torch", "encoders")
-        from skmissing._torch import resolve_device
-
+        """Return the embeddings of a batch as arrays of float32."""
         prepared = [try_to(self._prepare, handle, spec) for handle in handles]
         good = [one for one in prepared if not isinstance(one, BrokenItemError)]
         if not good:
@@ -336,52 +348,48 @@ class FrozenEncoder(TransformerMixin, SkmissingEstimator, ABC):
         if self.pooling is None:
             values = values[: self._n_tokens]
         if self.normalize:
-            values = normalize_length(values.float())
+            values = torch.nn.functional.normalize(values.float(), dim=-1)
         return values.float().cpu().numpy()
 
     def _raise_if_broken(self, items, broken):
         if broken and self.on_error == "raise":
             row = min(broken)
             raise ValueError(
-                f"{type(self).__name__}: row {row} of X, {describe(items[row])}, "
-                f"cannot be encoded: {broken[row]}. With on_error='missing' it "
-                "becomes a missing item."
+                f"{type(self).__name__}: item {row} of X, {describe(items[row])}, "
+                f"cannot be encoded: {broken[row]}. Set on_error='missing' to encode "
+                "it as missing."
             )
 
     def _report(self, items, broken, cache):
         self._raise_if_broken(items, broken)
         if cache.failures:
-            warnings.warn(
-                f"{type(self).__name__}: {len(cache.failures)} embeddings could not be "
-                f"cached and will be computed again. The first: {cache.failures[0]}",
-                UserWarning,
-                stacklevel=4,
+            self._warn(
+                f"{len(cache.failures)} embeddings could not be cached and will be "
+                f"computed again. The first: {cache.failures[0]}"
             )
         if broken:
             row = min(broken)
-            warnings.warn(
-                f"{type(self).__name__}: {len(broken)} of {len(items)} items cannot "
-                f"be encoded and count as missing. The first is row {row}, "
-                f"{describe(items[row])}: {broken[row]}.",
-                UserWarning,
-                stacklevel=4,
+            self._warn(
+                f"{len(broken)} of {len(items)} items cannot be encoded and are "
+                f"treated as missing. The first is item {row}, {describe(items[row])}: "
+                f"{broken[row]}."
             )
 
     # ----------------------------------------------------------------- description
 
     def get_feature_names_out(self, input_features=None):
-        """Names of the output columns: the input's, two underscores, and a number.
+        """Get the names of the output columns: the input name, `__` and a number.
 
         Parameters
         ----------
         input_features : array-like of str, default=None
-            Name of the input column; by default that seen in `fit`, or the kind of
-            item.
+            Name of the input column. By default the name seen in `fit`, or the kind
+            of item.
 
         Returns
         -------
         ndarray of str
-            Numbers are padded with zeros, so that names sort as the columns stand.
+            Numbers are padded with zeros, so that sorting keeps the order.
         """
         check_is_fitted(self, "embedding_dim_")
         stem = self._stem
@@ -399,31 +407,53 @@ class FrozenEncoder(TransformerMixin, SkmissingEstimator, ABC):
         tags.input_tags.two_d_array = False
         tags.input_tags.string = True
         tags.input_tags.allow_nan = True
-        tags.transformer_tags.preserves_dtype = []
         tags.no_validation = True
         tags.requires_fit = False
+        tags.transformer_tags.preserves_dtype = []
         return tags
 
 
-def try_to(read, *args):
-    """What a function returns, or the BrokenItemError that it raises."""
-    try:
-        return read(*args)
-    except BrokenItemError as exc:
-        return exc
+def batches(sizes, batch_size, encode, warn):
+    """Encode items in batches of similar length, the longest items first.
+
+    A batch that does not fit into memory is halved and tried again, and so are those
+    that follow; `warn` is then called once. Yields the positions of items, and what
+    `encode` returns for them. Raises MemoryError if a single item does not fit.
+    """
+    order = np.argsort(-np.asarray(sizes), kind="stable")
+    asked, start = batch_size, 0
+    while start < len(order):
+        part = order[start : start + batch_size]
+        try:
+            result = encode(part)
+        except (RuntimeError, MemoryError) as exc:
+            if not _is_out_of_memory(exc):
+                raise
+            if len(part) == 1:
+                raise MemoryError(
+                    f"Out of memory with a batch of one item, of length "
+                    f"{sizes[part[0]]}: {exc}"
+                ) from exc
+            result = None
+        if result is None:  # outside of `except`, which would keep the tensors alive
+            batch_size = len(part) // 2
+            gc.collect()
+            if torch.cuda.is_available():
+                torch.cuda.empty_cache()
+            continue
+        yield part, result
+        start += len(part)
+    if batch_size < asked:
+        warn(f"out of memory: batch_size was lowered from {asked} to {batch_size}.")
+
+
+def _is_out_of_memory(exc):
+    if isinstance(exc, MemoryError) or type(exc).__name__ == "OutOfMemoryError":
+        return True
+    text = str(exc).lower()
+    return isinstance(exc, RuntimeError) and any(part in text for part in OUT_OF_MEMORY)
 
 
 def _padded(n):
     width = len(str(n - 1))
     return [f"{i:0{width}d}" for i in range(n)]
-
-
-def _write(out, rows, found, spec):
-    """Put an embedding, or the first tokens of one, into its rows."""
-    if found.shape[-1] != out.shape[-1]:
-        raise ValueError(
-            f"model={spec.name!r} made an embedding of width {found.shape[-1]}, but "
-            f"its configuration says {out.shape[-1]}."
-        )
-    found = np.atleast_2d(found)
-    out[rows, : len(found)] = found

@@ -1,35 +1,26 @@
-"""Remembers embeddings by what was encoded and by which model, not by call."""
+"""Caches embeddings by the content of the item and by the model."""
 
 import hashlib
 import warnings
 
 import joblib
 
-# Where joblib has had it since 1.3; it is in no public module.
+# joblib has had it here since 1.3; no public module has it.
 from joblib._store_backends import CacheWarning
 
 
 def keep(key, value):
-    """Return `value`; joblib stores it under `key`."""
+    """Return `value`, which joblib stores under `key`."""
     del key
     return value
 
 
 class EmbeddingCache:
-    """Embeddings on disk, one entry an item.
+    """Embeddings on disk, one entry per item; None as `cache` keeps nothing.
 
-    Parameters
-    ----------
-    cache : joblib.Memory, str, path or None
-        None keeps nothing.
-    settings : str
-        All that decides how an item is encoded: the model, its revision, the pooling
-        and so on. Part of every key.
-
-    Attributes
-    ----------
-    failures : list of str
-        Why embeddings could not be stored, one entry each.
+    `settings` holds everything that decides how an item is encoded, such as the model
+    and the pooling, and is part of every key. `failures` lists why entries could not
+    be stored.
     """
 
     def __init__(self, cache, settings):
@@ -42,44 +33,31 @@ class EmbeddingCache:
             self._store = cache.cache(keep, ignore=["value"])
 
     def hasher(self):
-        """A hash that has the settings in it already."""
+        """Return a hash that already includes the settings."""
         hasher = hashlib.blake2b(digest_size=20)
         hasher.update(len(self._settings).to_bytes(8))
         hasher.update(self._settings)
         return hasher
 
     def get(self, key):
-        """The embedding of a key.
+        """Return an embedding, or None if there is no readable one.
 
-        Parameters
-        ----------
-        key : str
-
-        Returns
-        -------
-        ndarray or None
-            None if it is not there, or cannot be read, as after a crash or while
-            another process is clearing it; what is left of it is then removed.
+        An entry may be broken after a crash, or while another process clears it. Its
+        remains are removed.
         """
         if not self.is_used or not self._store.check_call_in_cache(key, None):
             return None
         entry = self._store.call_and_shelve(key, None)
         try:
             value = entry.get()
-        except Exception:  # whatever unpickling half a file may raise
+        except Exception:  # unpickling part of a file may raise anything
             value = None
         if value is None:
             entry.clear()
         return value
 
     def put(self, key, value):
-        """Store an embedding; if that fails, note why in `failures` and go on.
-
-        Parameters
-        ----------
-        key : str
-        value : ndarray
-        """
+        """Store an embedding; if that fails, add the reason to `failures`."""
         if not self.is_used:
             return
         with warnings.catch_warnings():

@@ -1,14 +1,15 @@
-"""Encodes images."""
+"""Encodes images by a pretrained model."""
 
 import io
 import os
 from numbers import Integral
 
 import numpy as np
+import torch
 
 from skmissing._compat import Interval, StrOptions, import_optional
 from skmissing.encoders._base import FrozenEncoder
-from skmissing.encoders._items import BrokenItemError, digest_item
+from skmissing.encoders._items import BrokenItemError
 from skmissing.encoders._models import load_processor
 from skmissing.encoders._pooling import pool_tokens, pooled_output, to_device
 
@@ -16,63 +17,63 @@ from skmissing.encoders._pooling import pool_tokens, pooled_output, to_device
 class ImageEncoder(FrozenEncoder):
     """Encode a column of images by a pretrained model.
 
-    Takes any vision model that `transformers.AutoModel` loads, and the vision tower
-    of models such as CLIP.
+    The model may be any vision model that `transformers.AutoModel` loads, or the
+    vision tower of a model such as CLIP.
 
     Read more in the :ref:`User Guide <encoders>`.
 
     Parameters
     ----------
     model : str or path, default="openai/clip-vit-base-patch32"
-        Name of a model on the Hugging Face Hub, or a folder that `save_pretrained`
-        wrote. A copy on this machine is used if there is one; otherwise the model is
-        downloaded on first use. Code that comes with a model is never run.
+        Name of a model on the Hugging Face Hub, or a folder written by
+        `save_pretrained`. A local copy is used if there is one. Otherwise the model
+        is downloaded on first use. Code that comes with a model is never run.
 
     pooling : {"cls", "mean", "max"} or None, default="cls"
-        How the patches of an image become one embedding. "cls" takes the token that
-        the model has for this, of a model with two towers the embedding that is
-        compared with texts, and of a convolutional network its own pooling. "mean"
-        and "max" go over all tokens. None keeps the tokens, see `max_tokens`.
+        How the patches of an image are reduced to one embedding. "cls" takes the
+        class token, the embedding that is compared with texts if the model has two
+        towers, or the model's own pooling if it is convolutional. "mean" and "max"
+        pool all tokens. None keeps the tokens, see `max_tokens`.
 
     revision : str, default=None
         Branch, tag or commit of the model on the Hub. None is the main branch.
 
     normalize : bool, default=False
-        Whether embeddings are scaled to Euclidean length 1.
+        Whether to scale embeddings to Euclidean length 1.
 
     max_tokens : int, default=None
-        Only with `pooling=None`: each image takes so many tokens in the output, NaN
-        where it has fewer; those beyond are left out. The output is a flattened
-        sequence of the layout `(max_tokens, embedding_dim_)`.
+        Number of tokens per image in the output, required by `pooling=None`. The
+        output is a flattened sequence of the layout `(max_tokens, embedding_dim_)`.
+        Shorter items are padded with NaN and longer ones are truncated.
 
     batch_size : int, default=32
-        Most images encoded at a time. Halved, with a warning, if the memory does not
-        suffice.
+        Maximum number of images per batch. It is halved, with a warning, if a batch
+        does not fit into memory.
 
     device : str, default="auto"
-        Device of torch; "auto" is CUDA or Apple's GPU if there is one, else the CPU.
+        Device of torch. "auto" is CUDA or Apple's GPU if there is one, otherwise the
+        CPU.
 
     dtype : {"float32", "float16", "bfloat16"}, default="float32"
-        Precision of the model. The output is float32.
+        Precision of the model. The output is always float32.
 
     cache : joblib.Memory, str or path, default=None
-        Where to keep embeddings. They are found again by the content of the item,
-        the revision of the model and the parameters that matter, so that no item is
-        encoded twice, in whatever order and fold it comes.
+        Where to store embeddings. The key is the content of the item, the revision
+        of the model and the parameters that change the embedding. Each item is
+        therefore encoded only once, in any order and any fold.
 
     empty_is_missing : bool, default=True
-        Whether a blank path is a missing image. If False it is one that cannot be
-        read.
+        Whether a blank path is a missing image. If False, it is a broken one.
 
     on_error : {"raise", "missing"}, default="raise"
-        What becomes of an image that cannot be read: an error, or a missing item and
-        a warning.
+        Whether an image that cannot be read raises an error, or is treated as
+        missing with a warning.
 
     local_files_only : bool, default=False
-        Whether to never download.
+        Whether to forbid downloads.
 
     verbose : bool or int, default=False
-        Whether to show a progress bar with the rate and the time left.
+        Whether to show a progress bar.
 
     Attributes
     ----------
@@ -80,13 +81,13 @@ class ImageEncoder(FrozenEncoder):
         Width of the embedding, or of one token.
 
     revision_ : str or None
-        Commit of the model that `fit` found; None for a folder without one.
+        Commit of the model found by `fit`. None for a folder without one.
 
     n_features_in_ : int
-        1, the number of columns.
+        Number of input columns, which is 1.
 
     feature_names_in_ : ndarray of shape (1,)
-        Name of the column seen in `fit`, if it had one.
+        Name of the column seen in `fit`, if it has one.
 
     Raises
     ------
@@ -102,8 +103,8 @@ class ImageEncoder(FrozenEncoder):
     -----
     An image is a path, the bytes of a file, a PIL image, or an array of shape
     (height, width), (height, width, channels) or (channels, height, width), of
-    integers up to 255 or of floats between 0 and 1. All are made RGB; resizing and
-    scaling are those of the model's own image processor.
+    integers up to 255 or of floats between 0 and 1. All images are converted to RGB,
+    then resized and scaled by the image processor of the model.
 
     Examples
     --------
@@ -167,12 +168,6 @@ class ImageEncoder(FrozenEncoder):
     def _example(self):
         return np.zeros((32, 32, 3), dtype=np.uint8)
 
-    def _digest(self, item, hasher):
-        digest_item(item, hasher)
-
-    def _measure(self, items, spec):
-        return items, np.zeros(len(items))
-
     def _prepare(self, handle, spec):
         return open_image(handle)
 
@@ -186,21 +181,7 @@ def is_pil(item):
 
 
 def open_image(item):
-    """A PIL image in RGB of a path, bytes, a PIL image or an array.
-
-    Parameters
-    ----------
-    item : object
-
-    Returns
-    -------
-    PIL.Image.Image
-
-    Raises
-    ------
-    BrokenItemError
-        If it cannot be read.
-    """
+    """Return an RGB image of PIL, or raise BrokenItemError."""
     Image = import_optional("PIL.Image", "encoders")
     ImageOps = import_optional("PIL.ImageOps", "encoders")
     if isinstance(item, np.ndarray):
@@ -219,7 +200,7 @@ def open_image(item):
 
 
 def _as_bytes(array):
-    """An array as PIL takes it: channels last, numbers from 0 to 255."""
+    """Convert an array for PIL: channels last, numbers from 0 to 255."""
     if array.size == 0:
         raise BrokenItemError(f"the array is empty, of shape {array.shape}")
     if array.ndim == 3 and array.shape[-1] not in (1, 3, 4):
@@ -228,8 +209,8 @@ def _as_bytes(array):
         array = array[..., 0]
     if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[-1] not in (3, 4)):
         raise BrokenItemError(
-            "an image has the shape (height, width), (height, width, channels) or "
-            f"(channels, height, width), with 1, 3 or 4 channels; got {array.shape}"
+            "an image must have the shape (height, width), (height, width, channels) "
+            f"or (channels, height, width), with 1, 3 or 4 channels; got {array.shape}"
         )
     top = 1 if array.dtype.kind == "f" else 255
     if array.dtype.kind not in "buif" or not (
@@ -244,7 +225,7 @@ def _as_bytes(array):
 
 
 def has_tower(cls):
-    """Whether a model class has an image tower beside others."""
+    """Whether a model class has an image tower besides others."""
     return hasattr(cls, "get_image_features")
 
 
@@ -252,13 +233,13 @@ def check_sees_images(model, config, cls):
     """Raise ValueError if a model does not take images."""
     if not has_tower(cls) and cls.main_input_name != "pixel_values":
         raise ValueError(
-            f"model={str(model)!r} is of type {config.model_type!r} and takes "
-            f"{cls.main_input_name}: it has no image tower."
+            f"model={str(model)!r} must have an image tower; got a model of type "
+            f"{config.model_type!r}, which takes {cls.main_input_name}."
         )
 
 
 def image_dim(config, cls, pooling):
-    """Width of the embedding if the configuration tells it."""
+    """Return the width of the embedding, or None if the configuration has none."""
     if has_tower(cls):
         if pooling == "cls":
             return getattr(config, "projection_dim", None)
@@ -267,23 +248,10 @@ def image_dim(config, cls, pooling):
 
 
 def embed_images(images, model, spec, pooling):
-    """Embeddings of RGB images.
-
-    Parameters
-    ----------
-    images : list of PIL.Image.Image
-    model : torch.nn.Module
-    spec : ModelSpec
-    pooling : {"cls", "mean", "max"} or None
-
-    Returns
-    -------
-    Tensor of shape (n_images, dim), or list of Tensor
-    """
-    torch = import_optional("torch", "encoders")
+    """Return embeddings (n_images, dim) of RGB images, or a list of tokens."""
     processor = load_processor(spec, "AutoImageProcessor")
     pixels = processor(images=images, return_tensors="pt")["pixel_values"]
-    inputs = to_device({"pixel_values": pixels}, model.device, model.dtype)
+    inputs = to_device({"pixel_values": pixels}, model)
     if has_tower(type(model)):
         if pooling == "cls":
             return pooled_output(model.get_image_features(**inputs))
@@ -298,8 +266,8 @@ def embed_images(images, model, spec, pooling):
             return hidden[:, 0].float()
         if getattr(output, "pooler_output", None) is None:
             raise ValueError(
-                f"pooling='cls': model={spec.name!r} has no token that sums up an "
-                "image; choose pooling='mean'."
+                f"model={spec.name!r} must have a class token for pooling='cls'; "
+                "choose pooling='mean'."
             )
         return output.pooler_output.flatten(1).float()
     mask = torch.ones(hidden.shape[:2], dtype=torch.bool, device=hidden.device)

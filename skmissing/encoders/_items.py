@@ -1,45 +1,35 @@
-"""Reads one column of raw items, and tells which of them are missing."""
+"""Reads one column of raw items and finds the missing ones."""
 
 import os
 import sys
 
 import numpy as np
 
-# What a table of one column, given as nested lists, may hold in its rows.
+# Types of the items in a table of one column that is given as nested lists.
 SCALARS = (str, bytes, os.PathLike, float, type(None))
 
 
 class BrokenItemError(ValueError):
-    """An item cannot be read; the message is the reason, without the row."""
+    """An item cannot be read; the message is the reason, without its position."""
+
+
+def try_to(read, *args):
+    """Return what `read` returns, or the BrokenItemError that it raises."""
+    try:
+        return read(*args)
+    except BrokenItemError as exc:
+        return exc
 
 
 def read_column(X, owner, takes_arrays=False):
-    """Items of a column, as a list.
+    """Return the items of a sequence, or of a table with one column, as a list.
 
-    Parameters
-    ----------
-    X : sequence, or table of one column
-        List, tuple, array, masked array, or pandas or polars series or dataframe.
-    owner : str
-        Who asks, for messages.
-    takes_arrays : bool, default=False
-        Whether an item may be an array, so that an array of numbers with several axes
-        is a stack of items.
-
-    Returns
-    -------
-    list
-
-    Raises
-    ------
-    TypeError
-        If X is not a sequence.
-    ValueError
-        If it is a table of several columns.
+    With `takes_arrays`, an array of numbers with several axes is a stack of items.
+    `owner` begins the messages.
     """
     if isinstance(X, np.ma.MaskedArray):
         X = np.where(np.ma.getmaskarray(X), None, np.asarray(X, dtype=object))
-    if isinstance(X, np.ndarray):
+    if isinstance(X, np.ndarray) and X.ndim > 0:
         return _from_array(X, owner, takes_arrays)
     if hasattr(X, "columns") and hasattr(X, "shape"):
         _check_one_column(X.shape[1], owner, list(X.columns))
@@ -48,8 +38,8 @@ def read_column(X, owner, takes_arrays=False):
         return X.to_list()
     if not isinstance(X, (list, tuple)):
         raise TypeError(
-            f"{owner} takes a sequence of items or a table of one column; got "
-            f"{_describe_type(X)}."
+            f"{owner}: X must be a sequence of items or a table with one column; got "
+            f"{X!r:.50} of type {type(X).__name__}."
         )
     if X and all(isinstance(row, (list, tuple)) and len(row) == 1 for row in X):
         if all(isinstance(row[0], SCALARS) for row in X):
@@ -57,41 +47,28 @@ def read_column(X, owner, takes_arrays=False):
     return list(X)
 
 
-def _describe_type(X):
-    return f"{X!r:.50} of type {type(X).__name__}"
+def _from_array(X, owner, takes_arrays):
+    if X.ndim == 1 or (X.dtype.kind in "biuf" and takes_arrays):
+        return list(X)
+    if X.ndim == 2:
+        _check_one_column(X.shape[1], owner)
+        return list(X[:, 0])
+    raise ValueError(
+        f"{owner}: X must have one column; got an array of shape {X.shape}."
+    )
 
 
 def _check_one_column(n_columns, owner, names=None):
     if n_columns != 1:
         named = "" if names is None else f": {', '.join(repr(n) for n in names[:5])}"
         raise ValueError(
-            f"{owner} takes one column; got {n_columns}{named}. Use one encoder a "
-            "column, in a ColumnTransformer."
+            f"{owner}: X must have one column; got {n_columns}{named}. Use one encoder "
+            "per column, in a ColumnTransformer."
         )
 
 
-def _from_array(X, owner, takes_arrays):
-    if X.ndim == 0:
-        raise TypeError(f"{owner} takes a sequence of items; got {_describe_type(X)}.")
-    if X.ndim == 1 or (X.dtype.kind in "biuf" and takes_arrays):
-        return list(X)
-    if X.ndim == 2:
-        _check_one_column(X.shape[1], owner)
-        return list(X[:, 0])
-    raise ValueError(f"{owner} takes one column; got an array of shape {X.shape}.")
-
-
 def column_name(X):
-    """Name of the column if X is a series or a table whose name is a string.
-
-    Parameters
-    ----------
-    X : object
-
-    Returns
-    -------
-    str or None
-    """
+    """Return the name of a series or of the only column of a table, or None."""
     if hasattr(X, "columns") and hasattr(X, "shape"):
         name = list(X.columns)[0]
     else:
@@ -100,18 +77,7 @@ def column_name(X):
 
 
 def is_missing(item, empty_is_missing):
-    """Whether an item is None, NaN, a masked or null cell, or an array of NaN.
-
-    Parameters
-    ----------
-    item : object
-    empty_is_missing : bool
-        Whether a blank string and empty bytes are missing too.
-
-    Returns
-    -------
-    bool
-    """
+    """Whether an item is None, NaN, masked, null, an array of NaN, or empty."""
     if item is None or item is np.ma.masked:
         return True
     if isinstance(item, str):
@@ -128,16 +94,7 @@ def is_missing(item, empty_is_missing):
 
 
 def describe(item):
-    """An item in a few words, for messages.
-
-    Parameters
-    ----------
-    item : object
-
-    Returns
-    -------
-    str
-    """
+    """Describe an item in a few words, for messages."""
     if isinstance(item, (str, os.PathLike)):
         return (
             repr(os.fspath(item)) if len(str(item)) < 80 else f"{str(item)[:77]!r}..."
@@ -150,18 +107,7 @@ def describe(item):
 
 
 def digest_item(item, hasher):
-    """Feed the content of an item to a hash; for a path, the content of the file.
-
-    Parameters
-    ----------
-    item : path, bytes, array, PIL image, number, or list or tuple of such
-    hasher : object with a method `update`
-
-    Raises
-    ------
-    BrokenItemError
-        If a file cannot be read.
-    """
+    """Update a hash with the content of an item; for a path, that of the file."""
     if isinstance(item, (str, os.PathLike)):
         try:
             with open(item, "rb") as file:

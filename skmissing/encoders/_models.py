@@ -1,14 +1,16 @@
-"""Pretrained models: found, loaded once in a process, and shared by all encoders."""
+"""Loads each pretrained model once per process, for all encoders."""
 
 import contextlib
 import hashlib
-import warnings
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+import torch
+
 from skmissing._compat import import_optional
 from skmissing._parallel import process_lock
+from skmissing._table import warn
 
 # Weights that encoders never run, or that only training uses.
 UNUSED_WEIGHTS = ("pooler.", "masked_spec_embed", "logit_scale", "logit_bias")
@@ -17,7 +19,7 @@ _loaded = {}
 
 
 class ModelNotFoundError(OSError):
-    """A model is not on this machine and could not be fetched.
+    """A model is not on this machine and could not be downloaded.
 
     Examples
     --------
@@ -33,42 +35,32 @@ class ModelNotFoundError(OSError):
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """Which model is meant.
-
-    Attributes
-    ----------
-    name : str
-        Identifier on the Hugging Face Hub, or a folder.
-    revision : str or None
-        Branch, tag or commit.
-    local_files_only : bool
-    verbose : bool
-        Whether transformers may report on loading.
-    """
+    """Identifies a model: a name on the Hugging Face Hub, or a folder."""
 
     name: str
-    revision: str | None = None
+    revision: str | None = None  # branch, tag or commit
     local_files_only: bool = False
-    verbose: bool = False
+    verbose: bool = False  # whether transformers may report on loading
+    owner: str = "Encoder"  # name of the estimator, which begins warnings
 
     @cached_property
     def key(self):
-        """What tells two models apart."""
+        """Name and revision, which tell two models apart."""
         folder = Path(self.name)
         name = str(folder.absolute()) if folder.is_dir() else self.name
         return name, self.revision
 
     @cached_property
     def stamps(self):
-        """Path, size and time of each file of a local folder; none of the Hub's."""
+        """Path, size and time of each file of a local folder; empty for the Hub."""
         files = sorted(p for p in Path(self.name).rglob("*") if p.is_file())
         return tuple((str(p), p.stat().st_size, p.stat().st_mtime_ns) for p in files)
 
 
 def unload_models():
-    """Forget all models that encoders of this process have loaded.
+    """Remove all models that encoders have loaded from memory.
 
-    They are loaded again when they are needed. Use it to give memory back.
+    They are loaded again when they are needed.
 
     Examples
     --------
@@ -84,10 +76,7 @@ def _lock():
 
 
 def _shared(kind, spec, load, *details):
-    """What a model has of a kind, made by `load` if this process has none yet.
-
-    What was made of files that are others now is dropped.
-    """
+    """Return a loaded part of a model; load it if it is new or its files changed."""
     key = kind, spec.key, *details
     with _lock():
         if key not in _loaded or _loaded[key][0] != spec.stamps:
@@ -98,7 +87,7 @@ def _shared(kind, spec, load, *details):
 
 @contextlib.contextmanager
 def _quiet(verbose):
-    """Keep transformers from printing bars and advice while it loads."""
+    """Disable progress bars and advice of transformers."""
     logging = import_optional("transformers", "encoders").utils.logging
     level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     if not verbose:
@@ -113,7 +102,7 @@ def _quiet(verbose):
 
 
 def _from_pretrained(loader, spec, what, **kwargs):
-    """Load from the local copy if there is one, and else from the Hub."""
+    """Load from a local copy if there is one, and otherwise from the Hub."""
     for local in [True] if spec.local_files_only else [True, False]:
         try:
             with _quiet(spec.verbose):
@@ -127,25 +116,25 @@ def _from_pretrained(loader, spec, what, **kwargs):
         except (OSError, ValueError) as exc:
             if "trust_remote_code" in str(exc):
                 raise ValueError(
-                    f"model={spec.name!r} brings code of its own, and encoders run "
-                    "none but that of transformers."
+                    f"model={spec.name!r} brings its own code, but encoders run only "
+                    "the code of transformers."
                 ) from exc
             if isinstance(exc, ValueError):
                 raise ValueError(
-                    f"transformers cannot make the {what} of model={spec.name!r}: "
+                    f"transformers cannot load the {what} of model={spec.name!r}: "
                     f"{_first_line(exc)}"
                 ) from exc
             error = exc
     where = (
-        "local_files_only=True forbids to download it"
+        "local_files_only=True does not allow a download"
         if spec.local_files_only
         else "it could not be downloaded"
     )
     revision = "" if spec.revision is None else f", revision {spec.revision!r},"
     raise ModelNotFoundError(
         f"The {what} of model={spec.name!r}{revision} was not found on this machine, "
-        f"and {where}. Give the name of a model on the Hugging Face Hub or the path "
-        f"of a folder that save_pretrained wrote. ({_first_line(error)})"
+        f"and {where}. `model` must be the name of a model on the Hugging Face Hub or "
+        f"a folder written by save_pretrained. ({_first_line(error)})"
     ) from error
 
 
@@ -154,102 +143,51 @@ def _first_line(exc):
 
 
 def load_config(spec):
-    """The configuration of a model, without its weights.
-
-    Parameters
-    ----------
-    spec : ModelSpec
-
-    Returns
-    -------
-    transformers.PretrainedConfig
-
-    Raises
-    ------
-    ModelNotFoundError
-        If it is not on this machine and cannot be downloaded.
-    """
-    import_optional("torch", "encoders")
+    """Return the configuration of a model, without loading its weights."""
     loader = import_optional("transformers", "encoders").AutoConfig
     folder = Path(spec.name)
     if folder.is_dir() and not (folder / "config.json").is_file():
         raise ModelNotFoundError(
-            f"model={spec.name!r} is a folder without a config.json: it holds no model."
+            f"model={spec.name!r} must be a folder with a model; it has no config.json."
         )
     return _shared(
         "config", spec, lambda: _from_pretrained(loader, spec, "configuration")
     )
 
 
-def load_processor(spec, loader_name):
-    """The tokenizer, image processor or feature extractor of a model.
-
-    Parameters
-    ----------
-    spec : ModelSpec
-    loader_name : str
-        Name of an auto class of transformers.
-
-    Returns
-    -------
-    object
-    """
-    transformers = import_optional("transformers", "encoders")
-    loader = getattr(transformers, loader_name)
-    what = loader_name.removeprefix("Auto")
-    return _shared(loader_name, spec, lambda: _from_pretrained(loader, spec, what))
+def load_processor(spec, name):
+    """Return the tokenizer or processor of a model; `name` is its auto class."""
+    loader = getattr(import_optional("transformers", "encoders"), name)
+    what = name.removeprefix("Auto")
+    return _shared(name, spec, lambda: _from_pretrained(loader, spec, what))
 
 
 def load_model(spec, device, dtype):
-    """A model in evaluation mode, loaded once for each device and dtype.
-
-    Parameters
-    ----------
-    spec : ModelSpec
-    device : str
-    dtype : str
-
-    Returns
-    -------
-    torch.nn.Module
-    """
-    torch = import_optional("torch", "encoders")
+    """Return a model in evaluation mode, loaded once per device and dtype."""
     loader = import_optional("transformers", "encoders").AutoModel
 
     def load():
         model, info = _from_pretrained(
             loader, spec, "weights", output_loading_info=True
         )
-        _warn_of_random_weights(spec.name, info["missing_keys"])
+        untrained = sorted(
+            key
+            for key in info["missing_keys"]
+            if not any(part in key for part in UNUSED_WEIGHTS)
+        )
+        if untrained:
+            warn(
+                f"{spec.owner}: {len(untrained)} weights are missing in the files of "
+                f"model={spec.name!r} and are random numbers. The first is "
+                f"{untrained[0]!r}."
+            )
         return model.eval().requires_grad_(False).to(device, getattr(torch, dtype))
 
     return _shared("model", spec, load, device, dtype)
 
 
-def _warn_of_random_weights(name, missing):
-    untrained = sorted(
-        key for key in missing if not any(part in key for part in UNUSED_WEIGHTS)
-    )
-    if untrained:
-        warnings.warn(
-            f"model={name!r} lacks {len(untrained)} of its weights, among them "
-            f"{untrained[0]!r}: they are random numbers.",
-            UserWarning,
-            stacklevel=2,
-        )
-
-
 def model_class(config):
-    """The class that AutoModel makes of a configuration.
-
-    Parameters
-    ----------
-    config : transformers.PretrainedConfig
-
-    Returns
-    -------
-    type or None
-    """
+    """Return the class that AutoModel makes of a configuration, or None."""
     mapping = import_optional("transformers", "encoders").MODEL_MAPPING
     if type(config) not in mapping:
         return None
@@ -258,16 +196,7 @@ def model_class(config):
 
 
 def fingerprint(spec):
-    """What identifies the weights: the commit, or the content of a local folder.
-
-    Parameters
-    ----------
-    spec : ModelSpec
-
-    Returns
-    -------
-    str
-    """
+    """Identify the weights by the commit, or by the content of a local folder."""
     if not Path(spec.name).is_dir():
         commit = getattr(load_config(spec), "_commit_hash", None)
         return f"{spec.name}@{commit or spec.revision}"

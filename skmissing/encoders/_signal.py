@@ -1,38 +1,40 @@
-"""Learns to encode signals, stage 0 of UL4M4."""
+"""Learns to encode signals by an autoencoder, which is stage 0 of UL4M4."""
 
 from numbers import Integral, Real
 
 import numpy as np
+import torch
+import torch.nn.functional as F
 from sklearn.base import TransformerMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
+from torch import nn
 
-from skmissing._base import (
-    ModalityMixin,
-    SkmissingEstimator,
-    warn_never_observed,
-    warn_unlearnt,
-)
 from skmissing._blocks import row_chunks
-from skmissing._compat import (
-    Interval,
-    _check_feature_names_in,
-    _fit_context,
-    import_optional,
-)
+from skmissing._compat import Interval, _check_feature_names_in
 from skmissing._modalities import Modality, ModalityLayout
+from skmissing._table import (
+    ModalityMixin,
+    ModalityTable,
+    SkmissingEstimator,
+    _fit_context,
+)
+from skmissing._torch import Making, resolve_device, seeded
 
 # Values in the largest feature map of one forward pass.
 CHUNK_VALUES = 1 << 23
+# Positions that the last feature map is reduced to, for signals of any length.
+N_BINS = 16
+GRAD_CLIP = 1.0
 
 
 class SignalEncoder(ModalityMixin, TransformerMixin, SkmissingEstimator):
-    """Learn to encode signals with an autoencoder, without labels.
+    """Learn to encode signals by an autoencoder, without labels.
 
-    Each modality is a channel: one signal, sampled at the columns of the modality. One
-    convolutional autoencoder is trained on all present channels of the rows given to
-    `fit`; its decoder is dropped, and the encoder turns each present channel into a
-    vector. An absent channel stays absent.
+    Each modality is a channel, with one time point per column. One convolutional
+    autoencoder is trained on all observed channels of the samples given to `fit`. Its
+    encoder then maps each observed channel to a vector. A missing channel stays
+    missing.
 
     Read more in the :ref:`User Guide <encoders>`.
 
@@ -42,34 +44,35 @@ class SignalEncoder(ModalityMixin, TransformerMixin, SkmissingEstimator):
         Width of the embedding of a channel.
 
     modalities : None, list of int, or dict, default=None
-        Which columns form a channel. A list gives the lengths of the channels, from
-        left to right; a dict gives, by name, a length, a slice, a list of columns, or
-        `(n_channels, length)` for several channels that lie one after the other. None
-        groups columns named `channel__sample` by their prefix.
+        Columns of each channel. A list holds the lengths of the channels, from left
+        to right. A dict maps each name to a length, a slice, a list of columns, or
+        `(n_channels, length)` for several channels side by side. None groups columns
+        named `channel__time` by their prefix.
 
     channels : tuple of int, default=(32, 64, 128)
-        Widths of the convolutions.
+        Number of output channels of each convolution.
 
     kernel_size : int, default=7
-        Width of their kernels, an odd number.
+        Size of the kernels, an odd number.
 
     pool_size : int, default=4
-        By how much a signal is shortened after each convolution.
+        Factor by which pooling shortens a signal after each convolution.
 
     max_epochs : int, default=30
-        Passes over the signals.
+        Number of passes over the signals.
 
     batch_size : int, default=128
-        Signals in a step of the training.
+        Number of signals per training step.
 
     lr : float, default=1e-3
-        Learning rate at the start; falls to 0 along a cosine.
+        Initial learning rate, which falls to 0 along a cosine.
 
     device : str, default="auto"
-        Device of torch; "auto" is CUDA or Apple's GPU if there is one, else the CPU.
+        Device of torch. "auto" is CUDA or Apple's GPU if there is one, otherwise the
+        CPU.
 
     random_state : int, RandomState instance or None, default=None
-        Seed of the weights and of the order of the signals.
+        Seed of the initial weights and of the order of the signals.
 
     verbose : bool or int, default=False
         Whether to print the loss of each epoch.
@@ -77,18 +80,18 @@ class SignalEncoder(ModalityMixin, TransformerMixin, SkmissingEstimator):
     Attributes
     ----------
     channels_ : ModalityLayout
-        The channels, by name. Those of a modality `ecg` of the form
+        The channels, by name. The channels of a modality `ecg` of the form
         `(n_channels, length)` are `ecg0`, `ecg1` and so on.
 
     mean_ : ndarray of shape (n_channels,)
-        Mean of each channel; NaN if no row has it.
+        Mean of each channel. NaN if no sample has it.
 
     scale_ : ndarray of shape (n_channels,)
         Standard deviation of each channel.
 
     loss_curve_ : list of float
-        Mean squared error of the reconstruction in each epoch, in units of the
-        channels' variances.
+        Mean squared error of the reconstruction in each epoch, relative to the
+        variances of the channels.
 
     modalities_ : ModalityLayout
         Ordered mapping from the name of each modality to its columns.
@@ -97,29 +100,31 @@ class SignalEncoder(ModalityMixin, TransformerMixin, SkmissingEstimator):
         Number of columns seen in `fit`.
 
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of the columns seen in `fit`, if they were strings.
+        Names of the columns seen in `fit`, if all of them are strings.
 
     Raises
     ------
     ValueError
-        If no channel of any row is observed.
+        If no sample has an observed channel.
 
     See Also
     --------
     AudioEncoder : Encodes sound by a pretrained model.
-    skmissing.impute.ClusterGuidedImputer : Completes the channels that are absent.
+    skmissing.impute.ClusterGuidedImputer : Completes missing channels.
 
     Notes
     -----
-    Convolutions with batch normalisation, GELU and max pooling; the last map is
-    averaged to 16 positions and mapped to the latent vector. The decoder mirrors them
-    with linear interpolation. Trained by Adam with a cosine schedule and clipped
-    gradients on the mean squared error, as stage 0 of UL4M4 [1]_, with its sizes; how
-    far signals are pooled is not told there and is ours. Channels are standardised,
-    each by one mean and one standard deviation. They may differ in length.
+    The network and its training follow stage 0 of UL4M4 [1]_. Convolutions are
+    followed by batch normalisation, GELU and max pooling. The last feature map is
+    averaged to 16 positions and mapped to the latent vector. The decoder mirrors the
+    encoder with linear interpolation. The loss is the mean squared error, minimised
+    by Adam with a cosine schedule and clipped gradients. The sizes of the network are
+    those of the paper, except for `pool_size`, which the paper does not report.
 
-    Holes of a present channel are taken for the channel's mean and left out of the
-    loss. The result is that of double precision for rows of float64.
+    Each channel is standardised by one mean and one standard deviation. Channels may
+    differ in length. A missing cell of an observed channel is set to the mean of the
+    channel and excluded from the loss. `transform` computes in the precision of X,
+    except on Apple's GPU, which has no double precision.
 
     References
     ----------
@@ -190,7 +195,7 @@ class SignalEncoder(ModalityMixin, TransformerMixin, SkmissingEstimator):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Signals, one channel after the other. NaN and masked cells are missing.
+            Signals, channels side by side. NaN and masked cells are missing.
         y : None
             Ignored.
 
@@ -200,63 +205,56 @@ class SignalEncoder(ModalityMixin, TransformerMixin, SkmissingEstimator):
             Fitted encoder.
         """
         del y
-        X = self._validate(X, reset=True)
-        net = self._net()
+        table = self._validate(X, reset=True)
         self._check_params()
         rng = check_random_state(self.random_state)
         self.channels_ = ModalityLayout(_split_channels(self.modalities_))
-        presence = self._find_presence(X)
-        seen = presence.any(axis=0)
+        table = self._by_channel(table)
+        seen = table.presence.any(axis=0)
         if not seen.any():
             raise ValueError(
-                f"SignalEncoder has nothing to learn from: in all {len(X)} rows every "
-                "channel is missing."
+                "X must have at least one observed channel; all channels of all "
+                f"{len(table)} samples are missing."
             )
-        unseen = [n for n, any_ in zip(self.channels_.names, seen) if not any_]
-        warn_never_observed(unseen, "they are encoded as missing")
-        self._fit_scale(X)
-        groups, read = self._signals(X, presence)
+        table.warn_never_observed(seen, "they are encoded as missing")
+        self._fit_scale(table.X)
+        groups, read = self._signals(table)
         self._sizes = (
             int(self.latent_dim),
             tuple(int(n) for n in self.channels),
             int(self.kernel_size),
             int(self.pool_size),
         )
-        self._weights, self.loss_curve_ = net.train_autoencoder(
+        self._weights, self.loss_curve_ = train_autoencoder(
             groups,
             read,
-            net.Architecture(*self._sizes),
+            self._sizes,
             max_epochs=self.max_epochs,
             batch_size=self.batch_size,
             lr=self.lr,
             device=self.device,
             seed=int(rng.randint(2**31 - 1)),
-            report=_print_loss if self.verbose else None,
+            verbose=self.verbose,
         )
         return self
 
-    def _net(self):
-        import_optional("torch", "neural")
-        from skmissing.encoders import _signal_net
-
-        return _signal_net
-
     def _check_params(self):
         if self.kernel_size % 2 == 0:
-            raise ValueError(f"kernel_size must be odd; got {self.kernel_size}.")
+            raise ValueError(f"`kernel_size` must be odd; got {self.kernel_size}.")
         good = [isinstance(n, Integral) and n >= 1 for n in self.channels]
         if not good or not all(good):
             raise ValueError(
-                f"channels must be one or more ints from 1 on; got {self.channels!r}."
+                f"`channels` must be one or more positive ints; got {self.channels!r}."
             )
 
-    def _find_presence(self, X):
-        """Which channels each row has."""
-        presence = np.empty((len(X), len(self.channels_)), dtype=bool)
-        for c in range(len(self.channels_)):
-            block = X[:, self.channels_.columns_of(c)]
-            presence[:, c] = ~np.isnan(block).all(axis=1)
-        return presence
+    def _by_channel(self, table):
+        """Return a table in which each channel is a modality of its own."""
+        return ModalityTable(
+            table.X,
+            self.channels_,
+            feature_names=table.feature_names,
+            owner=table.owner,
+        )
 
     def _fit_scale(self, X):
         n_channels = len(self.channels_)
@@ -266,20 +264,21 @@ class SignalEncoder(ModalityMixin, TransformerMixin, SkmissingEstimator):
             values = block[~np.isnan(block)].astype(np.float64)
             if values.size:
                 self.mean_[c], deviation = values.mean(), values.std()
-                # Rounding makes the deviation of a constant channel more than zero.
+                # Rounding gives a constant channel a small deviation.
                 if deviation > 10 * np.finfo(X.dtype).eps * abs(self.mean_[c]):
                     self.scale_[c] = deviation
 
     def _scaled(self, values, channel):
-        """Standardised signals, and which cells were observed."""
+        """Return standardised signals, and which of their cells are observed."""
         mean = self.mean_[channel].reshape(-1, 1)
         values = (values - mean) / self.scale_[channel].reshape(-1, 1)
         observed = ~np.isnan(values)
         values[~observed] = 0.0
         return values, observed
 
-    def _signals(self, X, presence):
-        """Numbers of present signals by length, and a function that reads them."""
+    def _signals(self, table):
+        """Return the number of signals of each length, and a function to read them."""
+        X, presence = table.X, table.presence
         widths, groups = self.channels_.widths, []
         for width in np.unique(widths[presence.any(axis=0)]):
             of_width = np.flatnonzero(widths == width)
@@ -305,47 +304,45 @@ class SignalEncoder(ModalityMixin, TransformerMixin, SkmissingEstimator):
         Returns
         -------
         embeddings : ndarray of shape (n_samples, n_channels * latent_dim)
-            Channel after channel, NaN where a channel is missing, in the dtype of X.
+            Embeddings of the channels side by side, in the dtype of X. NaN where a
+            channel is missing.
         """
         check_is_fitted(self)
-        X = self._validate(X, reset=False)
-        presence = self._find_presence(X)
-        learnt = ~np.isnan(self.mean_)
-        warn_unlearnt(self.channels_, presence, learnt)
-        net = self._net()
-        sizes = net.Architecture(*self._sizes)
-        encode = net.load_encoder(self._weights, sizes, self.device, X.dtype)
-        dim = sizes.latent_dim
+        table = self._by_channel(self._validate(X, reset=False))
+        X, learnt = table.X, ~np.isnan(self.mean_)
+        presence = table.warn_unlearnt(learnt)
+        encode = load_encoder(self._weights, self._sizes, self.device, X.dtype)
+        dim, (width, *_) = self._sizes[:2]
         out = np.full((len(X), len(learnt), dim), np.nan, dtype=X.dtype)
         for c in np.flatnonzero(learnt):
             block = X[:, self.channels_.columns_of(c)]
             rows = np.flatnonzero(presence[:, c])
-            n_values = block.shape[1] * max(sizes.channels[0], 1)
+            n_values = block.shape[1] * width
             for chunk in row_chunks(len(rows), n_values, CHUNK_VALUES):
                 values, _ = self._scaled(block[rows[chunk]], np.array([c]))
                 out[rows[chunk], c] = encode(values)
         return out.reshape(len(X), -1)
 
     def _check_loaded(self):
-        """Raise ValueError if the learnt state does not fit together."""
+        """Raise ValueError if the learnt state is inconsistent."""
         if len(self.channels_) != len(self.mean_):
             raise ValueError(
                 f"{len(self.channels_)} channels, but {len(self.mean_)} means."
             )
-        self._net().check_weights(self._weights, self._sizes)
+        check_weights(self._weights, self._sizes)
 
     def get_feature_names_out(self, input_features=None):
-        """Names of the output columns: the channel's, two underscores, and a number.
+        """Get the names of the output columns: the channel, `__` and a number.
 
         Parameters
         ----------
         input_features : array-like of str, default=None
-            Names of the columns of X; only checked.
+            Names of the columns of X, which are only checked.
 
         Returns
         -------
         ndarray of str
-            Numbers are padded with zeros, so that names sort as the columns stand.
+            Numbers are padded with zeros, so that sorting keeps the order.
         """
         check_is_fitted(self)
         _check_feature_names_in(self, input_features)
@@ -361,7 +358,7 @@ class SignalEncoder(ModalityMixin, TransformerMixin, SkmissingEstimator):
 
 
 def _split_channels(layout):
-    """One modality a channel, of modalities that may hold several."""
+    """Return one modality per channel."""
     channels = []
     for modality in layout.values():
         if modality.n_tokens == 1:
@@ -375,10 +372,152 @@ def _split_channels(layout):
     if len(set(names)) < len(names):
         doubled = next(name for name in names if names.count(name) > 1)
         raise ValueError(
-            f"modalities: two channels are named {doubled!r}; rename a modality."
+            f"`modalities` must give each channel its own name; got {doubled!r} twice."
         )
     return channels
 
 
-def _print_loss(epoch, loss):
-    print(f"epoch {epoch + 1:4d}  loss {loss:.4f}")
+class Autoencoder(nn.Module):
+    """Map a signal of any length to a vector, and back to a signal of that length."""
+
+    def __init__(self, latent_dim, channels, kernel_size, pool_size):
+        super().__init__()
+        widths, self.pool_size = (1, *channels), pool_size
+        self.down = nn.ModuleList(
+            _block(a, b, kernel_size) for a, b in zip(widths, widths[1:])
+        )
+        self.to_latent = nn.Linear(widths[-1] * N_BINS, latent_dim)
+        self.from_latent = nn.Linear(latent_dim, widths[-1] * N_BINS)
+        back = (*reversed(widths[1:]), widths[1])
+        self.up = nn.ModuleList(
+            _block(a, b, kernel_size) for a, b in zip(back, back[1:])
+        )
+        self.out = nn.Conv1d(widths[1], 1, kernel_size, padding=kernel_size // 2)
+
+    def encode(self, x):
+        """Return the latent vectors of signals."""
+        x = x.unsqueeze(1)  # (batch, 1, length)
+        for block in self.down:
+            x = F.max_pool1d(block(x), self.pool_size, ceil_mode=True)
+        return self.to_latent(F.adaptive_avg_pool1d(x, N_BINS).flatten(1))
+
+    def forward(self, x):
+        """Reconstruct signals from their latent vectors."""
+        lengths = [x.shape[1]]
+        for _ in self.down[1:]:
+            lengths.append(-(-lengths[-1] // self.pool_size))
+        z = self.from_latent(self.encode(x)).unflatten(1, (-1, N_BINS))
+        for block, length in zip(self.up, reversed(lengths)):
+            z = block(F.interpolate(z, size=length, mode="linear"))
+        return self.out(z).squeeze(1)  # (batch, length)
+
+
+def _block(n_in, n_out, kernel_size):
+    return nn.Sequential(
+        nn.Conv1d(n_in, n_out, kernel_size, padding=kernel_size // 2, bias=False),
+        nn.BatchNorm1d(n_out),
+        nn.GELU(),
+    )
+
+
+def train_autoencoder(
+    groups, read, sizes, *, max_epochs, batch_size, lr, device, seed, verbose
+):
+    """Train without labels; return the weights of the encoder and the losses.
+
+    `groups` holds the number of signals of each length. `read` takes the index of a
+    group and positions in it, and returns values (n, length), which are 0 where they
+    are missing, and the mask of observed values. Losses are those of the epochs.
+    """
+    device = resolve_device(device)
+    # Made on the CPU. Training itself draws no numbers from torch.
+    with seeded(seed, torch.device("cpu")), Making(dtype=torch.float32):
+        net = Autoencoder(*sizes)
+    net = net.to(device).train()
+    optimizer = torch.optim.Adam(net.parameters(), lr=lr)
+    n_batches = sum(-(-n // batch_size) for n in groups)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(
+        optimizer, max_epochs * n_batches
+    )
+    rng = np.random.RandomState(seed)
+    losses = []
+    for epoch in range(max_epochs):
+        total = count = 0.0
+        for group, part in _shuffled(groups, batch_size, rng):
+            loss, n_cells = _step(net, optimizer, read(group, part), device)
+            schedule.step()
+            total, count = total + loss * n_cells, count + n_cells
+        losses.append(total / count)
+        if verbose:
+            print(f"epoch {epoch + 1:4d}  loss {losses[-1]:.4f}")
+    kept = ("down.", "to_latent.")
+    state = net.cpu().state_dict().items()
+    return {k: v.numpy().copy() for k, v in state if k.startswith(kept)}, losses
+
+
+def _shuffled(groups, batch_size, rng):
+    """Return batches of one epoch in random order, each with one length."""
+    parts = []
+    for group, n_signals in enumerate(groups):
+        order = rng.permutation(n_signals)
+        # Equal parts, because batch normalisation cannot use a last batch of one.
+        n_parts = -(-n_signals // batch_size)
+        parts += [(group, part) for part in np.array_split(order, n_parts)]
+    return [parts[i] for i in rng.permutation(len(parts))]
+
+
+def _step(net, optimizer, batch, device):
+    """Update the network; return the loss, and the number of cells in this mean."""
+    values, observed = (torch.from_numpy(array).to(device) for array in batch)
+    if len(values) == 1:  # batch normalisation needs two signals
+        values, observed = values.repeat(2, 1), observed.repeat(2, 1)
+    error = (net(values) - values).square()
+    loss = error.masked_fill(~observed, 0.0).sum() / observed.sum()
+    optimizer.zero_grad()
+    loss.backward()
+    nn.utils.clip_grad_norm_(net.parameters(), GRAD_CLIP)
+    optimizer.step()
+    return loss.item(), int(observed.sum())
+
+
+def load_encoder(weights, sizes, device, dtype):
+    """Return a function that maps signals (n, length) to embeddings (n, latent_dim)."""
+    device = resolve_device(device)
+    with Making(device="meta"):
+        net = Autoencoder(*sizes)
+    del net.from_latent, net.up, net.out
+    state = {name: torch.from_numpy(array.copy()) for name, array in weights.items()}
+    net.load_state_dict(state, assign=True)
+    # In double precision an embedding does not depend on the size of its batch.
+    double = dtype == np.float64 and device.type != "mps"
+    kind = torch.float64 if double else torch.float32
+    net = net.eval().to(device, kind)
+
+    def encode(values):
+        with torch.inference_mode():
+            values = torch.from_numpy(values).to(device, kind)
+            return net.encode(values).cpu().numpy()
+
+    return encode
+
+
+def check_weights(weights, sizes):
+    """Raise ValueError if weights do not fit the sizes."""
+    good = len(sizes) == 4 and isinstance(sizes[1], tuple) and len(sizes[1]) > 0
+    if not good or not all(
+        type(n) is int and n >= 1 for n in (sizes[0], *sizes[1], *sizes[2:])
+    ):
+        raise ValueError(f"sizes of a signal encoder: found {sizes!r}.")
+    latent_dim, channels, kernel_size, _ = sizes
+    wanted, widths = {}, (1, *channels)
+    for i, (a, b) in enumerate(zip(widths, widths[1:])):
+        wanted[f"down.{i}.0.weight"] = b, a, kernel_size
+        for name in ("weight", "bias", "running_mean", "running_var"):
+            wanted[f"down.{i}.1.{name}"] = (b,)
+        wanted[f"down.{i}.1.num_batches_tracked"] = ()
+    wanted["to_latent.weight"] = latent_dim, widths[-1] * N_BINS
+    wanted["to_latent.bias"] = (latent_dim,)
+    found = {name: array.shape for name, array in weights.items()}
+    differing = sorted(set(wanted.items()) ^ set(found.items()))
+    if differing:
+        raise ValueError(f"weights: names or shapes differ in {differing[:4]}.")

@@ -1,86 +1,87 @@
-"""Encodes text."""
+"""Encodes text by a pretrained model."""
 
-import warnings
 from numbers import Integral
 
 import numpy as np
+import torch
 
-from skmissing._compat import Interval, StrOptions, import_optional
+from skmissing._compat import Interval, StrOptions
 from skmissing.encoders._base import FrozenEncoder
 from skmissing.encoders._models import load_config, load_processor
 from skmissing.encoders._pooling import pool_tokens, pooled_output, to_device
 
-# Texts tokenised in one call.
+# Number of texts per call of the tokenizer.
 CHUNK = 1024
-# Trained on texts padded to the full length, without a mask.
+# Models trained on texts padded to the full length, without a mask.
 FIXED_LENGTH = {"siglip", "siglip2"}
-# Number positions from the padding token on, and have as many fewer for tokens.
+# Models that number positions from the padding token on, which leaves fewer of them.
 SHIFTED = {"camembert", "longformer", "mpnet", "roberta", "xlm-roberta"}
 
 
 class TextEncoder(FrozenEncoder):
     """Encode a column of texts by a pretrained model.
 
-    Takes any text model that `transformers.AutoModel` loads, and the text tower of
-    models such as CLIP.
+    The model may be any text model that `transformers.AutoModel` loads, or the text
+    tower of a model such as CLIP.
 
     Read more in the :ref:`User Guide <encoders>`.
 
     Parameters
     ----------
     model : str or path, default="bert-base-uncased"
-        Name of a model on the Hugging Face Hub, or a folder that `save_pretrained`
-        wrote. A copy on this machine is used if there is one; otherwise the model is
-        downloaded on first use. Code that comes with a model is never run.
+        Name of a model on the Hugging Face Hub, or a folder written by
+        `save_pretrained`. A local copy is used if there is one. Otherwise the model
+        is downloaded on first use. Code that comes with a model is never run.
 
     pooling : {"cls", "mean", "max"} or None, default="cls"
-        How the tokens of a text become one embedding. "cls" takes the token that the
-        model has for this, or, of a model with two towers, the embedding that is
-        compared with images. "mean" and "max" go over all tokens of the text,
-        padding left out. None keeps the tokens, see `max_tokens`.
+        How the tokens of a text are reduced to one embedding. "cls" takes the class
+        token or, if the model has two towers, the embedding that is compared with
+        images. "mean" and "max" pool all tokens except padding. None keeps the
+        tokens, see `max_tokens`.
 
     max_length : int, default=None
-        Longer texts are cut to so many tokens. None is as many as the model takes;
-        texts that are longer then are counted in a warning.
+        Longer texts are truncated to this number of tokens. None is the maximum of
+        the model, with a warning that counts the truncated texts.
 
     revision : str, default=None
         Branch, tag or commit of the model on the Hub. None is the main branch.
 
     normalize : bool, default=False
-        Whether embeddings are scaled to Euclidean length 1.
+        Whether to scale embeddings to Euclidean length 1.
 
     max_tokens : int, default=None
-        Only with `pooling=None`: each text takes so many tokens in the output, NaN
-        where it has fewer; those beyond are left out. The output is a flattened
-        sequence of the layout `(max_tokens, embedding_dim_)`.
+        Number of tokens per text in the output, required by `pooling=None`. The
+        output is a flattened sequence of the layout `(max_tokens, embedding_dim_)`.
+        Shorter items are padded with NaN and longer ones are truncated.
 
     batch_size : int, default=32
-        Most texts encoded at a time. Texts of like length share a batch. Halved,
-        with a warning, if the memory does not suffice.
+        Maximum number of texts per batch. Texts of similar length share a batch. It
+        is halved, with a warning, if a batch does not fit into memory.
 
     device : str, default="auto"
-        Device of torch; "auto" is CUDA or Apple's GPU if there is one, else the CPU.
+        Device of torch. "auto" is CUDA or Apple's GPU if there is one, otherwise the
+        CPU.
 
     dtype : {"float32", "float16", "bfloat16"}, default="float32"
-        Precision of the model. The output is float32.
+        Precision of the model. The output is always float32.
 
     cache : joblib.Memory, str or path, default=None
-        Where to keep embeddings. They are found again by the content of the item,
-        the revision of the model and the parameters that matter, so that no item is
-        encoded twice, in whatever order and fold it comes.
+        Where to store embeddings. The key is the content of the item, the revision
+        of the model and the parameters that change the embedding. Each item is
+        therefore encoded only once, in any order and any fold.
 
     empty_is_missing : bool, default=True
-        Whether a blank text is a missing one. If False it is encoded.
+        Whether a blank text is missing. If False, it is encoded.
 
     on_error : {"raise", "missing"}, default="raise"
-        What becomes of an item that cannot be encoded: an error, or a missing item
-        and a warning.
+        Whether an item that cannot be encoded raises an error, or is treated as
+        missing with a warning.
 
     local_files_only : bool, default=False
-        Whether to never download.
+        Whether to forbid downloads.
 
     verbose : bool or int, default=False
-        Whether to show a progress bar with the rate and the time left.
+        Whether to show a progress bar.
 
     Attributes
     ----------
@@ -88,13 +89,13 @@ class TextEncoder(FrozenEncoder):
         Width of the embedding, or of one token.
 
     revision_ : str or None
-        Commit of the model that `fit` found; None for a folder without one.
+        Commit of the model found by `fit`. None for a folder without one.
 
     n_features_in_ : int
-        1, the number of columns.
+        Number of input columns, which is 1.
 
     feature_names_in_ : ndarray of shape (1,)
-        Name of the column seen in `fit`, if it had one.
+        Name of the column seen in `fit`, if it has one.
 
     Raises
     ------
@@ -108,11 +109,11 @@ class TextEncoder(FrozenEncoder):
 
     Notes
     -----
-    `fit` reads the configuration of the model only. The weights are loaded when the
-    first text is encoded, once in a process for all clones, and are not in a pickle,
-    which holds the model's name and revision.
+    `fit` reads only the configuration of the model. The weights are loaded when the
+    first text is encoded, once per process for all clones. A pickle holds the name and
+    the revision of the model, but no weights.
 
-    A missing text (None, NaN, a null or masked cell) is a row of NaN.
+    A missing text (None, NaN, a null or masked cell) becomes a row of NaN.
 
     Examples
     --------
@@ -165,14 +166,15 @@ class TextEncoder(FrozenEncoder):
 
     def _check_item(self, item):
         if not isinstance(item, str):
-            return f"must be a str or missing; got {item!r:.50} of type {_type(item)}."
+            kind = type(item).__name__
+            return f"must be a str or missing; got {item!r:.50} of type {kind}."
         return None
 
     def _check_model(self, config, cls):
         if not _has_tower(cls) and cls.main_input_name != "input_ids":
             raise ValueError(
-                f"model={str(self.model)!r} is of type {config.model_type!r} and "
-                f"takes {cls.main_input_name}: it has no text tower."
+                f"model={str(self.model)!r} must have a text tower; got a model of "
+                f"type {config.model_type!r}, which takes {cls.main_input_name}."
             )
 
     def _check_params(self, config):
@@ -180,8 +182,8 @@ class TextEncoder(FrozenEncoder):
         limit = most_tokens(config)
         if self.max_length is not None and limit and self.max_length > limit:
             raise ValueError(
-                f"max_length={self.max_length} is more than the {limit} tokens that "
-                f"model={str(self.model)!r} takes."
+                f"`max_length={self.max_length}` must be at most the number of tokens "
+                f"that model={str(self.model)!r} takes ({limit})."
             )
 
     def _guess_dim(self, config, cls):
@@ -197,11 +199,7 @@ class TextEncoder(FrozenEncoder):
 
     def _measure(self, items, spec):
         tokenizer, config = load_processor(spec, "AutoTokenizer"), load_config(spec)
-        limits = [
-            tokenizer.model_max_length,
-            most_tokens(config),
-            self.max_length,
-        ]
+        limits = [tokenizer.model_max_length, most_tokens(config), self.max_length]
         length = min(limit for limit in limits if limit)
         handles, n_cut = [], 0
         for start in range(0, len(items), CHUNK):
@@ -216,12 +214,10 @@ class TextEncoder(FrozenEncoder):
             columns = found.data
             handles += [dict(zip(columns, row)) for row in zip(*columns.values())]
         if n_cut and self.max_length is None:
-            warnings.warn(
-                f"TextEncoder: {n_cut} texts are longer than the {length} tokens that "
-                f"model={spec.name!r} takes, and were cut. Set max_length to accept "
-                "this.",
-                UserWarning,
-                stacklevel=5,
+            self._warn(
+                f"{n_cut} texts are longer than the {length} tokens that "
+                f"model={spec.name!r} takes and were truncated. Set max_length to "
+                "accept this."
             )
         return handles, [len(handle["input_ids"]) for handle in handles]
 
@@ -232,7 +228,7 @@ class TextEncoder(FrozenEncoder):
         inputs, mask = _pad(prepared, tokenizer.pad_token_id or 0, width)
         if not fixed:
             inputs["attention_mask"] = mask.long()
-        inputs = to_device(inputs, model.device, model.dtype)
+        inputs = to_device(inputs, model)
         if _has_tower(type(model)):
             if self.pooling == "cls":
                 return pooled_output(model.get_text_features(**inputs))
@@ -246,10 +242,6 @@ class TextEncoder(FrozenEncoder):
         return pool_tokens(hidden, mask.to(hidden.device), self.pooling)
 
 
-def _type(item):
-    return type(item).__name__
-
-
 def _has_tower(cls):
     return hasattr(cls, "get_text_features")
 
@@ -259,16 +251,7 @@ def _text_config(config):
 
 
 def most_tokens(config):
-    """How many tokens a model takes; None if it does not say.
-
-    Parameters
-    ----------
-    config : transformers.PretrainedConfig
-
-    Returns
-    -------
-    int or None
-    """
+    """Return how many tokens a model takes, or None if the configuration has none."""
     config = _text_config(config)
     limit = getattr(config, "max_position_embeddings", None)
     if limit and config.model_type in SHIFTED:
@@ -277,8 +260,7 @@ def most_tokens(config):
 
 
 def _pad(handles, pad_id, width):
-    """Tensors of token ids and their like, padded on the right, and which are real."""
-    torch = import_optional("torch", "encoders")
+    """Return padded tensors of token ids and types, and the mask of real tokens."""
     lengths = torch.tensor([len(handle["input_ids"]) for handle in handles])
     width = max(int(lengths.max()), width)
     inputs = {}
@@ -292,11 +274,11 @@ def _pad(handles, pad_id, width):
 
 
 def _places(handles, tokenizer, spec):
-    """Where the token that sums up a text stands."""
+    """Return the position of the class token in each text."""
     token = tokenizer.cls_token_id
     if token is None or any(token not in handle["input_ids"] for handle in handles):
         raise ValueError(
-            f"pooling='cls': model={spec.name!r} has no token that sums up a text; "
-            "choose pooling='mean'."
+            f"model={spec.name!r} must have a class token for pooling='cls'; choose "
+            "pooling='mean'."
         )
     return [handle["input_ids"].index(token) for handle in handles]

@@ -1,10 +1,11 @@
-"""Encodes video."""
+"""Encodes video by a pretrained model of images."""
 
 import io
 import os
 from numbers import Integral
 
 import numpy as np
+import torch
 
 from skmissing._compat import Interval, StrOptions, import_optional
 from skmissing.encoders._base import FrozenEncoder
@@ -15,80 +16,80 @@ from skmissing.encoders._image import (
     is_pil,
     open_image,
 )
-from skmissing.encoders._items import BrokenItemError, digest_item
+from skmissing.encoders._items import BrokenItemError
 
 
 class VideoEncoder(FrozenEncoder):
     """Encode a column of videos by a pretrained model of images.
 
-    Evenly spaced frames are encoded one by one, and their embeddings averaged.
+    Evenly spaced frames are encoded one by one, and their embeddings are pooled.
 
     Read more in the :ref:`User Guide <encoders>`.
 
     Parameters
     ----------
     model : str or path, default="openai/clip-vit-base-patch32"
-        Name of a model on the Hugging Face Hub, or a folder that `save_pretrained`
-        wrote. A copy on this machine is used if there is one; otherwise the model is
-        downloaded on first use. Code that comes with a model is never run.
+        Name of a model on the Hugging Face Hub, or a folder written by
+        `save_pretrained`. A local copy is used if there is one. Otherwise the model
+        is downloaded on first use. Code that comes with a model is never run.
 
     n_frames : int, default=8
-        How many frames of a video to encode, from its first to its last. Of a video
-        that has fewer, all are.
+        Number of frames per video to encode, from the first to the last. All frames
+        of a shorter video are encoded.
 
     pooling : {"mean", "max"} or None, default="mean"
-        How the embeddings of the frames become one. None keeps them: the output is
-        then a flattened sequence of the layout `(n_frames, embedding_dim_)`, NaN
-        where a video has fewer frames.
+        How the embeddings of the frames are reduced to one. None keeps them. The
+        output is then a flattened sequence of the layout
+        `(n_frames, embedding_dim_)`, which is NaN after the last frame.
 
     revision : str, default=None
         Branch, tag or commit of the model on the Hub. None is the main branch.
 
     normalize : bool, default=False
-        Whether embeddings are scaled to Euclidean length 1.
+        Whether to scale embeddings to Euclidean length 1.
 
     batch_size : int, default=4
-        Most videos encoded at a time, each with `n_frames` images. Halved, with a
-        warning, if the memory does not suffice.
+        Maximum number of videos per batch, each with `n_frames` images. It is halved,
+        with a warning, if a batch does not fit into memory.
 
     device : str, default="auto"
-        Device of torch; "auto" is CUDA or Apple's GPU if there is one, else the CPU.
+        Device of torch. "auto" is CUDA or Apple's GPU if there is one, otherwise the
+        CPU.
 
     dtype : {"float32", "float16", "bfloat16"}, default="float32"
-        Precision of the model. The output is float32.
+        Precision of the model. The output is always float32.
 
     cache : joblib.Memory, str or path, default=None
-        Where to keep embeddings. They are found again by the content of the item,
-        the revision of the model and the parameters that matter, so that no item is
-        encoded twice, in whatever order and fold it comes.
+        Where to store embeddings. The key is the content of the item, the revision
+        of the model and the parameters that change the embedding. Each item is
+        therefore encoded only once, in any order and any fold.
 
     empty_is_missing : bool, default=True
-        Whether a blank path is a missing video. If False it is one that cannot be
-        read.
+        Whether a blank path is a missing video. If False, it is a broken one.
 
     on_error : {"raise", "missing"}, default="raise"
-        What becomes of a video that cannot be read: an error, or a missing item and a
-        warning.
+        Whether a video that cannot be read raises an error, or is treated as
+        missing with a warning.
 
     local_files_only : bool, default=False
-        Whether to never download.
+        Whether to forbid downloads.
 
     verbose : bool or int, default=False
-        Whether to show a progress bar with the rate and the time left.
+        Whether to show a progress bar.
 
     Attributes
     ----------
     embedding_dim_ : int
-        Width of the embedding, or of that of one frame.
+        Width of the embedding of a video or frame.
 
     revision_ : str or None
-        Commit of the model that `fit` found; None for a folder without one.
+        Commit of the model found by `fit`. None for a folder without one.
 
     n_features_in_ : int
-        1, the number of columns.
+        Number of input columns, which is 1.
 
     feature_names_in_ : ndarray of shape (1,)
-        Name of the column seen in `fit`, if it had one.
+        Name of the column seen in `fit`, if it has one.
 
     Raises
     ------
@@ -105,8 +106,8 @@ class VideoEncoder(FrozenEncoder):
     A video is a path or the bytes of a file that FFmpeg reads, an array of shape
     (frames, height, width, channels), or a list of images such as
     :class:`ImageEncoder` takes. Frame `i` of `n_frames` is number
-    `i * (n - 1) / (n_frames - 1)`, rounded, of the video's `n`; a single one is the
-    middle frame.
+    `i * (n - 1) / (n_frames - 1)`, rounded, of the `n` frames of the video. With
+    `n_frames=1` the middle frame is encoded.
 
     Examples
     --------
@@ -168,7 +169,8 @@ class VideoEncoder(FrozenEncoder):
         for frame in item:
             if not isinstance(frame, (str, os.PathLike, bytes, np.ndarray)):
                 if not is_pil(frame):
-                    return f"holds a frame of type {type(frame).__name__}."
+                    kind = type(frame).__name__
+                    return f"must have images as frames; got a frame of type {kind}."
         return None
 
     def _check_model(self, config, cls):
@@ -180,17 +182,10 @@ class VideoEncoder(FrozenEncoder):
     def _example(self):
         return np.zeros((1, 32, 32, 3), dtype=np.uint8)
 
-    def _digest(self, item, hasher):
-        digest_item(item, hasher)
-
-    def _measure(self, items, spec):
-        return items, np.zeros(len(items))
-
     def _prepare(self, handle, spec):
         return read_frames(handle, self.n_frames)
 
     def _encode(self, prepared, model, spec):
-        torch = import_optional("torch", "encoders")
         images = [image for frames in prepared for image in frames]
         found = embed_images(images, model, spec, "cls")
         parts = found.split([len(frames) for frames in prepared])
@@ -202,17 +197,7 @@ class VideoEncoder(FrozenEncoder):
 
 
 def pick_frames(n_available, n_wanted):
-    """Positions of evenly spaced frames, from the first to the last.
-
-    Parameters
-    ----------
-    n_available, n_wanted : int
-
-    Returns
-    -------
-    ndarray of intp
-        Without repetition: all of them, if there are not enough.
-    """
+    """Return distinct positions of evenly spaced frames, from first to last."""
     if n_wanted >= n_available:
         return np.arange(n_available)
     if n_wanted == 1:
@@ -221,26 +206,11 @@ def pick_frames(n_available, n_wanted):
 
 
 def read_frames(item, n_wanted):
-    """Evenly spaced frames of a video, as RGB images.
-
-    Parameters
-    ----------
-    item : path, bytes, array or list of images
-    n_wanted : int
-
-    Returns
-    -------
-    list of PIL.Image.Image
-
-    Raises
-    ------
-    BrokenItemError
-        If the video cannot be read or has no frames.
-    """
+    """Return evenly spaced frames as RGB images, or raise BrokenItemError."""
     if isinstance(item, np.ndarray):
         if item.ndim != 4 and not (item.ndim == 3 and item.shape[-1] > 4):
             raise BrokenItemError(
-                "a video has the shape (frames, height, width, channels); got "
+                "a video must have the shape (frames, height, width, channels); got "
                 f"{item.shape}"
             )
     if isinstance(item, (np.ndarray, list, tuple)):
@@ -253,7 +223,7 @@ def read_frames(item, n_wanted):
     try:
         n_available = _count_packets(av, item)
         frames, n_found = _decode_some(av, item, pick_frames(n_available, n_wanted))
-        if n_found != n_available:  # packets that hold no frame, or several
+        if n_found != n_available:  # packets without or with several frames
             frames, _ = _decode_some(av, item, pick_frames(n_found, n_wanted))
     except (av.FFmpegError, OSError, ValueError) as exc:
         reason = getattr(exc, "strerror", None) or str(exc)
@@ -272,14 +242,14 @@ def _open(av, item):
 
 
 def _count_packets(av, item):
-    """How many frames the file says that its first video stream has."""
+    """Count the packets of the first video stream, usually one per frame."""
     with _open(av, item) as container:
         packets = container.demux(container.streams.video[0])
         return sum(packet.size > 0 for packet in packets)
 
 
 def _decode_some(av, item, positions):
-    """Frames at some positions as images, and how many frames there are in all."""
+    """Return the frames at some positions as images, and the number of all frames."""
     wanted, images, n_found = set(positions.tolist()), [], 0
     with _open(av, item) as container:
         stream = container.streams.video[0]

@@ -1,4 +1,4 @@
-"""Leaves out the tests of encoders where transformers is not installed."""
+"""Fixtures of tiny models; the tests need transformers."""
 
 import importlib.util
 
@@ -11,7 +11,7 @@ collect_ignore_glob = [] if installed else ["test_*.py"]
 
 @pytest.fixture(scope="session")
 def model_path(tmp_path_factory):
-    """A function from the name of an architecture to the folder of a tiny model."""
+    """Return a function from the name of an architecture to a folder with a model."""
     from transformers.utils import logging
 
     from tests.encoders.models import MAKERS
@@ -26,3 +26,19 @@ def model_path(tmp_path_factory):
         return folders[name]
 
     return find
+
+
+@pytest.fixture
+def n_encoded(monkeypatch):
+    """Return a growing list of the numbers of items that models have encoded."""
+    from tests.encoders.models import ENCODERS
+
+    counts = []
+    for cls in ENCODERS:
+
+        def counted(self, prepared, model, spec, plain=cls._encode):
+            counts.append(len(prepared))
+            return plain(self, prepared, model, spec)
+
+        monkeypatch.setattr(cls, "_encode", counted)
+    return counts

@@ -1,4 +1,4 @@
-"""Tiny models of each architecture, made from configurations; nothing is downloaded."""
+"""Tiny models with random weights, and items; nothing is downloaded."""
 
 import numpy as np
 import torch
@@ -17,6 +17,10 @@ from transformers import (
     WavLMModel,
 )
 
+from skmissing.encoders import AudioEncoder, ImageEncoder, TextEncoder, VideoEncoder
+
+ENCODERS = [TextEncoder, ImageEncoder, AudioEncoder, VideoEncoder]
+LOCAL = {"local_files_only": True, "device": "cpu"}
 WORDS = "a the cat dog sat ran on mat hill red blue big small and then slept".split()
 SIZES = {
     "hidden_size": 16,
@@ -27,7 +31,7 @@ SIZES = {
 
 
 def make_tokenizer(max_length, first, last, **special):
-    """A tokenizer of whole words with a token before and one after."""
+    """Make a tokenizer of words, with one token before and one after the text."""
     tokens = ["[PAD]", "[UNK]", first, last]
     vocabulary = {word: i for i, word in enumerate([*tokens, *WORDS])}
     tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
@@ -47,7 +51,7 @@ def make_tokenizer(max_length, first, last, **special):
 
 
 def make_bert(folder, seed=0):
-    """BERT with 16 columns; takes 24 tokens."""
+    """Save a BERT of width 16, for up to 24 tokens."""
     torch.manual_seed(seed)
     config = BertConfig(
         vocab_size=len(WORDS) + 4,
@@ -63,7 +67,7 @@ def make_bert(folder, seed=0):
 
 
 def make_clip(folder):
-    """CLIP with 12 columns of projection; takes 20 tokens, and images of 16 x 16."""
+    """Save a CLIP of width 12, for up to 20 tokens and images of 16 x 16 pixels."""
     torch.manual_seed(1)
     text = {
         **SIZES,
@@ -88,14 +92,14 @@ def make_clip(folder):
 
 
 def make_image_processor():
-    """Scales to 16 x 16."""
+    """Make an image processor that scales to 16 x 16 pixels."""
     return CLIPImageProcessor(
         size={"shortest_edge": 16}, crop_size={"height": 16, "width": 16}
     )
 
 
 def make_resnet(folder):
-    """A convolutional network, whose output is a map and not tokens."""
+    """Save a convolutional network, whose output is a map instead of tokens."""
     torch.manual_seed(2)
     config = ResNetConfig(
         embedding_size=4, hidden_sizes=[4, 8], depths=[1, 1], layer_type="basic"
@@ -105,7 +109,7 @@ def make_resnet(folder):
 
 
 def make_wavlm(folder, norm="layer"):
-    """WavLM with 16 columns and a frame every 10 samples."""
+    """Save a WavLM of width 16 with one frame per 10 samples."""
     torch.manual_seed(3)
     config = WavLMConfig(
         conv_dim=(8, 8),
@@ -135,13 +139,13 @@ MAKERS = {
 
 
 def make_texts(n, seed=0, longest=15):
-    """Sentences of random words and lengths."""
+    """Make sentences of random words and lengths."""
     rng = np.random.RandomState(seed)
     return [" ".join(rng.choice(WORDS, rng.randint(1, longest))) for _ in range(n)]
 
 
 def make_images(n, seed=0):
-    """Arrays of bytes of random sizes."""
+    """Make arrays of bytes of random sizes."""
     rng = np.random.RandomState(seed)
     return [
         rng.randint(0, 256, (*rng.randint(17, 40, size=2), 3)).astype(np.uint8)
@@ -150,6 +154,6 @@ def make_images(n, seed=0):
 
 
 def make_sounds(n, seed=0):
-    """Pairs of a waveform of random length and its rate."""
+    """Make pairs of a waveform of random length and its rate."""
     rng = np.random.RandomState(seed)
     return [(rng.standard_normal(rng.randint(100, 500)), 16000) for _ in range(n)]

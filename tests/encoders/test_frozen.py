@@ -1,57 +1,79 @@
-"""What all frozen encoders share: columns, caching, memory, pickles, names."""
+"""What all frozen encoders share: checks, columns, batches, models, pickles."""
 
-import os
+import importlib
 import pickle
+import shutil
 import subprocess
 import sys
 
-import joblib
 import numpy as np
 import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
-from sklearn.model_selection import KFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.utils import estimator_checks, get_tags
+from transformers import AutoConfig
 
 from skmissing.encoders import (
-    AudioEncoder,
     ImageEncoder,
     ModelNotFoundError,
     TextEncoder,
-    VideoEncoder,
+    _models,
     unload_models,
 )
-from skmissing.encoders._batching import batches
-from skmissing.encoders._cache import EmbeddingCache
+from skmissing.encoders._base import batches
 from skmissing.encoders._models import ModelSpec, fingerprint, load_model
-from tests.encoders.models import make_bert, make_images, make_texts
+from tests.encoders.models import (
+    ENCODERS,
+    LOCAL,
+    make_bert,
+    make_images,
+    make_texts,
+)
 
-LOCAL = {"local_files_only": True, "device": "cpu"}
 TEXTS = make_texts(12)
-ENCODERS = [TextEncoder, ImageEncoder, AudioEncoder, VideoEncoder]
+CHECKS = [
+    "check_estimator_cloneable",
+    "check_estimator_repr",
+    "check_estimator_tags_renamed",
+    "check_get_feature_names_out_error",
+    "check_get_params_invariance",
+    "check_mixin_order",
+    "check_no_attributes_set_in_init",
+    "check_param_validation",
+    "check_parameters_default_constructible",
+    "check_set_params",
+    "check_valid_tag_types",
+]
 
 
-@pytest.fixture
-def n_encoded(monkeypatch):
-    """How many items have gone through a model, as a list that grows."""
-    counts = []
-    for cls in ENCODERS:
+every_encoder = pytest.mark.parametrize("cls", ENCODERS)
 
-        def counted(self, prepared, model, spec, plain=cls._encode):
-            counts.append(len(prepared))
-            return plain(self, prepared, model, spec)
 
-        monkeypatch.setattr(cls, "_encode", counted)
-    return counts
+@every_encoder
+@pytest.mark.parametrize("check", CHECKS)
+def test_estimator_checks(cls, check):
+    """The checks of scikit-learn that do not need a table of numbers pass."""
+    getattr(estimator_checks, check)(cls.__name__, cls())
+
+
+@every_encoder
+def test_tags(cls):
+    """The input is one column of raw items, possibly missing; fit is not required."""
+    tags = get_tags(cls())
+    assert tags.input_tags.one_d_array and not tags.input_tags.two_d_array
+    assert tags.input_tags.string and tags.input_tags.allow_nan
+    assert tags.no_validation and not tags.requires_fit
+    assert tags.transformer_tags.preserves_dtype == []
 
 
 # --------------------------------------------------------------------------- columns
 
 
 def test_every_kind_of_column(model_path):
-    """Lists, arrays, masked arrays, series and tables of one column are the same."""
+    """Lists, arrays, masked arrays, series and tables are encoded alike."""
     pd, pl = pytest.importorskip("pandas"), pytest.importorskip("polars")
     items = [*TEXTS[:3], None]
     columns = [
@@ -76,28 +98,28 @@ def test_every_kind_of_column(model_path):
 @pytest.mark.parametrize(
     "X, error, match",
     [
-        ("a text", TypeError, "TextEncoder takes a sequence.*type str"),
-        (np.array("a text"), TypeError, "TextEncoder takes a sequence"),
-        (np.array([["a", "b"]]), ValueError, "takes one column; got 2"),
+        ("a text", TypeError, "TextEncoder: X must be a sequence.*type str"),
+        (np.array("a text"), TypeError, "TextEncoder: X must be a sequence"),
+        (np.array([["a", "b"]]), ValueError, "X must have one column; got 2"),
         (np.zeros((2, 2, 2)), ValueError, r"an array of shape \(2, 2, 2\)"),
-        (3, TypeError, "TextEncoder takes a sequence.*type int"),
+        (3, TypeError, "TextEncoder: X must be a sequence.*type int"),
     ],
 )
-def test_what_is_no_column(model_path, X, error, match):
-    """The error says what was given."""
+def test_not_a_column(model_path, X, error, match):
+    """The error describes X."""
     with pytest.raises(error, match=match):
         TextEncoder(model_path("bert"), **LOCAL).fit(X)
 
 
 def test_table_of_two_columns(model_path, df_module):
-    """A table with more than one column is refused by the names of its columns."""
+    """A table with more than one column raises an error with their names."""
     frame = df_module.DataFrame({"one": TEXTS, "two": TEXTS})
-    with pytest.raises(ValueError, match="takes one column; got 2: 'one', 'two'"):
+    with pytest.raises(ValueError, match="must have one column; got 2: 'one', 'two'"):
         TextEncoder(model_path("bert"), **LOCAL).fit(frame)
 
 
 def test_names_and_set_output(model_path, df_module):
-    """Columns are named by the input's column, and come out as a frame if asked."""
+    """Output columns are named after the input column; set_output returns a frame."""
     name = df_module.__name__
     frame = df_module.DataFrame({"review": TEXTS})
     encoder = TextEncoder(model_path("bert"), **LOCAL).set_output(transform=name)
@@ -113,7 +135,7 @@ def test_names_and_set_output(model_path, df_module):
 
 
 def test_index_is_kept(model_path):
-    """A frame or series with an index of its own keeps it."""
+    """The index of a frame or series is kept."""
     pd = pytest.importorskip("pandas")
     series = pd.Series(TEXTS, index=range(100, 112), name="review")
     encoder = TextEncoder(model_path("bert"), **LOCAL).set_output(transform="pandas")
@@ -124,139 +146,11 @@ def test_index_is_kept(model_path):
 
 
 def test_transform_needs_no_fit(model_path):
-    """Nothing is learnt, so an encoder that was not fitted encodes all the same."""
+    """An encoder that was not fitted encodes as a fitted one."""
     encoder = TextEncoder(model_path("bert"), **LOCAL)
     found = encoder.transform(TEXTS)
     assert not hasattr(encoder, "embedding_dim_")
     assert_array_equal(found, encoder.fit_transform(TEXTS))
-
-
-# ----------------------------------------------------------------------------- cache
-
-
-@pytest.mark.parametrize("kind", ["folder", "path", "memory"])
-def test_second_fold_encodes_nothing(model_path, tmp_path, n_encoded, kind):
-    """Rows come again in other folds and orders, and are found in the cache."""
-    cache = {
-        "folder": str(tmp_path),
-        "path": tmp_path,
-        "memory": joblib.Memory(tmp_path, verbose=0),
-    }[kind]
-    encoder = TextEncoder(model_path("bert"), cache=cache, batch_size=5, **LOCAL)
-    expected = TextEncoder(model_path("bert"), **LOCAL).fit_transform(TEXTS)
-    n_encoded.clear()
-    after = []
-    for train, test in KFold(3, shuffle=True, random_state=0).split(TEXTS):
-        fold = clone(encoder).fit([TEXTS[i] for i in train])
-        for rows in (train, test):
-            found = fold.transform([TEXTS[i] for i in rows])
-            assert_allclose(found, expected[rows], atol=1e-5)
-        after.append(sum(n_encoded))
-    n_distinct = len(set(TEXTS))
-    assert after == [n_distinct] * 3
-
-
-def test_cached_items_need_no_weights(model_path, tmp_path, monkeypatch):
-    """If all is in the cache the weights are not loaded."""
-    from skmissing.encoders import _base
-
-    encoder = TextEncoder(model_path("bert"), cache=tmp_path, **LOCAL)
-    expected = encoder.fit_transform(TEXTS)
-    monkeypatch.setattr(_base, "load_model", None)
-    assert_array_equal(encoder.transform(TEXTS[::-1]), expected[::-1])
-
-
-CHANGES = [
-    {"pooling": "mean"},
-    {"normalize": True},
-    {"max_length": 3},
-    {"dtype": "bfloat16"},
-    {"pooling": None, "max_tokens": 2},
-]
-
-
-@pytest.mark.parametrize("change", CHANGES, ids=str)
-def test_cache_knows_the_parameters(model_path, tmp_path, n_encoded, change):
-    """What changes the embedding is part of the key; batch_size is not."""
-    encoder = TextEncoder(model_path("bert"), cache=tmp_path, **LOCAL)
-    encoder.fit_transform(TEXTS[:2])
-    clone(encoder).set_params(batch_size=1, verbose=True).fit_transform(TEXTS[:2])
-    assert sum(n_encoded) == 2
-    clone(encoder).set_params(**change).fit_transform(TEXTS[:2])
-    assert sum(n_encoded) == 4
-
-
-def test_cache_knows_the_weights(tmp_path, n_encoded):
-    """Other weights in a folder of the same name are another model."""
-    make_bert(tmp_path / "model")
-    encoder = TextEncoder(tmp_path / "model", cache=tmp_path / "cache", **LOCAL)
-    before = encoder.fit_transform(TEXTS[:2])
-    make_bert(tmp_path / "model", seed=1)
-    unload_models()
-    assert abs(encoder.fit_transform(TEXTS[:2]) - before).max() > 0.1
-    assert sum(n_encoded) == 4
-
-
-def test_weights_are_loaded_anew_when_the_folder_changes(tmp_path):
-    """The cache never files what old weights say under the name of the new ones."""
-    make_bert(tmp_path / "model")
-    encoder = TextEncoder(tmp_path / "model", cache=tmp_path / "cache", **LOCAL)
-    before = encoder.fit_transform(TEXTS[:2])
-    make_bert(tmp_path / "model", seed=1)
-    after = encoder.transform(TEXTS[:2])
-    assert abs(after - before).max() > 0.1
-    from skmissing.encoders import _models
-
-    assert sum(str(tmp_path / "model") in key[1] for key in _models._loaded) == 4
-    unload_models()
-    assert_array_equal(encoder.transform(TEXTS[:2]), after)
-    assert_array_equal(encoder.set_params(cache=None).transform(TEXTS[:2]), after)
-
-
-def test_relative_folder_in_another_place(tmp_path, monkeypatch):
-    """One relative name means two models in two working directories."""
-    found = []
-    for seed, place in enumerate(["one", "two"]):
-        make_bert(tmp_path / place / "model", seed)
-        for file in (tmp_path / place / "model").iterdir():
-            os.utime(file, (0, 0))
-        monkeypatch.chdir(tmp_path / place)
-        found.append(TextEncoder("model", **LOCAL).fit_transform(TEXTS[:2]))
-    assert abs(found[0] - found[1]).max() > 0.1
-
-
-def test_cache_is_by_content_of_files(model_path, tmp_path, n_encoded):
-    """A file of another name is the same item, a file that was rewritten is not."""
-    from PIL import Image
-
-    images = [Image.fromarray(image) for image in make_images(2)]
-    paths = [tmp_path / f"{i}.png" for i in range(2)]
-    images[0].save(paths[0])
-    encoder = ImageEncoder(model_path("clip"), cache=tmp_path / "cache", **LOCAL)
-    first = encoder.fit_transform([paths[0]])
-    paths[0].rename(paths[1])
-    assert_array_equal(encoder.transform([paths[1], paths[1]]), first[[0, 0]])
-    assert sum(n_encoded) == 1
-    images[1].save(paths[1])
-    assert abs(encoder.transform([paths[1]]) - first).max() > 1e-3
-    assert sum(n_encoded) == 2
-
-
-def test_equal_items_are_encoded_once(model_path, n_encoded):
-    """Without a cache too, a text that comes twice is encoded once."""
-    found = TextEncoder(model_path("bert"), **LOCAL).fit_transform(
-        ["cat", "dog", "cat"]
-    )
-    assert sum(n_encoded) == 2
-    assert_array_equal(found[0], found[2])
-
-
-def test_no_cache_keeps_nothing():
-    """None and a Memory without a location find nothing."""
-    for cache in (None, joblib.Memory(None)):
-        store = EmbeddingCache(cache, "settings")
-        store.put("key", np.ones(2))
-        assert store.get("key") is None
 
 
 # ---------------------------------------------------------------------------- memory
@@ -272,7 +166,7 @@ def test_no_cache_keeps_nothing():
     ids=["cuda", "cpu", "python"],
 )
 def test_batch_is_halved(model_path, monkeypatch, error):
-    """A batch that does not fit is tried by halves; one warning tells."""
+    """A batch that does not fit is halved, with one warning."""
     sizes = []
     plain = TextEncoder._encode
 
@@ -286,38 +180,38 @@ def test_batch_is_halved(model_path, monkeypatch, error):
     texts = [f"cat {text}" for text in TEXTS]
     expected = encoder.fit_transform(texts)
     monkeypatch.setattr(TextEncoder, "_encode", small_memory)
-    with pytest.warns(UserWarning, match="lowered from 12 to 3") as told:
+    match = "TextEncoder: out of memory: batch_size was lowered from 12 to 3"
+    with pytest.warns(UserWarning, match=match) as record:
         found = encoder.transform(texts)
-    assert len(told) == 1
+    assert len(record) == 1 and record[0].filename == __file__
     assert sizes[:3] == [12, 6, 3] and max(sizes[2:]) == 3
     assert_allclose(found, expected, atol=1e-5)
 
 
 def test_single_item_that_does_not_fit():
-    """With a batch of one there is nothing left to halve."""
+    """A batch of one item cannot be halved."""
 
     def encode(part):
         raise MemoryError("too large")
 
-    with pytest.raises(
-        MemoryError, match="a batch of one item, of length 7: too large"
-    ):
-        list(batches([7], 4, encode))
+    with pytest.raises(MemoryError, match="one item, of length 7: too large"):
+        list(batches([7], 4, encode, pytest.fail))
 
 
-def test_other_errors_are_not_swallowed():
-    """Only running out of memory is tried again."""
+def test_other_errors_are_raised():
+    """Only a lack of memory is handled."""
 
     def encode(part):
         raise RuntimeError("a bug")
 
     with pytest.raises(RuntimeError, match="a bug"):
-        list(batches([1, 2], 4, encode))
+        list(batches([1, 2], 4, encode, pytest.fail))
 
 
-def test_batches_hold_like_lengths():
-    """The longest come first, equal lengths in the order they have."""
-    parts = [list(part) for part, _ in batches([1, 5, 1, 4, 2], 2, lambda part: part)]
+def test_batches_have_similar_lengths():
+    """The longest items come first; the sort is stable."""
+    found = batches([1, 5, 1, 4, 2], 2, lambda part: part, pytest.fail)
+    parts = [list(part) for part, _ in found]
     assert parts == [[1, 3], [4, 0], [2]]
 
 
@@ -325,7 +219,7 @@ def test_batches_hold_like_lengths():
 
 
 def test_weights_are_shared(model_path):
-    """Clones and encoders of other parameters use one copy of the weights."""
+    """Encoders with other parameters use the same copy of the weights."""
     spec = ModelSpec(model_path("bert"), None, True)
     first = load_model(spec, "cpu", "float32")
     TextEncoder(model_path("bert"), pooling="mean", **LOCAL).fit_transform(TEXTS)
@@ -335,17 +229,15 @@ def test_weights_are_shared(model_path):
 
 
 def test_towers_share_weights(model_path):
-    """Text and images of one model are encoded by one copy of it."""
+    """Text and images are encoded by one copy of a model with two towers."""
     unload_models()
     TextEncoder(model_path("clip"), **LOCAL).fit_transform(TEXTS[:1])
     ImageEncoder(model_path("clip"), **LOCAL).fit_transform(make_images(1))
-    from skmissing.encoders import _models
-
     assert sum(key[0] == "model" for key in _models._loaded) == 1
 
 
 def test_pickle_holds_no_weights(model_path, tmp_path):
-    """A fitted pipeline pickles small, and encodes the same where the model is."""
+    """The pickle of a fitted pipeline is small and encodes alike."""
     pipeline = make_pipeline(TextEncoder(model_path("bert"), **LOCAL), StandardScaler())
     expected = pipeline.fit_transform(TEXTS)
     dump = pickle.dumps(pipeline)
@@ -355,8 +247,8 @@ def test_pickle_holds_no_weights(model_path, tmp_path):
     assert_array_equal(pickle.loads(dump).transform(TEXTS), expected)
 
 
-def test_pickle_where_the_model_is_absent(tmp_path):
-    """A process without the model gets an error that names it."""
+def test_pickle_without_the_model(tmp_path):
+    """A process without the model raises an error with its name."""
     folder = tmp_path / "gone"
     make_bert(folder)
     encoder = TextEncoder(folder, **LOCAL).fit(TEXTS)
@@ -377,8 +269,8 @@ except OSError as exc:
 
 
 @pytest.mark.parametrize("cls", ENCODERS)
-def test_model_that_is_not_there(cls):
-    """Without a local copy and leave to download, the error names the model."""
+def test_unknown_model(cls):
+    """If there is no local copy and no download, the error has the name."""
     encoder = cls("no-such/model", revision="abc", local_files_only=True)
     match = "model='no-such/model', revision 'abc', was not found on this machine"
     with pytest.raises(ModelNotFoundError, match=match):
@@ -386,9 +278,7 @@ def test_model_that_is_not_there(cls):
 
 
 def test_no_network(monkeypatch):
-    """A download that fails gives the same error; the local copy is tried first."""
-    from transformers import AutoConfig
-
+    """A failed download raises the same error; a local copy is tried first."""
     calls = []
 
     def offline(name, *, local_files_only, **kwargs):
@@ -402,28 +292,26 @@ def test_no_network(monkeypatch):
 
 
 def test_code_of_models_is_not_run(tmp_path):
-    """A model that brings code is refused, and the code does not run."""
+    """A model with code of its own raises an error, and the code does not run."""
     (tmp_path / "config.json").write_text(
         '{"model_type": "mine", "auto_map": {"AutoConfig": "code.Mine"}}'
     )
     (tmp_path / "code.py").write_text("raise SystemExit('was run')")
-    with pytest.raises(ValueError, match="brings code of its own"):
+    with pytest.raises(ValueError, match="brings its own code"):
         TextEncoder(tmp_path, **LOCAL).fit(TEXTS)
 
 
-def test_folder_that_is_no_model(tmp_path):
-    """A folder without a configuration, or with an unknown one, is named."""
-    with pytest.raises(ModelNotFoundError, match="a folder without a config.json"):
+def test_folder_without_a_model(tmp_path):
+    """The error reports a missing or unknown configuration."""
+    with pytest.raises(ModelNotFoundError, match="it has no config.json"):
         TextEncoder(tmp_path, **LOCAL).fit(TEXTS)
     (tmp_path / "config.json").write_text('{"model_type": "nonsense"}')
-    with pytest.raises(ValueError, match="transformers cannot make the configuration"):
+    with pytest.raises(ValueError, match="transformers cannot load the config"):
         TextEncoder(tmp_path, **LOCAL).fit(TEXTS)
 
 
 def test_fingerprint_is_of_the_content(tmp_path):
     """A copy of a folder is the same model."""
-    import shutil
-
     make_bert(tmp_path / "one")
     shutil.copytree(tmp_path / "one", tmp_path / "two")
     one, two = (fingerprint(ModelSpec(str(tmp_path / n))) for n in ("one", "two"))
@@ -431,14 +319,14 @@ def test_fingerprint_is_of_the_content(tmp_path):
 
 
 def test_unknown_device(model_path):
-    """A device that torch does not reach is an error that names it."""
+    """The error has the name of the device."""
     encoder = TextEncoder(model_path("bert"), local_files_only=True, device="abacus")
     with pytest.raises(ValueError, match="device='abacus' is not known; use 'auto'"):
         encoder.fit_transform(TEXTS)
 
 
 def test_progress_bar(model_path, capsys):
-    """verbose shows a bar with rate; without it nothing is printed."""
+    """verbose shows a progress bar; otherwise nothing is printed."""
     TextEncoder(model_path("bert"), **LOCAL).fit_transform(["cat", "dog"])
     assert capsys.readouterr() == ("", "")
     TextEncoder(model_path("bert"), verbose=1, **LOCAL).fit_transform(["cat", "dog"])
@@ -447,15 +335,17 @@ def test_progress_bar(model_path, capsys):
 
 @pytest.mark.parametrize("name", ["torch", "transformers"])
 def test_missing_package(monkeypatch, model_path, name):
-    """Without the package, the error says what to install."""
+    """The error reports how to install the package."""
     monkeypatch.setitem(sys.modules, name, None)
+    monkeypatch.delitem(sys.modules, "skmissing.encoders")
+    unload_models()
     with pytest.raises(ImportError, match=r'pip install "skmissing\[encoders\]"'):
-        unload_models()
-        TextEncoder(model_path("bert"), local_files_only=True).fit_transform(["cat"])
+        encoders = importlib.import_module("skmissing.encoders")
+        encoders.TextEncoder(model_path("bert"), **LOCAL).fit(TEXTS)
 
 
 def test_generators_are_left_alone(model_path):
-    """Encoding does not move the global random generators."""
+    """Encoding does not change the global random generators."""
     before = torch.random.get_rng_state(), np.random.get_state()[1].copy()
     unload_models()
     TextEncoder(model_path("bert"), **LOCAL).fit_transform(TEXTS)

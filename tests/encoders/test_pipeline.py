@@ -1,4 +1,4 @@
-"""From a dataframe of raw items to a tuned model."""
+"""Encoders in a pipeline, from a dataframe of raw items to a tuned model."""
 
 import numpy as np
 import pytest
@@ -9,15 +9,13 @@ from sklearn.pipeline import make_pipeline
 
 from skmissing.encoders import AudioEncoder, ImageEncoder, TextEncoder
 from skmissing.impute import ClusterGuidedImputer
-from tests.encoders.models import make_images, make_sounds
-from tests.encoders.test_frozen import n_encoded  # noqa: F401
+from tests.encoders.models import LOCAL, make_images, make_sounds
 
 N_ROWS = 30
-LOCAL = {"local_files_only": True, "device": "cpu"}
 
 
 def make_frame(folder):
-    """Reviews, paths of pictures and paths of sounds, a third of them missing."""
+    """Make a table of texts, image paths and sound paths, with a third missing."""
     soundfile = pytest.importorskip("soundfile")
     pd = pytest.importorskip("pandas")
     from PIL import Image
@@ -43,7 +41,7 @@ def make_frame(folder):
 
 
 def make_encoder(model_path, cache):
-    """One encoder a column."""
+    """Make a ColumnTransformer with one encoder per column."""
     common = {"cache": cache, **LOCAL}
     return ColumnTransformer(
         [
@@ -55,7 +53,7 @@ def make_encoder(model_path, cache):
 
 
 def test_columns_become_modalities(model_path, tmp_path):
-    """The names carry the groups, and what is missing is missing as a whole."""
+    """Column names define the modalities, and a missing item is missing as a whole."""
     frame, _, gone = make_frame(tmp_path)
     encoder = make_encoder(model_path, None).set_output(transform="pandas")
     table = encoder.fit_transform(frame)
@@ -66,15 +64,15 @@ def test_columns_become_modalities(model_path, tmp_path):
         "image": 12,
         "audio": 16,
     }
-    for m, absent in zip(layout.values(), gone.T):
+    for m, expected in zip(layout.values(), gone.T):
         missing = np.isnan(table.to_numpy()[:, m.columns])
-        assert_array_equal(missing.all(axis=1), absent)
-        assert_array_equal(missing.any(axis=1), absent)
+        assert_array_equal(missing.all(axis=1), expected)
+        assert_array_equal(missing.any(axis=1), expected)
     assert not np.isnan(imputer.transform(table)).any()
 
 
-def test_grid_search_encodes_each_item_once(model_path, tmp_path, n_encoded):  # noqa: F811
-    """A tuned UL4M4 on raw items: the second fold finds all in the cache."""
+def test_grid_search_encodes_each_item_once(model_path, tmp_path, n_encoded):
+    """A grid search over UL4M4 on raw items takes the second fold from the cache."""
     pytest.importorskip("skorch")
     from skmissing.fusion import MHSAFusionClassifier
 
@@ -100,7 +98,7 @@ def test_grid_search_encodes_each_item_once(model_path, tmp_path, n_encoded):  #
 
 
 def test_make_ul4m4_takes_encoders_before_it(model_path, tmp_path):
-    """The ready pipeline of the library takes what encoders make."""
+    """`make_ul4m4` accepts the output of encoders."""
     pytest.importorskip("skorch")
     from skmissing.fusion import make_ul4m4
 

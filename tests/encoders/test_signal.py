@@ -1,4 +1,4 @@
-"""SignalEncoder: what it learns, and what it must not see."""
+"""SignalEncoder: results, leakage, seeds and errors."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -11,9 +11,10 @@ from sklearn.model_selection import cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from skmissing._table import ModalityWarning
 from skmissing._torch import seeded
-from skmissing.encoders import SignalEncoder, _signal_net
-from skmissing.encoders._signal_net import Architecture, Autoencoder
+from skmissing.encoders import SignalEncoder, _signal
+from skmissing.encoders._signal import Autoencoder
 from skmissing.impute import ClusterGuidedImputer
 
 SMALL = {
@@ -27,7 +28,7 @@ SMALL = {
 
 
 def make_signals(n=60, length=64, seed=0, missing=0.3):
-    """Two channels of noisy waves, whose frequency tells the class."""
+    """Make two channels of noisy waves, whose frequency depends on the class."""
     rng = np.random.RandomState(seed)
     y = rng.randint(2, size=n)
     time = np.arange(length) / length
@@ -37,8 +38,8 @@ def make_signals(n=60, length=64, seed=0, missing=0.3):
         (n, 2, length)
     )
     X *= [[[1.0], [20.0]]]
-    absent = np.flatnonzero(rng.uniform(size=n) < missing)
-    X[absent, rng.randint(2, size=len(absent))] = np.nan
+    gone = np.flatnonzero(rng.uniform(size=n) < missing)
+    X[gone, rng.randint(2, size=len(gone))] = np.nan
     return X.reshape(n, -1), y
 
 
@@ -46,7 +47,7 @@ X, Y = make_signals()
 
 
 def test_forms_of_the_layout():
-    """Widths, a token shape and names with prefixes mean the same channels."""
+    """Widths, a token shape and prefixed names describe the same channels."""
     pd = pytest.importorskip("pandas")
     expected = SignalEncoder(modalities=[64, 64], **SMALL).fit_transform(X)
     assert expected.shape == (60, 8)
@@ -61,21 +62,21 @@ def test_forms_of_the_layout():
     assert list(out.columns[[0, 4]]) == ["left__0", "right__0"]
 
 
-def test_absent_channels_stay_absent():
-    """NaN in, NaN out; the other channel of the row is what it is without the gap."""
+def test_missing_channels_stay_missing():
+    """A missing channel does not change the embedding of the other one."""
     encoder = SignalEncoder(modalities=[64, 64], **SMALL).fit(X)
     found = encoder.transform(X).reshape(60, 2, 4)
-    absent = np.isnan(X).reshape(60, 2, 64).all(axis=2)
-    assert_array_equal(np.isnan(found).any(axis=2), absent)
-    assert_array_equal(np.isnan(found).all(axis=2), absent)
-    whole = np.flatnonzero(~absent.any(axis=1))
+    missing = np.isnan(X).reshape(60, 2, 64).all(axis=2)
+    assert_array_equal(np.isnan(found).any(axis=2), missing)
+    assert_array_equal(np.isnan(found).all(axis=2), missing)
+    whole = np.flatnonzero(~missing.any(axis=1))
     cut = X[whole].copy()
     cut[:, 64:] = np.nan
     assert_allclose(encoder.transform(cut)[:, :4], found[whole, 0], rtol=1e-9)
 
 
 def test_one_encoder_for_all_channels():
-    """Channels that are multiples of each other have the same embedding."""
+    """Scaled and shifted channels have the same embedding."""
     wave = make_signals(missing=0)[0][:, :64]
     twice = np.hstack([wave, 5 * wave + 3])
     encoder = SignalEncoder(modalities=[64, 64], **SMALL).fit(twice)
@@ -83,8 +84,8 @@ def test_one_encoder_for_all_channels():
     assert_allclose(found[:, :4], found[:, 4:], rtol=1e-6, atol=1e-8)
 
 
-def test_scale_is_that_of_the_training_rows():
-    """Mean and deviation are those of the observed cells given to fit."""
+def test_scale_is_that_of_the_training_samples():
+    """Means and deviations are those of the observed cells given to fit."""
     encoder = SignalEncoder(modalities=[64, 64], **SMALL).fit(X[:40])
     blocks = X[:40].reshape(40, 2, 64)
     assert_allclose(encoder.mean_, np.nanmean(blocks, axis=(0, 2)))
@@ -103,7 +104,7 @@ def test_lengths_may_differ():
 
 
 def test_loss_falls():
-    """Training reconstructs better than the mean, whose error is 1."""
+    """The reconstruction becomes better than the mean, whose error is 1."""
     params = {**SMALL, "latent_dim": 16, "max_epochs": 15, "lr": 1e-2}
     encoder = SignalEncoder(modalities=[64, 64], **params).fit(X)
     assert len(encoder.loss_curve_) == 15
@@ -111,7 +112,7 @@ def test_loss_falls():
 
 
 def test_seed_decides():
-    """The same seed gives the same embedding, another gives another."""
+    """The embedding is determined by the seed."""
     one, same, other = (
         SignalEncoder(modalities=[64, 64], **{**SMALL, "random_state": s}).fit(X)
         for s in (0, 0, 1)
@@ -121,19 +122,19 @@ def test_seed_decides():
 
 
 def test_generator_of_torch_is_left_alone(monkeypatch):
-    """Nothing is drawn from it but the initial weights, and nothing after `fit`."""
+    """Only the initial weights draw from it, and its state is restored."""
     before, seen = torch.random.get_rng_state(), []
 
     class Watched(Autoencoder):
-        def __init__(self, sizes):
-            super().__init__(sizes)
+        def __init__(self, *sizes):
+            super().__init__(*sizes)
             seen.append(torch.random.get_rng_state())
 
         def encode(self, x):
             seen.append(torch.random.get_rng_state())
             return super().encode(x)
 
-    monkeypatch.setattr(_signal_net, "Autoencoder", Watched)
+    monkeypatch.setattr(_signal, "Autoencoder", Watched)
     encoder = SignalEncoder(modalities=[64, 64], **SMALL).fit(X)
     made, *training = seen
     assert not torch.equal(made, before) and len(training) == 12
@@ -145,7 +146,7 @@ def test_generator_of_torch_is_left_alone(monkeypatch):
 
 
 def test_threads_do_not_disturb_each_other():
-    """Fits in several threads give what one gives, and `transform` waits for none."""
+    """Fits in threads equal a single fit, and `transform` does not wait for them."""
 
     def fit(_):
         return SignalEncoder(modalities=[64, 64], **SMALL).fit(X).transform(X)
@@ -161,7 +162,7 @@ def test_threads_do_not_disturb_each_other():
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.float64])
 def test_default_dtype_does_not_matter(dtype):
-    """The embedding is the same whatever type torch makes by default."""
+    """The embedding does not depend on the default dtype of torch."""
     encoder = SignalEncoder(modalities=[64, 64], **SMALL)
     expected = encoder.fit_transform(X)
     before = torch.get_default_dtype()
@@ -172,18 +173,16 @@ def test_default_dtype_does_not_matter(dtype):
         torch.set_default_dtype(before)
 
 
-def test_holes_take_no_part_in_the_loss():
-    """What the network says where nothing was observed is not asked."""
+def test_loss_excludes_missing_cells():
+    """The loss is the mean squared error of the observed cells."""
     torch.manual_seed(0)
-    net = Autoencoder(Architecture(4, (4, 8), 7, 4))
+    net = Autoencoder(4, (4, 8), 7, 4)
     values = np.ones((3, 10), dtype=np.float32)
     observed = np.ones((3, 10), dtype=bool)
     observed[:, 4:] = False
-    from skmissing.encoders._signal_net import _step
-
     still = torch.optim.SGD(net.parameters(), lr=0.0)
     values[:, 4:] = 0.0
-    loss, n_cells = _step(net, still, (values, observed), "cpu")
+    loss, n_cells = _signal._step(net, still, (values, observed), "cpu")
     with torch.no_grad():
         made = net(torch.from_numpy(values)).numpy()
     assert n_cells == 12
@@ -192,18 +191,18 @@ def test_holes_take_no_part_in_the_loss():
 
 @pytest.mark.parametrize("length", [1, 2, 15, 64, 101])
 def test_any_length(length):
-    """The reconstruction is as long as the signal, the latent vector is not."""
-    net = Autoencoder(Architecture(4, (4, 8, 8), 7, 4)).eval()
+    """The reconstruction is as long as the signal; the latent vector is not."""
+    net = Autoencoder(4, (4, 8, 8), 7, 4).eval()
     x = torch.randn(2, length)
     assert net(x).shape == x.shape
     assert net.encode(x).shape == (2, 4)
 
 
 def test_default_network_is_that_of_the_paper():
-    """Convolutions of 32, 64 and 128 with kernels of 7, to a latent of 128."""
+    """Convolutions to 32, 64 and 128 channels with kernels of 7, latent size 128."""
     params = SignalEncoder().get_params()
     sizes = (params[k] for k in ("latent_dim", "channels", "kernel_size", "pool_size"))
-    net = Autoencoder(Architecture(*sizes))
+    net = Autoencoder(*sizes)
     convs = [block[0] for block in net.down]
     assert [c.out_channels for c in convs] == [32, 64, 128]
     assert {c.kernel_size for c in convs} == {(7,)}
@@ -213,7 +212,7 @@ def test_default_network_is_that_of_the_paper():
 
 
 def test_in_a_pipeline_under_cross_validation():
-    """Fitted on the training rows of each fold, it finds what the waves tell."""
+    """Fitted within each fold, the embedding predicts the class."""
     pipeline = make_pipeline(
         SignalEncoder(
             modalities=[64, 64], **{**SMALL, "latent_dim": 8, "max_epochs": 10}
@@ -227,41 +226,44 @@ def test_in_a_pipeline_under_cross_validation():
 
 
 def test_channel_that_fit_never_saw():
-    """It is told, and its embedding is missing."""
+    """Its embedding is missing, with a warning in fit and in transform."""
     gone = X.copy()
     gone[:, 64:] = np.nan
     gone = gone[~np.isnan(gone[:, 0])]
     encoder = SignalEncoder(modalities={"left": 64, "right": 64}, **SMALL)
-    with pytest.warns(UserWarning, match="'right'; they are encoded as missing"):
+    unseen = "SignalEncoder: 1 modalities .*: 'right'; they are encoded as missing"
+    with pytest.warns(ModalityWarning, match=unseen) as record:
         encoder.fit(gone)
-    with pytest.warns(UserWarning, match="not observed in fit are ignored: 'right'"):
+    assert record[0].filename == __file__
+    with pytest.warns(ModalityWarning, match="in fit are ignored: 'right'") as record:
         found = encoder.transform(X)
+    assert record[0].filename == __file__
     assert np.isnan(found[:, 4:]).all()
 
 
 def test_nothing_to_learn_from():
-    """Rows without any signal are refused."""
-    with pytest.raises(ValueError, match="in all 3 rows every channel is missing"):
+    """Data without any observed channel raise an error."""
+    with pytest.raises(ValueError, match="all channels of all 3 samples"):
         SignalEncoder(modalities=[64, 64], **SMALL).fit(np.full((3, 128), np.nan))
 
 
 @pytest.mark.parametrize(
     "params, match",
     [
-        ({"kernel_size": 4}, "kernel_size must be odd; got 4"),
-        ({"channels": ()}, r"channels must be one or more ints.*got \(\)"),
-        ({"channels": (4, 0)}, r"channels must be one or more ints.*got \(4, 0\)"),
-        ({"modalities": {"a": (2, 32), "a0": 64}}, "two channels are named 'a0'"),
+        ({"kernel_size": 4}, "`kernel_size` must be odd; got 4"),
+        ({"channels": ()}, r"`channels` must be one or more.*got \(\)"),
+        ({"channels": (4, 0)}, r"`channels` must be one or more.*got \(4, 0\)"),
+        ({"modalities": {"a": (2, 32), "a0": 64}}, "own name; got 'a0' twice"),
         ({"latent_dim": 0}, "'latent_dim' parameter of SignalEncoder"),
     ],
 )
 def test_bad_parameters(params, match):
-    """The error names the parameter and the value."""
+    """The error has the parameter and its value."""
     with pytest.raises(ValueError, match=match):
         SignalEncoder(**{**SMALL, "modalities": [64, 64], **params}).fit(X)
 
 
 def test_verbose(capsys):
-    """verbose prints a line an epoch."""
+    """verbose prints one line per epoch."""
     SignalEncoder(modalities=[64, 64], verbose=True, **SMALL).fit(X)
     assert len(capsys.readouterr().out.splitlines()) == 3

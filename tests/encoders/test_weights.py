@@ -1,4 +1,4 @@
-"""Real sentence embeddings beside a column of numbers; needs the extra test-weights."""
+"""Real sentence embeddings with a column of numbers; needs the extra test-weights."""
 
 import importlib
 import inspect
@@ -22,7 +22,7 @@ PACKAGES = ["cluster", "datasets", "linear_model", "metrics"]
 
 
 def make_encoder(**params):
-    """all-MiniLM-L6-v2 as its authors use it: means of tokens, of length 1."""
+    """Make an encoder by all-MiniLM-L6-v2, pooled as by its authors."""
     return TextEncoder(
         gt.get_model_path(),
         pooling="mean",
@@ -35,7 +35,7 @@ def make_encoder(**params):
 
 
 def make_frame():
-    """First sentences of scikit-learn's docstrings, and how long each docstring is."""
+    """Make a table of first sentences and lengths of scikit-learn's docstrings."""
     pd = pytest.importorskip("pandas")
     rows = []
     for label, name in enumerate(PACKAGES):
@@ -51,15 +51,15 @@ def make_frame():
     return frame.drop(columns="label"), frame["label"].to_numpy(), gone
 
 
-def test_like_texts_are_near():
-    """The embedding knows what texts mean, in words that they do not share."""
+def test_similar_texts_are_near():
+    """Texts with a similar meaning are near, even without common words."""
     texts = ["A cat sleeps on the sofa.", "The kitten naps on a couch.", "Stocks fell."]
     a, b, c = make_encoder().fit_transform(texts)
     assert a @ b > 0.5 > 0.3 > max(a @ c, b @ c)
 
 
 def test_text_beside_numbers(tmp_path):
-    """Text and a number, a fifth of the texts missing, tell the package."""
+    """Text and a number predict the package, with a fifth of the texts missing."""
     frame, y, gone = make_frame()
     encoder = ColumnTransformer(
         [
