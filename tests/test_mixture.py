@@ -10,12 +10,12 @@ from scipy.stats import multivariate_normal
 from sklearn.decomposition import FactorAnalysis
 from sklearn.exceptions import ConvergenceWarning
 
-from skmissing._blocks import find_presence, fit_scaler
+from skmissing._blocks import fit_scaler
 from skmissing._modalities import resolve_modalities
 from skmissing._table import ModalityTable
 from skmissing.mixture import PartialModalityFactorMixture
 from skmissing.mixture._calibration import HiddenErrors, held_out_rows
-from skmissing.mixture._factor_em import expect, fit_factors, start_factors
+from skmissing.mixture._em import expect, fit_factors, start_factors
 
 WIDTHS = [3, 2, 4]
 
@@ -118,7 +118,6 @@ def test_lower_bound_is_the_likelihood_without_priors(seed):
 def kernel_input(X, n_components=2, n_factors=3):
     """Blocks and a start."""
     layout = resolve_modalities(WIDTHS, X.shape[1])
-    presence, holes = find_presence(X, layout)
     scaler = fit_scaler(ModalityTable(X, layout))
     blocks = scaler.split(ModalityTable(X, layout), min_rows=5)
     rng = np.random.RandomState(0)
@@ -159,8 +158,7 @@ def test_draws_have_the_posterior_moments():
     model = fitted(make_rows(rng, 300), ard=False)
     row = make_rows(rng, 1)[:1]
     rows = np.repeat(row, 20000, axis=0)
-    presence, holes = find_presence(rows, model.modalities_)
-    draws = model._values(rows, presence, holes, rng)
+    draws = model._values(ModalityTable(rows, model.modalities_), rng)
     gap = np.isnan(row[0])
     std = model.imputation_std(row)[0, gap]
     mean = model.impute(row)[0, gap]
@@ -298,7 +296,7 @@ def test_empty_rows():
     X = make_rows(np.random.RandomState(0), 100)
     model = fitted(X)
     empty = np.full((1, 9), np.nan)
-    with pytest.warns(UserWarning, match="1 of 1 rows.*labelled -1"):
+    with pytest.warns(UserWarning, match="1 of 1 samples.*labelled -1"):
         assert model.predict(empty) == [-1]
     with pytest.warns(UserWarning, match="imputed with the training mean"):
         np.testing.assert_allclose(model.impute(empty)[0], np.nanmean(X, axis=0))
@@ -311,7 +309,7 @@ def test_unlearnt_modality_is_ignored():
     rng = np.random.RandomState(0)
     X = make_rows(rng, 100, rate=0)
     X[:, :3] = np.nan
-    with pytest.warns(UserWarning, match="not observed in any row"):
+    with pytest.warns(UserWarning, match="not observed in any sample"):
         model = fitted(X)
     new = make_rows(rng, 10, rate=0)
     with pytest.warns(UserWarning, match="not observed in fit are ignored"):

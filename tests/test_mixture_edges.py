@@ -7,7 +7,12 @@ import pytest
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
-from skmissing.impute import ClusterGuidedImputer, RegressionImputer, RetrievalImputer
+from skmissing.impute import (
+    ClusterGuidedImputer,
+    FactorImputer,
+    RegressionImputer,
+    RetrievalImputer,
+)
 from skmissing.mixture import PartialModalityFactorMixture
 
 nan = np.nan
@@ -60,11 +65,13 @@ def test_column_never_observed():
     ):  # fmt: skip
         method = getattr(model, name)
         with (
-            pytest.warns(UserWarning, match="'x2', which 2 of 2 rows have"),
-            pytest.warns(UserWarning, match="1 of 2 rows have no observed modality"),
+            pytest.warns(UserWarning, match="'x2', which 2 of 2 samples have"),
+            pytest.warns(UserWarning, match="1 of 2 samples have no observed modality"),
         ):
             found = method(rows)
-        with pytest.warns(UserWarning, match="1 of 2 rows have no observed modality"):
+        with pytest.warns(
+            UserWarning, match="1 of 2 samples have no observed modality"
+        ):
             expected = method(hidden)
         columns = [0, 1, 3] if name.startswith("impu") else slice(None)
         np.testing.assert_array_equal(*(v.T[columns] for v in (found, expected)))
@@ -82,7 +89,7 @@ def test_column_never_observed():
     [
         ClusterGuidedImputer(5, random_state=0),
         ClusterGuidedImputer(5, strategy="greedy", random_state=0),
-        ClusterGuidedImputer(1, n_factors=2, strategy="factor", random_state=0),
+        FactorImputer(1, n_factors=2, random_state=0),
         RetrievalImputer(5),
         RegressionImputer(),
     ],
@@ -96,7 +103,7 @@ def test_imputers_do_not_go_by_a_column_never_observed(imputer):
     hidden = np.array([[1.0, 2, nan, nan], [0.5, 1, nan, 3]])
     rows = hidden.copy()
     rows[0, 2] = 7
-    with pytest.warns(UserWarning, match="ignored: 'x2', which 1 of 2 rows have"):
+    with pytest.warns(UserWarning, match="ignored: 'x2', which 1 of 2 samples have"):
         found = imputer.transform(rows)
     expected = imputer.transform(hidden)
     assert found[0, 2] == 7
@@ -109,8 +116,6 @@ def test_no_convergence_is_told_by_the_imputer_too():
     """It fits the same model, and says the same of it."""
     X = one_factor(np.random.RandomState(0), 100)
     X[::3, :2] = nan
-    imputer = ClusterGuidedImputer(
-        1, n_factors=2, modalities=[2, 2], strategy="factor", max_iter=1
-    )
+    imputer = FactorImputer(1, n_factors=2, modalities=[2, 2], max_iter=1)
     with pytest.warns(ConvergenceWarning, match="EM did not converge in max_iter=1"):
         imputer.fit(X)

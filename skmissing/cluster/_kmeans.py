@@ -337,7 +337,7 @@ class PartialModalityKMeans(
     def _initial_centers(self, X, scaler, blocks, weight, rng):
         if isinstance(self.init, str):
             if self.init == "random":
-                rows = random_rows(blocks.presence, self.n_clusters, weight, rng)
+                rows = random_rows(blocks, self.n_clusters, weight, rng)
             else:
                 rows = plus_plus_rows(blocks, self.n_clusters, weight, rng)
             return centers_at_rows(blocks, rows)

@@ -399,12 +399,12 @@ def centers_at_rows(blocks, rows):
     return Centers(taken.groups[0].values, taken.presence)
 
 
-def random_rows(presence, n_clusters, sample_weight, rng):
+def random_rows(blocks, n_clusters, sample_weight, rng):
     """Distinct rows drawn by weight, of which each modality is in at least one.
 
     Parameters
     ----------
-    presence : ndarray of shape (n_samples, n_modalities), dtype bool
+    blocks : Blocks
     n_clusters : int
     sample_weight : ndarray of shape (n_samples,)
         0 for rows that must not be drawn.
@@ -414,6 +414,7 @@ def random_rows(presence, n_clusters, sample_weight, rng):
     -------
     ndarray of shape (n_clusters,), dtype intp
     """
+    presence = blocks.presence
     probability = sample_weight / sample_weight.sum()
     rows = rng.choice(len(presence), n_clusters, replace=False, p=probability)
     seen = presence[sample_weight > 0].any(axis=0)

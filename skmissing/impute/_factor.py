@@ -1,7 +1,7 @@
 """Imputation from clusters with shared factors, with standard errors."""
 
 import zlib
-from numbers import Integral
+from numbers import Integral, Real
 
 import numpy as np
 from sklearn.utils import check_random_state
@@ -138,14 +138,20 @@ class FactorImputer(BaseModalityImputer):
 
     _parameter_constraints: dict = {
         **BaseModalityImputer._parameter_constraints,
-        **PartialModalityFactorMixture._parameter_constraints,
+        "n_components": [
+            StrOptions({"auto"}),
+            Interval(Integral, 1, None, closed="left"),
+        ],
+        "n_factors": [StrOptions({"auto"}), Interval(Integral, 0, None, closed="left")],
+        "sample_posterior": ["boolean"],
+        "standardize": ["boolean"],
         "init": [StrOptions({"k-means++", "random"})],
         "n_init": [Interval(Integral, 1, None, closed="left")],
-        "sample_posterior": ["boolean"],
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "tol": [Interval(Real, 0, None, closed="left")],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
     }
-    for _name in ("noise", "ard", "calibrate"):
-        del _parameter_constraints[_name]
-    del _name
 
     def __init__(
         self,
@@ -179,18 +185,17 @@ class FactorImputer(BaseModalityImputer):
         self.verbose = verbose
 
     def _fit_imputer(self, table):
-        mixture = PartialModalityFactorMixture(calibrate=True)
-        for name in mixture.get_params():
-            if hasattr(self, name):
-                setattr(mixture, name, getattr(self, name))
-        mixture.init = {"k-means++": "kmeans"}.get(self.init, self.init)
+        params = self.get_params(deep=False)
+        for name in ("sample_posterior", "add_indicator", "keep_empty_features"):
+            del params[name]
+        mixture = PartialModalityFactorMixture(calibrate=True, **params)
         for name in ("n_features_in_", "feature_names_in_", "modalities_"):
             if hasattr(self, name):
                 setattr(mixture, name, getattr(self, name))
         scaler = fit_scaler(table)
         reach = MOST_DEVIATIONS * np.sqrt(scaler.variance)
         self._bounds = scaler.mean - reach, scaler.mean + reach
-        mixture._fit_validated(self._clipped(table).X, table.presence, table.partial)
+        mixture._fit_table(self._clipped(table))
         self.mixture_ = mixture
         self.n_iter_ = mixture.n_iter_
         self._shift = scaler.column_mean - mixture._scaler.mean
@@ -218,7 +223,9 @@ class FactorImputer(BaseModalityImputer):
         """
         check_is_fitted(self)
         table = self._validate(X, reset=False)
-        std = self.mixture_._std(self._clipped(table).X, table.presence, table.partial)
+        known = table.learnt(self._seen)
+        std = self.mixture_._std(self._clipped(known))
+        std = np.where(np.isnan(table.X), std, 0)
         return std if self.keep_empty_features else std[:, self._seen]
 
     def _impute(self, table):
@@ -229,9 +236,7 @@ class FactorImputer(BaseModalityImputer):
             seed = rng.randint(np.iinfo(np.int32).max)
             samples = zlib.crc32(np.ascontiguousarray(table.X))
             rng = np.random.RandomState([seed, samples])
-        values = self.mixture_._values(
-            self._clipped(table).X, table.presence, table.partial, rng
-        )
+        values = self.mixture_._values(self._clipped(table), rng)
         # What was cut off is missing from the means.
         values += self._shift.astype(table.X.dtype)
         return values

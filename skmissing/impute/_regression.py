@@ -1,4 +1,4 @@
-"""Imputation by regression on the modalities that a row has."""
+"""Imputation by regression on the observed modalities."""
 
 from numbers import Integral
 
@@ -6,31 +6,30 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.linear_model import Ridge
 from sklearn.multioutput import MultiOutputRegressor
-from sklearn.utils import get_tags
+from sklearn.utils import Bunch, get_tags
 
-from skmissing._base import warn_layout_forgotten
-from skmissing._blocks import find_patterns, fit_scaler
+from skmissing._blocks import fit_scaler
 from skmissing._compat import HasMethods, Interval
-from skmissing._table import ModalityTable
 from skmissing.impute._base import MOST_DEVIATIONS, BaseModalityImputer
 
 
 class RegressionImputer(BaseModalityImputer):
-    """Predict the modalities that a row lacks from those that it has.
+    """Predict missing modalities from the observed ones.
 
-    For each pattern of observed modalities and each missing one, a regression is
-    fitted to the training rows that have them all. Observed cells are never changed.
+    For each pattern of observed modalities and each missing modality, a regression is
+    fitted to the training samples that have all of them. Observed cells are never
+    changed.
 
     Read more in the :ref:`User Guide <imputation_error>`.
 
     Parameters
     ----------
     estimator : regressor or None, default=None
-        Fitted to standardised columns, one clone a pattern and missing modality. A
-        regressor that takes one target only is fitted once a column. None is
-        `Ridge(alpha=n_columns)` with the number of columns that it predicts from: the
-        penalty then means the same whatever the pattern. Where columns outnumber
-        rows, ridge regression is solved in the dual.
+        Fitted to standardised columns, one clone per pattern and missing modality. A
+        regressor of a single target is fitted once per column. None is
+        `Ridge(alpha=n_columns)` with the number of columns that it predicts from, so
+        that the penalty means the same for every pattern. If there are more columns
+        than samples, ridge regression is solved in the dual.
 
     modalities : None, list of int, or dict, default=None
         Which columns form a modality. None groups columns named `modality__feature`
@@ -40,29 +39,32 @@ class RegressionImputer(BaseModalityImputer):
         names or positions.
 
     min_rows : int, default=10
-        Fewest rows to fit a regression to. With fewer, observed modalities are left
-        out, the one first that frees most rows; if none is left, the gap gets the
-        training mean.
+        Minimum number of samples to fit a regression to. If there are fewer, observed
+        modalities are left out, starting with the one that makes most samples
+        available. If none is left, the gap gets the training mean.
 
     standardize : bool, default=True
         Whether columns are brought to zero mean and unit variance, or only centred.
 
     add_indicator : bool, default=False
-        Whether to append one column a modality that is 1 where the row lacks it.
+        Whether to append one column per modality that is 1 where it is missing. The
+        columns depend on the layout only, not on what was missing in `fit`.
 
     keep_empty_features : bool, default=True
-        Whether columns that no row has in `fit` are kept, filled with 0. If False
-        they are dropped.
+        Whether columns that are never observed in `fit` are kept, filled with 0. If
+        False they are dropped.
 
     Attributes
     ----------
-    estimators_ : dict
-        Regressions by the pair of the names of the modalities they predict from, a
-        tuple, and the name of the one they predict. Those for the patterns of the
-        training rows; others are fitted when they are needed, and not kept.
+    estimators_ : list of regressors
+        The regressions for the patterns of the training samples. Others are fitted
+        when they are needed, and not kept.
+
+    named_estimators_ : Bunch
+        The same by the names of the modalities, such as `"text, image -> audio"`.
 
     statistics_ : ndarray of shape (n_features,)
-        Training mean of each column.
+        Training mean of each column, for gaps that no regression fills.
 
     modalities_ : ModalityLayout
         Ordered mapping from the name of each modality to its columns.
@@ -75,17 +77,17 @@ class RegressionImputer(BaseModalityImputer):
 
     See Also
     --------
-    ClusterGuidedImputer : With `strategy="factor"`, one model for all patterns.
+    FactorImputer : One model for all patterns.
     sklearn.impute.IterativeImputer : Column by column, in rounds.
 
     Notes
     -----
-    Holes, missing cells of a modality that the row otherwise has, are predicted from
-    the row's other modalities; as inputs and targets of a regression they count as
-    the mean. Inputs further than four standard deviations from the mean count as four
-    off, or a column that hardly varied in training could drown all others. The number
-    of regressions is that of pairs of pattern and missing modality: meant for
-    modalities of some width, not for many single columns. The training rows are kept.
+    Missing cells of a partially observed modality are predicted from the other
+    modalities of the sample. As inputs and targets of a regression, they count as the
+    mean. Inputs more than four standard deviations from the mean count as four, since
+    a column that hardly varied in training could otherwise outweigh all others. There
+    is one regression per pattern and missing modality: the method is meant for wide
+    modalities, not for many single columns. The training samples are kept.
 
     Examples
     --------
@@ -125,60 +127,81 @@ class RegressionImputer(BaseModalityImputer):
         self.keep_empty_features = keep_empty_features
 
     def _fit_imputer(self, table):
-        X, presence, holes = table.X, table.presence, table.partial
-        warn_layout_forgotten(
-            self.modalities, self.modalities_, ", with regressions of its own"
-        )
-        self._scaler = fit_scaler(
-            ModalityTable(X, self.modalities_, presence=presence, partial=holes),
-            standardize=self.standardize,
-        ).centered()
-        self._presence = presence
-        self._train = self._standardized(X)
-        self.estimators_ = {}
-        for _, sources, target in self._tasks(presence, holes):
-            self._model(sources, target, keep=True)
+        table.warn_many_modalities(self.modalities, ", with regressions of its own")
+        self._scaler = fit_scaler(table, standardize=self.standardize).centered()
+        self._presence = table.presence
+        self._train = self._standardized(table.X)
+        self._places = {}
+        self.estimators_, self.named_estimators_ = [], Bunch()
+        names = self.modalities_.names
+        for key, _, sources, target in self._tasks(table):
+            model = self._fit_model(sources, target)
+            self._places[key] = len(self.estimators_)
+            self.estimators_.append(model)
+            name = ", ".join(names[s] for s in np.flatnonzero(sources))
+            self.named_estimators_[f"{name} -> {names[target]}"] = model
         return self._scaler.column_mean
 
+    def _impute(self, table):
+        values = np.full_like(table.X, np.nan)
+        standardized = self._standardized(table.X)
+        for key, rows, sources, target in self._tasks(table):
+            if key in self._places:
+                model = self.estimators_[self._places[key]]
+            else:
+                model = self._fit_model(sources, target)
+            guess = model.predict(self._inputs(standardized, rows, sources))
+            columns = self._columns(target)
+            guess = guess.reshape(len(rows), -1) * self._scaler.scale[columns]
+            values[np.ix_(rows, columns)] = guess + self._scaler.mean[columns]
+        return values
+
     def _standardized(self, X):
-        """Columns without mean and scale, gaps at 0."""
+        """Standardised columns, missing cells at 0."""
         values = (X - self._scaler.mean) / self._scaler.scale
         return np.where(np.isnan(values), 0, values).astype(X.dtype)
 
-    def _inputs(self, standardized, rows, columns):
-        """Copy of some rows and columns without outliers."""
+    def _inputs(self, standardized, rows, sources):
+        """Copy of some rows and modalities without outliers."""
+        columns = self._columns(sources)
         deviation = np.sqrt(self._scaler.variance[columns])
         reach = MOST_DEVIATIONS * deviation / self._scaler.scale[columns]
         reach = reach.astype(standardized.dtype)
         return np.clip(standardized[np.ix_(rows, columns)], -reach, reach)
 
-    def _tasks(self, presence, holes):
-        """Yield rows, the modalities to predict from, and the one to predict.
+    def _columns(self, modalities):
+        """Columns of X of one modality by index, or of some by mask."""
+        layout = self.modalities_
+        chosen = np.arange(len(layout))[modalities]
+        return layout.order[np.isin(layout.owner, chosen)]
 
-        Patterns that come down to the same regression are one task.
+    def _tasks(self, table):
+        """Yield a key, rows, the modalities to predict from, and the one to predict.
+
+        Patterns that lead to the same regression are one task.
         """
-        patterns, inverse = find_patterns(presence)
+        patterns, inverse = table.patterns
         tasks, known = {}, {}
         for p, pattern in enumerate(patterns):
             rows = np.flatnonzero(inverse == p)
-            with_holes = rows[holes[rows]]
+            partial = rows[table.partial[rows]]
             for m in range(len(pattern)):
-                wanted = with_holes if pattern[m] else rows
+                wanted = partial if pattern[m] else rows
                 if not len(wanted):
                     continue
                 sources = pattern.copy()
                 sources[m] = False
                 sources = self._back_off(sources, m, known)
                 if sources is not None:
-                    task = tasks.setdefault((sources.tobytes(), m), (sources, []))
-                    task[1].append(wanted)
-        for (_, m), (sources, rows) in tasks.items():
-            yield np.concatenate(rows), sources, m
+                    key = f"{np.flatnonzero(sources).tolist()} -> {m}"
+                    tasks.setdefault(key, ([], sources, m))[0].append(wanted)
+        for key, (rows, sources, m) in tasks.items():
+            yield key, np.concatenate(rows), sources, m
 
     def _back_off(self, sources, target, known):
-        """Leave modalities out until enough training rows have what remains.
+        """Leave modalities out until enough training samples have the rest.
 
-        `known` holds what earlier calls came to, and is added to.
+        `known` holds the results of earlier calls, and gets that of this one.
         """
         has_target = self._presence[:, target]
         sources = sources & self._presence.any(axis=0)
@@ -199,22 +222,14 @@ class RegressionImputer(BaseModalityImputer):
         known.update(dict.fromkeys(passed, found))
         return found
 
-    def _model(self, sources, target, keep=False):
-        """Regression from some modalities to one; None if nothing is known of it."""
-        names = self.modalities_.names
-        key = tuple(names[s] for s in np.flatnonzero(sources)), names[target]
-        if key in self.estimators_:
-            return self.estimators_[key]
+    def _fit_model(self, sources, target):
+        """Fit the regression from some modalities to one."""
         rows = np.flatnonzero(self._presence[:, sources].all(axis=1))
         rows = rows[self._presence[rows, target]]
-        columns, wanted = self._columns(sources), self._columns(target)
-        y = self._train[np.ix_(rows, wanted)]
-        model = self._template(len(columns), y.shape[1])
-        inputs = self._inputs(self._train, rows, columns)
-        model.fit(inputs, y[:, 0] if y.shape[1] == 1 else y)
-        if keep:
-            self.estimators_[key] = model
-        return model
+        inputs = self._inputs(self._train, rows, sources)
+        y = self._train[np.ix_(rows, self._columns(target))]
+        model = self._template(inputs.shape[1], y.shape[1])
+        return model.fit(inputs, y[:, 0] if y.shape[1] == 1 else y)
 
     def _template(self, n_columns, n_targets):
         if self.estimator is None:
@@ -223,35 +238,3 @@ class RegressionImputer(BaseModalityImputer):
         if n_targets > 1 and not get_tags(model).target_tags.multi_output:
             return MultiOutputRegressor(model)
         return model
-
-    def _columns(self, modalities):
-        """Columns of X of one modality by index, or of some by mask."""
-        names, layout = np.array(self.modalities_.names, dtype=object), self.modalities_
-        chosen = np.atleast_1d(names[modalities])
-        return np.concatenate([layout[name].columns for name in chosen])
-
-    def __getstate__(self):
-        # As pairs: formats other than pickle want strings for keys.
-        state = dict(super().__getstate__())
-        if "estimators_" in state:
-            state["estimators_"] = list(state["estimators_"].items())
-        return state
-
-    def __setstate__(self, state):
-        state = dict(state)
-        if "estimators_" in state:
-            state["estimators_"] = dict(state["estimators_"])
-        super().__setstate__(state)
-
-    def _impute(self, table):
-        X, presence, holes = table.X, table.presence, table.partial
-        values = np.full_like(X, np.nan)
-        standardized = self._standardized(X)
-        for rows, sources, target in self._tasks(presence, holes):
-            model = self._model(sources, target)
-            inputs = self._inputs(standardized, rows, self._columns(sources))
-            guess = model.predict(inputs)
-            columns = self._columns(target)
-            guess = guess.reshape(len(rows), -1) * self._scaler.scale[columns]
-            values[np.ix_(rows, columns)] = guess + self._scaler.mean[columns]
-        return values

@@ -1,4 +1,4 @@
-"""Imputation from the nearest rows that have the modality."""
+"""Imputation from the nearest samples that have the modality."""
 
 from numbers import Integral
 
@@ -7,8 +7,6 @@ import numpy as np
 from skmissing._blocks import Centers, fit_scaler, row_chunks
 from skmissing._compat import Interval, StrOptions
 from skmissing._distances import squared_distances
-from skmissing._modalities import as_slice
-from skmissing._table import ModalityTable
 from skmissing.impute._base import BaseModalityImputer
 
 # Distances held at a time.
@@ -16,10 +14,10 @@ DISTANCE_CELLS = 1 << 23
 
 
 class RetrievalImputer(BaseModalityImputer):
-    """Fill the modalities that a row lacks from the most similar rows that have them.
+    """Impute missing modalities from the most similar samples that have them.
 
-    Two rows are compared over the modalities that both have, each counting alike,
-    and a gap is filled with the mean of the nearest training rows that have the
+    Two samples are compared over the modalities that both have, all weighted equally.
+    A gap is filled with the mean of the nearest training samples that have the
     modality. Observed cells are never changed.
 
     Read more in the :ref:`User Guide <imputation_error>`.
@@ -27,7 +25,7 @@ class RetrievalImputer(BaseModalityImputer):
     Parameters
     ----------
     n_neighbors : int, default=10
-        Number of rows to average; fewer if fewer can be compared with the row.
+        Number of samples to average; fewer if fewer can be compared with the sample.
 
     modalities : None, list of int, or dict, default=None
         Which columns form a modality. None groups columns named `modality__feature`
@@ -37,32 +35,33 @@ class RetrievalImputer(BaseModalityImputer):
         names or positions.
 
     weights : {"uniform", "soft"}, default="uniform"
-        How neighbours count: alike, or by `exp(-d**2 / T)` with T the mean squared
-        distance of the row's neighbours in excess of the nearest.
+        Weights of the neighbours: equal, or `exp(-d**2 / T)` with T the mean squared
+        distance of the neighbours of the sample in excess of the nearest.
 
     n_hops : int, default=1
-        With more than one, training rows are first completed from each other
-        `n_hops - 1` times, so that rows that lack a modality pass on what they got
-        from their own neighbours (feature propagation). Takes distances between all
-        training rows.
+        If more than 1, training samples are first completed from each other
+        `n_hops - 1` times, so that samples pass on modalities that they got from
+        their own neighbours (feature propagation). This takes the distances between
+        all training samples.
 
     standardize : bool, default=True
         Whether distances are between standardised columns.
 
     add_indicator : bool, default=False
-        Whether to append one column a modality that is 1 where the row lacks it.
+        Whether to append one column per modality that is 1 where it is missing. The
+        columns depend on the layout only, not on what was missing in `fit`.
 
     keep_empty_features : bool, default=True
-        Whether columns that no row has in `fit` are kept, filled with 0. If False
-        they are dropped.
+        Whether columns that are never observed in `fit` are kept, filled with 0. If
+        False they are dropped.
 
     Attributes
     ----------
     n_samples_fit_ : int
-        Number of rows that may lend their values.
+        Number of training samples that values are taken from.
 
     statistics_ : ndarray of shape (n_features,)
-        Training mean of each column, for gaps that no row can fill.
+        Training mean of each column, for gaps that no sample can fill.
 
     modalities_ : ModalityLayout
         Ordered mapping from the name of each modality to its columns.
@@ -75,17 +74,17 @@ class RetrievalImputer(BaseModalityImputer):
 
     See Also
     --------
-    ClusterGuidedImputer : Fills from centres and not from rows.
+    ClusterGuidedImputer : Imputes from centres and not from samples.
     sklearn.impute.KNNImputer : Cell by cell, so that wide modalities count more.
 
     Notes
     -----
-    The distance is that of :class:`skmissing.cluster.PartialModalityKMeans`. Holes,
-    missing cells of a modality that the row otherwise has, are filled from rows that
-    have all of it, where there are any. In distances, a hole of the row to be filled is
-    left out, and one of a training row counts as the column's mean. The training rows
-    are kept, and each row to be filled is compared with all of them. Feature
-    propagation is that of [1]_, on the graph of nearest neighbours.
+    The distance is that of :class:`skmissing.cluster.PartialModalityKMeans`. Missing
+    cells of a partially observed modality are filled from samples that have all of
+    it, if there are any. In distances, missing cells of the sample to be filled are
+    left out, and missing cells of a training sample count as the mean of the column.
+    The training samples are kept, and each sample to be filled is compared with all
+    of them. Feature propagation is that of [1]_, on the graph of nearest neighbours.
 
     References
     ----------
@@ -132,54 +131,38 @@ class RetrievalImputer(BaseModalityImputer):
         self.keep_empty_features = keep_empty_features
 
     def _fit_imputer(self, table):
-        X, presence, holes = table.X, table.presence, table.partial
-        layout = self.modalities_
-        self._scaler = fit_scaler(
-            ModalityTable(X, layout, presence=presence, partial=holes),
-            standardize=self.standardize,
-        )
-        rows = np.flatnonzero(presence.any(axis=1))
-        self.n_samples_fit_ = len(rows)
-        X, presence, holes = X[rows], presence[rows], holes[rows]
-        self._rows = self._scaler.center_blocks(X)
-        self._keep_lent(X)
+        self._scaler = fit_scaler(table, standardize=self.standardize)
+        table = table[table.has_any]
+        self.n_samples_fit_ = len(table)
+        self._rows = self._scaler.center_blocks(table.X)
+        self._keep_lent(table.X)
         for _ in range(self.n_hops - 1):
-            values = self._from_neighbors(X, presence, holes, spare=True)
-            self._keep_lent(np.where(np.isnan(X), values, X))
+            values = self._impute(table, spare=True)
+            self._keep_lent(np.where(np.isnan(table.X), values, table.X))
         return self._scaler.column_mean
 
     def _keep_lent(self, X):
-        """What each row may lend, in the units of X: the cells that it has."""
+        """Keep the cells that each training sample can lend, in the units of X."""
         self._can_lend = ~np.isnan(X)
         self._lent = np.where(self._can_lend, X, 0)
 
-    def _impute(self, table):
-        X, presence, holes = table.X, table.presence, table.partial
-        return self._from_neighbors(X, presence, holes)
-
-    def _from_neighbors(self, X, presence, holes, spare=False):
-        """Weighted means of the nearest rows; `spare` leaves the row itself out."""
+    def _impute(self, table, spare=False):
+        """Weighted means of the nearest samples; `spare` leaves the sample out."""
         layout = self.modalities_
-        values = np.full_like(X, np.nan)
-        lent = self._lent.astype(X.dtype, copy=False)
-        rows = self._rows.values.astype(X.dtype, copy=False)
+        values = np.full_like(table.X, np.nan)
+        lent = self._lent.astype(table.X.dtype, copy=False)
+        rows = self._rows.values.astype(table.X.dtype, copy=False)
         rows = Centers(rows, self._rows.presence)
-        for chunk in row_chunks(len(X), self.n_samples_fit_, DISTANCE_CELLS):
-            blocks = self._scaler.split(
-                ModalityTable(
-                    X[chunk],
-                    self.modalities_,
-                    presence=presence[chunk],
-                    partial=holes[chunk],
-                )
-            )
-            squared = squared_distances(blocks, rows)
+        for chunk in row_chunks(len(table), self.n_samples_fit_, DISTANCE_CELLS):
+            part = table[chunk]
+            squared = squared_distances(self._scaler.split(part), rows)
             if spare:
-                squared[np.arange(len(squared)), np.arange(len(X))[chunk]] = np.inf
+                places = np.arange(len(part))
+                squared[places, chunk.start + places] = np.inf
             for m, modality in enumerate(layout.values()):
-                places = np.flatnonzero(~presence[chunk, m] | holes[chunk])
-                columns = as_slice(modality.columns)
-                # Rows with holes lend only if there is no other.
+                places = np.flatnonzero(~part.presence[:, m] | part.partial)
+                columns = layout.columns_of(m)
+                # Partially observed samples lend only if there is no other.
                 lends = self._can_lend[:, columns]
                 whole = lends.all(axis=1)
                 owners = np.flatnonzero(whole if whole.any() else lends.any(axis=1))
@@ -192,7 +175,7 @@ class RetrievalImputer(BaseModalityImputer):
         return values
 
     def _nearest(self, squared):
-        """Weights and places of the nearest rows; weight 0 beyond comparison."""
+        """Weights and places of the nearest; weight 0 if nothing is shared."""
         k = min(self.n_neighbors, squared.shape[1])
         found = np.argpartition(squared, k - 1, axis=1)[:, :k]
         found.sort(axis=1)
@@ -211,7 +194,7 @@ class RetrievalImputer(BaseModalityImputer):
 
 
 def _weighted_mean(weights, lent, can_lend, neighbors, columns):
-    """Mean over neighbours of the cells that they have; NaN where none has it."""
+    """Mean over neighbours of their observed cells; NaN where there is none."""
     lent, can_lend = lent[:, columns], can_lend[:, columns]
     total, weight = np.zeros((2, len(weights), lent.shape[1]), lent.dtype)
     for place in range(weights.shape[1]):

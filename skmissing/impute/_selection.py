@@ -1,18 +1,17 @@
-"""Scores of imputers that need no labels and no complete rows."""
+"""Scores of imputers that need no labels and no complete samples."""
 
 import numpy as np
 from sklearn.pipeline import Pipeline
 from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
 
-from skmissing._base import fill_masked
-from skmissing._blocks import find_presence
 from skmissing._compat import _get_feature_names
 from skmissing._modalities import resolve_modalities
+from skmissing._table import ModalityTable, fill_masked
 
 
 def masked_imputation_score(estimator, X, y=None, *, modalities=None):
-    """Score a fitted imputer by hiding from it, in turn, each modality of some rows.
+    """Score a fitted imputer by hiding each modality of some samples in turn.
 
     A scorer: pass it as `scoring` to :class:`sklearn.model_selection.GridSearchCV`
     or :func:`sklearn.model_selection.cross_val_score`, which need no y for it.
@@ -20,27 +19,27 @@ def masked_imputation_score(estimator, X, y=None, *, modalities=None):
     Parameters
     ----------
     estimator : object
-        Fitted, with `transform`: an imputer, or a pipeline that ends in one. Modalities
-        are then hidden in what the imputer gets from the steps before it.
+        A fitted imputer, or a pipeline that ends in one. In a pipeline, modalities are
+        hidden in the output of the steps before the imputer.
     X : array-like of shape (n_samples, n_features)
-        Rows to score on, best ones that were not given to `fit`. NaN and masked cells
-        are missing; rows with fewer than two modalities are left out.
+        Samples to score on, preferably not the training samples. NaN and masked cells
+        are missing. Samples with fewer than two modalities are left out.
     y : None
         Ignored.
     modalities : None, list of int, or dict, default=None
-        Which columns form a modality. None takes those of the estimator, its
-        `modalities_`, if it has that. Of a pipeline, those of the last step's input.
+        Which columns form a modality. None takes `modalities_` of the estimator, if it
+        has this attribute. For a pipeline, of the columns that its last step gets.
 
     Returns
     -------
     score : float
-        Minus the error: 0 is perfect, and what the mean of X scores is -1.
+        Minus the error: 0 is perfect, and the mean of X scores -1.
 
     Raises
     ------
     ValueError
-        If no row has two modalities, if no column of those varies, or if the estimator
-        drops columns or leaves gaps.
+        If no sample has two modalities, if no column of these samples varies, or if
+        the estimator drops columns or leaves gaps.
 
     See Also
     --------
@@ -77,27 +76,25 @@ def masked_imputation_score(estimator, X, y=None, *, modalities=None):
         fill_masked(X), dtype=[np.float64, np.float32], ensure_all_finite="allow-nan"
     )
     layout = _layout(estimator, modalities, X.shape[1], names)
-    presence, _ = find_presence(X, layout)
-    linked = presence.sum(axis=1) > 1
+    table = ModalityTable(X, layout)
+    linked = table.presence.sum(axis=1) > 1
     if not linked.any():
         raise ValueError(
-            f"No row of X, of {len(X)}, has two of the {len(layout)} modalities: "
-            "nothing can be hidden that the rest could tell of."
+            f"X must have samples with two of the {len(layout)} modalities or more, "
+            f"of which one can be hidden; got none in {len(X)} samples."
         )
     ratios = []
     for m, modality in enumerate(layout.values()):
-        rows = np.flatnonzero(linked & presence[:, m])
-        if len(rows):
-            hidden = X[rows].copy()
+        hidden = X[linked & table.presence[:, m]]
+        if len(hidden):
+            true = hidden[:, modality.columns]
             hidden[:, modality.columns] = np.nan
-            filled = _transform(estimator, hidden, frame)
-            true = X[np.ix_(rows, modality.columns)]
-            ratio = _error_ratio(true, filled[:, modality.columns], estimator)
-            ratios.extend(ratio)
+            filled = _transform(estimator, hidden, frame)[:, modality.columns]
+            ratios.extend(_error_ratio(true, filled, estimator))
     if not ratios:
         raise ValueError(
-            f"No column of the {linked.sum()} rows of X with two modalities varies: "
-            "there is nothing to score."
+            "X must have a column that varies among its samples with two modalities; "
+            f"got none in {linked.sum()} samples."
         )
     return -float(np.sqrt(np.mean(ratios)))
 
@@ -117,20 +114,20 @@ def _transform(estimator, hidden, frame):
     filled = np.asarray(estimator.transform(table))
     if filled.shape[1] < hidden.shape[1]:
         raise ValueError(
-            f"{type(estimator).__name__} turns {hidden.shape[1]} columns into "
-            f"{filled.shape[1]}; set keep_empty_features=True."
+            f"{type(estimator).__name__} must return at least {hidden.shape[1]} "
+            f"columns; got {filled.shape[1]}. Set keep_empty_features=True."
         )
     return filled
 
 
 def _error_ratio(true, filled, estimator):
-    """Squared error over variance, in a list; an empty one if all is constant."""
+    """Squared error over variance, in a list; an empty list if all is constant."""
     seen = ~np.isnan(true)
     n_gaps = int((seen & ~np.isfinite(filled)).sum())
     if n_gaps:
         raise ValueError(
-            f"{type(estimator).__name__} leaves {n_gaps} of {seen.sum()} hidden cells "
-            "without a finite value; it should fill all."
+            f"{type(estimator).__name__} must fill all {seen.sum()} hidden cells with "
+            f"finite values; got {n_gaps} cells without one."
         )
     varies = np.fmin.reduce(true, axis=0) < np.fmax.reduce(true, axis=0)
     if not varies.any():

@@ -1,5 +1,5 @@
-"""Mixture models for rows that lack modalities."""
+"""Mixture models for samples with missing modalities."""
 
-from skmissing.mixture._factor import PartialModalityFactorMixture
+from skmissing.mixture._factor_mixture import PartialModalityFactorMixture
 
 __all__ = ["PartialModalityFactorMixture"]

@@ -1,4 +1,4 @@
-"""What hidden blocks say of a model: how far to trust it, and how wide its errors are.
+"""Errors on hidden modalities: how far to trust a model, and how wide its errors are.
 
 Arrays in, arrays out.
 """
@@ -7,62 +7,40 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from skmissing.mixture._posterior import Posterior
+from skmissing.mixture._em import Posterior
 
-# With less weight of hidden blocks than this a modality goes by all of them together.
+# With less weight of hidden blocks than this, a modality uses all modalities together.
 FEWEST_BLOCKS = 5
-# Rows with two modalities that it takes to hold any out.
+# Minimum number of rows with two modalities for any to be held out.
 FEWEST_ROWS = 10
-# Most rows to hold out at a time.
+# Maximum number of rows to hold out at a time, and of times.
 MOST_ROWS = 2000
 MOST_FOLDS = 4
-# Blocks to hide in all, as far as these folds can.
+# Number of blocks to hide in all, if these folds allow it.
 ENOUGH_BLOCKS = 800
 
 
 @dataclass
 class HiddenErrors:
-    """Sums over hidden blocks, one entry a block, modalities as lists.
+    """Sums over hidden blocks: per modality, a list with one entry per block.
 
-    All but `weights` are multiplied by the weight of the row.
-
-    Attributes
-    ----------
-    products : list of list of float
-        Of the imputed and the true values of each block, summed over its columns.
-    squares : list of list of float
-        Of the imputed values.
-    truths : list of list of float
-        Of the true values.
-    variances : list of list of float
-        Variance that the model states, summed over the columns.
-    weights : list of list of float
-        Of the rows.
+    A block is one modality of one row. All but `weights` are multiplied by the weight
+    of the row and summed over the columns of the modality.
     """
 
-    products: list
-    squares: list
-    truths: list
-    variances: list
+    products: list  # of imputed and true values
+    squares: list  # of imputed values
+    truths: list  # squares of true values
+    variances: list  # that the model states
     weights: list
 
     @classmethod
     def empty(cls, n_modalities):
-        """No block yet."""
+        """Sums over no blocks."""
         return cls(*([[] for _ in range(n_modalities)] for _ in range(5)))
 
     def add(self, blocks, params, positions, weight):
-        """Score a model on rows that it was fitted without.
-
-        Parameters
-        ----------
-        blocks : Blocks
-        params : FactorParams
-        positions : ndarray of intp
-            Rows with two modalities or more, each of which is hidden in turn.
-        weight : ndarray of shape (n_rows,)
-            Of all rows; a weight of 2 counts as the row twice.
-        """
+        """Add the modalities, each hidden in turn, of rows that `params` never saw."""
         for m, columns in enumerate(blocks.layout.slices):
             having = positions[blocks.presence[positions, m]]
             if not len(having):
@@ -80,13 +58,7 @@ class HiddenErrors:
                 self.weights[m].extend(w)
 
     def shrinkage(self):
-        """Factor in [0, 1] for each modality.
-
-        Returns
-        -------
-        ndarray of shape (n_modalities,)
-            The least squares factor less its standard error.
-        """
+        """Factor in [0, 1] per modality: least squares less its standard error."""
         sums = self.products, self.squares, self.weights
         pooled = _shrinkage(*(sum(lists, []) for lists in sums))
         return np.array([
@@ -95,12 +67,9 @@ class HiddenErrors:
         ])  # fmt: skip
 
     def loss(self):
-        """Mean over modalities of the squared error, shrunk, over that of the mean.
+        """Mean over modalities of squared error over that of the mean.
 
-        Returns
-        -------
-        float
-            1 if no block was hidden.
+        After shrinkage; 1 if no block was hidden.
         """
         ratios = [
             sum(t) - 2 * f * sum(p) + f**2 * sum(s)
@@ -112,16 +81,7 @@ class HiddenErrors:
         return float(np.mean(ratios)) if ratios else 1.0
 
     def std_scale(self, shrinkage):
-        """Ratio of actual to stated standard deviation for each modality.
-
-        Parameters
-        ----------
-        shrinkage : ndarray of shape (n_modalities,)
-
-        Returns
-        -------
-        ndarray of shape (n_modalities,)
-        """
+        """Ratio of actual to stated standard deviation per modality."""
         errors, stated = [], []
         for m, factor in enumerate(shrinkage):
             p, s, t = (
@@ -147,18 +107,9 @@ def _shrinkage(products, squares, weights):
 
 
 def held_out_rows(presence, weight, rng):
-    """Folds of rows to leave out, each a fifth, as many as it takes for enough blocks.
+    """Folds of rows to leave out, each a fifth of them, enough for `ENOUGH_BLOCKS`.
 
-    Parameters
-    ----------
-    presence : ndarray of shape (n_rows, n_modalities), dtype bool
-    weight : ndarray of shape (n_rows,)
-    rng : RandomState
-
-    Returns
-    -------
-    list of ndarray of intp
-        Only rows with two modalities or more; empty if too few have them.
+    Only rows with two modalities or more; an empty list if there are too few.
     """
     eligible = np.flatnonzero((presence.sum(axis=1) > 1) & (weight > 0))
     if len(eligible) < FEWEST_ROWS:

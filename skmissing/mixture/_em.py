@@ -1,0 +1,598 @@
+"""Posterior and EM of a mixture with shared factors: arrays in, arrays out.
+
+The model, in the scaled space of the blocks: a row of cluster j is
+`means[j] + loadings @ u + noise` with standard normal factors u. Columns are summed
+over in units: a unit is a whole modality, or one column of a partially observed one.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from skmissing._blocks import find_patterns, row_chunks
+
+# Noise is at least this share of a modality's mean variance.
+NOISE_FLOOR = 1e-6
+# Numbers that the rows of a chunk may take up where each has moments of its own.
+MOMENT_CELLS = 1 << 22
+
+
+class Units:
+    """Sets of columns that are observed together.
+
+    `slices` are the columns of each modality in layout order; `split` marks the
+    modalities of which each column is a unit of its own.
+    """
+
+    # modality: (n_units,), modality of each unit; sizes: (n_units,), its number of
+    # columns; of_column: (n_features,), unit of each column.
+    def __init__(self, slices, split):
+        self.slices, self.split = slices, np.asarray(split)
+        widths = np.array([s.stop - s.start for s in slices])
+        counts = np.where(self.split, widths, 1)
+        self.modality = np.repeat(np.arange(len(slices)), counts)
+        self.sizes = (widths // counts)[self.modality].astype(np.float64)
+        self.of_column = np.repeat(
+            np.arange(len(self.modality)), self.sizes.astype(int)
+        )
+        self._starts = np.cumsum(self.sizes.astype(int)) - self.sizes.astype(int)
+
+    def products(self, left, right):
+        """Sums over units: (n_features, a), (n_features, b) -> (n_units, a, b)."""
+        out = np.empty((len(self.modality), left.shape[1], right.shape[1]))
+        for m, columns in enumerate(self.slices):
+            units = self.modality == m
+            if self.split[m]:
+                out[units] = left[columns, :, None] * right[columns, None, :]
+            else:
+                out[units] = left[columns].T @ right[columns]
+        return out
+
+    def sums(self, values):
+        """Sum over the columns of each unit; `values` has columns last."""
+        return np.add.reduceat(values, self._starts, axis=-1)
+
+    def masks(self, group, chunk):
+        """Which units rows of a group have, shape (1 or n_chunk, n_units)."""
+        presence = np.zeros(
+            (len(group.presence_of(chunk)), len(self.slices)), dtype=bool
+        )
+        presence[:, group.modalities] = group.presence_of(chunk)
+        if group.observed is None:
+            return presence[:, self.modality]
+        presence = np.broadcast_to(
+            presence, (chunk.stop - chunk.start, len(self.slices))
+        )
+        observed = np.zeros((len(presence), len(self.of_column)), dtype=bool)
+        observed[:, group.columns] = group.observed[chunk]
+        split = self.split[self.modality]
+        return np.where(split, observed[:, self._starts], presence[:, self.modality])
+
+
+@dataclass(frozen=True)
+class FactorParams:
+    """Parameters of the model: point estimates, and their uncertainty."""
+
+    units: Units
+    weights: np.ndarray  # (n_components,)
+    means: np.ndarray  # (n_components, n_features)
+    loadings: np.ndarray  # (n_features, n_factors)
+    noise: np.ndarray  # (n_features,), variances
+    # Posterior covariance of the means and loadings of a column, divided by its noise
+    # variance; zero if they are point estimates.
+    var_means: np.ndarray  # (n_units, n_components)
+    cov_cross: np.ndarray  # (n_units, n_components, n_factors)
+    cov_loadings: np.ndarray  # (n_units, n_factors, n_factors)
+
+    @property
+    def n_components(self):
+        """Number of clusters."""
+        return self.means.shape[0]
+
+    @property
+    def n_factors(self):
+        """Number of factors."""
+        return self.loadings.shape[1]
+
+    def plug_in(self):
+        """The same as point estimates, without uncertainty."""
+        return replace(
+            self,
+            var_means=np.zeros_like(self.var_means),
+            cov_cross=np.zeros_like(self.cov_cross),
+            cov_loadings=np.zeros_like(self.cov_loadings),
+        )
+
+    def with_units(self, units):
+        """The same with units that are parts of the present ones."""
+        source = self.units.of_column[np.unique(units.of_column, return_index=True)[1]]
+        return replace(
+            self,
+            units=units,
+            var_means=self.var_means[source],
+            cov_cross=self.cov_cross[source],
+            cov_loadings=self.cov_loadings[source],
+        )
+
+
+class Posterior:
+    """Posterior of the rows of blocks under fixed parameters.
+
+    Given the cluster, the factors are normal. Their precision depends only on the
+    units that a row has, so that rows of one pattern share one factorisation.
+    """
+
+    def __init__(self, params):
+        self.params = params
+        units, inverse = params.units, 1 / params.noise
+        self._scaled = params.loadings * inverse[:, None]
+        self._scaled_means = params.means.T * inverse[:, None]
+        sizes = units.sizes[:, None]
+        self._precision = units.products(self._scaled, params.loadings)
+        self._precision += sizes[:, :, None] * params.cov_loadings
+        self._offset = units.products(self._scaled_means, params.loadings)
+        self._offset += sizes[:, :, None] * params.cov_cross
+        self._constant = units.sums(params.means**2 * inverse).T
+        self._constant = self._constant + sizes * params.var_means
+        self._log_noise = units.sums(np.log(2 * np.pi * params.noise))
+        with np.errstate(divide="ignore"):
+            self._log_weights = np.log(params.weights)
+
+    def chunks(self, blocks):
+        """Yield a RowPosterior for each chunk of the rows of blocks."""
+        for group in blocks.groups:
+            columns = group.columns
+            weight = np.hstack([self._scaled[columns], self._scaled_means[columns]])
+            weight = weight.astype(group.values.dtype)
+            inverse = (1 / self.params.noise[columns]).astype(group.values.dtype)
+            simple = group.one_pattern and group.observed is None
+            cells = self.params.n_factors * (
+                self.params.n_factors + 2 * self.params.n_components
+            )
+            cells += len(self.params.units.modality)
+            prepared = None
+            for chunk in (
+                row_chunks(*group.values.shape)
+                if simple
+                else row_chunks(len(group.rows), cells, MOMENT_CELLS)
+            ):
+                if prepared is None or not simple:
+                    prepared = self._prepare(group, chunk)
+                yield RowPosterior(self, group, chunk, weight, inverse, *prepared)
+
+    def _prepare(self, group, chunk):
+        """Moments of the distinct patterns of some rows, and each row's pattern."""
+        masks, index = find_patterns(self.params.units.masks(group, chunk))
+        masks = masks.astype(np.float64)
+        n_factors = self.params.n_factors
+        precision = np.tensordot(masks, self._precision, 1) + np.eye(n_factors)
+        offset = np.tensordot(masks, self._offset, 1)
+        constant = masks @ self._constant + (masks @ self._log_noise)[:, None]
+        root = np.linalg.cholesky(precision)
+        log_det = 2 * np.log(np.diagonal(root, axis1=1, axis2=2)).sum(axis=1)
+        covariance = np.linalg.inv(precision)
+        covariance = (covariance + covariance.transpose(0, 2, 1)) / 2
+        shift = offset @ covariance
+        constant += log_det[:, None] - (shift * offset).sum(axis=2)
+        constant = self._log_weights - constant / 2
+        return masks, index, covariance, offset, shift, constant
+
+
+class RowPosterior:
+    """Posterior of some rows of a group."""
+
+    # masks: (n_patterns, n_units); index: (n_rows,), pattern of each row, unused if
+    # there is only one; covariance of the factors: (n_patterns, n_factors, n_factors);
+    # shift: (n_patterns, n_components, n_factors). The factors of a row in cluster j
+    # have the mean scores - shift[j].
+    # scores: (n_rows, n_factors); log_likelihood: (n_rows,);
+    # resp: (n_rows, n_components), posterior probabilities of the clusters.
+
+    def __init__(
+        self, whole, group, chunk, weight, inverse, masks, index, covariance, offset,
+        shift, constant,
+    ):  # fmt: skip
+        self.group, self.chunk, self.masks, self.index = group, chunk, masks, index
+        self.covariance, self.shift = covariance, shift
+        x = group.values[chunk]
+        n_factors = whole.params.n_factors
+        products = (x @ weight).astype(np.float64)
+        t, log_joint = products[:, :n_factors], products[:, n_factors:]
+        square = np.einsum("ij,ij,j->i", x, x, inverse, dtype=np.float64)
+        if self.one_pattern:
+            self.scores = t @ covariance[0]
+            log_joint -= self.scores @ offset[0].T
+        else:
+            self.scores = np.einsum("nr,nrs->ns", t, covariance[index])
+            log_joint -= np.einsum("nr,nkr->nk", self.scores, offset[index])
+        square -= (self.scores * t).sum(axis=1)
+        log_joint += constant[0] if self.one_pattern else constant[index]
+        highest = log_joint.max(axis=1, keepdims=True)
+        log_joint -= highest
+        np.exp(log_joint, out=log_joint)
+        total = log_joint.sum(axis=1, keepdims=True)
+        self.resp = log_joint / total
+        self.log_likelihood = (highest + np.log(total))[:, 0] - square / 2
+
+    @property
+    def rows(self):
+        """Positions of the rows in X."""
+        return self.group.rows[self.chunk]
+
+    @property
+    def one_pattern(self):
+        """Whether all rows have the same units."""
+        return len(self.masks) == 1
+
+    def factors(self):
+        """Posterior mean of the factors, shape (n_rows, n_factors)."""
+        if self.one_pattern:
+            return self.scores - self.resp @ self.shift[0]
+        return self.scores - np.einsum("nk,nkr->nr", self.resp, self.shift[self.index])
+
+    def values(self, params):
+        """Posterior mean of all columns, shape (n_rows, n_features)."""
+        return self.resp @ params.means + self.factors() @ params.loadings.T
+
+    def by_pattern(self):
+        """Yield each pattern with the places of its rows in the chunk."""
+        if self.one_pattern:
+            yield 0, np.arange(len(self.resp))
+            return
+        order = np.argsort(self.index, kind="stable")
+        counts = np.bincount(self.index, minlength=len(self.masks))
+        yield from enumerate(np.split(order, np.cumsum(counts)[:-1]))
+
+    def variances(self, params):
+        """Variance of missing cells, shape (n_rows, n_features).
+
+        The sum of the variance between clusters, the variance of the factors within a
+        cluster, the noise, and the uncertainty of means and loadings.
+        """
+        out = np.empty((len(self.resp), len(params.noise)))
+        for p, places in self.by_pattern():
+            resp, covariance = self.resp[places], self.covariance[p]
+            kernel = params.means - self.shift[p] @ params.loadings.T
+            between = resp @ kernel**2 - (resp @ kernel) ** 2
+            within = ((params.loadings @ covariance) * params.loadings).sum(axis=1)
+            unsure = self._unsure(params, p, places)[:, params.units.of_column]
+            out[places] = np.maximum(between, 0) + within + params.noise * (1 + unsure)
+        return out
+
+    def _unsure(self, params, p, places):
+        """Variance per unit from means and loadings, divided by the noise."""
+        resp, n_units = self.resp[places], len(params.cov_loadings)
+        mean = self.scores[places][:, None] - self.shift[p]
+        weighted = resp[:, :, None] * mean
+        second = np.einsum("nkr,nks->nrs", weighted, mean) + self.covariance[p]
+        # No -1 in place of these: a model without factors has arrays of no size.
+        n_pairs, n_means = params.n_factors**2, resp.shape[1] * params.n_factors
+        flat = params.cov_loadings.reshape(n_units, n_pairs)
+        cross = params.cov_cross.reshape(n_units, n_means)
+        return (
+            second.reshape(len(places), n_pairs) @ flat.T
+            + 2 * weighted.reshape(len(places), n_means) @ cross.T
+            + resp @ params.var_means.T
+        )
+
+    def draw(self, params, rng):
+        """Draw cluster, factors and noise; shape (n_rows, n_features)."""
+        n, n_factors = self.scores.shape
+        cumulated = self.resp.cumsum(axis=1)
+        draws = rng.uniform(size=(n, 1)) * cumulated[:, -1:]
+        component = (cumulated < draws).sum(axis=1)
+        root = np.linalg.cholesky(self.covariance)
+        normal = rng.standard_normal((n, n_factors))
+        index = np.zeros(n, dtype=np.intp) if self.one_pattern else self.index
+        factors = self.scores - self.shift[index, component]
+        if self.one_pattern:
+            factors = factors + normal @ root[0].T
+        else:
+            factors = factors + np.einsum("nrs,ns->nr", root[index], normal)
+        noise = rng.standard_normal((n, len(params.noise))) * np.sqrt(params.noise)
+        return params.means[component] + factors @ params.loadings.T + noise
+
+
+@dataclass(frozen=True)
+class Prior:
+    """Precisions of the parameters, in units of the inverse noise variance."""
+
+    means: np.ndarray  # (n_modalities,)
+    loadings: np.ndarray  # (n_modalities, n_factors)
+
+
+@dataclass(frozen=True)
+class FactorResult:
+    """Result of one run.
+
+    `bounds` is the objective after each iteration, a weighted sum over rows: the
+    log-likelihood without a prior, a lower bound of the log evidence with one.
+    """
+
+    params: FactorParams
+    bounds: list
+    n_iter: int
+    converged: bool
+
+
+@dataclass
+class Moments:
+    """Weighted sums over rows, all that the M-step needs."""
+
+    sizes: np.ndarray  # (n_components,), weight of each cluster
+    counts: np.ndarray  # (n_units, n_components), over the rows that have the unit
+    first: np.ndarray  # (n_units, n_components, n_factors), factors by cluster
+    second: np.ndarray  # (n_units, n_factors, n_factors), outer products of factors
+    # (n_components + n_factors, n_features), products of both with columns.
+    cross: np.ndarray
+    bound: float = 0.0  # log-likelihood
+
+    @classmethod
+    def zeros(cls, params):
+        """Sums over no rows."""
+        k, r, g = params.n_components, params.n_factors, len(params.units.sizes)
+        shapes = (k,), (g, k), (g, k, r), (g, r, r), (k + r, len(params.noise))
+        return cls(*(np.zeros(shape) for shape in shapes))
+
+    def add(self, rows, weight):
+        """Add the rows of a :class:`RowPosterior` by weight."""
+        resp, factors = rows.resp * weight[:, None], rows.factors()
+        self.bound += float(rows.log_likelihood @ weight)
+        self.sizes += resp.sum(axis=0)
+        both = np.hstack([resp, factors * weight[:, None]])
+        values = rows.group.values[rows.chunk]
+        self.cross[:, rows.group.columns] += both.T.astype(values.dtype) @ values
+        if rows.one_pattern:
+            self._add_pattern(rows, resp, weight)
+        else:
+            self._add_mixed(rows, resp, weight)
+
+    def _add_pattern(self, rows, resp, weight):
+        scores, shift, size = rows.scores, rows.shift[0], resp.sum(axis=0)
+        pulled = resp.T @ scores
+        first = pulled - size[:, None] * shift
+        second = weight.sum() * rows.covariance[0]
+        second = second + (scores * weight[:, None]).T @ scores
+        second -= pulled.T @ shift + shift.T @ first
+        has = rows.masks[0] > 0
+        self.counts[has] += size
+        self.first[has] += first
+        self.second[has] += second
+
+    def _add_mixed(self, rows, resp, weight):
+        masks = rows.masks[rows.index].T
+        means = rows.scores[:, None] - rows.shift[rows.index]
+        first = resp[:, :, None] * means
+        second = np.matmul(first.transpose(0, 2, 1), means)
+        second += weight[:, None, None] * rows.covariance[rows.index]
+        self.counts += masks @ resp
+        for sums, parts in ((self.first, first), (self.second, second)):
+            sums += (masks @ parts.reshape(len(parts), -1)).reshape(sums.shape)
+
+
+def fit_factors(blocks, start, weight, *, ard, shared_noise, max_iter, tol, verbose=0):
+    """Run EM until the objective gains less than `tol` per observed cell.
+
+    Rows of weight 0 are left out. With `ard`, means and loadings have normal priors,
+    with one learnt precision per modality and factor, and are integrated out. Without
+    it they are maximum likelihood estimates. With `shared_noise`, the columns of a
+    modality have one noise variance.
+    """
+    squares, cells = _sums_of_squares(blocks, weight)
+    floor = _noise_floor(squares, cells, start.units)
+    params, prior = start, _first_prior(start) if ard else None
+    bounds, moments = [], expect(blocks, params, weight)
+    for n_iter in range(1, max_iter + 1):
+        params = maximise(moments, params, prior, squares, floor, shared_noise)
+        if ard:
+            prior = update_prior(params)
+        moments = expect(blocks, params, weight)
+        bounds.append(moments.bound - penalty(params, prior))
+        if verbose:
+            print(f"Iteration {n_iter}, objective {bounds[-1]:.6g}.")
+        converged = n_iter > 1 and bounds[-1] - bounds[-2] < tol * cells.sum()
+        if converged:
+            break
+    return FactorResult(params, bounds, n_iter, converged)
+
+
+def expect(blocks, params, weight):
+    """E-step: the Moments of the rows."""
+    moments = Moments.zeros(params)
+    for rows in Posterior(params).chunks(blocks):
+        moments.add(rows, weight[rows.rows])
+    return moments
+
+
+def maximise(moments, params, prior, squares, floor, shared_noise):
+    """M-step: means and loadings of a column are one regression.
+
+    `squares` are the weighted sums of squares of the columns, `floor` is the minimum
+    noise of each. The matrix to be inverted is diagonal in the clusters, which are
+    eliminated: the rest has the size of the factors.
+    """
+    units, k = params.units, params.n_components
+    counts, second = moments.counts, moments.second
+    if prior is None:
+        # A ridge far below rounding, for clusters without a row.
+        counts = counts + 1e-10 * (1 + counts.max())
+        second = second + 1e-12 * (1 + counts.max()) * np.eye(params.n_factors)
+    else:
+        counts = counts + prior.means[units.modality][:, None]
+        second = second + _diagonals(prior.loadings[units.modality])
+    ratio = moments.first / counts[:, :, None]
+    left = second - np.matmul(moments.first.transpose(0, 2, 1), ratio)
+    inverse = np.linalg.inv((left + left.transpose(0, 2, 1)) / 2)
+    pulled = np.matmul(ratio, inverse)
+    of = units.of_column
+    to_clusters, to_factors = moments.cross[:k], moments.cross[k:]
+    loadings = np.empty_like(params.loadings)
+    means = np.empty_like(params.means)
+    for m, columns in enumerate(units.slices):
+        # All columns of an unsplit modality have the same matrices.
+        chosen = of[columns] if units.split[m] else of[columns][:1]
+        target = to_factors[:, columns].T[:, None]
+        target = target - np.matmul(to_clusters[:, columns].T[:, None], ratio[chosen])
+        loadings[columns] = np.matmul(target, inverse[chosen])[:, 0]
+        fitted = np.matmul(ratio[chosen], loadings[columns][:, :, None])[:, :, 0]
+        means[:, columns] = to_clusters[:, columns] / counts[chosen].T - fitted.T
+    explained = (to_clusters * means).sum(axis=0)
+    explained += (to_factors.T * loadings).sum(axis=1)
+    noise = _noise(squares - explained, moments.counts, units, floor, shared_noise)
+    new = replace(
+        params,
+        weights=moments.sizes / moments.sizes.sum(),
+        means=means, loadings=loadings, noise=noise,
+    )  # fmt: skip
+    if prior is None:
+        return new
+    var_means = 1 / counts + (pulled * ratio).sum(axis=2)
+    return replace(new, var_means=var_means, cov_cross=-pulled, cov_loadings=inverse)
+
+
+def _noise(left, counts, units, floor, shared):
+    """Variance of the residuals of means and loadings."""
+    counts = counts.sum(axis=1)[units.of_column]
+    if shared:
+        starts = [columns.start for columns in units.slices]
+        owner = units.modality[units.of_column]
+        left = np.add.reduceat(left, starts)[owner]
+        counts = np.add.reduceat(counts, starts)[owner]
+    seen = counts > 0
+    noise = np.divide(left, counts, out=np.ones_like(left), where=seen)
+    return np.maximum(noise, floor)
+
+
+def update_prior(params):
+    """Precisions under which the present means and loadings are most likely."""
+    units = params.units
+    starts = [columns.start for columns in units.slices]
+    widths = np.array([columns.stop - columns.start for columns in units.slices])
+    variance = np.diagonal(params.cov_loadings, axis1=1, axis2=2)[units.of_column]
+    square = variance + params.loadings**2 / params.noise[:, None]
+    loadings = widths[:, None] / np.add.reduceat(square, starts, axis=0)
+    square = params.var_means[units.of_column].T + params.means**2 / params.noise
+    total = np.add.reduceat(square.sum(axis=0), starts)
+    means = params.n_components * widths / total
+    return Prior(np.clip(means, 1e-10, 1e10), np.clip(loadings, 1e-10, 1e10))
+
+
+def _first_prior(params):
+    """Initial precisions: nearly flat."""
+    n_modalities = len(params.units.slices)
+    return Prior(
+        np.full(n_modalities, 1e-2), np.full((n_modalities, params.n_factors), 1e-2)
+    )
+
+
+def penalty(params, prior):
+    """Divergence of the posterior of means and loadings from their prior, or 0."""
+    if prior is None:
+        return 0.0
+    units = params.units
+    beta = prior.means[units.modality][:, None]
+    alpha = prior.loadings[units.modality]
+    log_det = np.linalg.slogdet(params.cov_loadings)[1]
+    # The determinant of the whole covariance, from that of the loadings and that of
+    # the means given the loadings, which is diagonal.
+    pulled = np.linalg.solve(params.cov_loadings, params.cov_cross.transpose(0, 2, 1))
+    given = params.var_means - (params.cov_cross * pulled.transpose(0, 2, 1)).sum(
+        axis=2
+    )
+    log_det = log_det + np.log(given).sum(axis=1)
+    trace = (beta * params.var_means).sum(axis=1)
+    trace = trace + (np.diagonal(params.cov_loadings, axis1=1, axis2=2) * alpha).sum(1)
+    log_prior = params.n_components * np.log(beta[:, 0]) + np.log(alpha).sum(axis=1)
+    n_parameters = params.n_components + params.n_factors
+    divergence = units.sizes @ (trace - n_parameters - log_prior - log_det)
+    of = units.of_column
+    size = (params.means**2).sum(axis=0) * beta[of, 0]
+    size = size + (params.loadings**2 * alpha[of]).sum(axis=1)
+    return float(divergence + (size / params.noise).sum()) / 2
+
+
+def start_factors(blocks, means, n_factors, weight, rng, n_power=2):
+    """Initial parameters: given means, and the main directions of the residuals.
+
+    These come from a randomised singular value decomposition with `n_power` power
+    iterations.
+    """
+    squares, cells = _sums_of_squares(blocks, weight)
+    split = np.zeros(len(blocks.layout), dtype=bool)
+    for group in blocks.groups:
+        if group.observed is not None:
+            gaps = np.repeat(group.presence_of(slice(None)), group.widths, axis=1)
+            gaps = (gaps & ~group.observed).any(axis=0)
+            split[blocks.layout.owner[group.columns][gaps]] = True
+    units = Units(blocks.layout.slices, split)
+    total = weight.sum()
+    params = _bare(units, means, np.zeros((means.shape[1], n_factors)), squares, cells)
+    basis = rng.standard_normal((means.shape[1], n_factors))
+    for _ in range(n_power + 1):
+        basis, _ = np.linalg.qr(basis)
+        basis, inner = _left_over(blocks, params, basis, weight)
+    eigenvalues, vectors = np.linalg.eigh(inner / total)
+    # Of the last basis only its span was used: orthonormal before the product.
+    eigenvalues = np.maximum(eigenvalues, 1e-3 * eigenvalues.max(initial=0))
+    span, _ = np.linalg.qr(basis)
+    loadings = span @ vectors * np.sqrt(eigenvalues)
+    return _bare(units, means, loadings, squares / 2, cells)
+
+
+def _bare(units, means, loadings, squares, cells):
+    """Point estimates with noise from sums of squares."""
+    (k, _), r, g = means.shape, loadings.shape[1], len(units.sizes)
+    starts = [columns.start for columns in units.slices]
+    owner = units.modality[units.of_column]
+    noise = np.add.reduceat(squares, starts)[owner]
+    counts = np.add.reduceat(cells, starts)[owner]
+    noise = np.where(noise > 0, noise, 1.0) / np.maximum(counts, 1)
+    return FactorParams(
+        units, np.full(k, 1 / k), means, loadings, noise,
+        np.zeros((g, k)), np.zeros((g, k, r)), np.zeros((g, r, r)),
+    )  # fmt: skip
+
+
+def _left_over(blocks, params, basis, weight):
+    """Product of the covariance of the residuals with a basis, and its form."""
+    product = np.zeros_like(basis)
+    inner = np.zeros((basis.shape[1], basis.shape[1]))
+    for rows in Posterior(params).chunks(blocks):
+        group, chunk = rows.group, rows.chunk
+        x = group.values[chunk] - (rows.resp @ params.means)[:, group.columns]
+        seen = params.units.masks(group, chunk)[:, params.units.of_column]
+        x *= seen[:, group.columns]
+        scores = x @ basis[group.columns]
+        weighted = scores * weight[rows.rows][:, None]
+        product[group.columns] += x.T @ weighted
+        inner += weighted.T @ scores
+    return product, inner
+
+
+def _sums_of_squares(blocks, weight):
+    """Weighted sum of squares and weight of the observed cells of each column."""
+    squares, cells = np.zeros((2, blocks.layout.n_features))
+    for group in blocks.groups:
+        w = weight[group.rows]
+        squares[group.columns] += np.einsum(
+            "ij,ij,i->j", group.values, group.values, w, dtype=np.float64
+        )
+        if group.observed is not None:
+            cells[group.columns] += w @ group.observed
+        else:
+            seen = w @ np.broadcast_to(group.presence, (len(w), len(group.modalities)))
+            cells[group.columns] += np.repeat(seen, group.widths)
+    return squares, cells
+
+
+def _noise_floor(squares, cells, units):
+    starts = [columns.start for columns in units.slices]
+    owner = units.modality[units.of_column]
+    total, counts = (np.add.reduceat(v, starts)[owner] for v in (squares, cells))
+    floor = NOISE_FLOOR * total / np.maximum(counts, 1)
+    return np.where(floor > 0, floor, NOISE_FLOOR)
+
+
+def _diagonals(values):
+    """Diagonal matrices from their diagonals, shape (n, r) -> (n, r, r)."""
+    return values[:, :, None] * np.eye(values.shape[1])

@@ -1,0 +1,789 @@
+"""A mixture of Gaussians with shared factors, for samples with missing modalities."""
+
+import warnings
+from dataclasses import replace
+from numbers import Integral, Real
+
+import numpy as np
+from sklearn.base import (
+    ClassNamePrefixFeaturesOutMixin,
+    DensityMixin,
+    TransformerMixin,
+)
+from sklearn.cluster import KMeans
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from skmissing._blocks import fit_scaler
+from skmissing._compat import Interval, StrOptions
+from skmissing._table import (
+    ModalityMixin,
+    SkmissingEstimator,
+    _fit_context,
+    check_sample_weight,
+    name_list,
+)
+from skmissing.cluster._lloyd import (
+    centers_at_rows,
+    lloyd,
+    plus_plus_rows,
+    random_rows,
+)
+from skmissing.mixture._calibration import HiddenErrors, held_out_rows
+from skmissing.mixture._em import Posterior, Units, fit_factors, start_factors
+
+# Number of clusters if none is given, and there are as many samples.
+USUAL_COMPONENTS = 10
+# What "auto" tries; the first number of factors while the number of clusters is chosen.
+AUTO_COMPONENTS = 1, 10, 40
+AUTO_FACTORS = 32, 8, 64
+# Iterations with one cluster before the samples are clustered by their factors.
+FIRST_ITERATIONS = 10
+
+
+class PartialModalityFactorMixture(
+    ModalityMixin,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    DensityMixin,
+    SkmissingEstimator,
+):
+    """Mixture of Gaussians with shared factors, for samples with missing modalities.
+
+    A sample is the mean of its cluster, plus factors that all modalities share, plus
+    noise. The observed modalities determine the posterior of its cluster and factors,
+    and these predict the missing modalities. Nothing is filled in during `fit`: each
+    sample counts with its observed cells.
+
+    Read more in the :ref:`User Guide <mixture>`.
+
+    Parameters
+    ----------
+    n_components : int, "auto" or None, default=None
+        Number of clusters. With one cluster, the model is group factor analysis. None
+        is 10, or the number of samples with an observed cell if there are fewer.
+        "auto" takes of 1, 10 and 40 the number that fills hidden modalities best, see
+        `calibrate`.
+
+    n_factors : int or "auto", default=32
+        Number of factors, at most the number of columns or samples. With `ard=True`,
+        it is an upper limit: factors that the data do not support are turned off, for
+        each modality separately. With 0, there are only clusters. "auto" takes the
+        best of 8, 32 and 64 in the same way.
+
+    modalities : None, list of int, or dict, default=None
+        Which columns form a modality. None groups columns named `modality__feature`
+        by their prefix if all are named so, and otherwise makes every column a
+        modality of its own. A list gives widths from left to right. A dict gives, by
+        name, a width, a token shape `(n_tokens, dim)`, a slice, or a list of column
+        names or positions.
+
+    noise : {"modality", "feature"}, default="modality"
+        Whether the columns of a modality share one noise variance.
+
+    ard : bool, default=True
+        Automatic relevance determination: means and loadings have normal priors and
+        are integrated out (variational Bayes). The precisions of the priors, one per
+        modality and factor, are learnt. If False, means and loadings are estimated by
+        maximum likelihood, which overfits if there are few samples.
+
+    max_iter : int, default=100
+        Maximum number of iterations of a single run.
+
+    tol : float, default=1e-3
+        A run ends when an iteration raises the objective by less than `tol` per
+        observed cell.
+
+    init : {"k-means++", "random"}, default="k-means++"
+        Method of initialisation. A few iterations with one cluster find factors. Then
+        the samples are clustered by their factors, by k-means or by the nearest of
+        some samples drawn at random.
+
+    n_init : int, default=1
+        Number of runs. The run with the highest objective is kept.
+
+    standardize : bool, default=True
+        Whether columns are brought to zero mean and unit variance first. The tokens
+        of a sequence share mean and variance.
+
+    calibrate : bool, default=False
+        Whether the model is first fitted without some samples. Each of their
+        modalities is hidden in turn, to learn how far imputed values can be trusted
+        (`shrinkage_`) and how wide their errors are (`std_scale_`). The fit takes
+        about twice as long, or longer if there are few samples. "auto" takes three
+        times that.
+
+    random_state : int, RandomState instance or None, default=None
+        Seed of the initialisation, and of :meth:`sample` if it is an int.
+
+    verbose : int, default=0
+        Print the objective of each iteration if positive.
+
+    Attributes
+    ----------
+    weights_ : ndarray of shape (n_components,)
+        Share of each cluster.
+
+    means_ : ndarray of shape (n_components, n_features)
+        Means of the clusters in the units of X.
+
+    loadings_ : ndarray of shape (n_features, `n_factors_`)
+        What one unit of a factor adds to a column, in the units of X.
+
+    noise_variance_ : ndarray of shape (n_features,)
+        In the squared units of X.
+
+    relevance_ : ndarray of shape (n_modalities, `n_factors_`)
+        Share of the variance of each modality that each factor accounts for.
+
+    n_components_ : int
+        Number of clusters.
+
+    n_factors_ : int
+        Number of factors, at most the number of columns or samples.
+
+    shrinkage_ : ndarray of shape (n_modalities,)
+        Factor by which the distance of imputed values from the mean is multiplied: 0
+        for a modality that no sample has together with another one; otherwise 1, or
+        what is learnt from hidden modalities with `calibrate`.
+
+    std_scale_ : ndarray of shape (n_modalities,)
+        Factor by which the standard errors of the model are multiplied; 1 without
+        `calibrate`.
+
+    lower_bound_ : float
+        The objective per sample, at the parameters that were kept: with `ard=False`
+        the log-likelihood, otherwise a lower bound of the log evidence. In the
+        standardised columns, and up to a constant.
+
+    lower_bounds_ : list of float
+        The objective at each iteration.
+
+    n_iter_ : int
+        Number of iterations of the run that was kept.
+
+    converged_ : bool
+        Whether that run ended by `tol`.
+
+    modalities_ : ModalityLayout
+        Ordered mapping from the name of each modality to its columns.
+
+    n_features_in_ : int
+        Number of columns seen in `fit`.
+
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of the columns seen in `fit`, if they were strings.
+
+    Raises
+    ------
+    ValueError
+        If `n_components` is larger than the number of samples with an observed cell,
+        or `modalities` does not fit the columns of X.
+
+    See Also
+    --------
+    skmissing.impute.FactorImputer : Imputes with this model.
+    skmissing.cluster.PartialModalityKMeans : Clusters without factors or variances.
+    sklearn.mixture.GaussianMixture : Full covariances, complete data.
+    sklearn.decomposition.FactorAnalysis : One cluster, complete data.
+
+    Notes
+    -----
+    The model is
+
+    .. math:: x = \\mu_j + W u + \\varepsilon, \\quad u \\sim N(0, I), \\quad
+              \\varepsilon_m \\sim N(0, \\sigma_m^2 I)
+
+    with cluster j drawn by `weights_`, W and the noise shared by the clusters.
+    Imputation from the nearest centre is its limit without factors and with small
+    noise. In the E-step, the covariance of u depends only on the pattern of observed
+    modalities: there is one small factorisation per pattern, and the samples cost two
+    matrix products. No array has the shape (n_features, n_features). For partially
+    observed modalities, each column has its own moments, which takes memory of
+    `n_features * n_factors * (n_factors + n_components)` numbers.
+
+    With `ard`, the parameters of a column with noise :math:`\\sigma^2` have the prior
+    :math:`w_f \\sim N(0, \\sigma^2 / \\alpha_{mf})`,
+    :math:`\\mu_j \\sim N(0, \\sigma^2 / \\beta_m)`, in standardised columns, as in
+    variational principal components [1]_ and group factor analysis [2]_. The
+    objective never falls. :meth:`score_samples`, `bic` and `aic` use the posterior
+    means of means and loadings.
+
+    References
+    ----------
+    .. [1] C. M. Bishop, "Variational principal components", ICANN 1999.
+    .. [2] S. Virtanen, A. Klami, S. A. Khan and S. Kaski, "Bayesian group factor
+       analysis", AISTATS 2012.
+
+    Examples
+    --------
+    The second column is twice the first:
+
+    >>> import numpy as np
+    >>> from skmissing.mixture import PartialModalityFactorMixture
+    >>> a = np.random.RandomState(0).standard_normal(200)
+    >>> X = np.column_stack([a, 2 * a, -a])
+    >>> X[:50, 0] = X[50:100, 1] = np.nan
+    >>> mixture = PartialModalityFactorMixture(1, n_factors=1, random_state=0).fit(X)
+    >>> mixture.impute([[1., np.nan, np.nan]]).round(1)
+    array([[ 1.,  2., -1.]])
+    """
+
+    _parameter_constraints: dict = {
+        **ModalityMixin._parameter_constraints,
+        "n_components": [
+            None,
+            StrOptions({"auto"}),
+            Interval(Integral, 1, None, closed="left"),
+        ],
+        "n_factors": [StrOptions({"auto"}), Interval(Integral, 0, None, closed="left")],
+        "noise": [StrOptions({"modality", "feature"})],
+        "ard": ["boolean"],
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "tol": [Interval(Real, 0, None, closed="left")],
+        "init": [StrOptions({"k-means++", "random"})],
+        "n_init": [Interval(Integral, 1, None, closed="left")],
+        "standardize": ["boolean"],
+        "calibrate": ["boolean"],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
+    def __init__(
+        self,
+        n_components=None,
+        *,
+        n_factors=32,
+        modalities=None,
+        noise="modality",
+        ard=True,
+        max_iter=100,
+        tol=1e-3,
+        init="k-means++",
+        n_init=1,
+        standardize=True,
+        calibrate=False,
+        random_state=None,
+        verbose=0,
+    ):
+        self.n_components = n_components
+        self.n_factors = n_factors
+        self.modalities = modalities
+        self.noise = noise
+        self.ard = ard
+        self.max_iter = max_iter
+        self.tol = tol
+        self.init = init
+        self.n_init = n_init
+        self.standardize = standardize
+        self.calibrate = calibrate
+        self.random_state = random_state
+        self.verbose = verbose
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y=None, sample_weight=None):
+        """Estimate the model.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            NaN and masked cells are missing.
+        y : None
+            Ignored.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weight of each sample: the number of times that it counts. With weights of
+            1/n, all samples together count as one, from which little is learnt.
+
+        Returns
+        -------
+        self : object
+            Fitted estimator.
+        """
+        del y
+        table = self._validate(X, reset=True, sample_weight=sample_weight)
+        self._fit_table(table)
+        table.warn_empty("left out of the fit")
+        table.warn_never_observed(
+            self._learnt_columns(),
+            "their means are 0 and nothing is learnt of them",
+            "nothing is learnt of them",
+        )
+        n_dead = np.count_nonzero(self.weights_ < np.finfo(np.float64).eps)
+        if n_dead:
+            self._warn(
+                f"{n_dead} of {self.n_components_} clusters have weight 0, possibly "
+                "due to duplicate points in X; lower n_components.",
+                ConvergenceWarning,
+            )
+        return self
+
+    def _fit_table(self, table):
+        """Fit to a ModalityTable; an imputer starts here."""
+        rng = check_random_state(self.random_state)
+        self._check_sizes(table)
+        weight = table.weight * table.has_any
+        scaler = fit_scaler(table, sample_weight=weight, standardize=self.standardize)
+        self._scaler = scaler.centered()
+        # The more frequent patterns have groups of their own.
+        blocks = self._scaler.split(table, min_rows=max(16, len(table) // 64))
+        linked = _linked(table, weight)
+        k, r, errors = self._choose_sizes(blocks, weight, rng)
+        self.shrinkage_, self.std_scale_ = linked.astype(float), np.ones(len(linked))
+        if self.calibrate:
+            self.shrinkage_ = errors.shrinkage() * linked
+            self.std_scale_ = errors.std_scale(self.shrinkage_)
+        best = None
+        for _ in range(self.n_init):
+            run = self._run(blocks, weight, rng, k, r)
+            if best is None or run.bounds[-1] > best.bounds[-1]:
+                best = run
+        self.n_components_, self.n_factors_ = k, r
+        total = weight.sum()
+        self.lower_bounds_ = [bound / total for bound in best.bounds]
+        self.lower_bound_ = self.lower_bounds_[-1]
+        self.n_iter_, self.converged_ = best.n_iter, best.converged
+        self._keep(best.params)
+        if not self.converged_:
+            table.warn(
+                f"EM did not converge in max_iter={self.max_iter} iterations; raise "
+                "max_iter or tol.",
+                ConvergenceWarning,
+            )
+
+    def _check_sizes(self, table):
+        """Raise ValueError if numbers of clusters or factors are too large."""
+        is_number = isinstance(self.n_components, Integral)
+        n_usable = table.check_enough(
+            n_components=self.n_components if is_number else 1
+        )
+        most = min(table.X.shape[1], n_usable)
+        if not self.ard and self.n_factors != "auto" and self.n_factors > most:
+            raise ValueError(
+                f"n_factors={self.n_factors} with ard=False must be at most {most}, "
+                f"the smaller of {table.X.shape[1]} columns and {n_usable} samples."
+            )
+
+    def _choose_sizes(self, blocks, weight, rng):
+        """Choose the numbers of clusters and factors.
+
+        Also returns errors on hidden modalities, None if nothing needs them.
+        """
+        n_samples = np.count_nonzero(weight)
+        most = min(blocks.layout.n_features, n_samples)
+        components, factors = [self.n_components], [self.n_factors]
+        if self.n_components is None:
+            components = [min(USUAL_COMPONENTS, n_samples)]
+        elif self.n_components == "auto":
+            components = [k for k in AUTO_COMPONENTS if k == 1 or 5 * k <= n_samples]
+        if self.n_factors == "auto":
+            factors = [r for r in AUTO_FACTORS if r == AUTO_FACTORS[0] or r < most]
+        factors = [int(min(r, most)) for r in factors]
+        if not self.calibrate and len(components) == len(factors) == 1:
+            return components[0], factors[0], None
+        folds = held_out_rows(blocks.presence, weight, rng)
+        tried = {}
+        for k in components:
+            sizes = k, factors[0]
+            tried[sizes] = self._hidden_errors(blocks, weight, folds, rng, *sizes)
+        k = min(components, key=lambda k: tried[k, factors[0]].loss())
+        for r in factors[1:]:
+            tried[k, r] = self._hidden_errors(blocks, weight, folds, rng, k, r)
+        r = min(factors, key=lambda r: tried[k, r].loss())
+        return k, r, tried[k, r]
+
+    def _hidden_errors(self, blocks, weight, folds, rng, k, r):
+        """Errors on hidden modalities of samples that models were fitted without."""
+        errors = HiddenErrors.empty(len(blocks.layout))
+        for positions in folds:
+            rest = weight.copy()
+            rest[positions] = 0
+            if np.count_nonzero(rest) >= k:
+                run = self._run(blocks, rest, rng, k, r)
+                errors.add(blocks, run.params, positions, weight)
+        return errors
+
+    def _run(self, blocks, weight, rng, k, r):
+        """One run of EM with k clusters and r factors: one cluster first, then all."""
+        options = {
+            "ard": self.ard, "shared_noise": self.noise == "modality",
+            "tol": self.tol, "verbose": self.verbose,
+        }  # fmt: skip
+        if not r:
+            # Clusters of k-means over the modalities that samples share.
+            choose = plus_plus_rows if self.init == "k-means++" else random_rows
+            centers = centers_at_rows(blocks, choose(blocks, k, weight, rng))
+            means = lloyd(blocks, centers, weight, max_iter=20, tol=0).centers.values
+        else:
+            means = np.zeros((1, blocks.layout.n_features))
+        start = start_factors(blocks, means, r, weight, rng)
+        if r and k > 1:
+            first = min(FIRST_ITERATIONS, self.max_iter)
+            run = fit_factors(blocks, start, weight, max_iter=first, **options)
+            start = self._divide(run.params, blocks, weight, rng, k)
+        return fit_factors(blocks, start, weight, max_iter=self.max_iter, **options)
+
+    def _divide(self, params, blocks, weight, rng, k):
+        """Parameters of k clusters from those of one, by k-means of the factors.
+
+        Unlike distances, factors do not depend on which modalities a sample has, so
+        the clusters are not those of patterns.
+        """
+        factors = np.zeros((len(blocks), params.n_factors))
+        for rows in Posterior(params).chunks(blocks):
+            factors[rows.rows] = rows.factors()
+        used = np.flatnonzero(weight > 0)
+        kmeans = KMeans(
+            k,
+            init=self.init,
+            n_init=1,
+            max_iter=50 if self.init == "k-means++" else 1,
+            random_state=rng.randint(np.iinfo(np.int32).max),
+        )
+        with warnings.catch_warnings():
+            # Fewer distinct samples than clusters: the clusters that are left over
+            # get weight 0 in EM, and `fit` warns of them.
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            labels = kmeans.fit_predict(factors[used], sample_weight=weight[used])
+        centers = kmeans.cluster_centers_
+        sizes = np.bincount(labels, weight[used], minlength=k)
+        between = sizes @ centers**2 / sizes.sum()
+        n_units = len(params.units.sizes)
+        return replace(
+            params,
+            weights=sizes / sizes.sum(),
+            means=params.means + centers @ params.loadings.T,
+            loadings=params.loadings * np.sqrt(np.maximum(1 - between, 0.05)),
+            var_means=np.zeros((n_units, k)),
+            cov_cross=np.zeros((n_units, k, params.n_factors)),
+            cov_loadings=np.zeros_like(params.cov_loadings),
+        )
+
+    def _keep(self, params):
+        """Set the public attributes, in the units of X."""
+        self._params, layout = params, self.modalities_
+        factor = self._factor()
+        self.weights_ = params.weights
+        self.means_ = np.empty_like(params.means)
+        self.loadings_ = np.empty_like(params.loadings)
+        self.noise_variance_ = np.empty_like(params.noise)
+        self.means_[:, layout.order] = params.means / factor
+        self.means_ += self._scaler.mean
+        self.loadings_[layout.order] = params.loadings / factor[:, None]
+        self.noise_variance_[layout.order] = params.noise / factor**2
+        starts = [columns.start for columns in layout.slices]
+        mean = params.weights @ params.means
+        between = params.weights @ (params.means - mean) ** 2
+        total = (params.loadings**2).sum(axis=1) + params.noise + between
+        shared = np.add.reduceat(params.loadings**2, starts, axis=0)
+        self.relevance_ = shared / np.add.reduceat(total, starts)[:, None]
+
+    def _factor(self):
+        """Factor of each column in layout order; 1 where never observed."""
+        layout = self.modalities_
+        scale = self._scaler.scale[layout.order]
+        return 1 / (scale * np.sqrt(layout.widths)[layout.owner])
+
+    def _learnt_columns(self):
+        """Columns of which `fit` saw a cell, shape (n_features,)."""
+        return self._scaler.column_weight > 0
+
+    def _check_known(self, X, fate):
+        """Validate samples to predict for; warn of cells that cannot be used.
+
+        Returns the table, and the table without these cells.
+        """
+        check_is_fitted(self)
+        table = self._validate(X, reset=False)
+        known = table.learnt(self._learnt_columns())
+        known.warn_empty(fate)
+        return table, known
+
+    def _posteriors(self, table, *, plug_in=False):
+        """Yield the posterior of each chunk of a table, and the parameters used."""
+        params = self._params.plug_in() if plug_in else self._params
+        blocks = self._scaler.split(table, min_rows=1 + len(table) // 50)
+        if table.partial.any():
+            split = np.ones(len(self.modalities_), dtype=bool)
+            params = params.with_units(Units(self.modalities_.slices, split))
+        for rows in Posterior(params).chunks(blocks):
+            yield params, rows
+
+    def predict_proba(self, X):
+        """Predict the posterior probability of each cluster.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            NaN and masked cells are missing.
+
+        Returns
+        -------
+        proba : ndarray of shape (n_samples, n_components)
+            `weights_` for samples in which nothing is observed.
+        """
+        _, known = self._check_known(X, "given the weights of the clusters")
+        return self._proba(known)
+
+    def _proba(self, table):
+        proba = np.empty((len(table), len(self.weights_)))
+        for _, rows in self._posteriors(table):
+            proba[rows.rows] = rows.resp
+        return proba
+
+    def predict(self, X):
+        """Predict the most probable cluster of each sample.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            NaN and masked cells are missing.
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,), dtype int64
+            -1, with a warning, for samples in which nothing is observed.
+        """
+        _, known = self._check_known(X, "labelled -1")
+        labels = self._proba(known).argmax(axis=1)
+        labels[~known.has_any] = -1
+        return labels
+
+    def fit_predict(self, X, y=None, sample_weight=None):
+        """Fit, and return the most probable cluster of each sample.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            NaN and masked cells are missing.
+        y : None
+            Ignored.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weight of each sample.
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,), dtype int64
+            -1, with a warning, for samples in which nothing is observed.
+        """
+        return self.fit(X, y, sample_weight=sample_weight).predict(X)
+
+    def transform(self, X):
+        """Return the posterior mean of the factors.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            NaN and masked cells are missing.
+
+        Returns
+        -------
+        factors : ndarray of shape (n_samples, `n_factors_`)
+            0 for samples in which nothing is observed. They do not include what the
+            clusters account for.
+        """
+        _, known = self._check_known(X, "given factors of 0")
+        factors = np.empty((len(known), self.n_factors_), dtype=known.X.dtype)
+        for _, rows in self._posteriors(known):
+            factors[rows.rows] = rows.factors()
+        return factors
+
+    def score_samples(self, X):
+        """Return the log-likelihood of the observed cells of each sample.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            NaN and masked cells are missing.
+
+        Returns
+        -------
+        log_likelihood : ndarray of shape (n_samples,)
+            In the units of X; 0 for samples in which nothing is observed.
+        """
+        _, known = self._check_known(X, "given a log-likelihood of 0")
+        scores = np.empty(len(known))
+        order = self.modalities_.order
+        log_factor = np.log(self._factor()) * self._learnt_columns()[order]
+        for _, rows in self._posteriors(known, plug_in=True):
+            seen = ~np.isnan(known.X[np.ix_(rows.rows, order)])
+            scores[rows.rows] = rows.log_likelihood + seen @ log_factor
+        return scores
+
+    def score(self, X, y=None, sample_weight=None):
+        """Return the mean log-likelihood of the observed cells per sample.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            NaN and masked cells are missing.
+        y : None
+            Ignored.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weight of each sample.
+
+        Returns
+        -------
+        log_likelihood : float
+            In the units of X.
+        """
+        del y
+        scores = self.score_samples(X)
+        weight = check_sample_weight(sample_weight, scores[:, None])
+        return float(np.average(scores, weights=weight))
+
+    def _n_parameters(self):
+        k, n_features, r = len(self.weights_), self.n_features_in_, self.n_factors_
+        n_noise = len(self.modalities_) if self.noise == "modality" else n_features
+        rotations = r * (r - 1) // 2
+        return (k - 1) + (k + r) * n_features - rotations + n_noise
+
+    def bic(self, X):
+        """Return the Bayesian information criterion: the lower, the better.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            NaN and masked cells are missing.
+
+        Returns
+        -------
+        bic : float
+            Every loading counts as a parameter, even if `ard` turned it off.
+        """
+        scores = self.score_samples(X)
+        return float(-2 * scores.sum() + self._n_parameters() * np.log(len(scores)))
+
+    def aic(self, X):
+        """Return Akaike's information criterion: the lower, the better.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            NaN and masked cells are missing.
+
+        Returns
+        -------
+        aic : float
+            Every loading counts as a parameter, even if `ard` turned it off.
+        """
+        return float(-2 * self.score_samples(X).sum() + 2 * self._n_parameters())
+
+    def sample(self, n_samples=1):
+        """Draw complete samples from the model.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+            Number of samples.
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_features)
+            Samples in the order of their clusters.
+        labels : ndarray of shape (n_samples,)
+            Cluster of each sample.
+        """
+        check_is_fitted(self)
+        if n_samples < 1:
+            raise ValueError(f"n_samples must be at least 1; got {n_samples}.")
+        rng = check_random_state(self.random_state)
+        weights = self.weights_ / self.weights_.sum()
+        labels = np.repeat(np.arange(len(weights)), rng.multinomial(n_samples, weights))
+        factors = rng.standard_normal((n_samples, self.n_factors_))
+        X = self.means_[labels] + factors @ self.loadings_.T
+        noise = rng.standard_normal(X.shape)
+        return X + noise * np.sqrt(self.noise_variance_), labels
+
+    def impute(self, X):
+        """Fill missing cells with their posterior means.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            NaN and masked cells are missing.
+
+        Returns
+        -------
+        X_imputed : ndarray of shape (n_samples, n_features)
+            Observed cells are unchanged. Columns that are never observed in `fit` get
+            0, or in a sequence the mean of the other tokens.
+        """
+        table, known = self._check_known(X, "imputed with the training mean")
+        return np.where(np.isnan(table.X), self._values(known), table.X)
+
+    def imputation_std(self, X):
+        """Return standard errors of imputed cells.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            NaN and masked cells are missing.
+
+        Returns
+        -------
+        std : ndarray of shape (n_samples, n_features)
+            Of the difference between the imputed and the actual value, in the units
+            of X; 0 for observed cells, and NaN for missing cells of columns that are
+            never observed in `fit`, of which nothing is known.
+        """
+        table, known = self._check_known(X, "imputed with the training mean")
+        return np.where(np.isnan(table.X), self._std(known), 0)
+
+    def _values(self, table, rng=None):
+        """Values of all cells; drawn from the posterior if there is a generator."""
+        layout, factor = self.modalities_, self._factor()
+        seen = self._scaler.seen[layout.order]
+        values = np.empty(table.X.shape, dtype=table.X.dtype)
+        for params, rows in self._posteriors(table):
+            part, presence = rows.values(params), table.presence[rows.rows]
+            trust = np.where(presence, 1.0, self.shrinkage_)
+            has_any = presence.any(axis=1)
+            scaled = part * (trust * has_any[:, None])[:, layout.owner]
+            if rng is not None:
+                spread = rows.draw(params, rng) - part
+                scaled += spread * (self.std_scale_[layout.owner] * seen)
+            in_columns = np.empty_like(part)
+            in_columns[:, layout.order] = scaled / factor
+            values[rows.rows] = in_columns + self._scaler.mean
+        return values
+
+    def _std(self, table):
+        """Standard errors of all cells; NaN in columns that `fit` never saw."""
+        layout = self.modalities_
+        scale = self.std_scale_[layout.owner] / self._factor()
+        std = np.empty(table.X.shape, dtype=table.X.dtype)
+        for params, rows in self._posteriors(table):
+            part = np.empty((len(rows.rows), table.X.shape[1]))
+            part[:, layout.order] = np.sqrt(rows.variances(params)) * scale
+            std[rows.rows] = part
+        std[:, ~self._learnt_columns()] = np.nan
+        return std
+
+    @property
+    def _n_features_out(self):
+        return self.n_factors_
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+
+def _linked(table, weight):
+    """Which modalities some sample has together with another; warns of the others."""
+    if len(table.layout) == 1:
+        return np.ones(1, dtype=bool)
+    rows = table.presence[weight > 0].astype(np.float64)
+    together = rows.T @ rows
+    seen = np.diagonal(together) > 0
+    np.fill_diagonal(together, 0)
+    linked = together.any(axis=1)
+    alone = [table.layout.names[m] for m in np.flatnonzero(seen & ~linked)]
+    if alone:
+        table.warn(
+            f"{len(alone)} modalities are never observed together with another one: "
+            f"{name_list(alone)}; where they are missing they are imputed with the "
+            "training mean."
+        )
+    return linked
