@@ -34,6 +34,7 @@ from skmissing.datasets import (
 from skmissing.ensemble import LateFusionClassifier, LateFusionRegressor
 from skmissing.impute import (
     ClusterGuidedImputer,
+    FactorImputer,
     MultipleImputationClassifier,
     MultipleImputationRegressor,
     RegressionImputer,
@@ -97,14 +98,14 @@ def make_imputers(layout, n_features, n_modalities, seed):
 
     imputers = {
         "mean": SimpleImputer(keep_empty_features=True),
-        "greedy": cluster(strategy="greedy"),
-        "nearest": cluster(strategy="nearest"),
+        "greedy": cluster(strategy="greedy", n_clusters=40),
+        "nearest": cluster(strategy="nearest", n_clusters=40),
         "soft": cluster(strategy="soft", n_clusters=100),
         "retrieval": RetrievalImputer(modalities=layout),
         "ridge": RegressionImputer(Ridge(), modalities=layout),
         "regression": RegressionImputer(modalities=layout),
-        "factor k=1": cluster(strategy="factor", n_clusters=1),
-        "factor": cluster(strategy="factor", n_clusters="auto"),
+        "factor k=1": FactorImputer(1, **common),
+        "factor": FactorImputer(**common),
     }
     if n_features <= 700:
         imputers["KNNImputer"] = KNNImputer(keep_empty_features=True)
@@ -146,9 +147,7 @@ def fusion_for(y, layout, seed, modality_dropout=0.0):
 
 def other_models(layout, y, seed):
     """Models that deal with gaps by themselves, to compare the linear model with."""
-    factor = ClusterGuidedImputer(
-        10, modalities=layout, strategy="factor", random_state=seed
-    )
+    factor = FactorImputer(10, modalities=layout, random_state=seed)
     if y.dtype.kind == "f":
         many = MultipleImputationRegressor
         late = LateFusionRegressor(head_for(y), modalities=layout)

@@ -11,7 +11,7 @@ from _harness import _status, embeddings, record
 
 from skmissing.cluster import PartialModalityKMeans
 from skmissing.ensemble import LateFusionClassifier
-from skmissing.impute import ClusterGuidedImputer
+from skmissing.impute import ClusterGuidedImputer, FactorImputer
 
 WIDTHS = [32, 16, 48]
 # What Linux and the allocator keep or give back at their own pace, in MB.
@@ -26,13 +26,8 @@ def make_models(neural):
         (PartialModalityKMeans(20, modalities=WIDTHS, random_state=0), "predict"),
         (ClusterGuidedImputer(20, modalities=WIDTHS, random_state=0), "transform"),
         (
-            ClusterGuidedImputer(
-                3,
-                strategy="factor",
-                n_factors=4,
-                modalities=WIDTHS,
-                max_iter=5,
-                random_state=0,
+            FactorImputer(
+                3, n_factors=4, modalities=WIDTHS, max_iter=5, random_state=0
             ),
             "transform",
         ),

@@ -18,7 +18,12 @@ from sklearn.utils import get_tags
 
 from skmissing.cluster import PartialModalityKMeans
 from skmissing.ensemble import LateFusionClassifier, PatternClassifier
-from skmissing.impute import ClusterGuidedImputer, RegressionImputer, RetrievalImputer
+from skmissing.impute import (
+    ClusterGuidedImputer,
+    FactorImputer,
+    RegressionImputer,
+    RetrievalImputer,
+)
 from tests.estimators import make_instances
 from tests.properties.strategies import short_name, told
 from tests.test_common import assert_same, make_data, outputs, with_widths
@@ -226,7 +231,7 @@ def test_one_modality(estimator):
     [
         PartialModalityKMeans(3, random_state=0),
         ClusterGuidedImputer(3, random_state=0),
-        ClusterGuidedImputer(2, strategy="factor", n_factors=2, random_state=0),
+        FactorImputer(2, n_factors=2, random_state=0),
         RegressionImputer(min_rows=500),
         RetrievalImputer(),
         LateFusionClassifier(cv=2),
