@@ -214,7 +214,7 @@ BAD_MAKERS = [
     ({"widths": (20, 7)}, r"'modality1' has 7 columns, but must have at least .* = 8"),
     ({"widths": {"a": 3}}, r"'a' has 3 columns, but must have at least"),
     ({"redundancy": 1.5}, r"The 'redundancy' parameter of make_multimodal_class"),
-    ({"missing": "complex-50"}, r"has 1 numbers, but the 3 modalities of X need 7"),
+    ({"missing": {"x": 0.5}}, r"missing: unknown modality 'x'"),
 ]
 
 

@@ -1,21 +1,30 @@
-"""ModalityAmputer: what is hidden, where, and what is left alone."""
+"""ModalityAmputer: what is hidden, by which mechanism, and scikit-learn's checks."""
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn import config_context
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
+from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skmissing.simulate import ModalityAmputer, OneMissing, PatternTable, ampute
+from skmissing.simulate._mechanisms import (
+    draw_bursts,
+    give_back,
+    largest_remainder,
+    row_keys,
+    solve_intercept,
+    uniforms,
+)
 
 WIDTHS = {"text": 3, "audio": 2, "video": 1}
-STARTS = [0, 3, 5]
 
 
 def make_X(n_rows=2000, seed=0):
-    """Rows of three modalities, complete."""
+    """Complete samples of three modalities."""
     return np.random.RandomState(seed).standard_normal((n_rows, 6))
 
 
@@ -27,14 +36,14 @@ def gone(Xt):
     return np.column_stack([b.any(axis=1) for b in blocks])
 
 
-def amputer(missing=0.5, **params):
+def amputer(missing=None, **params):
     """An amputer of the three modalities with seed 0."""
     params = {"modalities": WIDTHS, "random_state": 0, **params}
     return ModalityAmputer(missing, **params)
 
 
 def test_rest_is_untouched():
-    """Cells that are not hidden are the input's, bit for bit, in the same columns."""
+    """Cells that are not hidden equal those of the input bit for bit."""
     X = make_X()
     Xt = amputer().fit_transform(X)
     seen = ~np.isnan(Xt)
@@ -80,14 +89,16 @@ def test_modalities_are_hidden_independently(seed):
         assert abs(found - expected) < 5 * np.sqrt(expected / 8000)
 
 
-def test_all_gone_only_if_told_to():
-    """allow_empty=True may blank a row; rate 1 then blanks every row."""
+def test_samples_are_emptied_only_if_asked_for():
+    """allow_empty=True may empty a sample; rate 1 then empties every sample."""
     X = make_X(50)
     assert np.isnan(amputer(1.0, allow_empty=True).fit_transform(X)).all()
-    with pytest.raises(ValueError, match="takes all modalities from every row"):
+    with pytest.raises(ValueError, match="takes all modalities from every sample"):
         amputer(1.0).fit(X)
     table = PatternTable({"": 0.25, "text": 0.75})
-    with pytest.raises(ValueError, match="takes all modalities from 25% of the rows"):
+    with pytest.raises(
+        ValueError, match="takes all modalities from 25% of the samples"
+    ):
         amputer(table).fit(X)
     hidden = gone(amputer(table, allow_empty=True).fit_transform(X[:40]))
     assert hidden.all(axis=1).sum() == 10
@@ -98,7 +109,7 @@ def test_all_gone_only_if_told_to():
     [
         {},
         {"missing": 0.9},
-        {"missing": "complex-0-0-0-100-0-0-0"},
+        {"config": "complex-0-0-0-100-0-0-0"},
         {"missing": OneMissing(1.0)},
         {"mechanism": "mar"},
         {"mechanism": "mnar"},
@@ -106,8 +117,8 @@ def test_all_gone_only_if_told_to():
     ],
     ids=str,
 )
-def test_rows_that_lack_modalities(params):
-    """They keep what they lack, never become empty, and empty rows stay so."""
+def test_samples_with_missing_modalities(params):
+    """Missing stays missing, no sample becomes empty, and empty samples stay empty."""
     X = make_X(600)
     X[:200, :3] = np.nan
     X[100:300, 3:5] = np.nan
@@ -119,8 +130,8 @@ def test_rows_that_lack_modalities(params):
     assert (after > before).any()
 
 
-def test_partial_modalities_keep_their_holes():
-    """A hole is no missing modality: such rows may lose it, and holes stay."""
+def test_partially_observed_modalities():
+    """Such a modality may be hidden as a whole; single missing cells stay missing."""
     X = make_X(200)
     X[::2, 0] = np.nan
     Xt = amputer(0.3).fit_transform(X)
@@ -130,7 +141,7 @@ def test_partial_modalities_keep_their_holes():
 
 
 def test_same_rows_same_mask_whatever_the_phase():
-    """fit_transform, transform and a refit agree; order and neighbours do not count."""
+    """fit_transform, transform and a refit agree, whatever the order of the samples."""
     X = make_X(300)
     fitted = amputer()
     first = fitted.fit_transform(X)
@@ -142,7 +153,7 @@ def test_same_rows_same_mask_whatever_the_phase():
 
 
 def test_other_rows_draw_independently():
-    """Row i of a test set does not share the mask of row i of the training set."""
+    """Samples at the same place of two sets do not share their masks."""
     X_train, X_test = make_X(4000, seed=1), make_X(4000, seed=2)
     fitted = amputer()
     train, test = gone(fitted.fit_transform(X_train)), gone(fitted.transform(X_test))
@@ -151,7 +162,7 @@ def test_other_rows_draw_independently():
 
 
 def test_seeds_give_other_masks():
-    """Another seed draws anew; no seed draws anew at each fit."""
+    """Another seed gives other masks; without a seed each fit gives other masks."""
     X = make_X(500)
     one = gone(amputer(random_state=1).fit_transform(X))
     two = gone(amputer(random_state=2).fit_transform(X))
@@ -200,8 +211,8 @@ def test_when_fit_and_when_transform():
     assert later_only.realized_rates_ == dict.fromkeys(WIDTHS, 0.0)
 
 
-def test_pipeline_hides_where_it_is_told_to():
-    """A pipeline's later steps see gaps in training, at prediction, or in both."""
+def test_pipeline_hides_as_when_asks():
+    """Later steps of a pipeline get gaps in training, in prediction, or in both."""
     X, y = make_X(90), np.arange(90) % 2
     for when, gaps in [("both", (1, 1)), ("fit", (1, 0)), ("transform", (0, 1))]:
         seen = []
@@ -238,7 +249,7 @@ def test_drift_of_drawn_modalities():
 
 
 def test_ampute_keeps_the_container(df_module):
-    """Frames stay frames; the mask says what was hidden on top."""
+    """Frames stay frames; the mask holds only what was hidden."""
     names = ["a__0", "a__1", "b__0"]
     X = make_X(50)[:, :3]
     X[:5, 2] = np.nan
@@ -252,15 +263,16 @@ def test_ampute_keeps_the_container(df_module):
 
 
 def test_search_over_missing():
-    """`missing` can be tuned or cross-validated like any parameter."""
+    """`missing` and `config` can be tuned like any parameter."""
     X = make_X(90)
     y = (X[:, 0] > 0).astype(int)
     model = make_pipeline(
         amputer(), FunctionTransformer(np.nan_to_num), LogisticRegression()
     )
-    grid = {
-        "modalityamputer__missing": [0.1, (0.4, 0.5), "complex-40-10-10-10-10-10-10"]
-    }
+    grid = [
+        {"modalityamputer__missing": [0.1, (0.4, 0.5)]},
+        {"modalityamputer__config": ["complex-40-10-10-10-10-10-10"]},
+    ]
     search = GridSearchCV(model, grid, cv=3).fit(X, y)
     assert len(search.cv_results_["mean_test_score"]) == 3
     assert_array_equal(cross_val_score(model, X, y), cross_val_score(model, X, y))
@@ -269,24 +281,39 @@ def test_search_over_missing():
 BAD_PARAMS = [
     ({"mechanism": "label"}, r"mechanism='label' needs when='fit'.*got when='both'"),
     ({"driver": "text"}, r"driver='text' is used by mechanism='mar' and 'group' only"),
-    ({"mechanism": "mar", "driver": "x"}, r"driver='x' is no modality of X.*text, aud"),
-    ({"mechanism": "mar", "driver": 3}, r"driver=3 must be a name, or a number from 0"),
-    ({"mechanism": "mar", "driver": -1}, r"driver=-1 must be a name, or a number"),
+    (
+        {"mechanism": "mar", "driver": "x"},
+        r"driver must be a modality of X, text, audio, video; got 'x'",
+    ),
+    (
+        {"mechanism": "mar", "driver": 3},
+        r"driver must be a name, or a number from 0 to 2; got 3",
+    ),
+    (
+        {"mechanism": "mar", "driver": -1},
+        r"driver must be a name, or a number .* got -1",
+    ),
     (
         {"mechanism": "mar", "missing": {"text": 0.2}},
-        r"The driver 'text' is never hidden, but missing=.* the rate 0.2",
+        r"The driver 'text' is never hidden.* must be 0; got 0.2 in missing=",
     ),
     ({"mechanism": "group"}, r"mechanism='group' needs groups=, or driver="),
-    ({"mechanism": "group", "driver": 0}, r"driver=0 must have one column.*has 3"),
+    ({"mechanism": "group", "driver": 0}, r"driver=0 must have one column.*got 3"),
     (
         {"mechanism": "mnar", "missing": OneMissing(0.5)},
         r"mechanism='mnar' needs rates by modality",
     ),
     (
         {"mechanism": "burst", "missing": 0.9, "burst_length": 2},
-        r"burst_length=2 is too short to hide a modality in 90% .* 9 rows or more",
+        r"burst_length=2 is too short to hide .* in 90% .* must be at least 9",
     ),
     ({"missing": 1.5}, r"The 'missing' parameter of ModalityAmputer must be"),
+    ({"missing": "0.5"}, r"The 'missing' parameter of ModalityAmputer must be"),
+    ({"config": 0.5}, r"The 'config' parameter of ModalityAmputer must be"),
+    (
+        {"missing": 0.5, "config": "complex-40-10-10-10-10-10-10"},
+        r"Only one of missing and config .* missing=0.5 and config='complex",
+    ),
     ({"when": "never"}, r"The 'when' parameter of ModalityAmputer must be"),
     ({"modalities": [3, 2]}, r"add up to 5, but X has 6 features"),
 ]
@@ -294,7 +321,7 @@ BAD_PARAMS = [
 
 @pytest.mark.parametrize("params, message", BAD_PARAMS, ids=str)
 def test_bad_parameters(params, message):
-    """Parameters that do not fit together, or the data, are refused by name."""
+    """Parameters that do not fit together or the data raise an error by name."""
     with pytest.raises(ValueError, match=message):
         amputer(**params).fit(make_X(20), np.arange(20) % 2)
 
@@ -307,15 +334,15 @@ def test_bad_groups_and_targets():
     with pytest.raises(ValueError, match=r"inconsistent numbers of samples: \[20, 3\]"):
         amputer(mechanism="group").fit(X, groups=[1, 2, 3])
     mixed = np.array([1, "a"] * 10, dtype=object)
-    with pytest.raises(TypeError, match=r"group of the rows must be all numbers or"):
+    with pytest.raises(TypeError, match=r"group of the samples must be all numbers or"):
         amputer(mechanism="group").fit(X, groups=mixed)
     with pytest.raises(ValueError, match="requires y to be passed"):
         amputer(mechanism="label", when="fit").fit(X)
-    with pytest.raises(TypeError, match="ampute takes no when"):
+    with pytest.raises(TypeError, match="ampute .* takes no when"):
         ampute(X, when="fit")
 
 
-def test_what_cannot_be_done_is_told():
+def test_what_cannot_be_done_is_warned_of():
     """One modality, a constant driver and a single group each give one warning."""
     X = make_X(20)
     with pytest.warns(UserWarning, match="X has a single modality, 'all'"):
@@ -325,7 +352,7 @@ def test_what_cannot_be_done_is_told():
     flat[:, 5] = 1.0
     with pytest.warns(UserWarning, match="1 modalities that should drive.*: 'video'"):
         amputer(mechanism="mnar").fit(flat)
-    with pytest.warns(UserWarning, match="All rows have the same group, \\['a'\\]"):
+    with pytest.warns(UserWarning, match="all samples have the same group, \\['a'\\]"):
         amputer(mechanism="group").fit(X, groups=["a"] * 20)
 
 
@@ -340,3 +367,302 @@ def test_realized_rates_count_rows_that_had_it():
     assert rates["text"] == (after & ~before)[:, 0].sum() / 50
     assert np.isnan(rates["video"])
     assert fitted.nominal_rates_ == {"text": 0.5, "audio": 0.1, "video": 0.5}
+
+
+# ------------------------------------------------------------------------------------
+# Mechanisms
+
+
+def test_mar_follows_the_driver():
+    """Rows with high values of the driver lose more; the driver itself is whole."""
+    X = make_X(4000)
+    hidden = gone(
+        amputer(0.3, mechanism="mar", driver="audio", strength=2.0).fit_transform(X)
+    )
+    level = X[:, 3:5].sum(axis=1)
+    assert not hidden[:, 1].any()
+    high, low = hidden[level > 0].mean(axis=0), hidden[level < 0].mean(axis=0)
+    assert (high[[0, 2]] > low[[0, 2]] + 0.25).all()
+    # 0.09 of the rows would lose both; audio stays, so the rates are met.
+    assert_allclose(hidden.mean(axis=0)[[0, 2]], 0.3, atol=0.04)
+    # Given the driver, the values that are hidden do not matter.
+    assert abs(np.corrcoef(hidden[:, 2], X[:, 5])[0, 1]) < 0.08
+
+
+def test_mar_drives_from_the_first_modality_by_default():
+    """driver=None, 0 and the first name are the same."""
+    X = make_X(200)
+    expected = amputer(mechanism="mar").fit_transform(X)
+    for driver in (0, np.int64(0), "text"):
+        same = amputer(mechanism="mar", driver=driver).fit_transform(X)
+        assert_array_equal(same, expected)
+    assert not gone(expected)[:, 0].any()
+
+
+def test_mnar_follows_the_hidden_values():
+    """High values are hidden, with a negative strength low ones."""
+    X = make_X(4000)
+    for sign in (1, -1):
+        fitted = amputer(0.3, mechanism="mnar", strength=2.0 * sign, allow_empty=True)
+        hidden = gone(fitted.fit_transform(X))
+        for m, block in enumerate([X[:, :3], X[:, 3:5], X[:, 5:]]):
+            level = block.mean(axis=1) * sign
+            assert level[hidden[:, m]].mean() > 0.3 > 0 > level[~hidden[:, m]].mean()
+        assert_allclose(hidden.mean(axis=0), 0.3, atol=0.04)
+
+
+def test_strength_zero_is_mcar():
+    """With no strength every mechanism hides what MCAR hides."""
+    X = make_X(300)
+    expected = amputer(0.4).fit_transform(X)
+    assert_array_equal(
+        amputer(0.4, mechanism="mnar", strength=0).fit_transform(X), expected
+    )
+    groups = np.arange(300) % 4
+    grouped = amputer(0.4, mechanism="group", strength=0)
+    assert_array_equal(grouped.fit_transform(X, groups=groups), expected)
+
+
+def test_mechanism_learns_from_training_rows_only():
+    """Shifted rows are judged by the training mean: nearly all of them are hidden."""
+    X = make_X(500)
+    fitted = amputer(0.5, mechanism="mnar", strength=5.0, allow_empty=True).fit(X)
+    assert gone(fitted.transform(X + 10)).mean() > 0.99
+    assert gone(fitted.transform(X - 10)).mean() < 0.01
+
+
+def test_label_mechanism():
+    """Classes lose modalities at different rates; the mean is the rate asked for."""
+    X, y = make_X(6000), np.array(["a", "b", "c"])[np.arange(6000) % 3]
+    fitted = amputer(0.4, mechanism="label", when="fit", strength=2, allow_empty=True)
+    hidden = gone(fitted.fit_transform(X, y))
+    by_class = np.array([hidden[y == c].mean(axis=0) for c in "abc"])
+    assert_allclose(by_class.mean(axis=0), 0.4, atol=0.03)
+    # Scores are -1.22, 0 and 1.22: probabilities of about 0.06, 0.31 and 0.84.
+    assert_allclose(np.sort(by_class, axis=0)[:, 0], [0.05, 0.36, 0.80], atol=0.08)
+    assert_array_equal(fitted.transform(X), X)
+
+
+def test_label_mechanism_with_a_continuous_target():
+    """Rows with a high target lose more."""
+    X = make_X(3000)
+    y = X[:, 0] + 0.5
+    Xt = ampute(
+        X, 0.3, y=y, mechanism="label", modalities=WIDTHS, strength=2, random_state=0
+    )
+    hidden = gone(Xt)
+    assert (hidden[y > y.mean()].mean(axis=0) > 0.35).all()
+    assert (hidden[y < y.mean()].mean(axis=0) < 0.2).all()
+
+
+def test_group_mechanism_by_argument_and_by_column():
+    """Groups given apart, or in a column of X, give the same masks."""
+    X = make_X(3000)
+    X[:, 5] = np.arange(3000) % 5
+    by_column = amputer({"text": 0.4, "audio": 0.4}, mechanism="group", driver="video")
+    by_argument = amputer({"text": 0.4, "audio": 0.4}, mechanism="group")
+    hidden = gone(by_column.fit_transform(X))
+    assert_array_equal(gone(by_argument.fit_transform(X, groups=X[:, 5])), hidden)
+    assert_array_equal(gone(by_argument.transform(X, groups=X[:, 5])), hidden)
+    assert not hidden[:, 2].any()
+    rates = np.array([hidden[X[:, 5] == g].mean(axis=0) for g in range(5)])
+    assert (np.ptp(rates[:, :2], axis=0) > 0.3).all()
+    assert_allclose(rates.mean(axis=0), [0.4, 0.4, 0], atol=0.04)
+
+
+def test_new_groups_are_warned_of():
+    """Samples of a new group lose modalities at the average rate, with a warning."""
+    X, groups = make_X(400), np.array(["a", "b"])[np.arange(400) % 2]
+    fitted = amputer(mechanism="group").fit(X, groups=groups)
+    other = np.where(np.arange(400) < 30, "new", groups)
+    with pytest.warns(UserWarning, match=r"30 samples have a group .* \('new'\)"):
+        fitted.transform(X, groups=other)
+
+
+def test_groups_by_metadata_routing():
+    """In a pipeline the groups come by metadata routing, in fit and in predict."""
+    X, y, groups = make_X(200), np.arange(200) % 2, np.arange(200) % 4
+    expected = gone(amputer(mechanism="group").fit_transform(X, groups=groups))
+    with config_context(enable_metadata_routing=True):
+        asks = amputer(mechanism="group")
+        asks.set_fit_request(groups=True).set_transform_request(groups=True)
+        seen = []
+
+        def look(X):
+            seen.append(gone(X))
+            return np.nan_to_num(X)
+
+        model = make_pipeline(asks, FunctionTransformer(look), LogisticRegression())
+        model.fit(X, y, groups=groups)
+        model.predict(X, groups=groups)
+    assert len(seen) == 2
+    for hidden in seen:
+        assert_array_equal(hidden, expected)
+
+
+def test_bursts_have_the_rate_and_the_length(seed):
+    """Runs last burst_length rows on average, and hide the rate asked for."""
+    X = make_X(30000, seed)
+    fitted = amputer(
+        {"text": 0.2, "audio": 0.5},
+        mechanism="burst",
+        burst_length=20,
+        random_state=seed,
+    )
+    hidden = gone(fitted.fit_transform(X))
+    for m, rate in enumerate([0.2, 0.5]):
+        # About 300 and 750 runs, whose lengths have a deviation of 20 rows.
+        assert abs(hidden[:, m].mean() - rate) < 0.08
+        n_runs = np.sum(np.diff(hidden[:, m].astype(int)) == 1)
+        assert 15 < hidden[:, m].sum() / n_runs < 25
+    # Each modality has its own clock.
+    assert abs(np.corrcoef(hidden[:, 0], hidden[:, 1])[0, 1]) < 0.15
+
+
+def test_bursts_give_back_whole_runs():
+    """Where all modalities fail at once, one comes back for as long as they do."""
+    X = make_X(3000)
+    hidden = gone(amputer(0.6, mechanism="burst", burst_length=50).fit_transform(X))
+    assert not hidden.all(axis=1).any()
+    changes = (hidden[1:] != hidden[:-1]).any(axis=1).sum()
+    assert changes < 600
+
+
+def test_bursts_stop_at_the_end_of_a_recording():
+    """Each group has its own draw: it does not matter what comes before it."""
+    X, groups = make_X(400), np.repeat([0, 1], 200)
+    fitted = amputer(mechanism="burst").fit(X)
+    both = fitted.transform(X, groups=groups)
+    alone = fitted.transform(X[200:], groups=groups[200:])
+    assert_array_equal(both[200:], alone)
+
+
+def test_largest_remainder_by_hand():
+    """7 rows over shares of 0.5, 0.3 and 0.2: 3.5, 2.1 and 1.4."""
+    assert largest_remainder(np.array([0.5, 0.3, 0.2]), 7).tolist() == [4, 2, 1]
+    assert largest_remainder(np.array([0.29, 0.71]), 100).tolist() == [29, 71]
+
+
+def test_give_back_by_weight():
+    """The modality that comes back is drawn by weight, among those the row has."""
+    rng = np.random.RandomState(0)
+    weights = np.array([0.6, 0.3, 0.1, 0.0])
+    hidden, presence = np.ones((2, 20000, 4), dtype=bool)
+    give_back(hidden, presence, weights, rng.uniform(size=(20000, 4)))
+    assert_array_equal((~hidden).sum(axis=1), 1)
+    assert_allclose((~hidden).mean(axis=0), weights, atol=0.02)
+    only = np.array([[False, True, False, True]])
+    hidden = only.copy()
+    give_back(hidden, only, weights, np.full((1, 4), 0.5))
+    assert hidden.tolist() == [[False, False, False, True]]
+
+
+def test_give_back_evenly_without_weights():
+    """If all weights are 0 the choice is even."""
+    hidden, presence = np.ones((2, 9000, 3), dtype=bool)
+    draws = np.random.RandomState(0).uniform(size=(9000, 3))
+    give_back(hidden, presence, np.zeros(3), draws)
+    assert_allclose((~hidden).mean(axis=0), 1 / 3, atol=0.03)
+
+
+def test_uniforms_are_uniform_and_unrelated():
+    """Draws of neighbouring keys and of one key fill [0, 1) and do not correlate."""
+    draws = uniforms(np.arange(20000, dtype=np.uint64), 4)
+    assert draws.min() >= 0 and draws.max() < 1
+    for column in draws.T:
+        assert_allclose(np.histogram(column, bins=10)[0], 2000, atol=250)
+    assert np.abs(np.corrcoef(draws.T) - np.eye(4)).max() < 0.04
+    assert abs(np.corrcoef(draws[1:, 0], draws[:-1, 0])[0, 1]) < 0.04
+    assert_array_equal(uniforms(np.arange(5, dtype=np.uint64), 2), draws[:5, :2])
+
+
+def test_row_keys_see_every_cell_and_no_disguise():
+    """Keys change with any cell and the seed, not with the sign of 0 or of NaN."""
+    X = make_X(10)
+    keys = row_keys(X, 0)
+    assert len(set(keys.tolist())) == 10
+    for column in range(6):
+        changed = X.copy()
+        changed[:, column] += 1e-9
+        assert not np.intersect1d(row_keys(changed, 0), keys).size
+    assert not np.intersect1d(row_keys(X, 1), keys).size
+    one = row_keys(np.array([[0.0, np.nan]]), 0)
+    assert_array_equal(row_keys(np.array([[-0.0, -np.nan]]), 0), one)
+    assert_array_equal(row_keys(np.asfortranarray(X), 0), keys)
+
+
+@pytest.mark.parametrize("rate", [0, 0.01, 0.5, 0.99, 1])
+def test_intercept_gives_the_rate(rate):
+    """The mean probability is the rate."""
+    scores = np.random.RandomState(0).standard_normal(500)
+    a = solve_intercept(scores, rate, 3.0)
+    with np.errstate(over="ignore"):
+        assert_allclose((1 / (1 + np.exp(-(a + 3.0 * scores)))).mean(), rate, atol=1e-9)
+
+
+def test_bursts_of_one_row():
+    """At length = rate / (1 - rate), hidden runs are parted by single rows."""
+    hidden = draw_bursts(np.random.default_rng(0), 3000, 0.9, 9.0)
+    visible = np.flatnonzero(~hidden)
+    assert (np.diff(visible) > 1).all()
+    assert abs(hidden.mean() - 0.9) < 0.03
+
+
+# ------------------------------------------------------------------------------------
+# scikit-learn's checks beyond the default parameters. What a mask must depend on (all
+# samples, their order, the phase) is excused, parameter by parameter.
+
+EXACT = "exact counts over the rows given are what the parameter asks for"
+ORDER = "runs of consecutive rows need the order of the rows"
+PHASE = "fit_transform and transform are asked to hide different things"
+
+EXCUSED = {
+    "exact": {"check_methods_subset_invariance": EXACT},
+    "burst": {
+        "check_methods_subset_invariance": ORDER,
+        "check_methods_sample_order_invariance": ORDER,
+    },
+    "phase": {
+        "check_transformer_general": PHASE,
+        "check_transformer_data_not_an_array": PHASE,
+    },
+    "none": {},
+}
+
+CASES = [
+    (ModalityAmputer((0.5, 0.5), random_state=0), "none"),
+    (ModalityAmputer(0.7, allow_empty=True, random_state=0), "none"),
+    (ModalityAmputer(OneMissing(0.7, exact=False), random_state=0), "none"),
+    (ModalityAmputer(OneMissing(0.7), random_state=0), "exact"),
+    (ModalityAmputer(mechanism="mar", driver=0, random_state=0), "none"),
+    (ModalityAmputer(mechanism="mnar", strength=2.0, random_state=0), "none"),
+    (ModalityAmputer(mechanism="group", driver=0, random_state=0), "none"),
+    (ModalityAmputer(mechanism="burst", random_state=0), "burst"),
+    (ModalityAmputer(mechanism="label", when="fit", random_state=0), "phase"),
+    (ModalityAmputer(when="transform", random_state=0), "phase"),
+    (ModalityAmputer(0.2, missing_at_transform=0.8, random_state=0), "phase"),
+]
+KINDS = {repr(estimator): kind for estimator, kind in CASES}
+
+
+def excused(estimator):
+    """Checks that cannot hold for an instance, with the reason."""
+    return EXCUSED[KINDS[repr(estimator)]]
+
+
+# A list in the place of the generator that scikit-learn before 1.9 hands to pytest.
+CHECKS = list(
+    parametrize_with_checks(
+        [estimator for estimator, _ in CASES], expected_failed_checks=excused
+    ).args[1]
+)
+
+
+# Groups or classes of few samples, and constant columns, cause warnings.
+@pytest.mark.filterwarnings("ignore:.* samples have a group that was not seen in fit")
+@pytest.mark.filterwarnings("ignore:.*all samples have the same (class|group)")
+@pytest.mark.filterwarnings("ignore:.* modalities that should drive the mechanism")
+@pytest.mark.parametrize("estimator, check", CHECKS)
+def test_estimator_checks(estimator, check):
+    """scikit-learn's checks pass, or fail for the reason given."""
+    check(estimator)

@@ -1,4 +1,4 @@
-"""The grammar of `missing` and its objects."""
+"""The objects of `missing`, and the grammar of `config`."""
 
 import itertools
 import math
@@ -15,29 +15,29 @@ from skmissing.simulate import (
     PatternTable,
     make_amputer,
     missing_rates,
-    parse_missing,
+    parse_config,
 )
-from skmissing.simulate._config import subset_order
+from skmissing.simulate._config import read_missing, subset_order
 
 TAV = ["text", "audio", "video"]
 
 
 def test_kept_percentages():
     """Percentages kept become rates hidden, whatever the order of the names."""
-    config = parse_missing("100-audio-20-text-33.5-video", TAV)
+    config = parse_config("100-audio-20-text-33.5-video", TAV)
     assert_allclose(config.rates_for(TAV), [0.8, 0, 0.665], atol=1e-12)
 
 
 def test_names_with_hyphens_and_numbers():
     """Modality names may hold hyphens, digits and each other."""
     names = ["eeg-1", "eeg-1-20-x", "c-3"]
-    config = parse_missing("20-eeg-1-20-x-50-c-3-100-eeg-1", names)
+    config = parse_config("20-eeg-1-20-x-50-c-3-100-eeg-1", names)
     assert_allclose(config.rates_for(names), [0, 0.8, 0.5])
 
 
 def test_complex_order_of_three():
     """Seven numbers stand for TAV, T, A, V, TA, TV and AV."""
-    keep, probabilities = parse_missing("complex-20-20-20-10-10-10-10", TAV).table_for(
+    keep, probabilities = parse_config("complex-20-20-20-10-10-10-10", TAV).table_for(
         TAV
     )
     expected = ["111", "100", "010", "001", "110", "101", "011"]
@@ -47,9 +47,9 @@ def test_complex_order_of_three():
 
 def test_complex_order_of_two():
     """Three numbers stand for both, the first and the second modality."""
-    keep, probabilities = parse_missing(
-        "complex-10-40-50", ["image", "text"]
-    ).table_for(["image", "text"])
+    keep, probabilities = parse_config("complex-10-40-50", ["image", "text"]).table_for(
+        ["image", "text"]
+    )
     assert_array_equal(keep, [[1, 1], [1, 0], [0, 1]])
     assert_allclose(probabilities, [0.1, 0.4, 0.5])
 
@@ -64,12 +64,13 @@ def test_subset_order_has_each_subset_once(n_modalities):
     assert sizes[1:] == sorted(sizes[1:])
 
 
-def test_numbers_and_pairs_as_strings():
-    """A command line can give a rate or (pm, ps) too."""
-    assert parse_missing("0.3", TAV) == ModalityRates(0.3)
-    assert parse_missing("0.4, 0.8", TAV) == ModalityFraction(0.4, 0.8)
-    assert parse_missing("(0.4,0.8)", TAV) == parse_missing((0.4, 0.8), TAV)
-    assert parse_missing({"text": 0.2}, TAV) == ModalityRates({"text": 0.2})
+def test_numbers_pairs_and_dicts():
+    """Numbers are lost, and a command line may write them as text."""
+    assert make_amputer("mcar:0.3").missing == make_amputer("0.3").missing == 0.3
+    for text in ("mcar:0.4, 0.8", "mcar:(0.4,0.8)"):
+        assert make_amputer(text).missing == (0.4, 0.8)
+    assert read_missing((0.4, 0.8)) == ModalityFraction(0.4, 0.8)
+    assert read_missing({"text": 0.2}) == ModalityRates({"text": 0.2})
 
 
 def test_pattern_table_keys():
@@ -116,32 +117,40 @@ def test_modality_fraction_spares():
 
 
 BAD_STRINGS = [
-    ("complex-20-20-20-10-10-5-5", r"sums to 90, not 100"),
-    ("complex-50-50", r"has 2 numbers, but the 3 modalities of X need 7: text\+audio"),
-    ("complex-50-x-50", r"'x' is not a percentage"),
+    ("complex-20-20-20-10-10-5-5", r"must sum to 100; got 90"),
+    ("complex-50-50", r"must have 7 numbers for 3 modalities: text\+audio.*; got 2"),
+    ("complex-50-x-50", r"must hold percentages; got 'x'"),
     ("20-text-100-sound", r"unknown modality 'sound'; X has text, audio, video"),
     ("20-text-30-sound-40-video", r"unknown modality 'sound'; X has text, audio"),
-    ("20-text-100-audio", r"does not say how often 'video' is kept; add '-100-video'"),
-    ("20-text-30-text-1-audio-1-video", r"names 'text' twice"),
-    ("120-text-100-audio-100-video", r"'text' is kept in 120 %; percentages lie"),
-    ("text-20", r"cannot be read at 'text-20': wanted a rate"),
-    ("20-text-audio", r"unknown modality 'audio'|cannot be read at 'audio'"),
-    ("20-text-", r"cannot be read at ''"),
-    ("", r"cannot be read at ''"),
-    ("1.5", r"missing must lie between 0 and 1; got 1.5"),
-    ("0.5,1.5", r"\(pm, ps\): ps must lie between 0 and 1; got 1.5"),
+    (
+        "20-text-100-audio",
+        r"must name all modalities.* 'video' always, add '-100-video'",
+    ),
+    ("20-text-30-text-1-audio-1-video", r"must name 'text' once"),
+    ("120-text-100-audio-100-video", r"percentages must lie .* got 120 for 'text'"),
+    ("text-20", r"must be .*; cannot read it at 'text-20'"),
+    ("20-text-audio", r"unknown modality 'audio'|cannot read it at 'audio'"),
+    ("20-text-", r"cannot read it at ''"),
+    ("", r"cannot read it at ''"),
+    ("0.5", r"must be .*; cannot read it at '0.5'"),
 ]
 
 
 @pytest.mark.parametrize("text, message", BAD_STRINGS)
-def test_bad_strings_say_what_is_wrong(text, message):
-    """A string that cannot be read is refused with the place and the wish."""
+def test_bad_strings(text, message):
+    """The error shows where the string cannot be read, and what was expected."""
     with pytest.raises(ValueError, match=message):
-        parse_missing(text, TAV)
+        parse_config(text, TAV)
 
 
 BAD_VALUES = [
-    (lambda: parse_missing((0.1, 0.2, 0.3), TAV), ValueError, r"must be a pair"),
+    (lambda: read_missing((0.1, 0.2, 0.3)), ValueError, r"must be a pair"),
+    (lambda: make_amputer("mar:1.5"), ValueError, r"missing must lie .* got 1.5"),
+    (
+        lambda: make_amputer("0.5,1.5"),
+        ValueError,
+        r"\(pm, ps\): ps must lie between 0 and 1; got 1.5",
+    ),
     (lambda: ModalityRates(1.2), ValueError, r"missing must lie between 0 and 1"),
     (lambda: ModalityRates({"text": -1}), ValueError, r"missing\['text'\] must lie"),
     (lambda: ModalityRates("0.5"), TypeError, r"must be a number between 0 and 1"),
@@ -158,9 +167,9 @@ BAD_VALUES = [
         ValueError,
         r"pm=0.1 of 3 modalities is 0.3, which rounds to none",
     ),
-    (lambda: PatternTable({}), ValueError, r"needs a dict from the modalities kept"),
-    (lambda: PatternTable([1]), ValueError, r"needs a dict from the modalities kept"),
-    (lambda: PatternTable({"a": 0.4, "b": 0.4}), ValueError, r"sum to 0.8, not 1"),
+    (lambda: PatternTable({}), ValueError, r"must be a dict from the modalities kept"),
+    (lambda: PatternTable([1]), ValueError, r"must be a dict from the modalities kept"),
+    (lambda: PatternTable({"a": 0.4, "b": 0.4}), ValueError, r"must sum to 1; got 0.8"),
     (lambda: PatternTable({"a": 2.0}), ValueError, r"fraction of 'a' must lie"),
     (
         lambda: PatternTable({"text+sound": 1.0}).table_for(TAV),
@@ -172,31 +181,32 @@ BAD_VALUES = [
             TAV
         ),
         ValueError,
-        r"the same set of modalities is named twice",
+        r"each set of modalities must be named once",
     ),
     (lambda: OneMissing(-0.1), ValueError, r"OneMissing: rows must lie"),
 ]
 
 
 @pytest.mark.parametrize("make, error, message", BAD_VALUES)
-def test_bad_objects_say_what_is_wrong(make, error, message):
-    """Objects refuse what they cannot mean."""
+def test_bad_objects(make, error, message):
+    """Objects refuse values that make no sense."""
     with pytest.raises(error, match=message):
         make()
 
 
 def test_make_amputer():
-    """One string makes an amputer; without a mechanism it is MCAR."""
+    """One string gives an amputer; without a mechanism it is MCAR."""
     assert make_amputer("mnar:0.3").mechanism == "mnar"
     plain = make_amputer("complex-10-45-45", random_state=3)
-    assert (plain.mechanism, plain.missing) == ("mcar", "complex-10-45-45")
+    assert (plain.mechanism, plain.config) == ("mcar", "complex-10-45-45")
+    assert make_amputer("mcar:complex-10-45-45").config == plain.config
     assert plain.random_state == 3
-    with pytest.raises(ValueError, match="unknown mechanism 'mcr'; wanted one of mcar"):
+    with pytest.raises(ValueError, match="must be among mcar, .*; got 'mcr'"):
         make_amputer("mcr:0.5")
 
 
 def test_missing_rates_of_frames_and_masked_arrays(df_module):
-    """missing_rates reads what estimators read."""
+    """missing_rates accepts what estimators accept."""
     X = np.array([[1.0, np.nan, np.nan], [np.nan, np.nan, 2.0], [1, 1, 1], [1, 1, 1]])
     expected = {"a": 0.25, "b": 0.25}
     frame = df_module.DataFrame(dict(zip(["a__0", "b__0", "b__1"], X.T)))
@@ -233,14 +243,18 @@ def test_realised_fractions_of_the_ul4m4_tables(missing, names, seed):
     n = 2199
     X = np.random.RandomState(seed).standard_normal((n, 2 * len(names)))
     modalities = dict.fromkeys(names, 2)
-    amputer = ModalityAmputer(missing, modalities=modalities, random_state=seed)
+    by_string = isinstance(missing, str)
+    amputer = ModalityAmputer(
+        **{"config" if by_string else "missing": missing},
+        modalities=modalities,
+        random_state=seed,
+    )
     for part in (amputer.fit_transform(X), amputer.transform(X + 1)):
         present = ~np.isnan(part[:, ::2])
         assert_array_equal(present, ~np.isnan(part[:, 1::2]))
         assert present.any(axis=1).all()
-        config = parse_missing(missing, names)
-        if isinstance(config, PatternTable):
-            keep, probabilities = config.table_for(names)
+        if by_string and missing.startswith("complex"):
+            keep, probabilities = parse_config(missing, names).table_for(names)
             counts = [(present == row).all(axis=1).sum() for row in keep]
             assert sum(counts) == n
             # Largest remainders: each count is its share, rounded up or down.
@@ -257,9 +271,8 @@ def test_realised_fractions_of_the_ul4m4_tables(missing, names, seed):
 def test_complex_counts_by_hand():
     """2199 rows in seven groups: 439.8 and 219.9 rounded by largest remainders."""
     X = np.random.RandomState(0).standard_normal((2199, 3))
-    Xt = ModalityAmputer("complex-20-20-20-10-10-10-10", random_state=0).fit_transform(
-        X
-    )
+    amputer = ModalityAmputer(config="complex-20-20-20-10-10-10-10", random_state=0)
+    Xt = amputer.fit_transform(X)
     codes = (~np.isnan(Xt)) @ [4, 2, 1]
     # TAV, T, A, V, TA, TV, AV; the floors leave six rows for the largest remainders.
     counts = [np.sum(codes == c) for c in (7, 4, 2, 1, 6, 5, 3)]

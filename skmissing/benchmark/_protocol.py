@@ -90,18 +90,25 @@ def draw_rows(cell, data, *, test_size, max_rows):
     train, test = split_rows(data, cell.seed, test_size=test_size, max_rows=max_rows)
     X_train, X_full = data.X[train], data.X[test]
     params = {"modalities": data.modalities, "random_state": cell.stream}
-    mechanism, _, gaps = cell.missing.partition(":")
+    amputer = make_amputer(cell.missing, **params)
+    mechanism = amputer.mechanism
     if mechanism in ("label", "group"):
         # transform takes no y, and groups of test samples may be new: two amputers.
         key, values = {"label": ("y", data.y), "group": ("groups", data.groups)}[
             mechanism
         ]
         hidden_train, X_test = (
-            ampute(part, gaps, mechanism=mechanism, **{key: values[rows]}, **params)
+            ampute(
+                part,
+                amputer.missing,
+                config=amputer.config,
+                mechanism=mechanism,
+                **{key: values[rows]},
+                **params,
+            )
             for part, rows in ((X_train, train), (X_full, test))
         )
     else:
-        amputer = make_amputer(cell.missing, **params)
         amputer.set_output(transform="default")
         hidden_train = amputer.fit_transform(X_train)
         X_test = amputer.transform(X_full)

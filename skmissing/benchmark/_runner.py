@@ -13,7 +13,7 @@ from skmissing._table import warn
 from skmissing.benchmark._data import BenchmarkData, load_data
 from skmissing.benchmark._methods import check_methods
 from skmissing.benchmark._protocol import MAIN_SCORES, REGIMES, make_cells, run_cell
-from skmissing.simulate import make_amputer, parse_missing
+from skmissing.simulate import make_amputer, parse_config
 
 pd = import_optional("pandas", "benchmark")
 
@@ -144,7 +144,9 @@ def _check_settings(sets, missing, methods, regimes, n_runs, test_size, max_rows
                     f"{d.name!r} have several labels."
                 )
             try:
-                parse_missing(make_amputer(gaps).missing, list(d.modalities))
+                amputer = make_amputer(gaps)
+                if amputer.config is not None:
+                    parse_config(amputer.config, list(d.modalities))
             except ValueError as exc:
                 raise ValueError(f"missing={gaps!r} on data {d.name!r}: {exc}") from exc
 

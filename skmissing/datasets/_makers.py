@@ -74,7 +74,7 @@ def make_multimodal_classification(
         Standard deviation of what is added to each column, whose signal has variance 1.
     flip_y : float, default=0.0
         Fraction of the rows whose class is drawn at random instead.
-    missing : float, dict, str, tuple, configuration object or None, default=None
+    missing : float, dict, tuple, configuration object or None, default=None
         Modalities to hide, as in :class:`skmissing.simulate.ModalityAmputer`.
     return_X_y : bool, default=True
         Whether to return the pair `(X, y)` or a bunch.
@@ -124,7 +124,7 @@ def make_multimodal_classification(
     >>> from skmissing.datasets import make_multimodal_classification
     >>> X, y = make_multimodal_classification(
     ...     100, widths={"text": 12, "audio": 8}, redundancy=0.9, as_frame=True,
-    ...     missing="20-text-100-audio", random_state=0)
+    ...     missing={"text": 0.8}, random_state=0)
     >>> X.shape
     (100, 20)
     >>> float(X["text__0"].isna().mean()) > 0.6
@@ -208,7 +208,7 @@ def make_multimodal_regression(
         Standard deviation of what is added to each column, whose signal has variance 1.
     target_noise : float, default=0.0
         Standard deviation of what is added to the target, whose signal has variance 1.
-    missing : float, dict, str, tuple, configuration object or None, default=None
+    missing : float, dict, tuple, configuration object or None, default=None
         Modalities to hide, as in :class:`skmissing.simulate.ModalityAmputer`.
     return_X_y : bool, default=True
         Whether to return the pair `(X, y)` or a bunch.

@@ -140,7 +140,7 @@ SCHEMAS = {
     """,
     "skmissing.simulate.ModalityAmputer": f"""
         {COMMON}; _driver: none | int >=0; _seed: int >=0; _plans: dict[@Plan]
-        _scorer?: @LevelScores | @StratumScores | @TargetScores
+        _scorer: none | @LevelScores | @StratumScores | @TargetScores
         nominal_rates_: dict[num nan]; realized_rates_: dict[num nan]
     """,
     # ------------------------------------------------------------- scikit-learn's

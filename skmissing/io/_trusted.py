@@ -152,7 +152,7 @@ RECORDS = {
     ),
     "LeaveOneOut": Record("sklearn.model_selection", "LeaveOneOut", ()),
     "LevelScores": Record(
-        "skmissing.simulate._scores",
+        "skmissing.simulate._mechanisms",
         "LevelScores",
         ("layout", "driver", "scaler", "mean", "deviation"),
     ),
@@ -165,7 +165,7 @@ RECORDS = {
         "skmissing.simulate", "PatternTable", ("probabilities", "exact")
     ),
     "Plan": Record(
-        "skmissing.simulate._plan",
+        "skmissing.simulate._mechanisms",
         "Plan",
         ("rates", "keep", "probabilities", "exact", "intercepts"),
     ),
@@ -185,12 +185,12 @@ RECORDS = {
         ("n_splits", "test_size", "train_size", "random_state"),
     ),
     "StratumScores": Record(
-        "skmissing.simulate._scores",
+        "skmissing.simulate._mechanisms",
         "StratumScores",
         ("what", "strata", "table"),
     ),
     "TargetScores": Record(
-        "skmissing.simulate._scores",
+        "skmissing.simulate._mechanisms",
         "TargetScores",
         ("n_modalities", "mean", "deviation"),
     ),

@@ -1,4 +1,4 @@
-"""Simulates missing modalities: which rows lose what, by the protocols of papers."""
+"""Simulation of missing modalities by the protocols of papers."""
 
 from skmissing.simulate._amputer import ModalityAmputer
 from skmissing.simulate._config import (
@@ -6,7 +6,7 @@ from skmissing.simulate._config import (
     ModalityRates,
     OneMissing,
     PatternTable,
-    parse_missing,
+    parse_config,
 )
 from skmissing.simulate._functions import ampute, make_amputer, missing_rates
 
@@ -19,5 +19,5 @@ __all__ = [
     "ampute",
     "make_amputer",
     "missing_rates",
-    "parse_missing",
+    "parse_config",
 ]

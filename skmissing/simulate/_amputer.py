@@ -1,5 +1,6 @@
 """A transformer that hides whole modalities."""
 
+from collections.abc import Mapping
 from numbers import Integral, Real
 
 import numpy as np
@@ -8,109 +9,117 @@ from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
-from skmissing._base import ModalityMixin, SkmissingEstimator
-from skmissing._blocks import find_presence
-from skmissing._compat import Interval, StrOptions, _fit_context
+from skmissing._compat import Interval, StrOptions
+from skmissing._table import ModalityMixin, SkmissingEstimator, _fit_context
 from skmissing.simulate._config import (
     ModalityFraction,
     ModalityRates,
     OneMissing,
     PatternTable,
+    parse_config,
+    read_missing,
 )
-from skmissing.simulate._mechanisms import row_keys
-from skmissing.simulate._plan import draw_hidden, make_plan
-from skmissing.simulate._scores import (
+from skmissing.simulate._mechanisms import (
     LevelScores,
+    Plan,
     StratumScores,
     TargetScores,
-    fit_intercepts,
+    draw_hidden,
+    row_keys,
+    solve_intercept,
 )
 
+MECHANISMS = ("mcar", "mar", "mnar", "label", "group", "burst")
 _MISSING = [
     Interval(Real, 0, 1, closed="both"),
-    str,
     tuple,
-    dict,
+    Mapping,
     ModalityRates,
     ModalityFraction,
     PatternTable,
     OneMissing,
+    None,
 ]
 
 
 class ModalityAmputer(
     OneToOneFeatureMixin, TransformerMixin, ModalityMixin, SkmissingEstimator
 ):
-    """Hide whole modalities of some rows, to see what a model does without them.
+    """Hide modalities of samples: `missing` is the share *lost*, `config` that *kept*.
 
-    What is hidden becomes NaN in all columns of the modality. A row never loses all
-    that it has, unless `allow_empty=True`, and what a row lacks already stays as it
-    is. The same row with the same seed always loses the same modalities, wherever it
-    stands and whether `fit_transform` or `transform` gets it.
+    All columns of a hidden modality become NaN. A sample never loses all that it has,
+    unless `allow_empty=True`, and missing modalities stay missing. With one seed a
+    sample always loses the same modalities, wherever it stands, in `fit_transform` and
+    in `transform`.
 
     Read more in the :ref:`user guide <simulate>`.
 
     Parameters
     ----------
-    missing : float, dict, str, tuple or configuration object, default=0.5
-        How much is hidden:
+    missing : float, dict, tuple or configuration object, default=None
+        What is lost:
 
-        - a float, the fraction of rows that lose each modality, or a dict of such
-          fractions by name (modalities left out are kept);
-        - `"20-text-100-audio-20-video"`, the percentage of rows that keep each;
-        - `"complex-10-45-45"`, the percentages of disjoint groups of rows, in exact
-          numbers: all modalities, each alone, each pair, and so on;
+        - a float, the fraction of samples that lose each modality, or a dict of such
+          fractions by name (modalities left out are never hidden);
         - `(pm, ps)`: a fraction `pm` of the modalities is drawn in `fit`, and each is
-          hidden in a fraction `ps` of the rows;
+          lost in a fraction `ps` of the samples;
         - a :class:`ModalityRates`, :class:`ModalityFraction`, :class:`PatternTable` or
-          :class:`OneMissing`.
+          :class:`OneMissing`;
+        - None stands for 0.5, or for what `config` holds.
+    config : str, default=None
+        What is kept, in the notation of the papers, in place of `missing`:
+
+        - `"20-text-100-audio-20-video"`, the percentage of samples that keep each;
+        - `"complex-10-45-45"`, the percentages of disjoint groups of samples, in exact
+          numbers: all modalities, each alone, each pair, and so on.
+
+        See :func:`parse_config`.
     modalities : list of int, dict or None, default=None
         The modalities of X: widths from left to right, or named groups of columns;
         None groups columns named `modality__feature` by prefix.
     mechanism : {"mcar", "mar", "mnar", "label", "group", "burst"}, default="mcar"
-        Which rows are hit:
+        Which samples lose modalities:
 
         - `"mcar"`: completely at random;
         - `"mar"`: depending on the values of the modality `driver`, which itself is
           never hidden;
         - `"mnar"`: depending on the values that are hidden;
-        - `"label"`: depending on y. `transform` is given none, so this needs
+        - `"label"`: depending on y. `transform` takes no y, so this needs
           `when="fit"`;
-        - `"group"`: depending on the row's site or device: `groups`, or the single
-          column of the modality `driver`;
-        - `"burst"`: in runs of consecutive rows, as a failing sensor does, each
-          modality on its own clock.
+        - `"group"`: depending on the site or device: `groups`, or the single column of
+          the modality `driver`;
+        - `"burst"`: in runs of consecutive samples, as a failing sensor does,
+          independently for each modality.
 
         All but `"mcar"` need rates, not patterns.
     driver : str, int or None, default=None
         Name or number of the modality that drives `"mar"` (None: the first one) or
         that holds the group for `"group"`.
     strength : float, default=1.0
-        Change of the log-odds of being hidden for one standard deviation of what
-        drives `"mar"`, `"mnar"`, `"label"` or `"group"`. Large values are hidden more
-        often if it is positive, less often if it is negative.
+        Change of the log-odds of being hidden per standard deviation of what drives
+        `"mar"`, `"mnar"`, `"label"` or `"group"`. Large values are hidden more often if
+        it is positive, less often if it is negative.
     burst_length : float, default=10
-        Mean number of rows in a run, for `"burst"`.
-    missing_at_transform : same as `missing`, or None, default=None
-        How much `transform` hides, if it is to differ from what `fit_transform` hides:
-        drift between training and use. None means the same.
+        Mean number of samples in a run, for `"burst"`.
+    missing_at_transform : same as `missing`, default=None
+        What is lost in `transform`, if it should differ from `fit_transform`: drift
+        between training and use. None means the same.
     when : {"both", "fit", "transform"}, default="both"
-        `"fit"` hides in `fit_transform` only, hence in a pipeline's training rows, and
-        `transform` returns its input; `"transform"` hides in `transform` only, hence
-        when a pipeline predicts.
+        `"fit"` hides in `fit_transform` only, hence in the training samples of a
+        pipeline, and `transform` returns its input; `"transform"` hides in `transform`
+        only, hence when a pipeline predicts.
     allow_empty : bool, default=False
-        Whether a row may lose all its modalities.
+        Whether a sample may lose all its modalities.
     random_state : int, RandomState instance or None, default=None
         Seeds the masks.
 
     Attributes
     ----------
     nominal_rates_ : dict
-        By modality, the fraction of rows that `missing` asks to hide in
-        `fit_transform`.
+        By modality, the fraction of samples that should lose it in `fit_transform`.
     realized_rates_ : dict
-        By modality, the fraction that `fit_transform` hides, of the rows given to
-        `fit` that have the modality; NaN if none has it.
+        By modality, the fraction that loses it in `fit_transform`, of the samples given
+        to `fit` that have it; NaN if none has it.
     modalities_ : ModalityLayout
         From name to columns.
     n_features_in_ : int
@@ -121,32 +130,33 @@ class ModalityAmputer(
     See Also
     --------
     ampute : The same for one array, without fitting.
-    missing_rates : Fraction of rows that lack each modality.
+    missing_rates : Fraction of samples in which each modality is missing.
 
     Notes
     -----
-    *Randomness.* The mask of a row is drawn from a hash of its cells and of the seed;
-    equal rows are told apart by counting them. So training and test rows draw
-    independently, though they share a seed, and a training score sees the training
-    masks again. For independent rates the masks of one seed are nested: what is hidden
-    at one rate is hidden at any higher one (with a single rate for all modalities). In
-    three cases the mask depends on the set of rows as well: patterns with exact
-    counts, `"burst"`, which needs the order of the rows, and equal rows.
+    *Randomness.* The mask of a sample is drawn from a hash of its cells and of the
+    seed; equal samples are distinguished by counting them. So training and test samples
+    draw independently, though they share a seed, and the training samples always get
+    their training masks. For independent rates the masks of one seed are nested: what
+    is hidden at one rate is hidden at any higher one (with a single rate for all
+    modalities). In three cases the mask depends on the other samples as well: patterns
+    with exact counts, `"burst"`, which needs the order of the samples, and equal
+    samples.
 
-    *Rows that would lose all.* With rates :math:`r_m`, such a row gets back modality m
-    with probability :math:`w_m = (1 - r_m) / \\sum_l (1 - r_l)`. A complete row thus
-    loses m with probability :math:`r_m - w_m \\prod_l r_l`, less than asked for, unless
-    some rate is 0: `realized_rates_` tells. With a table of patterns, a row that has
-    nothing of its pattern keeps one of the modalities that it has.
+    *Samples that would lose all.* With rates :math:`r_m`, such a sample gets back
+    modality m with probability :math:`w_m = (1 - r_m) / \\sum_l (1 - r_l)`. A complete
+    sample thus loses m with probability :math:`r_m - w_m \\prod_l r_l`, less than asked
+    for, unless some rate is 0: see `realized_rates_`. With a table of patterns, a
+    sample that has no modality of its pattern keeps one of those that it has.
 
-    *Mechanisms.* `"mar"`, `"mnar"`, `"label"` and `"group"` hide modality m in row i
+    *Mechanisms.* `"mar"`, `"mnar"`, `"label"` and `"group"` hide modality m in sample i
     with probability :math:`\\sigma(a_m + \\beta s_{im})`: :math:`\\beta` is `strength`,
-    :math:`s` a score with mean 0 and variance 1 over the training rows, and
-    :math:`a_m` is solved in `fit` so that the mean over the training rows is the rate.
-    The score of `"mar"` and `"mnar"` is the mean standardised cell of the driver and
-    of the modality itself; 0 if the row lacks it. Classes and groups get evenly spaced
+    :math:`s` a score with mean 0 and variance 1 over the training samples, and
+    :math:`a_m` is solved in `fit` so that the mean over the training samples is the
+    rate. The score of `"mar"` and `"mnar"` is the mean standardised cell of the driver
+    and of the modality itself; 0 if it is missing. Classes and groups get evenly spaced
     scores in an order that is drawn for each modality; a continuous y is its own
-    score. Nothing else is learnt, and from the training rows alone.
+    score. Nothing else is learnt, and only from the training samples.
 
     References
     ----------
@@ -158,7 +168,8 @@ class ModalityAmputer(
     >>> from skmissing.simulate import ModalityAmputer
     >>> X = np.arange(24.0).reshape(6, 4)
     >>> amputer = ModalityAmputer(
-    ...     "complex-34-33-33", modalities={"text": 3, "audio": 1}, random_state=0)
+    ...     config="complex-34-33-33", modalities={"text": 3, "audio": 1},
+    ...     random_state=0)
     >>> Xt = amputer.fit_transform(X)
     >>> np.isnan(Xt[:, [0, 3]]).sum(axis=0).tolist()
     [2, 2]
@@ -169,11 +180,12 @@ class ModalityAmputer(
     _parameter_constraints: dict = {
         **ModalityMixin._parameter_constraints,
         "missing": _MISSING,
-        "mechanism": [StrOptions({"mcar", "mar", "mnar", "label", "group", "burst"})],
+        "config": [str, None],
+        "mechanism": [StrOptions(set(MECHANISMS))],
         "driver": [str, Integral, None],
         "strength": [Interval(Real, None, None, closed="neither")],
         "burst_length": [Interval(Real, 1, None, closed="left")],
-        "missing_at_transform": [*_MISSING, None],
+        "missing_at_transform": _MISSING,
         "when": [StrOptions({"both", "fit", "transform"})],
         "allow_empty": ["boolean"],
         "random_state": ["random_state"],
@@ -181,8 +193,9 @@ class ModalityAmputer(
 
     def __init__(
         self,
-        missing=0.5,
+        missing=None,
         *,
+        config=None,
         modalities=None,
         mechanism="mcar",
         driver=None,
@@ -194,6 +207,7 @@ class ModalityAmputer(
         random_state=None,
     ):
         self.missing = missing
+        self.config = config
         self.modalities = modalities
         self.mechanism = mechanism
         self.driver = driver
@@ -206,7 +220,7 @@ class ModalityAmputer(
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None, groups=None):
-        """Resolve `missing` and learn what the mechanism goes by.
+        """Resolve what is hidden, and learn what the mechanism depends on.
 
         Parameters
         ----------
@@ -215,8 +229,8 @@ class ModalityAmputer(
         y : array-like of shape (n_samples,), default=None
             Classes or a continuous target, for `mechanism="label"`; otherwise ignored.
         groups : array-like of shape (n_samples,), default=None
-            Site or device of each row, for `mechanism="group"`; for `"burst"`, the
-            recording, so that no run goes on into the next one.
+            Site or device of each sample, for `mechanism="group"`; for `"burst"`, the
+            recording, so that no run continues into the next one.
 
         Returns
         -------
@@ -228,7 +242,7 @@ class ModalityAmputer(
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit_transform(self, X, y=None, groups=None):
-        """Fit, and hide modalities of the training rows.
+        """Fit, and hide modalities of the training samples.
 
         Parameters
         ----------
@@ -241,7 +255,8 @@ class ModalityAmputer(
             X with NaN where a modality is hidden; X itself, copied, if
             `when="transform"`.
         """
-        return self._blank(*self._fit(X, y, groups))
+        table, hidden = self._fit(X, y, groups)
+        return table.hide(hidden).X
 
     def transform(self, X, groups=None):
         """Hide modalities.
@@ -259,11 +274,11 @@ class ModalityAmputer(
             X with NaN where a modality is hidden; X itself, copied, if `when="fit"`.
         """
         check_is_fitted(self)
-        X = self._validate(X, reset=False)
-        return self._blank(X, self._hide(X, "transform", groups=groups))
+        table = self._validate(X, reset=False)
+        return table.hide(self._draw(table, "transform", groups=groups)).X
 
     def hidden_modalities(self, X, groups=None):
-        """Which modalities `transform` would hide.
+        """Return which modalities `transform` would hide.
 
         Parameters
         ----------
@@ -276,88 +291,142 @@ class ModalityAmputer(
             In the order of `modalities_`.
         """
         check_is_fitted(self)
-        return self._hide(self._validate(X, reset=False), "transform", groups=groups)
+        table = self._validate(X, reset=False)
+        return self._draw(table, "transform", groups=groups)
 
     def _fit(self, X, y, groups):
-        """Learn, and return X with what `fit_transform` hides."""
+        """Learn, and return the table and what `fit_transform` hides."""
         if self.mechanism == "label":
-            X, y = self._validate(X, y, reset=True)
+            table, y = self._validate(X, y, reset=True)
         else:
-            X = self._validate(X, reset=True)
-        self._check_params_vs_input()
+            table = self._validate(X, reset=True)
+        self._driver = self._find_driver(table.layout)
         rng = check_random_state(self.random_state)
         self._seed = int(rng.randint(np.iinfo(np.int32).max))
-        later = self.missing_at_transform
-        missing = {
-            "fit": self.missing,
-            "transform": self.missing if later is None else later,
+        plan, later = self._read_plan(table), self.missing_at_transform
+        self._plans = {
+            "fit": plan,
+            "transform": self._read_plan(table, later) if later is not None else plan,
         }
-        self._plans = {phase: self._plan(m) for phase, m in missing.items()}
-        presence, holes = find_presence(X, self.modalities_)
-        values = self._values(X, y, groups)
-        if self.mechanism in ("mar", "mnar", "label", "group"):
-            self._scorer = self._make_scorer(X, presence, holes, values, rng)
-            scores = self._scorer(X, values)
+        values = self._values(table, y, groups)
+        self._scorer = self._make_scorer(table, values, rng)
+        if self._scorer is not None:
+            scores = self._scorer(table.X, values)
             for plan in self._plans.values():
-                plan.intercepts = fit_intercepts(
-                    scores, plan.rates, self.strength, presence
+                plan.intercepts = np.array(
+                    [
+                        solve_intercept(scores[present, m], rate, self.strength)
+                        for m, (rate, present) in enumerate(
+                            zip(plan.rates, table.presence.T)
+                        )
+                    ]
                 )
-        hidden = self._hide(X, "fit", y=y, groups=groups)
-        names = self.modalities_.names
+        hidden = self._draw(table, "fit", y=y, groups=groups)
+        names = table.layout.names
         self.nominal_rates_ = dict(zip(names, self._plans["fit"].rates.tolist()))
-        n_had = presence.sum(axis=0)
+        n_had = table.presence.sum(axis=0)
         rates = np.full(len(names), np.nan)
         np.divide(hidden.sum(axis=0), n_had, out=rates, where=n_had > 0)
         self.realized_rates_ = dict(zip(names, rates.tolist()))
-        return X, hidden
+        return table, hidden
 
-    def _check_params_vs_input(self):
-        layout = self.modalities_
+    def _find_driver(self, layout):
+        """Number of the driving modality, or None."""
         if self.mechanism == "label" and self.when != "fit":
             raise ValueError(
-                f"mechanism='label' needs when='fit', since transform is given no y; "
-                f"got when={self.when!r}. For test rows use ampute(X, y=y, ...)."
+                f"mechanism='label' needs when='fit', since transform takes no y; "
+                f"got when={self.when!r}. For test samples use ampute(X, y=y, ...)."
             )
-        self._driver = 0 if self.mechanism == "mar" else None
         if self.driver is None:
-            return
+            return 0 if self.mechanism == "mar" else None
         if self.mechanism not in ("mar", "group"):
             raise ValueError(
                 f"driver={self.driver!r} is used by mechanism='mar' and 'group' only; "
                 f"got mechanism={self.mechanism!r}."
             )
-        if isinstance(self.driver, str) and self.driver not in layout:
-            raise ValueError(
-                f"driver={self.driver!r} is no modality of X, which has "
-                f"{', '.join(layout.names)}."
-            )
-        if not isinstance(self.driver, str) and not 0 <= self.driver < len(layout):
-            raise ValueError(
-                f"driver={self.driver} must be a name, or a number from 0 to "
-                f"{len(layout) - 1}."
-            )
         named = isinstance(self.driver, str)
-        self._driver = layout.names.index(self.driver) if named else int(self.driver)
-        width = layout.widths[self._driver]
+        if named and self.driver not in layout:
+            raise ValueError(
+                f"driver must be a modality of X, {', '.join(layout.names)}; got "
+                f"{self.driver!r}."
+            )
+        if not named and not 0 <= self.driver < len(layout):
+            raise ValueError(
+                f"driver must be a name, or a number from 0 to {len(layout) - 1}; got "
+                f"{self.driver}."
+            )
+        driver = layout.names.index(self.driver) if named else int(self.driver)
+        width = layout.widths[driver]
         if self.mechanism == "group" and width != 1:
             raise ValueError(
-                f"driver={self.driver!r} must have one column, to hold the group; it "
-                f"has {width}."
+                f"driver={self.driver!r} must have one column, which holds the group; "
+                f"got {width}."
             )
+        return driver
 
-    def _plan(self, missing):
-        return make_plan(
-            missing,
-            self.modalities_.names,
-            # Seeded alike for both phases, so that (pm, ps) draws the same modalities.
-            np.random.RandomState(self._seed),
-            mechanism=self.mechanism,
-            driver=self._driver,
-            allow_empty=self.allow_empty,
-        )
+    def _read_plan(self, table, missing=None):
+        """Resolve `missing` or `config` against the modalities, and check it."""
+        names, given = table.layout.names, f"missing={missing!r}"
+        if missing is not None:
+            config = read_missing(missing)
+        elif self.config is None:
+            given = f"missing={self.missing!r}"
+            config = read_missing(0.5 if self.missing is None else self.missing)
+        elif self.missing is None:
+            given = f"config={self.config!r}"
+            config = parse_config(self.config, names)
+        else:
+            raise ValueError(
+                "Only one of missing and config must be given; got "
+                f"missing={self.missing!r} and config={self.config!r}."
+            )
+        if hasattr(config, "table_for"):
+            plan = self._plan_patterns(config, names, given)
+        else:
+            plan = self._plan_rates(config, names, given)
+        if len(names) == 1 and plan.rates[0] > 0 and not self.allow_empty:
+            table.warn(
+                f"X has a single modality, {names[0]!r}, and no sample may lose all it "
+                "has: nothing is hidden. Pass modalities=, or allow_empty=True."
+            )
+        return plan
 
-    def _values(self, X, y, groups):
-        """What the row's stratum is known by; None where the mechanism needs none."""
+    def _plan_patterns(self, config, names, given):
+        keep, probabilities = config.table_for(names)
+        if self.mechanism != "mcar":
+            raise ValueError(
+                f"mechanism={self.mechanism!r} needs rates by modality, as in "
+                f"missing=0.5; got {given}, whose patterns are assigned at random "
+                "(mechanism='mcar')."
+            )
+        blank = probabilities[~keep.any(axis=1)].sum()
+        if blank > 0 and not self.allow_empty and len(names) > 1:
+            raise ValueError(
+                f"{given} takes all modalities from {blank:.0%} of the samples; pass "
+                "allow_empty=True if that is intended."
+            )
+        return Plan(1 - probabilities @ keep, keep, probabilities, config.exact)
+
+    def _plan_rates(self, config, names, given):
+        rates = getattr(config, "rates", None)
+        driver = None if self._driver is None else names[self._driver]
+        if isinstance(rates, Mapping) and rates.get(driver, 0) > 0:
+            raise ValueError(
+                f"The driver {driver!r} is never hidden, so that its rate must be 0; "
+                f"got {rates[driver]:g} in {given}."
+            )
+        # Seeded alike for both phases, so that (pm, ps) draws the same modalities.
+        rng = np.random.RandomState(self._seed)
+        rates = config.rates_for(names, rng, spared=self._driver)
+        if rates.min() == 1 and not self.allow_empty and len(names) > 1:
+            raise ValueError(
+                f"{given} takes all modalities from every sample; lower a rate, or "
+                "pass allow_empty=True."
+            )
+        return Plan(rates)
+
+    def _values(self, table, y, groups):
+        """The class or group of each sample; None where the mechanism needs none."""
         if groups is not None:
             if self.mechanism not in ("group", "burst"):
                 raise ValueError(
@@ -365,7 +434,7 @@ class ModalityAmputer(
                     f"mechanism={self.mechanism!r}."
                 )
             groups = column_or_1d(groups)
-            check_consistent_length(X, groups)
+            check_consistent_length(table.X, groups)
         if self.mechanism == "label":
             return y
         if self.mechanism != "group" or groups is not None:
@@ -375,44 +444,38 @@ class ModalityAmputer(
                 "mechanism='group' needs groups=, or driver=, the modality whose only "
                 "column holds the group."
             )
-        return X[:, self.modalities_.columns_of(self._driver)][:, 0]
+        return table.X[:, table.layout.columns_of(self._driver)][:, 0]
 
-    def _make_scorer(self, X, presence, holes, values, rng):
-        n_modalities = len(self.modalities_)
+    def _make_scorer(self, table, values, rng):
+        n_modalities = len(table.layout)
         if self.mechanism in ("mar", "mnar"):
-            return LevelScores(X, self.modalities_, presence, holes, self._driver)
-        if self.mechanism == "label":
-            kind = type_of_target(values)
-            if kind == "continuous":
-                return TargetScores(values, n_modalities)
-            return StratumScores(values, n_modalities, rng, "class")
-        return StratumScores(values, n_modalities, rng, "group")
+            return LevelScores(table, self._driver)
+        if self.mechanism == "group":
+            return StratumScores(values, n_modalities, rng, "group")
+        if self.mechanism != "label":
+            return None
+        if type_of_target(values) == "continuous":
+            return TargetScores(values, n_modalities)
+        return StratumScores(values, n_modalities, rng, "class")
 
-    def _hide(self, X, phase, y=None, groups=None):
-        presence, _ = find_presence(X, self.modalities_)
+    def _draw(self, table, phase, y=None, groups=None):
+        """Which modalities are hidden in a phase, shape (n_samples, n_modalities)."""
         if self.when not in ("both", phase):
-            return np.zeros_like(presence)
-        values = self._values(X, y, groups)
+            return np.zeros_like(table.presence)
+        values = self._values(table, y, groups)
         plan, scores = self._plans[phase], None
         if plan.intercepts is not None:
-            scores = self.strength * self._scorer(X, values)
+            scores = self.strength * self._scorer(table.X, values)
         length = self.burst_length if self.mechanism == "burst" else None
         return draw_hidden(
             plan,
-            row_keys(X, self._seed),
-            presence,
+            row_keys(table.X, self._seed),
+            table.presence,
             scores=scores,
             burst_length=length,
             groups=values if length else None,
             allow_empty=self.allow_empty,
         )
-
-    def _blank(self, X, hidden):
-        X = X.copy()
-        for m in range(len(self.modalities_)):
-            columns = np.arange(X.shape[1])[self.modalities_.columns_of(m)]
-            X[np.ix_(hidden[:, m], columns)] = np.nan
-        return X
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

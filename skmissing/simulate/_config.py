@@ -1,7 +1,4 @@
-"""What to hide: rates, tables of patterns, and the strings that papers use for them.
-
-Nothing here looks at X; the names of its modalities are enough.
-"""
+"""What to hide: rates, tables of patterns, and the strings that papers use for them."""
 
 import itertools
 import math
@@ -17,13 +14,13 @@ _NUMBER = r"\d+(?:\.\d+)?"
 
 @dataclass(frozen=True)
 class ModalityRates:
-    """Each modality is hidden independently of the others, at its own rate.
+    """Fraction of samples that *lose* each modality, independently of the others.
 
     Parameters
     ----------
     rates : float or dict
-        The fraction of rows that lose a modality: one for all, or one by name.
-        Modalities that a dict leaves out are never hidden.
+        One fraction for all modalities, or one by name. Modalities that a dict leaves
+        out are never hidden.
 
     Examples
     --------
@@ -41,7 +38,7 @@ class ModalityRates:
             _check_fraction(rate, where)
 
     def rates_for(self, names, rng=None, *, spared=None):
-        """Rates in the order of `names`.
+        """Return the fraction of samples that lose each modality.
 
         Parameters
         ----------
@@ -55,7 +52,7 @@ class ModalityRates:
         Returns
         -------
         ndarray of shape (n_modalities,)
-            Fraction of rows that lose each modality.
+            In the order of `names`.
         """
         rates = np.zeros(len(names))
         if isinstance(self.rates, Mapping):
@@ -69,7 +66,7 @@ class ModalityRates:
 
 @dataclass(frozen=True)
 class ModalityFraction:
-    """Some modalities are drawn once; each of them is hidden in a fraction of the rows.
+    """Fraction of modalities that are drawn once, and of samples that *lose* each.
 
     This is the protocol of the Sleep-EDF experiments of UL4M4, where it is written
     `(pm, ps)`.
@@ -77,10 +74,9 @@ class ModalityFraction:
     Parameters
     ----------
     modalities : float
-        The fraction of the modalities that is drawn; rounded to a whole number, halves
-        upwards.
+        Fraction of the modalities that is drawn; rounded to a whole number, halves up.
     rows : float
-        The fraction of the rows that lose each modality drawn, independently.
+        Fraction of the samples that lose each drawn modality, independently.
 
     Examples
     --------
@@ -100,7 +96,7 @@ class ModalityFraction:
         _check_fraction(self.rows, "missing=(pm, ps): ps")
 
     def rates_for(self, names, rng, *, spared=None):
-        """Draw the modalities.
+        """Draw the modalities, and return the fraction of samples that lose each.
 
         Parameters
         ----------
@@ -114,7 +110,7 @@ class ModalityFraction:
         Returns
         -------
         ndarray of shape (n_modalities,)
-            `rows` for the modalities drawn and 0 for the others.
+            `rows` for the drawn modalities and 0 for the others.
         """
         asked = self.modalities * len(names)
         n_drawn = math.floor(asked + 0.5)
@@ -132,17 +128,18 @@ class ModalityFraction:
 
 @dataclass(frozen=True)
 class PatternTable:
-    """Each row gets one of several explicit sets of modalities.
+    """Sets of modalities that samples *keep*, and the fraction of samples of each set.
 
     Parameters
     ----------
     probabilities : dict
-        From the modalities that a row keeps (a tuple of names, or one string with `+`
-        between them; `()` or `""` for none) to the fraction of rows that get them.
-        The fractions must sum to 1.
+        From the modalities that a sample keeps (a tuple of names, or one string with
+        `+` between them; `()` or `""` for none) to the fraction of such samples. The
+        fractions must sum to 1.
     exact : bool, default=True
-        If True, the number of rows of each pattern is its fraction of the rows given,
-        to rounding (largest remainders). If False, each row draws by itself.
+        If True, the number of samples of each pattern is its fraction of the samples
+        given, up to rounding (largest remainders). If False, each sample draws its
+        pattern independently.
 
     Examples
     --------
@@ -159,20 +156,20 @@ class PatternTable:
     def __post_init__(self):
         if not isinstance(self.probabilities, Mapping) or not self.probabilities:
             raise ValueError(
-                "PatternTable needs a dict from the modalities kept to a fraction; "
-                f"got {self.probabilities!r}."
+                "PatternTable: probabilities must be a dict from the modalities kept "
+                f"to a fraction; got {self.probabilities!r}."
             )
         for pattern, value in self.probabilities.items():
             _check_fraction(value, f"PatternTable: the fraction of {pattern!r}")
         total = math.fsum(self.probabilities.values())
         if abs(total - 1) > 1e-6:
             raise ValueError(
-                f"PatternTable: the fractions sum to {total:g}, not 1: "
+                f"PatternTable: the fractions must sum to 1; got {total:g} from "
                 f"{dict(self.probabilities)!r}."
             )
 
     def table_for(self, names):
-        """Patterns in the order of `names`.
+        """Return what each pattern keeps, and its fraction of the samples.
 
         Parameters
         ----------
@@ -182,9 +179,8 @@ class PatternTable:
         Returns
         -------
         keep : ndarray of shape (n_patterns, n_modalities), dtype bool
-            The modalities that each pattern keeps.
+            In the order of `names`.
         probabilities : ndarray of shape (n_patterns,)
-            Fraction of the rows that get each pattern.
         """
         keep = np.zeros((len(self.probabilities), len(names)), dtype=bool)
         for row, pattern in zip(keep, self.probabilities):
@@ -197,7 +193,7 @@ class PatternTable:
             row[[list(names).index(name) for name in kept]] = True
         if len(np.unique(keep, axis=0)) < len(keep):
             raise ValueError(
-                "PatternTable: the same set of modalities is named twice in "
+                "PatternTable: each set of modalities must be named once; got "
                 f"{list(self.probabilities)!r}."
             )
         return keep, np.array([float(p) for p in self.probabilities.values()])
@@ -205,12 +201,12 @@ class PatternTable:
 
 @dataclass(frozen=True)
 class OneMissing:
-    """A fraction of the rows loses exactly one modality, each as often as another.
+    """Fraction of samples that *lose* exactly one modality, each one equally often.
 
     Parameters
     ----------
     rows : float
-        The fraction; the other rows stay complete.
+        The fraction; the other samples stay complete.
     exact : bool, default=True
         As in :class:`PatternTable`.
 
@@ -229,7 +225,7 @@ class OneMissing:
         _check_fraction(self.rows, "OneMissing: rows")
 
     def table_for(self, names):
-        """Patterns in the order of `names`.
+        """Return what each pattern keeps, and its fraction of the samples.
 
         Parameters
         ----------
@@ -239,25 +235,23 @@ class OneMissing:
         Returns
         -------
         keep : ndarray of shape (n_modalities + 1, n_modalities), dtype bool
-            The modalities that each pattern keeps; the first one keeps all.
+            In the order of `names`; the first pattern keeps all.
         probabilities : ndarray of shape (n_modalities + 1,)
-            Fraction of the rows that get each pattern.
         """
         n = len(names)
         keep = np.vstack([np.ones((1, n), dtype=bool), ~np.eye(n, dtype=bool)])
         return keep, np.r_[1 - self.rows, np.full(n, self.rows / n)]
 
 
-def parse_missing(missing, names):
-    """Turn any value of `missing` into a configuration object.
+def parse_config(config, names):
+    """Read the percentages of samples that *keep* modalities, as papers write them.
 
     Parameters
     ----------
-    missing : float, dict, tuple, str or configuration object
-        A rate; rates by modality; `(pm, ps)`; or one of the strings
+    config : str
+        One of
 
-        - `"0.5"` and `"0.4,0.8"`, a rate and `(pm, ps)`;
-        - `"20-text-100-audio-20-video"`: the percentage of rows that *keep* each
+        - `"20-text-100-audio-20-video"`: the percentage of samples that keep each
           modality, drawn independently. Every modality must be named, in any order;
         - `"complex-20-20-20-10-10-10-10"`: disjoint groups of exactly these
           percentages. The first keeps all modalities; then come those that keep one,
@@ -268,49 +262,53 @@ def parse_missing(missing, names):
 
     Returns
     -------
-    ModalityRates, ModalityFraction, PatternTable or OneMissing
-        What `missing` stands for; a configuration object comes back as it is.
+    ModalityRates or PatternTable
+        The same as a value of `missing` of :class:`ModalityAmputer`.
 
     Raises
     ------
     ValueError
-        If the value cannot be read; the message says where and what was wanted.
+        If the string cannot be read; the message shows where, and what was expected.
 
     Examples
     --------
-    >>> from skmissing.simulate import parse_missing
-    >>> parse_missing("20-text-100-audio", ["text", "audio"])
+    >>> from skmissing.simulate import parse_config
+    >>> parse_config("20-text-100-audio", ["text", "audio"])
     ModalityRates(rates={'text': 0.8, 'audio': 0.0})
-    >>> parse_missing("complex-10-45-45", ["image", "text"]).probabilities
+    >>> parse_config("complex-10-45-45", ["image", "text"]).probabilities
     {('image', 'text'): 0.1, ('image',): 0.45, ('text',): 0.45}
-    >>> parse_missing("complex-10-40-40", ["image", "text"])
+    >>> parse_config("complex-10-40-40", ["image", "text"])
     Traceback (most recent call last):
     ...
-    ValueError: missing='complex-10-40-40' sums to 90, not 100.
+    ValueError: config='complex-10-40-40' must sum to 100; got 90.
     """
+    config, names = config.strip(), list(names)
+    if config.startswith("complex-"):
+        return _parse_complex(config, names)
+    return _parse_kept(config, names)
+
+
+def read_missing(missing):
+    """Configuration object of a rate, rates by name, a pair, or such an object."""
     if isinstance(missing, (ModalityRates, ModalityFraction, PatternTable, OneMissing)):
         return missing
     if isinstance(missing, tuple):
         if len(missing) != 2:
-            raise ValueError(f"missing={missing!r} must be a pair (pm, ps).")
+            raise ValueError(f"missing must be a pair (pm, ps); got {missing!r}.")
         return ModalityFraction(*missing)
-    if isinstance(missing, str):
-        return _parse_string(missing.strip(), list(names))
     return ModalityRates(missing)
 
 
+def read_numbers(text):
+    """The rate or the pair (pm, ps) that a string holds, or None."""
+    if re.fullmatch(_NUMBER, text.strip()):
+        return float(text)
+    pair = re.fullmatch(rf"\(?\s*({_NUMBER})\s*,\s*({_NUMBER})\s*\)?", text.strip())
+    return None if pair is None else (float(pair[1]), float(pair[2]))
+
+
 def subset_order(n_modalities):
-    """The sets of modalities that the numbers of `complex-...` stand for.
-
-    Parameters
-    ----------
-    n_modalities : int
-
-    Returns
-    -------
-    list of tuple of int
-        All modalities, then the single ones, the pairs, and so on.
-    """
+    """The sets that the numbers of `complex-...` stand for."""
     everything = tuple(range(n_modalities))
     smaller = (
         itertools.combinations(everything, size) for size in range(1, n_modalities)
@@ -318,33 +316,24 @@ def subset_order(n_modalities):
     return [everything, *itertools.chain.from_iterable(smaller)]
 
 
-def _parse_string(text, names):
-    if re.fullmatch(_NUMBER, text):
-        return ModalityRates(float(text))
-    pair = re.fullmatch(rf"\(?\s*({_NUMBER})\s*,\s*({_NUMBER})\s*\)?", text)
-    if pair:
-        return ModalityFraction(float(pair[1]), float(pair[2]))
-    if text.startswith("complex-"):
-        return _parse_complex(text, names)
-    return _parse_kept(text, names)
-
-
 def _parse_complex(text, names):
     parts = text.split("-")[1:]
     bad = [part for part in parts if not re.fullmatch(_NUMBER, part)]
     if bad:
-        raise ValueError(f"missing={text!r}: {bad[0]!r} is not a percentage.")
+        raise ValueError(
+            f"config={text!r} must hold percentages; got {bad[0]!r} among them."
+        )
     subsets = [tuple(names[m] for m in subset) for subset in subset_order(len(names))]
     if len(parts) != len(subsets):
         shown = ", ".join("+".join(subset) for subset in subsets[:7])
         raise ValueError(
-            f"missing={text!r} has {len(parts)} numbers, but the {len(names)} "
-            f"modalities of X need {len(subsets)}: {shown}"
-            f"{', ...' if len(subsets) > 7 else ''}."
+            f"config={text!r} must have {len(subsets)} numbers for {len(names)} "
+            f"modalities: {shown}{', ...' if len(subsets) > 7 else ''}; got "
+            f"{len(parts)}."
         )
     total = math.fsum(map(float, parts))
     if abs(total - 100) > 1e-6:
-        raise ValueError(f"missing={text!r} sums to {total:g}, not 100.")
+        raise ValueError(f"config={text!r} must sum to 100; got {total:g}.")
     return PatternTable({s: float(part) / 100 for s, part in zip(subsets, parts)})
 
 
@@ -355,21 +344,21 @@ def _parse_kept(text, names):
         head = re.match(rf"({_NUMBER})-(.+)", rest, flags=re.DOTALL)
         if head is None:
             raise ValueError(
-                f"missing={text!r} cannot be read at {rest!r}: wanted a rate, 'pm,ps', "
-                "'complex-<percent>-...' or '<percent>-<modality>-...'."
+                f"config={text!r} must be 'complex-<percent>-...' or "
+                f"'<percent>-<modality>-...'; cannot read it at {rest!r}."
             )
         percent, tail = float(head[1]), head[2]
         fits = [n for n in names if tail == n or tail.startswith(f"{n}-")]
         if not fits:
             unknown = re.split(rf"-(?={_NUMBER}-)", tail)[0]
-            _check_known([unknown], names, f"missing={text!r}")
+            _check_known([unknown], names, f"config={text!r}")
         name = max(fits, key=len)
         if name in rates:
-            raise ValueError(f"missing={text!r} names {name!r} twice.")
+            raise ValueError(f"config={text!r} must name {name!r} once.")
         if percent > 100:
             raise ValueError(
-                f"missing={text!r}: {name!r} is kept in {head[1]} %; percentages lie "
-                "between 0 and 100."
+                f"config={text!r}: percentages must lie between 0 and 100; got "
+                f"{head[1]} for {name!r}."
             )
         # Rounded, so that 20 % kept is the rate 0.8 and not 0.8 less one bit.
         rates[name] = round(1 - percent / 100, 12)
@@ -379,8 +368,8 @@ def _parse_kept(text, names):
     left = [name for name in names if name not in rates]
     if left:
         raise ValueError(
-            f"missing={text!r} does not say how often {left[0]!r} is kept; add "
-            f"'-100-{left[0]}' to keep it always. X has {', '.join(names)}."
+            f"config={text!r} must name all modalities, {', '.join(names)}; to keep "
+            f"{left[0]!r} always, add '-100-{left[0]}'."
         )
     return ModalityRates(rates)
 

@@ -1,25 +1,18 @@
 """Functions around :class:`skmissing.simulate.ModalityAmputer`."""
 
-import numpy as np
-from sklearn.utils import check_array
-
-from skmissing._base import fill_masked
-from skmissing._blocks import find_presence
-from skmissing._compat import _get_feature_names
-from skmissing._modalities import resolve_modalities
-from skmissing.simulate._amputer import ModalityAmputer
-
-_MECHANISMS = ("mcar", "mar", "mnar", "label", "group", "burst")
+from skmissing._table import read_table
+from skmissing.simulate._amputer import MECHANISMS, ModalityAmputer
+from skmissing.simulate._config import read_missing, read_numbers
 
 
-def ampute(X, missing=0.5, *, y=None, groups=None, return_mask=False, **params):
-    """Hide whole modalities of the rows of one table.
+def ampute(X, missing=None, *, y=None, groups=None, return_mask=False, **params):
+    """Hide whole modalities of the samples of one table; `missing` is the share *lost*.
 
     Parameters
     ----------
     X : array-like of shape (n_samples, n_features)
         Missing cells are NaN or masked.
-    missing : float, dict, str, tuple or configuration object, default=0.5
+    missing : float, dict, tuple or configuration object, default=None
         How much is hidden, as in :class:`ModalityAmputer`.
     y : array-like of shape (n_samples,), default=None
         For `mechanism="label"`.
@@ -28,8 +21,9 @@ def ampute(X, missing=0.5, *, y=None, groups=None, return_mask=False, **params):
     return_mask : bool, default=False
         Whether to return what was hidden, too.
     **params : dict
-        Other parameters of :class:`ModalityAmputer`: `modalities`, `mechanism`,
-        `driver`, `strength`, `burst_length`, `allow_empty`, `random_state`.
+        Other parameters of :class:`ModalityAmputer`: `config`, `modalities`,
+        `mechanism`, `driver`, `strength`, `burst_length`, `allow_empty`,
+        `random_state`.
 
     Returns
     -------
@@ -44,10 +38,10 @@ def ampute(X, missing=0.5, *, y=None, groups=None, return_mask=False, **params):
 
     Notes
     -----
-    Masks are drawn row by row from the row's own cells, so that training and test
-    rows draw independently although they share a seed. What a mechanism learns (means,
-    intercepts) it learns from `X`: use :class:`ModalityAmputer` to learn it from
-    training rows and apply it to others.
+    The mask of each sample is drawn from its own cells, so that training and test
+    samples draw independently although they share a seed. What a mechanism learns
+    (means, intercepts) it learns from `X`: use :class:`ModalityAmputer` to learn it
+    from training samples and apply it to others.
 
     Examples
     --------
@@ -55,30 +49,28 @@ def ampute(X, missing=0.5, *, y=None, groups=None, return_mask=False, **params):
     >>> from skmissing.simulate import ampute
     >>> X = np.arange(20.0).reshape(5, 4)
     >>> Xt, hidden = ampute(
-    ...     X, "complex-0-40-60", modalities=[3, 1], random_state=0, return_mask=True)
+    ...     X, config="complex-0-40-60", modalities=[3, 1], random_state=0,
+    ...     return_mask=True)
     >>> hidden.sum(axis=0).tolist()
     [3, 2]
     """
     for name in ("when", "missing_at_transform"):
         if name in params:
-            raise TypeError(
-                f"ampute takes no {name}: it hides modalities of one table, once."
-            )
+            raise TypeError(f"ampute hides modalities once and takes no {name}.")
     amputer = ModalityAmputer(missing, when="fit", **params)
     library = type(X).__module__.partition(".")[0]
-    if library in ("pandas", "polars"):
-        amputer.set_output(transform=library)
-    else:
-        amputer.set_output(transform="default")
+    amputer.set_output(
+        transform=library if library in ("pandas", "polars") else "default"
+    )
     Xt = amputer.fit_transform(X, y, groups=groups)
     if not return_mask:
         return Xt
-    before = _presence(X, amputer.modalities_)
-    return Xt, before & ~_presence(Xt, amputer.modalities_)
+    before, after = (read_table(t, amputer.modalities_).presence for t in (X, Xt))
+    return Xt, before & ~after
 
 
 def missing_rates(X, *, modalities=None):
-    """Fraction of rows that lack each modality.
+    """Return the fraction of samples in which each modality is *missing*.
 
     Parameters
     ----------
@@ -100,22 +92,19 @@ def missing_rates(X, *, modalities=None):
     >>> missing_rates(X, modalities={"text": 2, "audio": 1})
     {'text': 0.5, 'audio': 0.0}
     """
-    names = _get_feature_names(X)
-    n_features = np.shape(X)[1] if len(np.shape(X)) == 2 else 1
-    layout = resolve_modalities(modalities, n_features, names)
-    rates = (~_presence(X, layout)).mean(axis=0)
-    return dict(zip(layout.names, rates.tolist()))
+    table = read_table(X, modalities)
+    return dict(zip(table.layout.names, (~table.presence).mean(axis=0).tolist()))
 
 
 def make_amputer(text, **params):
-    """Build an amputer from one string, as a command line has it.
+    """Build an amputer from one string: numbers are the share *lost*, strings *kept*.
 
     Parameters
     ----------
     text : str
-        A mechanism, a colon and a value of `missing`: `"mcar:0.5"`, `"mar:0.3"`,
-        `"burst:0.4"`, `"mcar:0.4,0.8"`. Without a mechanism, it is `"mcar"`:
-        `"complex-10-45-45"`.
+        A mechanism, a colon, and a rate, a pair `pm,ps` or a value of `config`:
+        `"mcar:0.5"`, `"mar:0.3"`, `"burst:0.4"`, `"mcar:0.4,0.8"`. Without a mechanism,
+        it is `"mcar"`: `"complex-10-45-45"`.
     **params : dict
         Other parameters of :class:`ModalityAmputer`.
 
@@ -128,21 +117,20 @@ def make_amputer(text, **params):
     --------
     >>> from skmissing.simulate import make_amputer
     >>> make_amputer("mar:0.3", random_state=0)
-    ModalityAmputer(mechanism='mar', missing='0.3', random_state=0)
+    ModalityAmputer(mechanism='mar', missing=0.3, random_state=0)
+    >>> make_amputer("complex-10-45-45")
+    ModalityAmputer(config='complex-10-45-45')
     """
-    mechanism, colon, missing = text.partition(":")
+    mechanism, colon, gaps = text.partition(":")
     if not colon:
-        mechanism, missing = "mcar", text
-    if mechanism not in _MECHANISMS:
+        mechanism, gaps = "mcar", text
+    if mechanism not in MECHANISMS:
         raise ValueError(
-            f"{text!r}: unknown mechanism {mechanism!r}; wanted one of "
-            f"{', '.join(_MECHANISMS)}."
+            f"The mechanism must be among {', '.join(MECHANISMS)}; got {mechanism!r} "
+            f"in {text!r}."
         )
+    missing = read_numbers(gaps)
+    if missing is None:
+        return ModalityAmputer(config=gaps, mechanism=mechanism, **params)
+    read_missing(missing)  # refuses numbers outside of 0 to 1
     return ModalityAmputer(missing, mechanism=mechanism, **params)
-
-
-def _presence(X, layout):
-    checked = check_array(
-        fill_masked(X), dtype=[np.float64, np.float32], ensure_all_finite="allow-nan"
-    )
-    return find_presence(checked, layout)[0]

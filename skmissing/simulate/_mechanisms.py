@@ -1,37 +1,29 @@
-"""Which rows lose what: numerics only, arrays in and arrays out.
+"""Which samples lose which modalities: numerics, arrays in and arrays out.
 
-Randomness comes from the rows themselves. A row's key is a hash of its cells and of
-the seed, and everything that is drawn for the row comes from that key. So its mask
-depends neither on its place nor on its neighbours, the same row has the same mask
-whether it comes to `fit_transform` or to `transform`, and two different rows draw
-independently, whatever split they are in.
+All random numbers come from the samples. The key of a sample is a hash of its cells and
+of the seed, and everything that is drawn for the sample comes from that key. So the
+mask does not depend on the place of the sample nor on other samples. It is the same in
+`fit_transform` and in `transform`, and two different samples draw independently.
 """
 
 import hashlib
+from collections import Counter
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import expit
 
-from skmissing._blocks import row_chunks
+from skmissing._blocks import fit_scaler, row_chunks
+from skmissing._table import warn
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
+# ------------------------------------------------------------------ random numbers
+
+
 def row_keys(X, seed):
-    """Hash each row of X, together with the seed.
-
-    Equal rows are told apart by counting them, so that data with few distinct rows
-    do not all share a mask.
-
-    Parameters
-    ----------
-    X : ndarray of shape (n_samples, n_features)
-    seed : int
-
-    Returns
-    -------
-    ndarray of shape (n_samples,), dtype uint64
-    """
+    """Hash of each sample and the seed, dtype uint64; equal samples are counted."""
     salt = int(seed).to_bytes(8, "little")
     keys = np.empty(len(X), dtype=np.uint64)
     for chunk in row_chunks(*X.shape):
@@ -46,7 +38,7 @@ def row_keys(X, seed):
 
 
 def _occurrence(keys):
-    """How many equal keys come before each key."""
+    """Number of equal keys before each key."""
     order = np.argsort(keys, kind="stable")
     position = np.arange(len(keys))
     new = np.r_[True, keys[order][1:] != keys[order][:-1]][: len(keys)]
@@ -64,51 +56,80 @@ def _mix(keys):
 
 
 def uniforms(keys, n_draws):
-    """Draw numbers from each key.
-
-    Parameters
-    ----------
-    keys : ndarray of shape (n_samples,), dtype uint64
-    n_draws : int
-
-    Returns
-    -------
-    ndarray of shape (n_samples, n_draws)
-        In [0, 1). The first draws stay the same if more are asked for.
-    """
+    """Draw from each key: (n,) -> (n, n_draws) in [0, 1), the first ones first."""
     steps = np.arange(1, n_draws + 1, dtype=np.uint64) * _GOLDEN
     return (_mix(keys[:, None] + steps) >> np.uint64(11)) * 2.0**-53
 
 
-def set_generator(keys):
-    """A generator that depends on all rows and on their order.
-
-    Parameters
-    ----------
-    keys : ndarray of shape (n_samples,), dtype uint64
-
-    Returns
-    -------
-    numpy.random.Generator
-    """
+def _set_generator(keys):
+    """Generator that depends on all samples and on their order."""
     digest = hashlib.blake2b(keys.tobytes(), digest_size=16).digest()
     return np.random.default_rng(int.from_bytes(digest, "little"))
 
 
-def give_back(hidden, presence, weights, uniform):
-    """Return one modality to every row that would lose all it has, in place.
+# ------------------------------------------------------------------ hidden modalities
 
-    Parameters
+
+@dataclass
+class Plan:
+    """What to hide, resolved against the modalities of X.
+
+    Attributes
     ----------
-    hidden : ndarray of shape (n_samples, n_modalities), dtype bool
-        Changed in place.
-    presence : ndarray of shape (n_samples, n_modalities), dtype bool
-        What the rows have before anything is hidden.
-    weights : ndarray of shape (n_modalities,) or (n_samples, n_modalities)
-        A modality is chosen with probability proportional to its weight, among those
-        the row has; evenly, if all of them have weight 0.
-    uniform : ndarray of shape (n_samples, n_modalities)
-        Decides. With equal weights the largest number wins.
+    rates : ndarray of shape (n_modalities,)
+        Fraction of samples that are to lose each modality.
+    keep : ndarray of shape (n_patterns, n_modalities), dtype bool, or None
+        The patterns of a table; None if modalities are hidden by their rates.
+    probabilities : ndarray of shape (n_patterns,) or None
+    exact : bool
+        Whether the number of samples of each pattern is fixed.
+    intercepts : ndarray of shape (n_modalities,) or None
+        Log-odds of being hidden at score 0; None if nothing drives the mechanism.
+    """
+
+    rates: np.ndarray
+    keep: np.ndarray | None = None
+    probabilities: np.ndarray | None = None
+    exact: bool = False
+    intercepts: np.ndarray | None = None
+
+
+def draw_hidden(
+    plan, keys, presence, *, scores=None, burst_length=None, groups=None, allow_empty
+):
+    """Draw which modalities the samples lose, shape (n_samples, n_modalities).
+
+    `scores` are added to the intercepts. With `burst_length` modalities are hidden in
+    runs of this mean length, which end where the group does.
+    """
+    n_modalities = presence.shape[1]
+    draws = uniforms(keys, n_modalities + 1)
+    if plan.keep is not None:
+        assigned = assign_patterns(draws[:, -1], plan.probabilities, plan.exact)
+        hidden = presence & ~plan.keep[assigned]
+        if not allow_empty:
+            give_back(hidden, presence, np.ones(n_modalities), draws[:, :-1])
+        return hidden
+    if burst_length is not None:
+        return _draw_in_runs(plan, keys, presence, burst_length, groups, allow_empty)
+    rates = plan.rates if scores is None else expit(plan.intercepts + scores)
+    rates = np.broadcast_to(rates, presence.shape)
+    draws = draws[:, :-1]
+    hidden = presence & (draws < rates)
+    if not allow_empty:
+        # In a sample that would be empty draws < rates, so that the quotient is again
+        # uniform; with equal rates the modality hidden last comes back.
+        quotient = draws / np.maximum(rates, np.finfo(float).tiny)
+        give_back(hidden, presence, 1 - rates, quotient)
+    return hidden
+
+
+def give_back(hidden, presence, weights, uniform):
+    """Return one modality to every sample that would lose all it has, in place.
+
+    All are of shape (n_samples, n_modalities). A modality is chosen with probability
+    proportional to its weight, evenly if all weights are 0, among those the sample
+    has. With equal weights the largest of the uniform numbers wins.
     """
     rows = np.flatnonzero(presence.any(axis=1) & ~(presence & ~hidden).any(axis=1))
     weights = np.broadcast_to(weights, presence.shape)[rows]
@@ -120,18 +141,7 @@ def give_back(hidden, presence, weights, uniform):
 
 
 def largest_remainder(probabilities, n):
-    """Whole numbers that sum to `n`, each next to `probabilities * n`.
-
-    Parameters
-    ----------
-    probabilities : ndarray of shape (n_groups,)
-        Sum to 1.
-    n : int
-
-    Returns
-    -------
-    ndarray of shape (n_groups,), dtype intp
-    """
+    """Whole numbers that sum to `n`, each next to `probabilities * n`."""
     # Rounded first: 0.29 * 100 is a little less than 29.
     shares = np.round(probabilities * n, 9)
     counts = np.floor(shares).astype(np.intp)
@@ -141,19 +151,7 @@ def largest_remainder(probabilities, n):
 
 
 def assign_patterns(uniform, probabilities, exact):
-    """Give each row one pattern.
-
-    Parameters
-    ----------
-    uniform : ndarray of shape (n_samples,)
-    probabilities : ndarray of shape (n_patterns,)
-    exact : bool
-        Whether the counts are fixed; the rows are then taken by rank of `uniform`.
-
-    Returns
-    -------
-    ndarray of shape (n_samples,), dtype intp
-    """
+    """Pattern of each sample; with exact counts, by rank of `uniform`."""
     if not exact:
         upto = np.cumsum(probabilities)
         upto[np.flatnonzero(probabilities)[-1] :] = 1
@@ -166,26 +164,41 @@ def assign_patterns(uniform, probabilities, exact):
     return assigned
 
 
+def _draw_in_runs(plan, keys, presence, length, groups, allow_empty):
+    short = [r for r in plan.rates if 0 < r < 1 and r / (1 - r) > length + 1e-9]
+    if short:
+        rate = max(short)
+        raise ValueError(
+            f"burst_length={length} is too short to hide a modality in {rate:.0%} of "
+            f"the samples; it must be at least {rate / (1 - rate):.3g}."
+        )
+    hidden = np.empty_like(presence)
+    code = np.zeros(len(keys), dtype=np.intp)
+    if groups is not None:
+        _, code = np.unique(groups, return_inverse=True)
+    for c in np.unique(code):
+        rows = np.flatnonzero(code == c)
+        rng = _set_generator(keys[rows])
+        part = np.column_stack(
+            [draw_bursts(rng, len(rows), rate, length) for rate in plan.rates]
+        )
+        part &= presence[rows]
+        if not allow_empty:
+            _give_back_runs(part, presence[rows], 1 - plan.rates, rng)
+        hidden[rows] = part
+    return hidden
+
+
 def draw_bursts(rng, n_rows, rate, length):
-    """Hide runs of consecutive rows: a two-state Markov chain that starts in balance.
+    """Hide runs of samples: a two-state Markov chain that starts in balance.
 
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-    n_rows : int
-    rate : float
-        The fraction of rows hidden, in the long run.
-    length : float
-        The mean number of rows in a run; at least `rate / (1 - rate)`.
-
-    Returns
-    -------
-    ndarray of shape (n_rows,), dtype bool
+    `rate` is the fraction hidden in the long run, and `length` the mean length of a
+    run, at least `rate / (1 - rate)`.
     """
     if rate in (0, 1):
         return np.full(n_rows, bool(rate))
     state = rng.random() < rate
-    # A visible run lasts length * (1 - rate) / rate on average, at least one row.
+    # A visible run lasts length * (1 - rate) / rate on average, at least one sample.
     leave = {True: 1 / length, False: min(1.0, rate / (length * (1 - rate)))}
     hidden = np.empty(n_rows, dtype=bool)
     start = 0
@@ -196,61 +209,116 @@ def draw_bursts(rng, n_rows, rate, length):
     return hidden
 
 
-def give_back_runs(hidden, presence, weights, rng):
-    """As :func:`give_back`, with one choice for a whole run of empty rows.
-
-    Parameters
-    ----------
-    hidden, presence, weights : ndarray
-        As in :func:`give_back`; `hidden` is changed in place.
-    rng : numpy.random.Generator
-    """
+def _give_back_runs(hidden, presence, weights, rng):
+    """As `give_back`, with one choice for a whole run of empty samples."""
     empty = presence.any(axis=1) & ~(presence & ~hidden).any(axis=1)
     same = (presence[1:] == presence[:-1]).all(axis=1) & empty[1:] & empty[:-1]
     run = np.cumsum(np.r_[0, ~same])
     give_back(hidden, presence, weights, rng.random((len(hidden), len(weights)))[run])
 
 
-def block_levels(X, layout, scaler):
-    """Mean standardised cell of each modality in each row; NaN where it is absent.
+# ------------------------------------------------------------------ what drives them
 
-    Parameters
-    ----------
-    X : ndarray of shape (n_samples, n_features)
-    layout : ModalityLayout
-    scaler : BlockScaler
 
-    Returns
-    -------
-    ndarray of shape (n_samples, n_modalities)
+class LevelScores:
+    """Scores from the values of modalities: of the driver for all, or each for itself.
+
+    `__call__` gives scores of shape (n_samples, n_modalities), as those of the other
+    classes below. They are standardised on the training samples, and 0 where unknown.
     """
-    levels = np.full((len(X), len(layout)), np.nan)
-    for m in range(len(layout)):
-        columns = layout.columns_of(m)
-        for chunk in row_chunks(len(X), layout.widths[m]):
-            z = (X[chunk, columns] - scaler.mean[columns]) / scaler.scale[columns]
-            seen = ~np.isnan(z)
-            n_seen = seen.sum(axis=1)
-            total = np.where(seen, z, 0).sum(axis=1, dtype=np.float64)
-            np.divide(total, n_seen, out=levels[chunk, m], where=n_seen > 0)
-    return levels
+
+    def __init__(self, table, driver):
+        self.layout, self.driver = table.layout, driver
+        self.scaler = fit_scaler(table)
+        levels = self._levels(table.X)
+        seen = ~np.isnan(levels)
+        n_seen = np.maximum(seen.sum(axis=0), 1)
+        self.mean = np.where(seen, levels, 0).sum(axis=0) / n_seen
+        spread = np.where(seen, levels - self.mean, 0)
+        deviation = np.sqrt((spread**2).sum(axis=0) / n_seen)
+        flat = deviation <= 1e-12
+        self.deviation = np.where(flat, np.inf, deviation)
+        used = range(len(self.layout)) if driver is None else [driver]
+        names = [repr(self.layout.names[m]) for m in used if flat[m]]
+        if names:
+            table.warn(
+                f"{len(names)} modalities that should drive the mechanism have one "
+                f"value in all samples: {', '.join(names[:5])}. What they drive is "
+                "hidden at random."
+            )
+
+    def __call__(self, X, values=None):
+        scores = np.nan_to_num((self._levels(X) - self.mean) / self.deviation)
+        if self.driver is None:
+            return scores
+        return np.repeat(scores[:, [self.driver]], len(self.layout), axis=1)
+
+    def _levels(self, X):
+        """Mean standardised cell: (n_samples, n_modalities), NaN where missing."""
+        levels = np.full((len(X), len(self.layout)), np.nan)
+        for m, width in enumerate(self.layout.widths):
+            columns = self.layout.columns_of(m)
+            mean, scale = self.scaler.mean[columns], self.scaler.scale[columns]
+            for chunk in row_chunks(len(X), width):
+                z = (X[chunk, columns] - mean) / scale
+                seen = ~np.isnan(z)
+                n_seen = seen.sum(axis=1)
+                total = np.where(seen, z, 0).sum(axis=1, dtype=np.float64)
+                np.divide(total, n_seen, out=levels[chunk, m], where=n_seen > 0)
+        return levels
 
 
-def spread_scores(counts, n_modalities, rng):
-    """Scores for groups: evenly spaced, shuffled anew for each modality.
+class StratumScores:
+    """Scores from the class or the group of a sample; `rng` shuffles these."""
 
-    Parameters
-    ----------
-    counts : ndarray of shape (n_groups,)
-        Rows of each group.
-    n_modalities : int
-    rng : RandomState
+    def __init__(self, values, n_modalities, rng, what):
+        self.what = what
+        values = [v for v in values.tolist() if v == v]
+        try:
+            self.strata = sorted(set(values))
+        except TypeError:
+            raise TypeError(
+                f"The {what} of the samples must be all numbers or all strings; got "
+                f"{sorted({type(v).__name__ for v in values})}."
+            ) from None
+        if len(self.strata) < 2:
+            warn(
+                f"ModalityAmputer: all samples have the same {what}, {self.strata!r}; "
+                "modalities are hidden at random."
+            )
+        counter = Counter(values)
+        counts = np.array([counter[v] for v in self.strata] or [1])
+        self.table = _spread_scores(counts, n_modalities, rng)
 
-    Returns
-    -------
-    ndarray of shape (n_groups, n_modalities)
-        Mean 0 and variance 1 over the rows; all 0 if there is one group.
-    """
+    def __call__(self, X, values):
+        code = {v: i for i, v in enumerate(self.strata)}
+        values = values.tolist()
+        found = np.array([code.get(v, -1) for v in values])
+        new = {v for v, i in zip(values, found) if i < 0 and v == v}
+        if new:
+            n_new = sum(v in new for v in values)
+            shown = ", ".join(sorted(map(repr, new))[:5])
+            warn(
+                f"ModalityAmputer: {n_new} samples have a {self.what} that was not "
+                f"seen in fit ({shown}); they lose modalities at the average rate."
+            )
+        return np.where(found[:, None] >= 0, self.table[found], 0.0)
+
+
+class TargetScores:
+    """Scores from a continuous target: its standardised value, for all modalities."""
+
+    def __init__(self, values, n_modalities):
+        self.n_modalities = n_modalities
+        self.mean, self.deviation = values.mean(), values.std() or 1.0
+
+    def __call__(self, X, values):
+        scores = (values - self.mean) / self.deviation
+        return np.repeat(scores[:, None], self.n_modalities, axis=1)
+
+
+def _spread_scores(counts, n_modalities, rng):
+    """Evenly spaced scores of groups, shuffled for each modality, standardised."""
     scores = np.column_stack(
         [rng.permutation(len(counts)) for _ in range(n_modalities)]
     ).astype(np.float64)
@@ -261,19 +329,7 @@ def spread_scores(counts, n_modalities, rng):
 
 
 def solve_intercept(scores, rate, strength):
-    """Find a so that the mean of expit(a + strength * scores) is `rate`.
-
-    Parameters
-    ----------
-    scores : ndarray of shape (n_samples,)
-    rate : float
-    strength : float
-
-    Returns
-    -------
-    float
-        Infinite for the rates 0 and 1.
-    """
+    """Find a so that the mean of expit(a + strength * scores) is `rate`."""
     if rate in (0, 1):
         return np.inf if rate == 1 else -np.inf
     scores = scores if len(scores) else np.zeros(1)

@@ -119,7 +119,7 @@ def test_file_of_something_else_is_refused(tmp_path):
         ({"test_size": 1.5}, "test_size must lie between 0 and 1; got 1.5"),
         ({"max_rows": 3}, "max_rows must be at least 10; got 3"),
         ({"missing": ["group:0.5"]}, "data 'toy' have none"),
-        ({"missing": ["magic:0.5"]}, "unknown mechanism 'magic'"),
+        ({"missing": ["magic:0.5"]}, "mechanism must be among .* got 'magic'"),
         ({"missing": ["complex-10-80"]}, "missing='complex-10-80' on data 'toy'"),
     ],
 )
