@@ -323,14 +323,6 @@ class SignalEncoder(ModalityMixin, TransformerMixin, SkmissingEstimator):
                 out[rows[chunk], c] = encode(values)
         return out.reshape(len(X), -1)
 
-    def _check_loaded(self):
-        """Raise ValueError if the learnt state is inconsistent."""
-        if len(self.channels_) != len(self.mean_):
-            raise ValueError(
-                f"{len(self.channels_)} channels, but {len(self.mean_)} means."
-            )
-        check_weights(self._weights, self._sizes)
-
     def get_feature_names_out(self, input_features=None):
         """Get the names of the output columns: the channel, `__` and a number.
 
@@ -499,25 +491,3 @@ def load_encoder(weights, sizes, device, dtype):
             return net.encode(values).cpu().numpy()
 
     return encode
-
-
-def check_weights(weights, sizes):
-    """Raise ValueError if weights do not fit the sizes."""
-    good = len(sizes) == 4 and isinstance(sizes[1], tuple) and len(sizes[1]) > 0
-    if not good or not all(
-        type(n) is int and n >= 1 for n in (sizes[0], *sizes[1], *sizes[2:])
-    ):
-        raise ValueError(f"sizes of a signal encoder: found {sizes!r}.")
-    latent_dim, channels, kernel_size, _ = sizes
-    wanted, widths = {}, (1, *channels)
-    for i, (a, b) in enumerate(zip(widths, widths[1:])):
-        wanted[f"down.{i}.0.weight"] = b, a, kernel_size
-        for name in ("weight", "bias", "running_mean", "running_var"):
-            wanted[f"down.{i}.1.{name}"] = (b,)
-        wanted[f"down.{i}.1.num_batches_tracked"] = ()
-    wanted["to_latent.weight"] = latent_dim, widths[-1] * N_BINS
-    wanted["to_latent.bias"] = (latent_dim,)
-    found = {name: array.shape for name, array in weights.items()}
-    differing = sorted(set(wanted.items()) ^ set(found.items()))
-    if differing:
-        raise ValueError(f"weights: names or shapes differ in {differing[:4]}.")
