@@ -3,21 +3,21 @@
 Signals: learnt or computed features
 ====================================
 
-Raw signals come as columns of samples, some channels missing. UL4M4 begins with a
-stage that turns each channel into a vector: a convolutional autoencoder, trained on
-all channels that are there, without labels. The alternative is to compute features by
-hand. Both are put here before :func:`~skmissing.fusion.make_ul4m4`, with its default
-``strategy="soft"``.
+The first stage of UL4M4 encodes each channel of a signal as a vector. It uses a
+convolutional autoencoder that is trained without labels on all observed channels. The
+alternative is to compute features by hand. This example compares both as the first step
+of a pipeline with :func:`~skmissing.fusion.make_ul4m4`, with ``strategy="soft"``.
 
-The signals are synthetic: three channels of noisy waves. A class is told by the shape
-of the waves and by how often short bursts come, and no channel alone tells all.
+The signals are synthetic: three channels of noisy waves. The class depends on the shape
+of the waves and on the frequency of short bursts. No single channel is enough to
+predict the class.
 """
 
 # %%
 # The signals
 # -----------
-# Three channels of 128 samples lie one after the other. In a third of the rows one
-# channel is missing, in another third two are.
+# The columns hold three channels of 128 time points each. One channel is missing in a
+# third of the samples, and two channels are missing in another third.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -28,16 +28,16 @@ from sklearn.pipeline import make_pipeline
 from skmissing.encoders import SignalEncoder
 from skmissing.fusion import make_ul4m4
 
-N_ROWS, N_CHANNELS, LENGTH = 400, 3, 128
+N_SAMPLES, N_CHANNELS, LENGTH = 400, 3, 128
 
 
 def make_signals(random_state):
-    """Signals with missing channels, and their classes."""
+    """Make signals with missing channels, and their classes."""
     rng = np.random.RandomState(random_state)
-    y = rng.randint(4, size=N_ROWS)
+    y = rng.randint(4, size=N_SAMPLES)
     time = np.arange(LENGTH) / LENGTH
-    X = 0.5 * rng.standard_normal((N_ROWS, N_CHANNELS, LENGTH))
-    for row, channel in np.ndindex(N_ROWS, N_CHANNELS):
+    X = 0.5 * rng.standard_normal((N_SAMPLES, N_CHANNELS, LENGTH))
+    for row, channel in np.ndindex(N_SAMPLES, N_CHANNELS):
         phase = 2 * np.pi * (rng.uniform(6, 9) * time + rng.uniform())
         sharp = y[row] in (1, 3) and channel != 1
         wave = 2 * (phase / (2 * np.pi) % 1) - 1 if sharp else np.sin(phase)
@@ -45,10 +45,10 @@ def make_signals(random_state):
         for _ in range(rng.poisson(4 if y[row] >= 2 and channel != 0 else 1)):
             start = rng.randint(LENGTH - 16)
             X[row, channel, start : start + 16] += 2 * (-1) ** np.arange(16)
-    n_missing = rng.randint(3, size=N_ROWS)
+    n_missing = rng.randint(3, size=N_SAMPLES)
     for row, n in enumerate(n_missing):
         X[row, rng.permutation(N_CHANNELS)[:n]] = np.nan
-    return X.reshape(N_ROWS, -1), y
+    return X.reshape(N_SAMPLES, -1), y
 
 
 X, y = make_signals(0)
@@ -61,24 +61,24 @@ for label, row in enumerate(axes):
     for ax, signal in zip(row, example):
         ax.plot(signal, lw=0.8)
     row[0].set_ylabel(f"class {label}")
-_ = fig.suptitle("One row of each class")
+_ = fig.suptitle("One sample of each class")
 
 # %%
 # Features by hand
 # ----------------
-# Mean, deviation, skewness and kurtosis of the samples and of their differences, and
-# the logarithm of the power in eight bands, for each channel.
+# The features of a channel are the mean, standard deviation, skewness and kurtosis of
+# the signal and of its differences, and the logarithm of the power in eight bands.
 
 
 class HandFeatures(TransformerMixin, BaseEstimator):
     """Moments and band powers of each channel."""
 
     def fit(self, X, y=None):
-        """Nothing is learnt."""
+        """Learn nothing."""
         return self
 
     def transform(self, X):
-        """Features of each channel, NaN where it is missing."""
+        """Compute the features of each channel; NaN where it is missing."""
         signals = X.reshape(len(X), N_CHANNELS, LENGTH)
         parts = []
         for values in (signals, np.diff(signals)):
@@ -99,10 +99,10 @@ hand = HandFeatures().fit(X)
 n_hand = hand.transform(X).shape[1] // N_CHANNELS
 
 # %%
-# The comparison
-# --------------
-# Each pipeline is fitted in each fold on the training rows alone, the autoencoder
-# included.
+# Comparison
+# ----------
+# In each fold, each pipeline is fitted to the training samples only. This includes the
+# autoencoder.
 
 LATENT = 16
 encoder = SignalEncoder(
@@ -117,11 +117,12 @@ encoder = SignalEncoder(
 
 
 def completed(features, width):
-    """`make_ul4m4` behind a step that makes features."""
+    """Make a pipeline of features and `make_ul4m4`."""
     ul4m4 = make_ul4m4(
         "classification",
         modalities=[width] * N_CHANNELS,
         n_clusters=20,
+        strategy="soft",
         hidden_dim=32,
         n_heads=4,
         max_epochs=30,
@@ -131,7 +132,7 @@ def completed(features, width):
 
 
 pipelines = {
-    "raw samples": completed("passthrough", LENGTH),
+    "raw signals": completed("passthrough", LENGTH),
     "features by hand": completed(hand, n_hand),
     "autoencoder": completed(encoder, LATENT),
 }
@@ -148,7 +149,8 @@ ax.axhline(0.25, color="black", ls="--", lw=1)
 _ = ax.set(ylabel="accuracy, three folds", ylim=(0, 1), title="Dashed: chance")
 
 # %%
-# Accuracy is about .71 on features by hand, .52 on those of the autoencoder and .30 on
-# raw samples, where guessing has .25: what matters is not where in time a wave stands.
-# The autoencoder finds part of what matters without being told anything. Features that
-# were chosen for these very waves are better; where such are known, use them.
+# The accuracy is about .71 on features computed by hand, .52 on those of the
+# autoencoder and .30 on raw signals, where chance is .25. The class does not depend on
+# the time of a wave, so raw signals are of little use. The autoencoder learns some
+# useful features without labels. Features that were chosen for these waves are better.
+# If such features are known, use them.

