@@ -1,4 +1,4 @@
-"""TextEncoder against the plain loop over batches in the order of the rows.
+"""Compare TextEncoder with a plain loop over batches in the order of the samples.
 
 The weights are random: a BERT of 4 layers and 256 columns, made from a configuration.
 """

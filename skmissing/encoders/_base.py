@@ -71,7 +71,8 @@ class FrozenEncoder(TransformerMixin, SkmissingEstimator, ABC):
 
     Notes
     -----
-    A subclass implements the methods below "to override".
+    A subclass implements `_check_item`, `_check_model`, `_guess_dim`, `_example` and
+    `_encode`.
 
     Examples
     --------
