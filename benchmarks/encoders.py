@@ -53,13 +53,13 @@ def make_model(folder):
 
 
 def make_texts(lengths, seed=0):
-    """Texts of random words."""
+    """Make texts of random words."""
     rng = np.random.default_rng(seed)
     return [" ".join(f"w{w}" for w in rng.integers(N_WORDS, size=n)) for n in lengths]
 
 
 def plain_loop(model, tokenizer, texts):
-    """What one writes by hand: batches in the order of the rows."""
+    """Encode batches in the order of the samples."""
     rows = []
     for start in range(0, len(texts), BATCH):
         batch = texts[start : start + BATCH]
