@@ -1,28 +1,38 @@
 """Scores by pattern, robustness curves and Shapley values against slow counts."""
 
 import itertools
+import math
+import warnings
 
 import joblib
 import numpy as np
 import pytest
-from sklearn.base import TransformerMixin
+from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
 from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
+from sklearn.dummy import DummyClassifier
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression, LogisticRegression
-from sklearn.metrics import get_scorer
+from sklearn.metrics import accuracy_score, get_scorer
 from sklearn.model_selection import GridSearchCV
+from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 
-from skmissing._base import ModalityMixin, SkmissingEstimator
+from skmissing._table import ModalityMixin, SkmissingEstimator
 from skmissing.inspection import (
     modality_importance,
     robustness_curve,
     score_by_pattern,
 )
-from skmissing.inspection._robustness import draw_hidden
-from skmissing.inspection._scoring import name_score
-from skmissing.inspection._tables import as_table
+from skmissing.inspection._scores import (
+    all_subsets,
+    draw_hidden,
+    exact_shapley,
+    prefixes,
+    sample_orders,
+    sampled_shapley,
+)
+from skmissing.inspection._scoring import PredictedRows, as_table, name_score
 
 WIDTHS = [2, 3, 1]
 NAMES = ("modality0", "modality1", "modality2")
@@ -30,7 +40,7 @@ COLUMNS = [[0, 1], [2, 3, 4], [5]]
 
 
 class KeepsLayout(ModalityMixin, TransformerMixin, SkmissingEstimator):
-    """Hands X on as it is, and knows its modalities."""
+    """Returns X as it is, and has `modalities_`."""
 
     def __init__(self, modalities=None):
         self.modalities = modalities
@@ -40,7 +50,29 @@ class KeepsLayout(ModalityMixin, TransformerMixin, SkmissingEstimator):
         return self
 
     def transform(self, X):
-        return self._validate(X, reset=False)
+        return self._validate(X, reset=False).X
+
+
+class Stub(ClassifierMixin, BaseEstimator):
+    """Predicts by a rule, counts calls, and warns about empty samples."""
+
+    def __init__(self, rule=None, refuse_empty=False):
+        self.rule = rule
+        self.refuse_empty = refuse_empty
+
+    def fit(self, X, y):
+        self.classes_ = np.unique(y)
+        self.n_calls_ = 0
+        return self
+
+    def predict(self, X):
+        self.n_calls_ += 1
+        empty = np.isnan(X).all(axis=1)
+        if empty.any():
+            if self.refuse_empty:
+                raise ValueError("rows with nothing")
+            warnings.warn(f"{empty.sum()} rows with nothing", UserWarning, stacklevel=2)
+        return self.rule(X)
 
 
 @pytest.fixture
@@ -125,12 +157,14 @@ def test_chosen_patterns(data):
     assert list(chosen.score) == [everything.score[-1], everything.score[1]]
 
 
-def test_pattern_without_rows_is_told(data):
+def test_pattern_without_samples_is_warned_of(data):
     """Its score is NaN, and one warning names it."""
     X, y, model = data
     X = X.copy()
     X[:, 5] = np.nan
-    with pytest.warns(UserWarning, match="4 of the 7 patterns .* modality0 . modal"):
+    with pytest.warns(
+        UserWarning, match="4 of the 7 patterns have no sample.* modality0 . modal"
+    ):
         result = score_by_pattern(model, X, y, modalities=WIDTHS)
     assert np.isnan(result.score).sum() == 4
     assert (result.n_samples[np.isnan(result.score)] == 0).all()
@@ -197,12 +231,12 @@ def test_raw_dataframes_can_be_hidden(df_module):
     groups = {"text": ["review"], "numbers": ["stars", "age"]}
     table = as_table(frame, groups)
     np.testing.assert_array_equal(table.presence, [[1, 1], [0, 1], [1, 1]])
-    hidden = table.hide(np.array([[1, 0], [0, 1], [0, 0]], dtype=bool))
+    hidden = table.hide(np.array([[1, 0], [0, 1], [0, 0]], dtype=bool)).X
     assert list(hidden.columns) == ["review", "stars", "age"]
     presence = as_table(hidden, groups).presence
     np.testing.assert_array_equal(presence, [[0, 1], [0, 0], [1, 1]])
     assert list(hidden["review"])[2] == "bad" and list(hidden["stars"])[0] == 5
-    part = as_table(frame, groups).take(np.array([2, 0]))
+    part = as_table(frame, groups)[np.array([2, 0])]
     assert list(part.X["stars"]) == [1, 5]
 
 
@@ -223,7 +257,7 @@ def test_layout_comes_from_the_estimator(data):
 
 
 def test_layout_of_other_columns_is_refused(data):
-    """A step before the one that knows the modalities has changed the columns."""
+    """A step before the one with `modalities_` has changed the columns."""
     X, y, _ = data
     model = make_pipeline(
         SimpleImputer(), PCA(4), KeepsLayout([2, 2]), LogisticRegression(max_iter=500)
@@ -249,21 +283,25 @@ def test_as_frame_and_jobs(data):
 
 
 def test_score_by_pattern_refuses_bad_input(data):
-    """Each refusal says what was found."""
+    """Each error names the parameter and what was given."""
     X, y, model = data
     with pytest.raises(ValueError, match="'all', 'observed' or a list .* got 'most'"):
         score_by_pattern(model, X, y, modalities=WIDTHS, patterns="most")
-    with pytest.raises(ValueError, match="patterns is empty"):
+    with pytest.raises(ValueError, match="patterns must hold at least one"):
         score_by_pattern(model, X, y, modalities=WIDTHS, patterns=[])
     with pytest.raises(
-        ValueError, match=r"patterns\[1\] names .* 'video'; .*'modality0'"
+        ValueError, match=r"patterns\[1\] must name .*'modality0'.* got 'video'"
     ):
         score_by_pattern(
             model, X, y, modalities=WIDTHS, patterns=["modality0", ("video",)]
         )
-    with pytest.raises(ValueError, match=r"patterns\[0\].* must name each .* once"):
+    with pytest.raises(
+        ValueError, match=r"patterns\[0\] must name at least one .* once; got \[\]"
+    ):
         score_by_pattern(model, X, y, modalities=WIDTHS, patterns=[()])
-    with pytest.raises(ValueError, match="X has 60 rows, but y has 59"):
+    with pytest.raises(
+        ValueError, match=r"y must have as many samples as X \(60\); got 59"
+    ):
         score_by_pattern(model, X, y[1:], modalities=WIDTHS)
     with pytest.raises(
         TypeError, match=r"scoring must be .* \['f1', 'r2'\] of type list"
@@ -274,7 +312,7 @@ def test_score_by_pattern_refuses_bad_input(data):
     with pytest.raises(ValueError, match="at least one non-zero number"):
         score_by_pattern(model, X, y, modalities=WIDTHS, sample_weight=np.zeros(60))
     wide = np.zeros((4, 11))
-    with pytest.raises(ValueError, match="means 2047 subsets of 11 modalities"):
+    with pytest.raises(ValueError, match="got 11, which have 2047 subsets"):
         score_by_pattern(model, wide, [0, 1, 0, 1])
 
 
@@ -289,7 +327,7 @@ def test_input_is_left_alone(data):
 
 
 def test_names_of_scores(data):
-    """A score is called what it is."""
+    """Names of scores for the axes of plots."""
     model = data[2]
     assert name_score(model, "neg_mean_squared_error") == "Negative mean squared error"
     assert name_score(model, "r2") == "R²"
@@ -304,7 +342,7 @@ def test_names_of_scores(data):
 
 @pytest.mark.parametrize("target", [[1, 1, 1], [0, 1, 0], [1, 0, 1]])
 def test_drawn_gaps_are_exact_nested_and_never_total(seed, target):
-    """As many as asked, unless the row would be empty; more at a higher rate."""
+    """The rate is met unless the sample would be empty; higher rates hide more."""
     rng = np.random.RandomState(seed)
     presence = rng.uniform(size=(200, 3)) < 0.7
     target = np.array(target, dtype=bool)
@@ -324,14 +362,14 @@ def test_drawn_gaps_are_exact_nested_and_never_total(seed, target):
 
 
 def test_drawn_gaps_reach_the_rate_where_they_can():
-    """With another modality to live on, exactly the asked share is hidden."""
+    """If another modality remains, exactly the given share is hidden."""
     presence = np.ones((40, 2), dtype=bool)
     target = np.array([True, False])
     drawn = draw_hidden(presence, target, [0.1, 0.5, 1], np.random.RandomState(0))
     assert [h[:, 0].sum() for h in drawn] == [4, 20, 40]
 
 
-def test_robustness_curve_ends_where_it_must(data):
+def test_ends_of_the_robustness_curve(data):
     """Rate 0 is the plain score; rate 1 of one modality, the score without it."""
     X, y, model = data
     X = X[has_all(X, [1, 1, 1])]
@@ -350,7 +388,7 @@ def test_robustness_curve_ends_where_it_must(data):
     np.testing.assert_array_equal(result.realized_rate[:, :, 0], [[0, 1]] * 3)
 
 
-def test_curves_hide_what_they_say(data):
+def test_curves_by_modality(data):
     """All, each, both, names, and names together."""
     X, y, model = data
     kept = {"modalities": WIDTHS, "rates": [0.5], "n_repeats": 2, "random_state": 0}
@@ -370,7 +408,7 @@ def test_curves_hide_what_they_say(data):
 
 
 def test_realized_rate_is_counted(data):
-    """One modality a row, so that nothing can be hidden at all."""
+    """With one modality per sample nothing can be hidden."""
     X, y, model = data
     X = reduce_to(X, [0, 1, 0])
     keep = ~np.isnan(X).all(axis=1)
@@ -381,7 +419,7 @@ def test_realized_rate_is_counted(data):
 
 
 def test_robustness_curve_refuses_bad_input(data):
-    """Each refusal says what was found."""
+    """Each error names the parameter and what was given."""
     X, y, model = data
     with pytest.raises(ValueError, match="numbers from 0 to 1; got 1.5"):
         robustness_curve(model, X, y, modalities=WIDTHS, rates=[0.5, 1.5])
@@ -389,9 +427,237 @@ def test_robustness_curve_refuses_bad_input(data):
         robustness_curve(model, X, y, modalities=WIDTHS, rates=[[0.5]])
     with pytest.raises(ValueError, match="'all', 'each', 'both' .* got 'some'"):
         robustness_curve(model, X, y, modalities=WIDTHS, hide="some")
-    with pytest.raises(ValueError, match="hide is empty"):
+    with pytest.raises(ValueError, match="hide must name at least one"):
         robustness_curve(model, X, y, modalities=WIDTHS, hide=[])
-    with pytest.raises(ValueError, match=r"hide\[0\] names the modality 'video'"):
+    with pytest.raises(
+        ValueError, match=r"hide\[0\] must name modalities of X.* got 'video'"
+    ):
         robustness_curve(model, X, y, modalities=WIDTHS, hide=["video"])
     with pytest.raises(ValueError, match="'n_repeats' parameter of robustness_curve"):
         robustness_curve(model, X, y, modalities=WIDTHS, n_repeats=0)
+
+
+# ------------------------------------------------------------------------------------
+# modality_importance
+
+
+def random_game(n_players, rng, n_games=2):
+    """A value for every subset, drawn at random."""
+    return {s: rng.standard_normal(n_games) for s in all_subsets(n_players)}
+
+
+def slow_shapley(values, n_players):
+    """Mean gain over every order, one by one."""
+    shares = np.zeros((n_players, len(values[frozenset()])))
+    for order in itertools.permutations(range(n_players)):
+        for place, player in enumerate(order):
+            before = frozenset(order[:place])
+            shares[player] += values[before | {player}] - values[before]
+    return shares / math.factorial(n_players)
+
+
+def test_exact_shapley_equals_mean_over_all_orders(seed):
+    """Random games of four players."""
+    values = random_game(4, np.random.RandomState(seed))
+    np.testing.assert_allclose(exact_shapley(values, 4), slow_shapley(values, 4))
+
+
+def test_shapley_by_hand():
+    """The glove game: a left glove and two right ones, a pair is worth 1."""
+    worth = [0, 0, 0, 0, 1, 1, 0, 1]
+    values = {s: np.array([float(w)]) for s, w in zip(all_subsets(3), worth)}
+    np.testing.assert_allclose(exact_shapley(values, 3).ravel(), [2 / 3, 1 / 6, 1 / 6])
+
+
+def test_sampled_shapley_with_all_orders_is_exact(seed):
+    """And any set of orders adds up to the value of all."""
+    rng = np.random.RandomState(seed)
+    values = random_game(4, rng)
+    forward = [o for o in itertools.permutations(range(4)) if o[0] < o[-1]]
+    orders = np.array([order for f in forward for order in (f, f[::-1])])
+    exact = slow_shapley(values, 4)
+    np.testing.assert_allclose(sampled_shapley(values, orders, rng)[:, 0], exact[:, 0])
+    few = sample_orders(4, 3, rng)
+    assert len(few) == 4 and set(prefixes(few)) <= set(values)
+    np.testing.assert_array_equal(few[1], few[0][::-1])
+    gain = values[frozenset(range(4))] - values[frozenset()]
+    np.testing.assert_allclose(sampled_shapley(values, few, rng).sum(axis=0), gain)
+
+
+@pytest.mark.parametrize("scoring", [None, "neg_log_loss", "roc_auc_ovr"])
+def test_importances_add_up(data, scoring):
+    """To the full score minus that of the constant prediction, in bootstraps too."""
+    X, y, model = data
+    result = modality_importance(
+        model, X, y, modalities=WIDTHS, scoring=scoring, n_bootstraps=10, random_state=0
+    )
+    scorer = get_scorer(scoring or "accuracy")
+    nothing = np.full_like(X, np.nan)
+    assert result.full_score == pytest.approx(scorer(model, X, y))
+    assert result.empty_score == pytest.approx(scorer(model, nothing, y))
+    gain = result.full_score - result.empty_score
+    assert result.importance.sum() == pytest.approx(gain)
+    assert result.bootstraps.shape == (3, 10)
+    assert (result.interval[:, 0] <= result.interval[:, 1]).all()
+
+
+def test_importances_add_up_with_many_modalities():
+    """Beyond ten modalities orders are sampled; the sum is still exact."""
+    rng = np.random.RandomState(0)
+    y = np.repeat([0, 1], 30)
+    X = rng.standard_normal((60, 11))
+    X[:, 0] += 3 * y
+    model = make_pipeline(SimpleImputer(), LogisticRegression()).fit(X, y)
+    result = modality_importance(
+        model, X, y, n_permutations=3, n_bootstraps=5, random_state=0
+    )
+    gain = result.full_score - result.empty_score
+    assert result.importance.sum() == pytest.approx(gain)
+    assert result.importance.argmax() == 0
+    again = modality_importance(
+        model, X, y, n_permutations=3, n_bootstraps=5, random_state=0
+    )
+    np.testing.assert_array_equal(again.interval, result.interval)
+
+
+def test_importance_of_known_models():
+    """An unused modality is worth exactly 0; two redundant ones share their worth."""
+    y = np.tile([0, 1], 50)
+    X = np.column_stack([y, y, np.arange(100.0)])
+
+    def rule(X):
+        return (np.where(np.isnan(X[:, :2]), 0, X[:, :2]).max(axis=1) > 0.5).astype(int)
+
+    model = Stub(rule).fit(X, y)
+    result = modality_importance(model, X, y, random_state=0)
+    np.testing.assert_allclose(result.importance, [0.25, 0.25, 0])
+    assert (result.full_score, result.empty_score) == (1, 0.5)
+    np.testing.assert_array_equal(result.interval[2], 0)
+
+
+def test_predictions_are_made_once_per_subset(data):
+    """Whatever the number of bootstraps, if the scorer needs predictions only."""
+    X, y, _ = data
+    model = Stub(lambda X: np.zeros(len(X), dtype=int)).fit(X, y)
+    modality_importance(model, X, y, modalities=WIDTHS, n_bootstraps=50)
+    assert model.n_calls_ == 8
+
+
+def test_other_scorers_predict_each_resample(data):
+    """A callable gives the scores of the named scorer on each resample."""
+    X, y, model = data
+    kept = {"modalities": WIDTHS, "n_bootstraps": 8, "random_state": 3}
+    weight = np.random.RandomState(0).uniform(size=len(y))
+
+    def callable_scorer(estimator, X, y, sample_weight=None):
+        return accuracy_score(y, estimator.predict(X), sample_weight=sample_weight)
+
+    for sample_weight in (None, weight):
+        named = modality_importance(model, X, y, sample_weight=sample_weight, **kept)
+        called = modality_importance(
+            model, X, y, scoring=callable_scorer, sample_weight=sample_weight, **kept
+        )
+        np.testing.assert_allclose(called.bootstraps, named.bootstraps)
+        np.testing.assert_allclose(called.importance, named.importance)
+
+
+@pytest.mark.parametrize("scoring", ["accuracy", "f1_macro", "roc_auc", "neg_log_loss"])
+def test_known_predictions_score_like_the_estimator(scoring):
+    """Also for several outputs, whose probabilities come as a list."""
+    rng = np.random.RandomState(0)
+    X = rng.standard_normal((60, 3))
+    Y = (X[:, :2] + rng.standard_normal((60, 2)) > 0).astype(int)
+    scorer = get_scorer(scoring)
+    targets = [Y[:, 0]] if scoring == "neg_log_loss" else [Y[:, 0], Y]
+    for y in targets:
+        model = KNeighborsClassifier(5).fit(X, y)
+        rows = rng.randint(60, size=60)
+        known = scorer(PredictedRows(model, X), rows, y[rows])
+        assert known == pytest.approx(scorer(model, X[rows], y[rows]))
+    with pytest.raises(AttributeError, match="decision_function"):
+        _ = PredictedRows(model, X).decision_function
+
+
+def test_estimators_that_refuse_empty_rows(data):
+    """`empty_score` is used, and the estimator is given no such sample."""
+    X, y, _ = data
+    X = X[~np.isnan(X).any(axis=1)]
+    y = np.zeros(len(X), dtype=int)
+    y[0] = 1
+    model = Stub(lambda X: np.zeros(len(X), dtype=int), refuse_empty=True).fit(X, y)
+    with pytest.raises(ValueError, match="rows with nothing"):
+        modality_importance(model, X, y, modalities=WIDTHS)
+    result = modality_importance(model, X, y, modalities=WIDTHS, empty_score=0.25)
+    assert result.empty_score == 0.25
+    assert result.importance.sum() == pytest.approx(1 - 1 / len(y) - 0.25)
+
+
+def test_warnings_about_emptied_rows_are_not_shown(data):
+    """The function emptied them itself; other warnings are shown."""
+    X, y, _ = data
+    model = Stub(lambda X: np.zeros(len(X), dtype=int)).fit(X, y)
+    modality_importance(model, X, y, modalities=WIDTHS, n_bootstraps=0)
+
+    def noisy(X):
+        warnings.warn("something else", UserWarning, stacklevel=2)
+        return np.zeros(len(X), dtype=int)
+
+    with pytest.warns(UserWarning, match="something else"):
+        modality_importance(Stub(noisy).fit(X, y), X, y, modalities=WIDTHS)
+
+
+def test_scorers_that_need_every_class(data):
+    """The error names the classes that a resample, or X itself, does not have."""
+    X = data[0]
+    y = np.where(np.arange(len(X)) == 0, "rare", np.where(X[:, 0] > 0, "a", "b"))
+    model = make_pipeline(SimpleImputer(keep_empty_features=True), DummyClassifier())
+    model.fit(X, y)
+    kept = {"modalities": WIDTHS, "scoring": "roc_auc_ovr", "random_state": 0}
+    match = (
+        "roc_auc_ovr fails on 60 samples without the classes 'rare': Number of classes"
+    )
+    with pytest.raises(ValueError, match=match):
+        modality_importance(model, X, y, **kept)
+    modality_importance(model, X, y, n_bootstraps=0, **kept)
+    with pytest.raises(
+        ValueError, match="fails on 59 samples without the classes 'rare'"
+    ):
+        modality_importance(model, X[1:], y[1:], n_bootstraps=0, **kept)
+    modality_importance(model, X[1:], y[1:], **{**kept, "scoring": "accuracy"})
+
+
+def test_constant_model_is_worth_nothing(data):
+    """All importances are 0, with intervals of no width."""
+    X, y, _ = data
+    model = DummyClassifier().fit(X, y)
+    result = modality_importance(model, X, y, modalities=WIDTHS, n_bootstraps=3)
+    assert not result.importance.any() and not result.interval.any()
+    assert result.full_score == result.empty_score
+
+
+def test_interval_covers_less_with_less_confidence(data):
+    """And there is none without bootstraps."""
+    X, y, model = data
+    kept = {"modalities": WIDTHS, "random_state": 0}
+    wide = modality_importance(model, X, y, confidence_level=0.95, **kept)
+    narrow = modality_importance(model, X, y, confidence_level=0.5, **kept)
+    assert (np.ptp(wide.interval, axis=1) > np.ptp(narrow.interval, axis=1)).all()
+    low, high = np.quantile(wide.bootstraps, [0.025, 0.975], axis=1)
+    np.testing.assert_allclose(wide.interval, np.column_stack([low, high]))
+    bare = modality_importance(model, X, y, n_bootstraps=0, **kept)
+    assert np.isnan(bare.interval).all()
+    np.testing.assert_array_equal(bare.importance, wide.importance)
+
+
+def test_modality_importance_refuses_bad_input(data):
+    """Each error names the parameter and the value."""
+    X, y, model = data
+    for name, value in (
+        ("n_bootstraps", -1),
+        ("confidence_level", 1.0),
+        ("n_permutations", 0),
+        ("empty_score", "none"),
+    ):
+        match = f"'{name}' parameter of modality_importance .* Got {value!r} instead"
+        with pytest.raises(ValueError, match=match):
+            modality_importance(model, X, y, modalities=WIDTHS, **{name: value})

@@ -1,4 +1,4 @@
-"""Displays: what they hold and draw, and what they refuse."""
+"""Displays: what they hold and draw, and bad input."""
 
 import sys
 
@@ -70,7 +70,7 @@ def test_patterns_are_counted_and_drawn(pyplot):
 
 
 def test_rare_patterns_become_one_bar(pyplot, data):
-    """The others are summed up, and their number is written beneath."""
+    """The others are summed, and their number is written below."""
     X = data[0]
     _, ax = pyplot.subplots()
     display = MissingPatternDisplay.from_data(
@@ -117,7 +117,7 @@ def test_robustness_curves_are_drawn(pyplot, data):
 
 
 def test_models_share_axes(pyplot, data):
-    """Each is named in the legend, in a colour of its own; one repeat has no band."""
+    """Each has a name in the legend and its own colour; one repeat has no band."""
     X, y, model = data
     result = robustness_curve(model, X, y, modalities=WIDTHS, n_repeats=1)
     first = RobustnessCurveDisplay.from_result(result, name="one")
@@ -156,7 +156,7 @@ def test_importances_are_drawn(pyplot, data):
 
 
 def test_importances_without_intervals(pyplot, data):
-    """The axis does not speak of an interval that is not there."""
+    """The label of the axis names no interval."""
     X, y, model = data
     result = modality_importance(model, X, y, modalities=WIDTHS, n_bootstraps=0)
     _, ax = pyplot.subplots()
@@ -168,8 +168,8 @@ def test_importances_without_intervals(pyplot, data):
 # ImputationDisplay
 
 
-def test_imputed_points_are_told_from_real_ones(pyplot, data):
-    """Those of rows that lack the modality; mean imputation puts them on one spot."""
+def test_imputed_points_differ_from_real_ones(pyplot, data):
+    """Samples without the modality; mean imputation gives them all one point."""
     X = data[0]
     imputer = SimpleImputer().fit(X)
     with pytest.warns(UserWarning, match="1 modalities of one column .* age"):
@@ -249,8 +249,8 @@ def test_indicators_are_not_drawn(pyplot, data, output):
     assert display.points["text"].shape == bare.points["text"].shape
 
 
-def test_columns_that_an_imputer_dropped_are_not_made_up(pyplot, data):
-    """Indicators do not stand in for a column that was never observed."""
+def test_columns_that_an_imputer_dropped(pyplot, data):
+    """Indicators are not taken for a column that was never observed."""
     X = data[0].copy()
     X[:, 0] = np.nan
     with pytest.warns(UserWarning, match="Skipping features without any observed"):
@@ -260,25 +260,35 @@ def test_columns_that_an_imputer_dropped_are_not_made_up(pyplot, data):
 
 
 def test_imputation_display_refuses_bad_input(pyplot, data):
-    """Each refusal says what was found."""
+    """Each error names the parameter and what was given."""
     X = data[0]
     imputed = SimpleImputer().fit_transform(X)
     kept = {"modalities": WIDTHS}
     with pytest.raises(ValueError, match="method must be 'pca' or 'tsne'; got 'umap'"):
         ImputationDisplay.from_data(X, imputed, method="umap", **kept)
-    with pytest.raises(ValueError, match="X has 60 rows, but X_imputed has 59"):
+    with pytest.raises(ValueError, match=r"as many samples as X \(60\); got 59"):
         ImputationDisplay.from_data(X, imputed[1:], **kept)
-    with pytest.raises(ValueError, match="the same columns; got 6 and 7 of them"):
+    with pytest.raises(ValueError, match="the same columns; got 6 and 7 columns"):
         ImputationDisplay.from_data(X, np.hstack([imputed, imputed[:, :1]]), **kept)
-    with pytest.raises(ValueError, match="show names 'age', which cannot be drawn"):
+    with pytest.raises(
+        ValueError, match="show must name modalities of at least two .* got 'age'"
+    ):
         ImputationDisplay.from_data(X, imputed, show=["text", "age"], **kept)
-    with pytest.raises(ValueError, match="show names the modality 'video'"):
+    with pytest.raises(
+        ValueError, match="show must name modalities of X, .* got 'video'"
+    ):
         ImputationDisplay.from_data(X, imputed, show="video", **kept)
-    with pytest.raises(ValueError, match="still has NaN in modality 'text'"):
+    with pytest.raises(
+        ValueError, match="must be complete; got NaN in modality 'text'"
+    ):
         ImputationDisplay.from_data(X, X, show="text", **kept)
-    with pytest.raises(ValueError, match="there is nothing to draw"):
+    with pytest.raises(
+        ValueError, match="X must have a modality of at least two columns"
+    ):
         ImputationDisplay.from_data(imputed, imputed, **kept)
-    with pytest.raises(ValueError, match="ax must hold one Axes a modality, 1 in all"):
+    with pytest.raises(
+        ValueError, match="ax must hold one Axes per modality, 1 in all"
+    ):
         ImputationDisplay.from_data(
             X, imputed, show="text", ax=pyplot.subplots(1, 2)[1], **kept
         )
@@ -307,8 +317,8 @@ def test_search_over_clusters_is_drawn(pyplot):
     display.figure_.canvas.draw()
 
 
-def test_candidates_without_a_number_are_told(pyplot):
-    """A search with "auto", or with grids that differ: the numbers are drawn."""
+def test_candidates_without_a_number_are_warned_of(pyplot):
+    """With "auto", or with grids that differ, only the numbers are drawn."""
     results = {
         "params": [
             {"k__n_clusters": "auto", "k__init": "a"},
@@ -319,14 +329,16 @@ def test_candidates_without_a_number_are_told(pyplot):
         ],
         "split0_test_score": np.array([0.9, 0.2, 0.3, 0.8, 0.6]),
     }
-    match = "2 of the 5 candidates .* k__n_clusters is no number: 'auto', not set."
+    match = "2 of the 5 candidates .* k__n_clusters is not a number: 'auto', not set."
     with pytest.warns(UserWarning, match=match):
         display = ClusterSensitivityDisplay.from_cv_results(results)
     assert display.curve == ["k__init=a", "other__init=a"]
     np.testing.assert_array_equal(display.lines_[0].get_xydata(), [[2, 0.3], [4, 0.2]])
     np.testing.assert_array_equal(display.lines_[1].get_xydata(), [[2, 0.6]])
     nothing = {"params": results["params"][:1], "split0_test_score": np.zeros(1)}
-    with pytest.raises(ValueError, match="no candidate whose k__n_clusters .* 'auto'"):
+    with pytest.raises(
+        ValueError, match="a candidate whose k__n_clusters .* got 'auto'"
+    ):
         ClusterSensitivityDisplay.from_cv_results(nothing)
 
 
@@ -349,7 +361,7 @@ def test_sensitivity_from_arrays(pyplot):
 
 
 def test_runs_that_were_not_made_leave_gaps(pyplot):
-    """A random search need not have tried each k with each strategy."""
+    """A random search does not try each k with each strategy."""
     results = {
         "params": [
             {"a__n_clusters": 2, "a__strategy": "soft"},
@@ -363,9 +375,9 @@ def test_runs_that_were_not_made_leave_gaps(pyplot):
     np.testing.assert_array_equal(display.lines_[0].get_xdata(), [2, 8])
     np.testing.assert_allclose(display.lines_[0].get_ydata(), [0.1, 0.4])
     np.testing.assert_array_equal(display.lines_[1].get_xdata(), [4])
-    with pytest.raises(ValueError, match="metric='score'; it has those of 'f1'"):
+    with pytest.raises(ValueError, match="metric must be among 'f1', .* got 'score'"):
         ClusterSensitivityDisplay.from_cv_results(results)
-    with pytest.raises(ValueError, match="searched over 'k'; it has 'a__n_clusters'"):
+    with pytest.raises(ValueError, match="searched over 'k'; got 'a__n_clusters'"):
         ClusterSensitivityDisplay.from_cv_results(results, param="k", metric="f1")
 
 
@@ -373,7 +385,7 @@ def test_sensitivity_refuses_bad_arrays(pyplot):
     """Shapes that do not fit."""
     with pytest.raises(ValueError, match=r"shape \(2, n_runs\), .* got \(1, 3, 1\)"):
         ClusterSensitivityDisplay.from_data([1, 2], np.zeros((3, 1)))
-    with pytest.raises(ValueError, match="curve has 1 names for 2 curves"):
+    with pytest.raises(ValueError, match="curve must hold 2 names, .* got 1"):
         ClusterSensitivityDisplay.from_data([1, 2], np.zeros((2, 2, 1)), curve=["a"])
 
 
@@ -383,14 +395,14 @@ def test_sensitivity_refuses_bad_arrays(pyplot):
 def test_tables_without_rows_are_refused(pyplot, df_module):
     """Of frames as of arrays."""
     empty = df_module.DataFrame({"text__0": [1.0], "text__1": [2.0]})[:0]
-    with pytest.raises(ValueError, match=r"at least one row .* the shape \(0, 2\)"):
+    with pytest.raises(ValueError, match=r"at least one sample .* the shape \(0, 2\)"):
         MissingPatternDisplay.from_data(empty)
     with pytest.raises(ValueError, match=r"Found array with 0 sample"):
         MissingPatternDisplay.from_data(np.empty((0, 2)))
 
 
 def test_without_matplotlib_the_extra_is_named(data, monkeypatch):
-    """The computing parts work, the drawing ones say what to install."""
+    """Functions work; displays raise an error that names the extra."""
     X, y, model = data
     monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
     result = robustness_curve(model, X, y, modalities=WIDTHS, rates=[0], n_repeats=1)

@@ -1,13 +1,17 @@
-"""What a model does when modalities are missing, in tables and pictures."""
+"""What a model does when modalities are missing, in tables and displays."""
 
-from skmissing.inspection._importance import modality_importance
-from skmissing.inspection._patterns import score_by_pattern
-from skmissing.inspection._plot_clusters import ClusterSensitivityDisplay
-from skmissing.inspection._plot_importance import ModalityImportanceDisplay
-from skmissing.inspection._plot_imputation import ImputationDisplay
-from skmissing.inspection._plot_patterns import MissingPatternDisplay
-from skmissing.inspection._plot_robustness import RobustnessCurveDisplay
-from skmissing.inspection._robustness import robustness_curve
+from skmissing.inspection._displays import (
+    ClusterSensitivityDisplay,
+    MissingPatternDisplay,
+    ModalityImportanceDisplay,
+    RobustnessCurveDisplay,
+)
+from skmissing.inspection._imputation_display import ImputationDisplay
+from skmissing.inspection._scores import (
+    modality_importance,
+    robustness_curve,
+    score_by_pattern,
+)
 
 __all__ = [
     "ClusterSensitivityDisplay",

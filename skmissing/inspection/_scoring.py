@@ -1,4 +1,4 @@
-"""Scorers, their names, and predictions that are made once and scored many times."""
+"""Tables of which modalities can be hidden, scorers, and predictions made only once."""
 
 import functools
 
@@ -9,29 +9,121 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
 from sklearn.utils.parallel import Parallel, delayed
 
-from skmissing._compat import check_sample_weight
+from skmissing._compat import import_optional
+from skmissing._modalities import resolve_modalities
+from skmissing._table import (
+    ModalityTable,
+    check_sample_weight,
+    fill_masked,
+    read_array,
+)
 
 _RESPONSES = ("predict", "predict_proba", "predict_log_proba", "decision_function")
-# The class of scorers that look at predictions only.
+# The class of scorers that need predictions only.
 _PredictionScorer = type(get_scorer("accuracy"))
+
+
+# ------------------------------------------------------------------ tables
+
+
+class FrameTable(ModalityTable):
+    """Table of a dataframe, which may hold text for pipelines that encode it.
+
+    Its `partial` is not known, and its values are not read.
+    """
+
+    def __getitem__(self, rows):
+        X = self.X.iloc[rows] if is_pandas(self.X) else self.X[rows]
+        return FrameTable(X, self.layout, presence=self.presence[rows])
+
+    def hide(self, hidden):
+        """Table without some modalities of some samples."""
+        cells = hidden[:, self.layout.column_owner]
+        if is_pandas(self.X):
+            X = self.X.mask(cells)
+        else:
+            polars = import_optional("polars", "test")
+            X = self.X.with_columns(
+                polars.when(polars.Series(~gone)).then(polars.col(name)).alias(name)
+                for name, gone in zip(self.X.columns, cells.T)
+                if gone.any()
+            )
+        return FrameTable(X, self.layout, presence=self.presence & ~hidden)
+
+
+def as_table(X, modalities, estimator=None):
+    """Table of an array or a dataframe; modalities=None asks the estimator first."""
+    X = fill_masked(X)
+    is_frame = is_pandas(X) or hasattr(X, "get_columns")
+    if is_frame and not all(X.shape):
+        raise ValueError(
+            "X must have at least one sample and one column; got the shape "
+            f"{tuple(X.shape)}."
+        )
+    X, names = (X, np.asarray(X.columns, object)) if is_frame else read_array(X, "X")
+    if modalities is None and estimator is not None:
+        modalities = _find_layout(estimator)
+        if modalities is not None and modalities.n_features != X.shape[1]:
+            raise ValueError(
+                f"The modalities of the fitted {type(estimator).__name__} hold "
+                f"{modalities.n_features} columns, but X has {X.shape[1]}: a step "
+                "before changes the columns. Pass modalities= for the columns of X."
+            )
+    layout = resolve_modalities(modalities, X.shape[1], names)
+    if not is_frame:
+        return ModalityTable(X, layout)
+    if is_pandas(X):
+        missing = X.isna().to_numpy()
+    else:
+        missing = np.column_stack([_missing_polars(c) for c in X.get_columns()])
+    presence = np.column_stack(
+        [~missing[:, m.columns].all(axis=1) for m in layout.values()]
+    )
+    return FrameTable(X, layout, presence=presence)
+
+
+def is_pandas(X):
+    """Whether X is a pandas dataframe."""
+    return hasattr(X, "iloc") and hasattr(X, "mask") and hasattr(X, "columns")
+
+
+def _find_layout(estimator):
+    """`modalities_` of an estimator, a search's best one, or a pipeline's first."""
+    layout = getattr(estimator, "modalities_", None)
+    if layout is not None:
+        return layout
+    if hasattr(estimator, "best_estimator_"):
+        return _find_layout(estimator.best_estimator_)
+    found = (_find_layout(step) for _, step in getattr(estimator, "steps", ()))
+    return next((layout for layout in found if layout is not None), None)
+
+
+def _missing_polars(column):
+    missing = column.is_null()
+    if column.dtype.is_float():
+        missing = missing | column.is_nan().fill_null(True)
+    return missing.to_numpy()
+
+
+def hide_modalities(table, hidden):
+    """X with some modalities missing; `hidden` is (n_samples or 1, n_modalities)."""
+    hidden = np.broadcast_to(hidden, table.presence.shape)
+    return table.hide(hidden).X if hidden.any() else table.X
+
+
+# ------------------------------------------------------------------ scores
 
 
 def find_scorer(estimator, scoring):
     """Turn `scoring` into a callable of estimator, X and y.
 
-    Parameters
-    ----------
-    estimator : estimator
-    scoring : None, str or callable
-
-    Returns
-    -------
-    callable
-        For None, accuracy or R² by name if that is what `estimator.score` computes:
-        such a scorer needs predictions only.
+    For None, accuracy or R² by name if that is what `estimator.score` computes: such a
+    scorer needs predictions only.
     """
     if scoring is None:
-        last = _last_step(estimator)
+        last = estimator
+        while isinstance(last, Pipeline):
+            last = last.steps[-1][1]
         score = getattr(type(last), "score", None)
         if score is ClassifierMixin.score:
             scoring = "accuracy"
@@ -60,26 +152,10 @@ def name_score(estimator, scoring):
     return "R²" if is_regressor(estimator) else "Score"
 
 
-def _last_step(estimator):
-    while isinstance(estimator, Pipeline):
-        estimator = estimator.steps[-1][1]
-    return estimator
-
-
 class Scoring:
-    """An estimator, a scorer, and the truth of some rows.
+    """A fitted estimator, a scorer, and the targets and weights of some samples."""
 
-    Parameters
-    ----------
-    estimator : estimator
-        Fitted.
-    scoring : None, str or callable
-    y : array-like of shape (n_samples,) or (n_samples, n_outputs), or None
-    sample_weight : array-like of shape (n_samples,) or None
-    n_rows : int
-    """
-
-    def __init__(self, estimator, scoring, y, sample_weight, n_rows):
+    def __init__(self, estimator, scoring, y, sample_weight, n_samples):
         self.estimator = estimator
         self.scorer = find_scorer(estimator, scoring)
         self.name = (
@@ -87,49 +163,31 @@ class Scoring:
         )
         self.y = None if y is None else np.asarray(y)
         self.weight = sample_weight
-        if y is not None and len(self.y) != n_rows:
-            raise ValueError(f"X has {n_rows} rows, but y has {len(self.y)}.")
+        if y is not None and len(self.y) != n_samples:
+            raise ValueError(
+                f"y must have as many samples as X ({n_samples}); got {len(self.y)}."
+            )
         if sample_weight is not None:
-            rows = np.empty((n_rows, 1))
-            self.weight = check_sample_weight(sample_weight, rows)
+            self.weight = check_sample_weight(sample_weight, np.empty((n_samples, 1)))
 
     def score(self, X, rows=slice(None)):
-        """Score of X, whose rows are `rows` of the table.
-
-        Parameters
-        ----------
-        X : ndarray or dataframe
-        rows : slice or ndarray of intp
-
-        Returns
-        -------
-        float
-        """
+        """Score of X, which holds the samples `rows` of the table."""
         return self._score(self.estimator, X, rows)
 
-    def resampled(self, table, hidden, samples):
-        """Scores of the whole table and of samples of its rows.
+    def resampled(self, table, hidden, resamples):
+        """Scores of the whole table and of resamples: (1 + n_resamples,).
 
-        Parameters
-        ----------
-        table : Table
-        hidden : ndarray of shape (n_modalities,), dtype bool
-            Hidden in every row.
-        samples : list of ndarray of intp
-            Row numbers.
-
-        Returns
-        -------
-        ndarray of shape (1 + n_resamples,)
+        `hidden` is (n_modalities,), and a resample holds positions of samples.
         """
-        X = table.hide(hidden)
+        X = hide_modalities(table, hidden)
         if not isinstance(self.scorer, _PredictionScorer):
-            parts = (table.take(s).hide(hidden) for s in samples)
-            scores = [self.score(part, s) for part, s in zip(parts, samples)]
+            scores = [
+                self.score(hide_modalities(table[s], hidden), s) for s in resamples
+            ]
             return np.array([self.score(X), *scores])
         known = PredictedRows(self.estimator, X)
-        every_row = np.arange(table.n_rows)
-        return np.array([self._score(known, s, s) for s in (every_row, *samples)])
+        every = np.arange(len(table))
+        return np.array([self._score(known, s, s) for s in (every, *resamples)])
 
     def _score(self, estimator, X, rows):
         y = None if self.y is None else self.y[rows]
@@ -143,14 +201,14 @@ class Scoring:
             if not lost:
                 raise
             raise ValueError(
-                f"{self.name} fails on {len(y)} rows without the classes "
+                f"{self.name} fails on {len(y)} samples without the classes "
                 f"{', '.join(map(repr, lost))}: {str(error).rstrip('.')}. Score more "
-                "rows of them, or choose another scoring. Where rows are resampled "
-                "(n_bootstraps), rare classes get lost by chance."
+                "samples of them, or choose another scoring. Resampling (n_bootstraps) "
+                "loses rare classes by chance."
             ) from error
 
     def _find_lost_classes(self, y):
-        """Classes that the estimator knows and none of these rows has."""
+        """Classes that the estimator knows and none of these samples has."""
         classes = getattr(self.estimator, "classes_", None)
         if y is None or y.ndim != 1 or not isinstance(classes, np.ndarray):
             return []
@@ -158,14 +216,9 @@ class Scoring:
 
 
 class PredictedRows:
-    """Stands in for an estimator whose predictions are known: X are row numbers.
+    """Stand-in for an estimator whose predictions are known: X are row numbers.
 
-    Parameters
-    ----------
-    estimator : estimator
-        Fitted.
-    X : array-like of shape (n_samples, n_features)
-        Each method of the estimator predicts it once, when first asked.
+    Each method of the estimator predicts X once, at its first call.
     """
 
     def __init__(self, estimator, X):
@@ -183,7 +236,7 @@ class PredictedRows:
             if name not in self._known:
                 self._known[name] = value(self._X)
             known = self._known[name]
-            if isinstance(known, list):  # one array an output
+            if isinstance(known, list):  # one array per output
                 return [part[rows] for part in known]
             return known[rows]
 
@@ -194,16 +247,5 @@ class PredictedRows:
 
 
 def run_parallel(function, tasks, n_jobs):
-    """Call a function with each of some tuples of arguments.
-
-    Parameters
-    ----------
-    function : callable
-    tasks : iterable of tuple
-    n_jobs : int or None
-
-    Returns
-    -------
-    list
-    """
+    """List of the results of a function, one per tuple of arguments."""
     return Parallel(n_jobs=n_jobs)(delayed(function)(*task) for task in tasks)

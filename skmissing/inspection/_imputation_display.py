@@ -1,6 +1,4 @@
-"""Picture of imputed blocks among the real ones."""
-
-import warnings
+"""Display of imputed values among the observed ones."""
 
 import numpy as np
 from sklearn.decomposition import PCA
@@ -8,20 +6,22 @@ from sklearn.manifold import TSNE
 from sklearn.utils import check_random_state
 
 from skmissing._compat import import_optional
-from skmissing.inspection._patterns import check_names
-from skmissing.inspection._plotting import COLORS, tidy
-from skmissing.inspection._tables import as_table, is_pandas
-from skmissing.metrics._inputs import check_same_columns, read_table
+from skmissing._table import read_array, warn
+from skmissing.inspection._displays import COLORS, tidy
+from skmissing.inspection._scores import check_names
+from skmissing.inspection._scoring import as_table, is_pandas
+from skmissing.metrics._distances import check_same_columns
 
 _COLUMNS = 3
 
 
 class ImputationDisplay:
-    """Imputed blocks among the real ones, projected to the plane.
+    """Imputed values among the observed ones, projected to the plane.
 
-    One panel a modality. Real points are rows that have the modality, imputed ones
-    are rows that lack it. A good imputer puts its points where real ones are, and
-    spreads them as widely: points on a heap say that it knows little but the mean.
+    There is one panel per modality. Real points are samples that have the modality, and
+    imputed points are samples in which it is missing. A good imputer places its points
+    where real ones are, and spreads them as widely; a heap of points shows that it
+    predicts little more than the mean.
 
     It is recommended to use :meth:`from_data` or :meth:`from_estimator` to create a
     display.
@@ -38,7 +38,7 @@ class ImputationDisplay:
     Attributes
     ----------
     axes_ : ndarray of matplotlib Axes
-        One a modality.
+        One per modality.
     ax_ : matplotlib Axes
         The first of them.
     figure_ : matplotlib Figure
@@ -46,13 +46,13 @@ class ImputationDisplay:
 
     See Also
     --------
-    skmissing.metrics.block_nrmse : Error on cells whose truth is known.
+    skmissing.metrics.block_nrmse : Error on cells whose true value is known.
 
     Notes
     -----
-    Columns are standardised by the real rows. PCA is fitted to the real points, and
-    the imputed ones are projected onto it; t-SNE arranges both together, so that
-    distances between far groups, and the sizes of groups, mean nothing.
+    Columns are standardised by the samples that have them. PCA is fitted to the real
+    points, and the imputed points are projected onto it. t-SNE arranges both together,
+    so that distances between groups, and the sizes of groups, have no meaning.
 
     Examples
     --------
@@ -79,13 +79,9 @@ class ImputationDisplay:
         X,
         *,
         modalities=None,
-        show=None,
-        method="pca",
-        max_samples=1000,
-        random_state=None,
-        ax=None,
+        **params,
     ):
-        """Impute a table with a fitted imputer and draw the outcome.
+        """Impute a table with a fitted imputer and draw the result.
 
         Parameters
         ----------
@@ -96,16 +92,9 @@ class ImputationDisplay:
             The incomplete table.
         modalities : list of int, dict or None, default=None
             The groups of columns of X; None asks the imputer.
-        show : str or list of str, default=None
-            Modalities to draw; None draws all that have imputed rows.
-        method : {"pca", "tsne"}, default="pca"
-            Projection to the plane.
-        max_samples : int, default=1000
-            At most this many real and this many imputed points a panel.
-        random_state : int, RandomState instance or None, default=None
-            Draws the points, and starts t-SNE.
-        ax : matplotlib Axes or array of Axes, default=None
-            One a panel; a new figure if None.
+        **params : dict
+            Other parameters of :meth:`from_data`: `show`, `method`, `max_samples`,
+            `random_state`, `ax`.
 
         Returns
         -------
@@ -117,11 +106,7 @@ class ImputationDisplay:
             X,
             _drop_added(imputer.transform(X), imputer, layout.n_features),
             modalities=layout,
-            show=show,
-            method=method,
-            max_samples=max_samples,
-            random_state=random_state,
-            ax=ax,
+            **params,
         )
 
     @classmethod
@@ -137,7 +122,7 @@ class ImputationDisplay:
         random_state=None,
         ax=None,
     ):
-        """Compare a table before and after imputation, and draw the outcome.
+        """Compare a table before and after imputation, and draw the result.
 
         Parameters
         ----------
@@ -149,15 +134,15 @@ class ImputationDisplay:
             The groups of columns, as in every estimator; or the `modalities_` of a
             fitted one.
         show : str or list of str, default=None
-            Modalities to draw; None draws all that have imputed rows.
+            Modalities to draw; None draws all that have imputed samples.
         method : {"pca", "tsne"}, default="pca"
             Projection to the plane.
         max_samples : int, default=1000
-            At most this many real and this many imputed points a panel.
+            At most this many real and this many imputed points per panel.
         random_state : int, RandomState instance or None, default=None
             Draws the points, and starts t-SNE.
         ax : matplotlib Axes or array of Axes, default=None
-            One a panel; a new figure if None.
+            One per panel; a new figure if None.
 
         Returns
         -------
@@ -167,12 +152,13 @@ class ImputationDisplay:
         import_optional("matplotlib.pyplot", "plot")
         if method not in ("pca", "tsne"):
             raise ValueError(f"method must be 'pca' or 'tsne'; got {method!r}.")
-        before, after = read_table(X, "X"), read_table(X_imputed, "X_imputed")
+        before, after = read_array(X, "X"), read_array(X_imputed, "X_imputed")
         check_same_columns(before, after, "X", "X_imputed")
         table, after = as_table(X, modalities), after[0]
-        if table.n_rows != len(after):
+        if len(table) != len(after):
             raise ValueError(
-                f"X has {table.n_rows} rows, but X_imputed has {len(after)}."
+                f"X_imputed must have as many samples as X ({len(table)}); got "
+                f"{len(after)}."
             )
         rng = check_random_state(random_state)
         points, imputed, labels = {}, {}, {}
@@ -182,7 +168,9 @@ class ImputationDisplay:
             rows = _sample_rows(present, max_samples, rng)
             block = after[rows][:, table.layout[name].columns].astype(np.float64)
             if np.isnan(block).any():
-                raise ValueError(f"X_imputed still has NaN in modality {name!r}.")
+                raise ValueError(
+                    f"X_imputed must be complete; got NaN in modality {name!r}."
+                )
             imputed[name] = ~present[rows]
             points[name], labels[name] = _project(block, present[rows], method, rng)
         return cls(points=points, imputed=imputed, axis_labels=labels).plot(ax)
@@ -193,7 +181,7 @@ class ImputationDisplay:
         Parameters
         ----------
         ax : matplotlib Axes or array of Axes, default=None
-            One a panel; a new figure if None.
+            One per panel; a new figure if None.
 
         Returns
         -------
@@ -237,7 +225,7 @@ class ImputationDisplay:
 
 
 def _drop_added(filled, imputer, n_features):
-    """The columns of X, of a table whose further columns the imputer has added."""
+    """The columns of X, without those that the imputer has added."""
     if filled.shape[1] <= n_features or not hasattr(imputer, "get_feature_names_out"):
         return filled
     own = getattr(imputer, "feature_names_in_", [f"x{i}" for i in range(n_features)])
@@ -249,37 +237,35 @@ def _drop_added(filled, imputer, n_features):
 def _choose(show, table):
     """Names of the modalities to draw."""
     names = table.layout.names
-    lacking = ~table.presence.all(axis=0) & table.presence.any(axis=0)
+    missing = ~table.presence.all(axis=0) & table.presence.any(axis=0)
     narrow = table.layout.widths < 2
     if show is not None:
         wanted = check_names(show, names, "show")
         for m in wanted:
-            if not lacking[m] or narrow[m]:
+            if not missing[m] or narrow[m]:
                 raise ValueError(
-                    f"show names {names[m]!r}, which cannot be drawn: it must have two "
-                    "columns or more, rows that have it and rows that lack it."
+                    "show must name modalities of at least two columns that are "
+                    f"missing in some samples and observed in others; got {names[m]!r}."
                 )
         return [names[m] for m in wanted]
-    drawn = [n for n, yes in zip(names, lacking & ~narrow) if yes]
-    skipped = [n for n, yes in zip(names, lacking & narrow) if yes]
+    drawn = [n for n, yes in zip(names, missing & ~narrow) if yes]
+    skipped = [n for n, yes in zip(names, missing & narrow) if yes]
     if not drawn:
         raise ValueError(
-            "X has no modality of two columns or more that some rows have and others "
-            "lack: there is nothing to draw. Does modalities= say which columns "
-            "belong together?"
+            "X must have a modality of at least two columns that is missing in some "
+            "samples and observed in others; got none. Check that modalities= groups "
+            "the columns."
         )
     if skipped:
-        warnings.warn(
-            f"{len(skipped)} modalities of one column are not drawn: "
-            f"{', '.join(skipped)}.",
-            UserWarning,
-            stacklevel=3,
+        warn(
+            f"ImputationDisplay: {len(skipped)} modalities of one column are not "
+            f"drawn: {', '.join(skipped)}."
         )
     return drawn
 
 
 def _sample_rows(present, max_samples, rng):
-    """At most `max_samples` rows that have the modality, and as many that lack it."""
+    """At most `max_samples` samples with the modality, and as many without it."""
     groups = (np.flatnonzero(present), np.flatnonzero(~present))
     return np.sort(np.concatenate([rng.permutation(g)[:max_samples] for g in groups]))
 
@@ -295,7 +281,7 @@ def _project(block, real, method, rng):
         )
         return tsne.fit_transform(z), ("t-SNE 1", "t-SNE 2")
     if real.sum() < 2:
-        raise ValueError("PCA needs two rows that have the modality; found one.")
+        raise ValueError("PCA needs at least two samples with the modality; got one.")
     pca = PCA(2, random_state=rng.randint(2**31 - 1)).fit(z[real])
     labels = [
         f"PC {i} ({share:.0%})"
@@ -305,7 +291,7 @@ def _project(block, real, method, rng):
 
 
 def _make_panels(ax, n_panels):
-    """One axes a panel, from the caller or in a new figure."""
+    """One axes per panel, from the caller or in a new figure."""
     if ax is None:
         pyplot = import_optional("matplotlib.pyplot", "plot")
         n_columns = 2 if n_panels == 4 else min(n_panels, _COLUMNS)
@@ -323,6 +309,6 @@ def _make_panels(ax, n_panels):
     axes = np.atleast_1d(np.asarray(ax, dtype=object)).ravel()
     if len(axes) != n_panels:
         raise ValueError(
-            f"ax must hold one Axes a modality, {n_panels} in all; got {len(axes)}."
+            f"ax must hold one Axes per modality, {n_panels} in all; got {len(axes)}."
         )
     return axes

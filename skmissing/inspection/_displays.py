@@ -1,0 +1,804 @@
+"""Displays of missing patterns, robustness, importance and numbers of clusters."""
+
+import re
+from numbers import Real
+
+import numpy as np
+
+from skmissing._compat import import_optional
+from skmissing._table import warn
+from skmissing.inspection._scores import ANY, modality_importance, robustness_curve
+from skmissing.inspection._scoring import as_table
+
+# The palette of Okabe and Ito for the colour-blind, without yellow, which is too light
+# for lines.
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+PALE, MIDDLE, DARK = "#DDDDDD", "#777777", "#333333"
+# A legend beside the axes from this many curves on.
+MANY_CURVES = 5
+
+
+def make_axes(ax, figsize):
+    """Return the given axes, or those of a new figure of this size in inches."""
+    pyplot = import_optional("matplotlib.pyplot", "plot")
+    if ax is None:
+        _, ax = pyplot.subplots(figsize=figsize, layout="constrained")
+    return ax
+
+
+def tidy(ax, grid="y"):
+    """Remove the top and right of the frame, and draw a pale grid behind the data."""
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.grid(axis=grid, color=PALE, linewidth=0.8)
+    ax.set_axisbelow(True)
+
+
+def draw_curve(ax, x, score, label):
+    """Draw mean scores, (n_points, n_repeats), and one standard deviation around them.
+
+    Returns the line and the band, which is None with one repeat. NaN is left out.
+    """
+    number = len(ax.get_lines()) % len(COLORS)
+    color = COLORS[number]
+    mean, spread = np.nanmean(score, axis=1), np.nanstd(score, axis=1)
+    (line,) = ax.plot(
+        x, mean, color=color, marker=MARKERS[number], markersize=5, label=label
+    )
+    if score.shape[1] < 2:
+        return line, None
+    band = ax.fill_between(
+        x, mean - spread, mean + spread, color=color, alpha=0.15, linewidth=0
+    )
+    return line, band
+
+
+def place_legend(ax):
+    """Place the legend; beside the axes if there are many curves."""
+    n_curves = len(ax.get_legend_handles_labels()[1])
+    if n_curves > MANY_CURVES:
+        ax.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
+    elif n_curves > 1:
+        ax.legend(frameon=False, loc="best")
+
+
+class MissingPatternDisplay:
+    """Which modalities are missing together, and how often.
+
+    The upper part has a bar for each pattern of observed modalities, the most frequent
+    first. The lower part shows its modalities as linked dots, and the share of samples
+    that have each modality.
+
+    It is recommended to use :meth:`from_data` to create a display.
+
+    Parameters
+    ----------
+    presence : ndarray of shape (n_patterns, n_modalities), dtype bool
+        The modalities of each pattern.
+    counts : ndarray of shape (n_patterns,)
+        Number of samples with each pattern.
+    modalities : sequence of str
+        Names of the modalities.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        The axes that hold the others.
+    bar_ax_ : matplotlib Axes
+        The bars.
+    dot_ax_ : matplotlib Axes
+        The dots.
+    figure_ : matplotlib Figure
+        Figure that holds them.
+
+    See Also
+    --------
+    score_by_pattern : Score of a model by pattern.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skmissing.inspection import MissingPatternDisplay
+    >>> X = np.array([[1.0, 2.0, 3.0], [1.0, 2.0, np.nan], [4.0, 5.0, np.nan]])
+    >>> display = MissingPatternDisplay.from_data(
+    ...     X, modalities={"text": 2, "age": 1}
+    ... )  # doctest: +SKIP
+    """
+
+    def __init__(self, *, presence, counts, modalities):
+        self.presence = presence
+        self.counts = counts
+        self.modalities = modalities
+
+    @classmethod
+    def from_data(cls, X, *, modalities=None, max_patterns=20, ax=None):
+        """Count the patterns of a table and draw them.
+
+        Parameters
+        ----------
+        X : array-like or dataframe of shape (n_samples, n_features)
+            A missing cell is NaN, or masked, or null.
+        modalities : list of int, dict or None, default=None
+            The groups of columns, as in every estimator; or the `modalities_` of a
+            fitted one.
+        max_patterns : int, default=20
+            Number of patterns to draw; the others are drawn as one bar.
+        ax : matplotlib Axes, default=None
+            Where to draw; a new figure if None.
+
+        Returns
+        -------
+        MissingPatternDisplay
+            The display, drawn.
+        """
+        table = as_table(X, modalities)
+        presence, inverse = table.patterns
+        counts = np.bincount(inverse)
+        order = np.lexsort([*~presence.T[::-1], -presence.sum(axis=1), -counts])
+        display = cls(
+            presence=presence[order],
+            counts=counts[order],
+            modalities=table.layout.names,
+        )
+        return display.plot(ax, max_patterns=max_patterns)
+
+    def plot(self, ax=None, *, max_patterns=20):
+        """Draw the patterns.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Where to draw; a new figure if None.
+        max_patterns : int, default=20
+            Number of patterns to draw; the others are drawn as one bar.
+
+        Returns
+        -------
+        MissingPatternDisplay
+            The display itself.
+        """
+        if max_patterns < 1:
+            raise ValueError(f"max_patterns must be at least 1; got {max_patterns}.")
+        n_shown = min(len(self.counts), max_patterns)
+        n_bars = n_shown + (n_shown < len(self.counts))
+        height = 0.3 * len(self.modalities)
+        ax = make_axes(ax, (max(4.0, 2.2 + 0.55 * n_bars), 2.3 + height))
+        ax.set_axis_off()
+        share = min(0.75, height / (1.9 + height))
+        self.ax_, self.figure_ = ax, ax.figure
+        self.bar_ax_ = ax.inset_axes([0, share + 0.03, 1, 0.97 - share])
+        self.dot_ax_ = ax.inset_axes([0, 0, 1, share], sharex=self.bar_ax_)
+        self._draw_bars(n_shown, n_bars)
+        self._draw_dots(n_shown, n_bars)
+        return self
+
+    def _draw_bars(self, n_shown, n_bars):
+        ax, total = self.bar_ax_, self.counts.sum()
+        counts = np.append(self.counts[:n_shown], self.counts[n_shown:].sum())[:n_bars]
+        colors = [COLORS[0]] * n_shown + ["#999999"] * (n_bars - n_shown)
+        bars = ax.bar(np.arange(n_bars), counts, width=0.7, color=colors)
+        labels = [f"{count}\n{_percent(count / total)}" for count in counts]
+        ax.bar_label(bars, labels, padding=2, fontsize=8, color=DARK)
+        ax.set_ylabel(f"Samples of {total}")
+        ax.set_ylim(0, 1.25 * counts.max())
+        ax.tick_params(bottom=False, labelbottom=False)
+        tidy(ax)
+
+    def _draw_dots(self, n_shown, n_bars):
+        ax, n_modalities = self.dot_ax_, len(self.modalities)
+        presence = self.presence[:n_shown]
+        column, row = np.nonzero(~presence)
+        ax.scatter(column, row, s=45, color=PALE, zorder=2)
+        column, row = np.nonzero(presence)
+        ax.scatter(column, row, s=45, color=DARK, zorder=3)
+        for x, present in enumerate(presence):
+            ends = np.flatnonzero(present)
+            if len(ends) > 1:
+                ax.plot([x, x], ends[[0, -1]], color=DARK, linewidth=1.5, zorder=2)
+        if n_bars > n_shown:
+            n_others = len(self.counts) - n_shown
+            ax.text(
+                n_shown,
+                (n_modalities - 1) / 2,
+                f"{n_others} others",
+                rotation=90,
+                ha="center",
+                va="center",
+                fontsize=8,
+                color=DARK,
+            )
+        shares = self.counts @ self.presence / self.counts.sum()
+        labels = [f"{n}  {_percent(s)}" for n, s in zip(self.modalities, shares)]
+        ax.set_yticks(np.arange(n_modalities), labels)
+        ax.set_ylim(n_modalities - 0.5, -0.5)
+        ax.set_xlim(-0.6, n_bars - 0.4)
+        ax.tick_params(length=0, labelbottom=False)
+        ax.spines[:].set_visible(False)
+
+
+def _percent(share):
+    """Share in whole percent."""
+    percent = 100 * share
+    return "<1 %" if 0 < percent < 0.5 else f"{percent:.0f} %"
+
+
+class RobustnessCurveDisplay:
+    """Score against the share of missing modalities.
+
+    A line is the mean over the repeats, with a band of one standard deviation on either
+    side, against the share that was in fact hidden. Several displays can share one
+    `ax`.
+
+    It is recommended to use :meth:`from_estimator` or :meth:`from_result` to create a
+    display.
+
+    Parameters
+    ----------
+    realized_rate : ndarray of shape (n_curves, n_rates, n_repeats)
+        Share of the modalities that was in fact hidden.
+    score : ndarray of shape (n_curves, n_rates, n_repeats)
+        Scores.
+    curve : sequence of str
+        What each curve hides.
+    score_name : str, default="Score"
+        Label of the vertical axis.
+    name : str, default=None
+        Name of the estimator, for the legend.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        Axes with the curves.
+    figure_ : matplotlib Figure
+        Figure that holds them.
+    lines_ : list of matplotlib Line2D
+        The mean curves.
+    bands_ : list of matplotlib artists
+        The bands; None where there is one repeat.
+
+    See Also
+    --------
+    robustness_curve : The numbers behind the display.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.impute import SimpleImputer
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from skmissing.inspection import RobustnessCurveDisplay
+    >>> rng = np.random.RandomState(0)
+    >>> y = np.repeat([0, 1], 200)
+    >>> X = rng.standard_normal((400, 4)) + y[:, None]
+    >>> model = make_pipeline(SimpleImputer(), LogisticRegression())
+    >>> model = model.fit(X[::2], y[::2])
+    >>> display = RobustnessCurveDisplay.from_estimator(
+    ...     model, X[1::2], y[1::2], modalities={"text": 2, "audio": 2}, hide="both"
+    ... )  # doctest: +SKIP
+    """
+
+    def __init__(self, *, realized_rate, score, curve, score_name="Score", name=None):
+        self.realized_rate = realized_rate
+        self.score = score
+        self.curve = curve
+        self.score_name = score_name
+        self.name = name
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator,
+        X,
+        y=None,
+        *,
+        name=None,
+        ax=None,
+        **params,
+    ):
+        """Compute the curves of a fitted estimator and draw them.
+
+        Parameters
+        ----------
+        estimator : estimator
+            Fitted; it must predict samples with missing modalities.
+        X : array-like or dataframe of shape (n_samples, n_features)
+            Samples that the estimator was not fitted on.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
+            Targets.
+        name : str, default=None
+            Name of the estimator, for the legend.
+        ax : matplotlib Axes, default=None
+            Where to draw; a new figure if None.
+        **params : dict
+            Other parameters of :func:`robustness_curve`: `modalities`, `hide`, `rates`,
+            `n_repeats`, `scoring`, `sample_weight`, `random_state`, `n_jobs`.
+
+        Returns
+        -------
+        RobustnessCurveDisplay
+            The display, drawn.
+        """
+        import_optional("matplotlib.pyplot", "plot")
+        result = robustness_curve(estimator, X, y, **params)
+        return cls.from_result(result, name=name, ax=ax)
+
+    @classmethod
+    def from_result(cls, result, *, name=None, ax=None):
+        """Draw the result of :func:`robustness_curve`.
+
+        Parameters
+        ----------
+        result : :class:`~sklearn.utils.Bunch`
+            From :func:`robustness_curve`.
+        name : str, default=None
+            Name of the estimator, for the legend.
+        ax : matplotlib Axes, default=None
+            Where to draw; a new figure if None.
+
+        Returns
+        -------
+        RobustnessCurveDisplay
+            The display, drawn.
+        """
+        display = cls(
+            realized_rate=result.realized_rate,
+            score=result.score,
+            curve=result.curve,
+            score_name=result.score_name,
+            name=name,
+        )
+        return display.plot(ax)
+
+    def plot(self, ax=None):
+        """Draw the curves.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Where to draw; a new figure if None.
+
+        Returns
+        -------
+        RobustnessCurveDisplay
+            The display itself.
+        """
+        ax = make_axes(ax, (5.6, 3.8))
+        self.lines_, self.bands_ = [], []
+        for name, rate, score in zip(self.curve, self.realized_rate, self.score):
+            label = name if self.name is None else f"{self.name}: {name}"
+            if self.name is not None and len(self.curve) == 1:
+                label = self.name
+            line, band = draw_curve(ax, 100 * np.mean(rate, axis=1), score, label)
+            self.lines_.append(line)
+            self.bands_.append(band)
+        alone = len(self.curve) == 1 and self.curve[0] != ANY
+        hidden = f" of {self.curve[0]}" if alone else ""
+        ax.set(xlabel=f"Missing rate{hidden} (%)", ylabel=self.score_name)
+        tidy(ax)
+        place_legend(ax)
+        self.ax_, self.figure_ = ax, ax.figure
+        return self
+
+
+class ModalityImportanceDisplay:
+    """Shapley value of each modality, with its interval.
+
+    The bars sum to the gain of the score from no modality to all of them; the title has
+    both scores.
+
+    It is recommended to use :meth:`from_estimator` or :meth:`from_result` to create a
+    display.
+
+    Parameters
+    ----------
+    modalities : sequence of str
+        Names of the modalities.
+    importance : ndarray of shape (n_modalities,)
+        Shapley values.
+    interval : ndarray of shape (n_modalities, 2)
+        Lower and upper bounds; NaN for no interval.
+    full_score : float
+        Score with all modalities.
+    empty_score : float
+        Score with none.
+    confidence_level : float, default=0.95
+        Of the intervals.
+    score_name : str, default="Score"
+        Name of the score.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        Axes with the bars.
+    figure_ : matplotlib Figure
+        Figure that holds them.
+    bars_ : matplotlib BarContainer
+        The bars, from the bottom up.
+
+    See Also
+    --------
+    modality_importance : The numbers behind the display.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.impute import SimpleImputer
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from skmissing.inspection import ModalityImportanceDisplay
+    >>> rng = np.random.RandomState(0)
+    >>> y = np.repeat([0, 1], 200)
+    >>> X = rng.standard_normal((400, 4)) + y[:, None]
+    >>> model = make_pipeline(SimpleImputer(), LogisticRegression())
+    >>> model = model.fit(X[::2], y[::2])
+    >>> display = ModalityImportanceDisplay.from_estimator(
+    ...     model, X[1::2], y[1::2], modalities={"text": 2, "audio": 2}
+    ... )  # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        *,
+        modalities,
+        importance,
+        interval,
+        full_score,
+        empty_score,
+        confidence_level=0.95,
+        score_name="Score",
+    ):
+        self.modalities = modalities
+        self.importance = importance
+        self.interval = interval
+        self.full_score = full_score
+        self.empty_score = empty_score
+        self.confidence_level = confidence_level
+        self.score_name = score_name
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator,
+        X,
+        y=None,
+        *,
+        ax=None,
+        **params,
+    ):
+        """Compute the importances of a fitted estimator and draw them.
+
+        Parameters
+        ----------
+        estimator : estimator
+            Fitted; it must predict samples with missing modalities.
+        X : array-like or dataframe of shape (n_samples, n_features)
+            Samples that the estimator was not fitted on.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
+            Targets.
+        ax : matplotlib Axes, default=None
+            Where to draw; a new figure if None.
+        **params : dict
+            Other parameters of :func:`modality_importance`: `modalities`, `scoring`,
+            `empty_score`, `n_bootstraps`, `confidence_level`, `n_permutations`,
+            `sample_weight`, `random_state`, `n_jobs`.
+
+        Returns
+        -------
+        ModalityImportanceDisplay
+            The display, drawn.
+        """
+        import_optional("matplotlib.pyplot", "plot")
+        return cls.from_result(modality_importance(estimator, X, y, **params), ax=ax)
+
+    @classmethod
+    def from_result(cls, result, *, ax=None):
+        """Draw the result of :func:`modality_importance`.
+
+        Parameters
+        ----------
+        result : :class:`~sklearn.utils.Bunch`
+            From :func:`modality_importance`.
+        ax : matplotlib Axes, default=None
+            Where to draw; a new figure if None.
+
+        Returns
+        -------
+        ModalityImportanceDisplay
+            The display, drawn.
+        """
+        display = cls(
+            modalities=result.modalities,
+            importance=result.importance,
+            interval=result.interval,
+            full_score=result.full_score,
+            empty_score=result.empty_score,
+            confidence_level=result.confidence_level,
+            score_name=result.score_name,
+        )
+        return display.plot(ax)
+
+    def plot(self, ax=None):
+        """Draw the importances, the largest at the top.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Where to draw; a new figure if None.
+
+        Returns
+        -------
+        ModalityImportanceDisplay
+            The display itself.
+        """
+        n_bars = len(self.modalities)
+        ax = make_axes(ax, (5.6, 1.4 + 0.38 * n_bars))
+        order = np.argsort(self.importance, kind="stable")
+        value, interval = self.importance[order], self.interval[order]
+        names = [self.modalities[m] for m in order]
+        self.bars_ = ax.barh(names, value, height=0.62, color=COLORS[0])
+        known = np.isfinite(interval).all(axis=1)
+        ax.hlines(np.flatnonzero(known), *interval[known].T, color=DARK, linewidth=1.6)
+        ax.axvline(0, color=DARK, linewidth=0.8)
+        beside = ax.get_yaxis_transform()
+        for y, number in enumerate(value):
+            ax.text(1.02, y, f"{number:+.3f}", transform=beside, va="center")
+        gain = f"no modality {self.empty_score:.3f}, all {self.full_score:.3f}"
+        ax.set_title(f"{self.score_name}: {gain}", loc="left", fontsize=10)
+        band = f", {100 * self.confidence_level:g} % interval" if known.any() else ""
+        ax.set_xlabel(f"Shapley value{band}")
+        ax.tick_params(axis="y", length=0)
+        ax.spines["left"].set_visible(False)
+        tidy(ax, grid="x")
+        self.ax_, self.figure_ = ax, ax.figure
+        return self
+
+
+# The axis is logarithmic from this ratio of the largest to the smallest number on.
+WIDE_RANGE = 16
+MOST_TICKS = 12
+
+
+class ClusterSensitivityDisplay:
+    """Score against the number of clusters.
+
+    A line is the mean over splits or runs, with a band of one standard deviation on
+    either side; a ring marks the best mean of each curve.
+
+    It is recommended to use :meth:`from_cv_results` or :meth:`from_data` to create a
+    display.
+
+    Parameters
+    ----------
+    n_clusters : array-like of shape (n_points,)
+        Numbers of clusters, ascending.
+    score : ndarray of shape (n_curves, n_points, n_runs)
+        Scores, NaN where a combination was not run.
+    curve : sequence of str
+        Names of the curves.
+    score_name : str, default="Score"
+        Label of the vertical axis.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        Axes with the curves.
+    figure_ : matplotlib Figure
+        Figure that holds them.
+    lines_ : list of matplotlib Line2D
+        The mean curves.
+    bands_ : list of matplotlib artists
+        The bands; None where there is one run.
+
+    See Also
+    --------
+    sklearn.model_selection.ValidationCurveDisplay : Any parameter, one curve.
+
+    Examples
+    --------
+    >>> from skmissing.inspection import ClusterSensitivityDisplay
+    >>> display = ClusterSensitivityDisplay.from_data(
+    ...     [5, 10, 20], [[0.81, 0.83], [0.86, 0.88], [0.85, 0.89]]
+    ... )  # doctest: +SKIP
+    """
+
+    def __init__(self, *, n_clusters, score, curve, score_name="Score"):
+        self.n_clusters = n_clusters
+        self.score = score
+        self.curve = curve
+        self.score_name = score_name
+
+    @classmethod
+    def from_cv_results(
+        cls, cv_results, *, param=None, metric="score", score_name="Score", ax=None
+    ):
+        """Draw the result of a search over the number of clusters.
+
+        Parameters
+        ----------
+        cv_results : dict
+            `cv_results_` of a fitted :class:`~sklearn.model_selection.GridSearchCV`
+            or another search. Other parameters of the search give one curve for each of
+            their combinations. Candidates whose number of clusters is not a number,
+            such as "auto", are left out with a warning.
+        param : str, default=None
+            Name of the parameter; None takes the one that ends in `n_clusters`.
+        metric : str, default="score"
+            Name of the metric, if the search had several.
+        score_name : str, default="Score"
+            Label of the vertical axis.
+        ax : matplotlib Axes, default=None
+            Where to draw; a new figure if None.
+
+        Returns
+        -------
+        ClusterSensitivityDisplay
+            The display, drawn.
+        """
+        scores = _split_scores(cv_results, metric)
+        param = _find_param(cv_results, param)
+        kept = _find_numbers(cv_results["params"], param)
+        candidates = [cv_results["params"][i] for i in kept]
+        numbers = np.array([p[param] for p in candidates])
+        labels = _label_others(candidates, param)
+        n_clusters, place = np.unique(numbers, return_inverse=True)
+        curve = list(dict.fromkeys(labels))
+        score = np.full((len(curve), len(n_clusters), scores.shape[1]), np.nan)
+        for label, point, values in zip(labels, place, scores[kept]):
+            score[curve.index(label), point] = values
+        display = cls(
+            n_clusters=n_clusters, score=score, curve=curve, score_name=score_name
+        )
+        return display.plot(ax)
+
+    @classmethod
+    def from_data(cls, n_clusters, score, *, curve=None, score_name="Score", ax=None):
+        """Draw scores that were computed before.
+
+        Parameters
+        ----------
+        n_clusters : array-like of shape (n_points,)
+            Numbers of clusters.
+        score : array-like of shape (n_points, n_runs) or \
+                (n_curves, n_points, n_runs)
+            Scores of each run.
+        curve : sequence of str, default=None
+            Names of the curves.
+        score_name : str, default="Score"
+            Label of the vertical axis.
+        ax : matplotlib Axes, default=None
+            Where to draw; a new figure if None.
+
+        Returns
+        -------
+        ClusterSensitivityDisplay
+            The display, drawn.
+        """
+        n_clusters, score = np.asarray(n_clusters), np.asarray(score, dtype=float)
+        score = score[None] if score.ndim == 2 else score
+        if score.ndim != 3 or score.shape[1] != len(n_clusters):
+            raise ValueError(
+                f"score must have the shape ({len(n_clusters)}, n_runs), or one such "
+                f"table per curve; got {score.shape}."
+            )
+        curve = [f"curve {i}" for i in range(len(score))] if curve is None else curve
+        if len(curve) != len(score):
+            raise ValueError(
+                f"curve must hold {len(score)} names, one per curve; got {len(curve)}."
+            )
+        order = np.argsort(n_clusters)
+        display = cls(
+            n_clusters=n_clusters[order],
+            score=score[:, order],
+            curve=curve,
+            score_name=score_name,
+        )
+        return display.plot(ax)
+
+    def plot(self, ax=None):
+        """Draw the curves.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Where to draw; a new figure if None.
+
+        Returns
+        -------
+        ClusterSensitivityDisplay
+            The display itself.
+        """
+        ax = make_axes(ax, (5.6, 3.8))
+        self.lines_, self.bands_ = [], []
+        for name, score in zip(self.curve, self.score):
+            ran = ~np.isnan(score).all(axis=1)
+            x, score = self.n_clusters[ran], score[ran]
+            line, band = draw_curve(ax, x, score, name)
+            best = np.nanmean(score, axis=1).argmax()
+            ax.scatter(
+                x[best],
+                np.nanmean(score[best]),
+                s=110,
+                facecolors="none",
+                edgecolors=DARK,
+                linewidths=1.2,
+                zorder=4,
+            )
+            self.lines_.append(line)
+            self.bands_.append(band)
+        if self.n_clusters[-1] >= WIDE_RANGE * self.n_clusters[0] > 0:
+            ax.set_xscale("log")
+        if len(self.n_clusters) <= MOST_TICKS:
+            ax.set_xticks(self.n_clusters, [str(k) for k in self.n_clusters])
+            ax.set_xticks([], minor=True)
+        ax.set(xlabel="Number of clusters", ylabel=self.score_name)
+        tidy(ax)
+        place_legend(ax)
+        self.ax_, self.figure_ = ax, ax.figure
+        return self
+
+
+def _split_scores(cv_results, metric):
+    """Test scores, shape (n_candidates, n_splits)."""
+    pattern = re.compile(rf"split\d+_test_{re.escape(metric)}")
+    keys = [key for key in cv_results if pattern.fullmatch(key)]
+    if not keys:
+        known = {k.partition("_test_")[2] for k in cv_results if "_test_" in k}
+        raise ValueError(
+            f"metric must be among {', '.join(map(repr, sorted(known)))}, whose scores "
+            f"cv_results has; got {metric!r}."
+        )
+    return np.column_stack([cv_results[key] for key in keys])
+
+
+def _find_param(cv_results, param):
+    """Name of the parameter that is the number of clusters."""
+    names = sorted({name for params in cv_results["params"] for name in params})
+    if param is None:
+        found = [name for name in names if name.split("__")[-1] == "n_clusters"]
+    else:
+        found = [name for name in names if name == param]
+    if len(found) != 1:
+        wanted = "one that ends in 'n_clusters'" if param is None else repr(param)
+        raise ValueError(
+            f"cv_results must have searched over {wanted}; got "
+            f"{', '.join(map(repr, names))}. Pass param= to choose."
+        )
+    return found[0]
+
+
+def _find_numbers(candidates, param):
+    """Which candidates can be drawn; warns of the others."""
+    odd = {
+        i: repr(params[param]) if param in params else "not set"
+        for i, params in enumerate(candidates)
+        if not isinstance(params.get(param), Real)
+    }
+    kept = [i for i in range(len(candidates)) if i not in odd]
+    shown = ", ".join(sorted(set(odd.values())))
+    if not kept:
+        raise ValueError(
+            f"cv_results must have a candidate whose {param} is a number; got {shown}."
+        )
+    if odd:
+        warn(
+            f"ClusterSensitivityDisplay: {len(odd)} of the {len(candidates)} "
+            f"candidates are not drawn, because their {param} is not a number: {shown}."
+        )
+    return kept
+
+
+def _label_others(candidates, param):
+    """Labels of candidates by their other parameters, with short names if unique."""
+    others = [
+        {name: value for name, value in params.items() if name != param}
+        for params in candidates
+    ]
+    names = {name for params in others for name in params}
+    short = {name: name.split("__")[-1] for name in names}
+    if len(set(short.values())) < len(short):
+        short = {name: name for name in names}
+    return [
+        ", ".join(f"{short[name]}={value}" for name, value in params.items())
+        or param.split("__")[-1]
+        for params in others
+    ]

@@ -1,0 +1,690 @@
+"""What a fitted model scores with some modalities only, and what each is worth."""
+
+import itertools
+import math
+import warnings
+from numbers import Integral, Real
+
+import numpy as np
+from sklearn.utils import Bunch, check_array, check_random_state
+
+from skmissing._compat import Interval, import_optional, validate_params
+from skmissing._table import warn
+from skmissing.inspection._scoring import (
+    Scoring,
+    as_table,
+    hide_modalities,
+    name_score,
+    run_parallel,
+)
+
+# 2 ** 10 - 1 subsets are the most for patterns="all".
+MOST_MODALITIES = 10
+
+
+@validate_params(
+    {
+        "patterns": [str, "array-like"],
+        "as_frame": ["boolean"],
+        "n_jobs": [Integral, None],
+    },
+    prefer_skip_nested_validation=False,
+)
+def score_by_pattern(
+    estimator,
+    X,
+    y=None,
+    *,
+    modalities=None,
+    scoring=None,
+    patterns="all",
+    sample_weight=None,
+    as_frame=False,
+    n_jobs=None,
+):
+    """Score a fitted model on every subset of modalities.
+
+    This table shows what a model does if, for example, the audio fails. For each
+    subset, the samples that have all of its modalities are reduced to them and scored.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Fitted; it must predict samples with missing modalities.
+    X : array-like or dataframe of shape (n_samples, n_features)
+        Samples that the estimator was not fitted on. A dataframe may hold text, for a
+        pipeline that starts with encoders.
+    y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
+        Targets.
+    modalities : list of int, dict or None, default=None
+        The groups of columns of X. None takes `modalities_` of the estimator, of a
+        search's best estimator, or of the first step of a pipeline that has it; if
+        there is none, columns named `modality__feature` are grouped by their prefix.
+    scoring : str, callable or None, default=None
+        Scorer, as for :func:`sklearn.metrics.check_scoring`; None takes the
+        estimator's own `score`.
+    patterns : {"all", "observed"} or list, default="all"
+        Which subsets. "all" takes every non-empty one, the largest first;
+        "observed" hides nothing and groups the samples by their observed modalities. A
+        list holds tuples of names, or single names.
+    sample_weight : array-like of shape (n_samples,), default=None
+        Weights of the samples, passed to the scorer.
+    as_frame : bool, default=False
+        Whether to return a pandas dataframe indexed by pattern.
+    n_jobs : int, default=None
+        Number of patterns scored in parallel.
+
+    Returns
+    -------
+    :class:`~sklearn.utils.Bunch` or dataframe
+        With one entry per pattern in each of these:
+
+        pattern : list of str
+            Names of the modalities, joined by " + ".
+        n_modalities : ndarray of int
+            Number of modalities of the pattern.
+        n_samples : ndarray of int
+            Number of samples that were scored. Patterns are comparable only as far as
+            their samples are.
+        score : ndarray of float
+            NaN, with a warning, where no sample has the pattern.
+
+        A Bunch also holds `presence`, boolean of shape (n_patterns, n_modalities),
+        the names `modalities`, and `score_name`.
+
+    See Also
+    --------
+    modality_importance : Summary of the table by one number per modality.
+    robustness_curve : Score against the share of missing modalities.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.impute import SimpleImputer
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from skmissing.inspection import score_by_pattern
+    >>> rng = np.random.RandomState(0)
+    >>> y = np.repeat([0, 1], 200)
+    >>> X = rng.standard_normal((400, 4))
+    >>> X[:, :2] += 2 * y[:, None]  # text is more informative than audio
+    >>> X[:, 2:] += y[:, None]
+    >>> X[rng.permutation(400)[:100], 2:] = np.nan
+    >>> model = make_pipeline(SimpleImputer(), LogisticRegression())
+    >>> model = model.fit(X[::2], y[::2])
+    >>> result = score_by_pattern(
+    ...     model, X[1::2], y[1::2], modalities={"text": 2, "audio": 2}
+    ... )
+    >>> for name, n, score in zip(result.pattern, result.n_samples, result.score):
+    ...     print(f"{name:<12}{n:>5}{score:>6.2f}")
+    text + audio  151  0.97
+    text          200  0.94
+    audio         151  0.73
+    """
+    table = as_table(X, modalities, estimator)
+    scoring_of = Scoring(estimator, scoring, y, sample_weight, len(table))
+    if isinstance(patterns, str) and patterns == "observed":
+        presence, inverse = _observed_patterns(table)
+        rows = [np.flatnonzero(inverse == p) for p in range(len(presence))]
+    else:
+        presence = _read_patterns(patterns, table.layout.names)
+        rows = [np.flatnonzero(table.presence[:, p].all(axis=1)) for p in presence]
+    scores = run_parallel(
+        _score_reduced,
+        ((scoring_of, table, *task) for task in zip(rows, presence)),
+        n_jobs,
+    )
+    result = Bunch(
+        pattern=[name_pattern(p, table.layout.names) for p in presence],
+        n_modalities=presence.sum(axis=1),
+        n_samples=np.array([len(r) for r in rows]),
+        score=np.array(scores),
+        presence=presence,
+        modalities=table.layout.names,
+        score_name=name_score(estimator, scoring),
+    )
+    _warn_unseen(result)
+    return _to_frame(result) if as_frame else result
+
+
+def all_patterns(n_modalities):
+    """Every non-empty subset, the largest first: (n_subsets, n_modalities)."""
+    if n_modalities > MOST_MODALITIES:
+        raise ValueError(
+            f"patterns='all' needs at most {MOST_MODALITIES} modalities; got "
+            f"{n_modalities}, which have {2**n_modalities - 1} subsets. If columns "
+            "belong together, pass modalities=; otherwise list the patterns, or pass "
+            "patterns='observed'."
+        )
+    subsets = [
+        subset
+        for size in range(n_modalities, 0, -1)
+        for subset in itertools.combinations(range(n_modalities), size)
+    ]
+    presence = np.zeros((len(subsets), n_modalities), dtype=bool)
+    for row, subset in zip(presence, subsets):
+        row[list(subset)] = True
+    return presence
+
+
+def name_pattern(present, names):
+    """Names of the present modalities, joined by " + "."""
+    return " + ".join(n for n, p in zip(names, present) if p) or "(none)"
+
+
+def check_names(wanted, names, where):
+    """Positions of modalities, given by name; `where` names them in errors."""
+    wanted = [wanted] if isinstance(wanted, str) else list(wanted)
+    for name in wanted:
+        if name not in names:
+            raise ValueError(
+                f"{where} must name modalities of X, {', '.join(map(repr, names))}; "
+                f"got {name!r}."
+            )
+    if not wanted or len(set(wanted)) < len(wanted):
+        raise ValueError(
+            f"{where} must name at least one modality, and each once; got {wanted!r}."
+        )
+    return [names.index(name) for name in wanted]
+
+
+def _read_patterns(patterns, names):
+    if isinstance(patterns, str):
+        if patterns != "all":
+            raise ValueError(
+                "patterns must be 'all', 'observed' or a list of tuples of names; got "
+                f"{patterns!r}."
+            )
+        return all_patterns(len(names))
+    presence = np.zeros((len(patterns), len(names)), dtype=bool)
+    if not len(presence):
+        raise ValueError("patterns must hold at least one pattern; got none.")
+    for i, (row, pattern) in enumerate(zip(presence, patterns)):
+        row[check_names(pattern, names, f"patterns[{i}]")] = True
+    return presence
+
+
+def _observed_patterns(table):
+    """Distinct patterns, the largest first, and that of each sample."""
+    patterns, inverse = table.patterns
+    order = np.lexsort([*~patterns.T[::-1], -patterns.sum(axis=1)])
+    rank = np.empty_like(order)
+    rank[order] = np.arange(len(order))
+    return patterns[order], rank[inverse]
+
+
+def _score_reduced(scoring, table, rows, present):
+    if not len(rows):
+        return np.nan
+    return scoring.score(hide_modalities(table[rows], ~present), rows)
+
+
+def _warn_unseen(result):
+    unseen = [p for p, n in zip(result.pattern, result.n_samples) if n == 0]
+    if unseen:
+        warn(
+            f"score_by_pattern: {len(unseen)} of the {len(result.pattern)} patterns "
+            f"have no sample, and their score is NaN: {', '.join(unseen)}."
+        )
+
+
+def _to_frame(result):
+    pandas = import_optional("pandas", "benchmark")
+    columns = ("n_modalities", "n_samples", "score")
+    return pandas.DataFrame(
+        {name: result[name] for name in columns},
+        index=pandas.Index(result.pattern, name="pattern"),
+    )
+
+
+# ------------------------------------------------------------------ importance
+
+# With more modalities, orders are sampled.
+MOST_EXACT = 10
+
+
+@validate_params(
+    {
+        "empty_score": [Real, None],
+        "n_bootstraps": [Interval(Integral, 0, None, closed="left")],
+        "confidence_level": [Interval(Real, 0, 1, closed="neither")],
+        "n_permutations": [Interval(Integral, 1, None, closed="left")],
+        "random_state": ["random_state"],
+        "n_jobs": [Integral, None],
+    },
+    prefer_skip_nested_validation=False,
+)
+def modality_importance(
+    estimator,
+    X,
+    y=None,
+    *,
+    modalities=None,
+    scoring=None,
+    empty_score=None,
+    n_bootstraps=200,
+    confidence_level=0.95,
+    n_permutations=100,
+    sample_weight=None,
+    random_state=None,
+    n_jobs=None,
+):
+    """Distribute the score of a fitted model over its modalities.
+
+    The importance of a modality is its Shapley value: the gain of the score when the
+    modality is added, averaged over all orders in which modalities can be added. The
+    importances sum to the score with all modalities minus the score with none.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Fitted; it must predict samples with missing modalities.
+    X : array-like or dataframe of shape (n_samples, n_features)
+        Samples that the estimator was not fitted on.
+    y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
+        Targets.
+    modalities : list of int, dict or None, default=None
+        The groups of columns of X; None asks the estimator, as in
+        :func:`score_by_pattern`.
+    scoring : str, callable or None, default=None
+        Scorer, as for :func:`sklearn.metrics.check_scoring`; None takes the
+        estimator's own `score`.
+    empty_score : float, default=None
+        The score with no modality, for an estimator that refuses such samples. None
+        scores the prediction for them, which is the same for all.
+    n_bootstraps : int, default=200
+        Number of resamples of X for the intervals; 0 for no intervals.
+    confidence_level : float, default=0.95
+        Of the intervals.
+    n_permutations : int, default=100
+        Number of orders that are sampled with more than 10 modalities, in pairs of an
+        order and its reverse. Ignored with fewer, for which all subsets are scored.
+    sample_weight : array-like of shape (n_samples,), default=None
+        Weights of the samples, passed to the scorer.
+    random_state : int, RandomState instance or None, default=None
+        Resamples the samples, and draws the orders.
+    n_jobs : int, default=None
+        Number of subsets scored in parallel.
+
+    Returns
+    -------
+    :class:`~sklearn.utils.Bunch`
+        With these entries:
+
+        modalities : tuple of str
+            Names, in the order of the other entries.
+        importance : ndarray of shape (n_modalities,)
+            Average gain of the score by each modality.
+        interval : ndarray of shape (n_modalities, 2)
+            Percentiles of `bootstraps`; NaN without bootstraps.
+        bootstraps : ndarray of shape (n_modalities, n_bootstraps)
+            The importances on each resample.
+        full_score, empty_score : float
+            With all observed modalities, and with none.
+        confidence_level : float
+            As given.
+        score_name : str
+            For the axis of a plot.
+
+    See Also
+    --------
+    score_by_pattern : The scores behind the importances.
+    ModalityImportanceDisplay : Draws the importances.
+    sklearn.inspection.permutation_importance : Shuffles columns, where this function
+        makes them missing.
+
+    Notes
+    -----
+    With v(S) the score on all samples of X, each reduced to those of its modalities
+    that are in S, the importance of modality m among M is
+
+    .. math::
+        \\phi_m = \\sum_{S \\not\\ni m} \\frac{|S|! \\, (M - |S| - 1)!}{M!}
+        \\left( v(S \\cup \\{m\\}) - v(S) \\right) .
+
+    It depends on this model and these samples: a modality that is often missing is
+    worth less, and two redundant modalities share their worth. Warnings of the
+    estimator about samples with no observed modality are not shown while X is reduced.
+
+    An interval covers the choice of the samples of X, not that of the training samples;
+    with sampled orders these are resampled as well. Predictions are made once per
+    subset if `scoring` needs predictions only, as all of scikit-learn's named scorers
+    do; with any other callable the estimator predicts each resample.
+
+    References
+    ----------
+    .. [1] Shapley, "A value for n-person games", Contributions to the Theory of
+       Games 2, 1953.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.impute import SimpleImputer
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from skmissing.inspection import modality_importance
+    >>> rng = np.random.RandomState(0)
+    >>> y = np.repeat([0, 1], 200)
+    >>> X = rng.standard_normal((400, 4))
+    >>> X[:, :2] += 2 * y[:, None]  # text is more informative than audio
+    >>> X[:, 2:] += y[:, None]
+    >>> model = make_pipeline(SimpleImputer(), LogisticRegression())
+    >>> model = model.fit(X[::2], y[::2])
+    >>> result = modality_importance(
+    ...     model, X[1::2], y[1::2], modalities={"text": 2, "audio": 2},
+    ...     random_state=0,
+    ... )
+    >>> for name, value, (low, high) in zip(
+    ...     result.modalities, result.importance, result.interval
+    ... ):
+    ...     print(f"{name:<6}{value:>6.2f}  from {low:.2f} to {high:.2f}")
+    text    0.32  from 0.26 to 0.38
+    audio   0.13  from 0.08 to 0.18
+    >>> gain = result.full_score - result.empty_score
+    >>> bool(np.isclose(result.importance.sum(), gain))
+    True
+    """
+    table = as_table(X, modalities, estimator)
+    n_modalities = len(table.layout)
+    rng = check_random_state(random_state)
+    resamples = [rng.randint(len(table), size=len(table)) for _ in range(n_bootstraps)]
+    exact = n_modalities <= MOST_EXACT
+    orders = None if exact else sample_orders(n_modalities, n_permutations, rng)
+    subsets = all_subsets(n_modalities) if exact else prefixes(orders)
+    scoring_of = Scoring(estimator, scoring, y, sample_weight, len(table))
+    tasks = ((scoring_of, table, s, resamples, empty_score) for s in subsets)
+    values = dict(zip(subsets, run_parallel(_score_subset, tasks, n_jobs)))
+    if exact:
+        shares = exact_shapley(values, n_modalities)
+    else:
+        shares = sampled_shapley(values, orders, rng)
+    return _summarize(
+        shares,
+        values,
+        table.layout.names,
+        confidence_level,
+        name_score(estimator, scoring),
+    )
+
+
+def all_subsets(n_modalities):
+    """Every subset, the empty one included, as frozenset of positions."""
+    positions = range(n_modalities)
+    return [
+        frozenset(subset)
+        for size in range(n_modalities + 1)
+        for subset in itertools.combinations(positions, size)
+    ]
+
+
+def exact_shapley(values, n_modalities):
+    """Shapley values (n_modalities, n_games) from the (n_games,) of all subsets."""
+    shares = np.zeros((n_modalities, len(values[frozenset()])))
+    for subset, value in values.items():
+        size = len(subset)
+        if size < n_modalities:
+            orders = math.comb(n_modalities - 1, size) * n_modalities
+            for m in set(range(n_modalities)) - subset:
+                shares[m] += (values[subset | {m}] - value) / orders
+    return shares
+
+
+def sample_orders(n_modalities, n_orders, rng):
+    """Random orders, each with its reverse, so that errors partly cancel."""
+    forward = [rng.permutation(n_modalities) for _ in range((n_orders + 1) // 2)]
+    return np.array([order for f in forward for order in (f, f[::-1])])
+
+
+def prefixes(orders):
+    """Every set of modalities that some order starts with, each once."""
+    found = {
+        frozenset(order[:length].tolist())
+        for order in orders
+        for length in range(len(order) + 1)
+    }
+    return sorted(found, key=lambda s: (len(s), sorted(s)))
+
+
+def sampled_shapley(values, orders, rng):
+    """Mean gain of each modality over orders: (n_modalities, n_games).
+
+    `values` holds (n_games,) for every prefix of the orders. The first game counts all
+    pairs of orders once; the others are resampled, and the pairs with them.
+    """
+    n_games = len(values[frozenset()])
+    n_pairs = len(orders) // 2
+    weights = rng.multinomial(n_pairs, np.full(n_pairs, 1 / n_pairs), size=n_games)
+    weights[0] = 1
+    shares = np.zeros((orders.shape[1], n_games))
+    for i, order in enumerate(orders):
+        before = values[frozenset()]
+        for length, m in enumerate(order, start=1):
+            after = values[frozenset(order[:length].tolist())]
+            shares[m] += weights[:, i // 2] * (after - before)
+            before = after
+    return shares / len(orders)
+
+
+def _score_subset(scoring, table, subset, resamples, empty_score):
+    """Scores of the table reduced to a subset, and of its resamples."""
+    if not subset and empty_score is not None:
+        return np.full(1 + len(resamples), float(empty_score))
+    hidden = np.ones(len(table.layout), dtype=bool)
+    hidden[list(subset)] = False
+    emptied = not (table.presence & ~hidden).any(axis=1).all()
+    with warnings.catch_warnings():
+        if emptied:
+            warnings.simplefilter("ignore", UserWarning)
+        return scoring.resampled(table, hidden, resamples)
+
+
+def _summarize(shares, values, names, confidence_level, score_name):
+    tail = 50 * (1 - confidence_level)
+    if shares.shape[1] > 1:
+        interval = np.percentile(shares[:, 1:], [tail, 100 - tail], axis=1).T
+    else:
+        interval = np.full((len(names), 2), np.nan)
+    return Bunch(
+        modalities=names,
+        importance=shares[:, 0],
+        interval=interval,
+        bootstraps=shares[:, 1:],
+        full_score=float(values[frozenset(range(len(names)))][0]),
+        empty_score=float(values[frozenset()][0]),
+        confidence_level=confidence_level,
+        score_name=score_name,
+    )
+
+
+# ------------------------------------------------------------------ robustness
+
+# Name of a curve that hides every modality.
+ANY = "any modality"
+_RATES = tuple(i / 10 for i in range(10))
+
+
+@validate_params(
+    {
+        "rates": ["array-like"],
+        "n_repeats": [Interval(Integral, 1, None, closed="left")],
+        "random_state": ["random_state"],
+        "n_jobs": [Integral, None],
+    },
+    prefer_skip_nested_validation=False,
+)
+def robustness_curve(
+    estimator,
+    X,
+    y=None,
+    *,
+    modalities=None,
+    hide="all",
+    rates=_RATES,
+    n_repeats=5,
+    scoring=None,
+    sample_weight=None,
+    random_state=None,
+    n_jobs=None,
+):
+    """Score a fitted model against the share of missing modalities.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Fitted; it must predict samples with missing modalities.
+    X : array-like or dataframe of shape (n_samples, n_features)
+        Samples that the estimator was not fitted on.
+    y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
+        Targets.
+    modalities : list of int, dict or None, default=None
+        The groups of columns of X; None asks the estimator, as in
+        :func:`score_by_pattern`.
+    hide : {"all", "each", "both"} or list, default="all"
+        What is hidden. "all" hides all modalities, independently of each other, and
+        gives one curve; "each" gives one curve per modality; "both" gives all of these.
+        A list holds names, or tuples of names of modalities that one curve hides,
+        independently of each other.
+    rates : array-like of float, default=(0.0, 0.1, ..., 0.9)
+        Shares of the samples with a modality that lose it.
+    n_repeats : int, default=5
+        Number of draws of the samples that lose a modality.
+    scoring : str, callable or None, default=None
+        Scorer, as for :func:`sklearn.metrics.check_scoring`; None takes the
+        estimator's own `score`.
+    sample_weight : array-like of shape (n_samples,), default=None
+        Weights of the samples, passed to the scorer.
+    random_state : int, RandomState instance or None, default=None
+        Draws the samples that lose a modality.
+    n_jobs : int, default=None
+        Number of tables scored in parallel.
+
+    Returns
+    -------
+    :class:`~sklearn.utils.Bunch`
+        With these entries:
+
+        curve : list of str
+            What each curve hides: names joined by " + ", or "any modality".
+        rate : ndarray of shape (n_rates,)
+            As given, in ascending order.
+        realized_rate : ndarray of shape (n_curves, n_rates, n_repeats)
+            The share of the observed modalities of the curve that was in fact hidden.
+        score : ndarray of shape (n_curves, n_rates, n_repeats)
+            Score of the samples with these gaps.
+        score_name : str
+            For the axis of a plot.
+
+    See Also
+    --------
+    RobustnessCurveDisplay : Draws the curves.
+    score_by_pattern : Score for each subset of modalities.
+
+    Notes
+    -----
+    Of the n samples that have a modality, the whole number nearest to rate × n lose it.
+    Within a repeat, a sample that loses a modality at one rate also loses it at all
+    higher ones, so that a curve shows the effect of the rate and not of the draw. No
+    sample loses all it has: it keeps the modality that it would lose last. High rates
+    are therefore not reached where several modalities are hidden, or where samples
+    have no other; see `realized_rate`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.impute import SimpleImputer
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from skmissing.inspection import robustness_curve
+    >>> rng = np.random.RandomState(0)
+    >>> y = np.repeat([0, 1], 200)
+    >>> X = rng.standard_normal((400, 4))
+    >>> X[:, :2] += 2 * y[:, None]  # text is more informative than audio
+    >>> X[:, 2:] += y[:, None]
+    >>> X[rng.permutation(400)[:100], :2] = np.nan
+    >>> model = make_pipeline(SimpleImputer(), LogisticRegression())
+    >>> model = model.fit(X[::2], y[::2])
+    >>> result = robustness_curve(
+    ...     model, X[1::2], y[1::2], modalities={"text": 2, "audio": 2}, hide="each",
+    ...     rates=[0, 0.5, 1], random_state=0,
+    ... )
+    >>> for name, scores in zip(result.curve, result.score):
+    ...     print(name, scores.mean(axis=1).round(2))
+    text [0.93 0.83 0.72]
+    audio [0.93 0.93 0.92]
+    """
+    rates = _check_rates(rates)
+    table = as_table(X, modalities, estimator)
+    scoring_of = Scoring(estimator, scoring, y, sample_weight, len(table))
+    names, targets = _read_hide(hide, table.layout.names)
+    rng = check_random_state(random_state)
+    # Drawn as they are scored: all tables at once could be many.
+    tasks = (
+        (scoring_of, table, hidden, target)
+        for target in targets
+        for _ in range(n_repeats)
+        for hidden in draw_hidden(table.presence, target, rates, rng)
+    )
+    found = np.reshape(
+        run_parallel(_score_hidden, tasks, n_jobs),
+        (len(targets), n_repeats, len(rates), 2),
+    ).swapaxes(1, 2)
+    return Bunch(
+        curve=names,
+        rate=rates,
+        realized_rate=found[..., 1],
+        score=found[..., 0],
+        score_name=name_score(estimator, scoring),
+    )
+
+
+def draw_hidden(presence, target, rates, rng):
+    """Draw which modalities of `target` samples lose: one nested mask per rate."""
+    losable = presence & target
+    counts = losable.sum(axis=0)
+    rank = np.full(presence.shape, np.inf)
+    for m in np.flatnonzero(counts):
+        rank[losable[:, m], m] = rng.permutation(counts[m])
+    # A sample keeps what it would lose last, the same at every rate.
+    share = np.where(presence, rank / np.maximum(counts, 1), -1)
+    rank[np.arange(len(rank)), share.argmax(axis=1)] = np.inf
+    return [rank < np.rint(rate * counts) for rate in rates]
+
+
+def _check_rates(rates):
+    rates = check_array(rates, ensure_2d=False, dtype=np.float64, input_name="rates")
+    outside = rates[(rates < 0) | (rates > 1)]
+    if rates.ndim != 1 or len(outside):
+        found = f"{outside[0]:g}" if len(outside) else f"shape {rates.shape}"
+        raise ValueError(f"rates must be a list of numbers from 0 to 1; got {found}.")
+    return np.unique(rates)
+
+
+def _read_hide(hide, names):
+    """Names of the curves, and which modalities each of them hides."""
+    each = [(name,) for name in names]
+    known = {"all": [names], "each": each, "both": [names, *each]}
+    if isinstance(hide, str):
+        if hide not in known:
+            raise ValueError(
+                "hide must be 'all', 'each', 'both' or a list of names of modalities; "
+                f"got {hide!r}."
+            )
+        hide = known[hide]
+    targets = np.zeros((len(hide), len(names)), dtype=bool)
+    if not len(targets):
+        raise ValueError("hide must name at least one modality; got none.")
+    for i, (row, target) in enumerate(zip(targets, hide)):
+        row[check_names(target, names, f"hide[{i}]")] = True
+    labels = [
+        ANY if row.all() and len(row) > 1 else name_pattern(row, names)
+        for row in targets
+    ]
+    return labels, targets
+
+
+def _score_hidden(scoring, table, hidden, target):
+    """Score with something hidden, and the share of the target that is."""
+    n_present = table.presence[:, target].sum()
+    return scoring.score(hide_modalities(table, hidden)), hidden.sum() / max(
+        1, n_present
+    )
