@@ -73,39 +73,38 @@ def find_presence(X, layout):
     modality is present but not wholly observed.
     """
     n_rows = X.shape[0]
-    presence = np.ones((n_rows, len(layout)), dtype=bool)
+    presence = np.ones((n_rows, len(layout.names)), dtype=bool)
     partial = np.zeros(n_rows, dtype=bool)
     if layout.one_column_each:
         np.logical_not(np.isnan(X[:, layout.order]), out=presence)
         return presence, partial
-    ones = np.ones(X.shape[1], dtype=X.dtype)
-
-    def scan(piece):
-        gaps = False
-        for part in row_chunks(piece.stop - piece.start, X.shape[1], STREAM_CELLS):
-            rows = slice(piece.start + part.start, piece.start + part.stop)
-            with np.errstate(over="ignore", invalid="ignore"):
-                # A sum is NaN if one of its cells is. Where there was a gap, there
-                # are more: look at the blocks at once.
-                gaps = gaps or np.isnan(X[rows] @ ones).any()
-                if gaps:
-                    _scan_chunk(X[rows], layout, ones, presence[rows], partial[rows])
-
-    pieces = row_pieces(n_rows) if X.size > CHUNK_CELLS else [slice(0, n_rows)]
-    list(map_pieces(scan, pieces, X.size))
+    if X.size > CHUNK_CELLS:
+        work = partial_function(_scan, X, layout, presence, partial)
+        list(map_pieces(work, row_pieces(n_rows), X.size))
+    else:
+        _scan(X, layout, presence, partial, slice(0, n_rows))
     return presence, partial
 
 
-def _scan_chunk(X, layout, ones, presence, partial):
-    """Note in `presence` and `partial` what a few rows lack."""
-    for m in range(len(layout)):
-        cells = X[:, layout.columns_of(m)]
-        suspects = np.flatnonzero(np.isnan(cells @ ones[: cells.shape[1]]))
-        if len(suspects):
-            missing = np.isnan(cells[suspects])
-            whole = missing.all(axis=1)
-            presence[suspects[whole], m] = False
-            partial[suspects[~whole]] |= missing[~whole].any(axis=1)
+def _scan(X, layout, presence, partial, piece):
+    """Note the gaps of a slice of the rows in `presence` and `partial`."""
+    ones = np.ones(X.shape[1], dtype=X.dtype)
+    gaps = False
+    for part in row_chunks(piece.stop - piece.start, X.shape[1], STREAM_CELLS):
+        chunk = slice(piece.start + part.start, piece.start + part.stop)
+        with np.errstate(over="ignore", invalid="ignore"):
+            # A sum is NaN if one of its cells is. Where there was a gap, there are
+            # more: look at the modalities at once.
+            gaps = gaps or np.isnan(X[chunk] @ ones).any()
+            for m, columns in enumerate(layout.columns if gaps else ()):
+                cells = X[chunk, columns]
+                suspects = np.flatnonzero(np.isnan(cells @ ones[: cells.shape[1]]))
+                if len(suspects):
+                    missing = np.isnan(cells[suspects])
+                    whole = missing.all(axis=1)
+                    suspects += chunk.start
+                    presence[suspects[whole], m] = False
+                    partial[suspects[~whole]] |= missing[~whole].any(axis=1)
 
 
 def find_patterns(presence):
@@ -167,14 +166,9 @@ class RowGroup:
         """Scaled values of all rows; copies them if they are read from X itself."""
         return self.scaled(slice(None))
 
-    @property
-    def one_pattern(self):
-        """Whether all rows have the same modalities."""
-        return self.presence.shape[0] == 1
-
-    def presence_of(self, chunk):
-        """Presence of a slice of the rows, of shape (1 or n_chunk, n_kept)."""
-        return self.presence if self.one_pattern else self.presence[chunk]
+    def presence_of(self, rows):
+        """Presence of some rows, of shape (1 or n_rows, n_kept)."""
+        return self.presence if len(self.presence) == 1 else self.presence[rows]
 
     @cached_property
     def norms(self):
@@ -196,24 +190,14 @@ class Blocks:
     presence : ndarray of shape (n_samples, n_modalities), dtype bool
         In the order of X.
     layout : ModalityLayout
+    dtype : dtype
+        Of the values.
     """
 
     groups: list
     presence: np.ndarray
     layout: object
-
-    def __len__(self):
-        return len(self.presence)
-
-    @property
-    def dtype(self):
-        """Dtype of the values."""
-        return self.groups[0].source.dtype
-
-    @property
-    def any_partial(self):
-        """Whether some row is partially observed in a modality."""
-        return any(group.observed is not None for group in self.groups)
+    dtype: np.dtype
 
     def find(self, position):
         """Group that holds a row of X, and its place there as an array of one."""
@@ -221,7 +205,7 @@ class Blocks:
             place = np.searchsorted(group.rows, [position])
             if place[0] < len(group.rows) and group.rows[place[0]] == position:
                 return group, place
-        raise IndexError(f"no row {position} among {len(self)}")
+        raise IndexError(f"no row {position} among {len(self.presence)}")
 
     def take(self, positions, hide=None):
         """Some rows of X as one zero-filled group, perhaps with a modality hidden.
@@ -240,12 +224,12 @@ class Blocks:
         if hide is not None:
             values[:, self.layout.slices[hide]] = 0
             presence[:, hide] = False
-        every = np.arange(len(self.layout))
+        every = np.arange(presence.shape[1])
         group = RowGroup(
             np.arange(len(values)), values, presence, every, self.layout.widths,
             slice(None),
         )  # fmt: skip
-        return Blocks([group], presence, self.layout)
+        return Blocks([group], presence, self.layout, self.dtype)
 
 
 @dataclass(frozen=True)
@@ -270,6 +254,9 @@ class BlockScaler:
     Attributes
     ----------
     layout : ModalityLayout
+    factor : ndarray of shape (n_features,)
+        Multiplies what is left after subtracting the mean, in layout order; 0 for
+        columns without an observed cell.
     mean : ndarray of shape (n_features,)
         Subtracted from X; in X's column order.
     scale : ndarray of shape (n_features,)
@@ -285,6 +272,7 @@ class BlockScaler:
     """
 
     layout: object
+    factor: np.ndarray
     mean: np.ndarray
     scale: np.ndarray
     variance: np.ndarray
@@ -313,7 +301,12 @@ class BlockScaler:
             constant |= deviation < np.finfo(dtype).tiny
             scale[~constant] = deviation[~constant]
         column_mean = np.where(columns[1] > 0, columns[0], mean)
-        return cls(layout, mean, scale, variance, weight, column_mean, columns[1])
+        order, owner = layout.order, layout.owner
+        factor = (weight > 0)[order] / scale[order]
+        factor /= np.sqrt(layout.widths)[owner]
+        return cls(
+            layout, factor, mean, scale, variance, weight, column_mean, columns[1]
+        )
 
     def merge(self, other, standardize, dtype):
         """Scaler of the rows of both, from their moments alone."""
@@ -336,19 +329,6 @@ class BlockScaler:
         """The same scale; each column, also that of a token, about its own mean."""
         return replace(self, mean=self.column_mean)
 
-    def mean_variance(self):
-        """Mean over columns of the variance in the scaled blocks."""
-        widths = self.layout.widths[self.layout.owner]
-        scaled = (self.variance / self.scale**2)[self.layout.order] / widths
-        return float(scaled.mean())
-
-    def _coefficients(self, dtype):
-        """Shift and factor of each column, in layout order."""
-        order, owner = self.layout.order, self.layout.owner
-        factor = self.seen[order] / self.scale[order]
-        factor /= np.sqrt(self.layout.widths)[owner]
-        return self.mean[order].astype(dtype), factor.astype(dtype)
-
     def split(self, table, min_rows=MIN_PATTERN_ROWS, share=False):
         """Copy a ModalityTable into scaled, zero-filled groups of rows.
 
@@ -357,16 +337,17 @@ class BlockScaler:
         scaling is left to the kernels.
         """
         X, presence, partial = table.X, table.presence, table.partial
-        coefficients = self._coefficients(X.dtype)
+        shift, factor = self.mean[self.layout.order], self.factor
+        coefficients = shift.astype(X.dtype), factor.astype(X.dtype)
         some_partial = partial.any()
         if share and presence.all() and not some_partial and self._may_share(X):
-            every = np.arange(len(self.layout))
+            every = np.arange(presence.shape[1])
             group = RowGroup(
                 np.arange(len(X)), X, presence[:1], every, self.layout.widths,
                 slice(None), None, *coefficients,
             )  # fmt: skip
-            return Blocks([group], presence, self.layout)
-        patterns, inverse = table.patterns
+            return Blocks([group], presence, self.layout, X.dtype)
+        patterns, inverse = find_patterns(presence)
         inverse = np.where(partial, len(patterns), inverse)
         counts = np.bincount(inverse, minlength=len(patterns) + 1)
         whole = len(patterns) == 1 and not some_partial
@@ -387,7 +368,7 @@ class BlockScaler:
             if len(rows):
                 group = self._group(X, rows, presence[rows], coefficients, gappy)
                 groups.append(group)
-        return Blocks(groups, presence, self.layout)
+        return Blocks(groups, presence, self.layout, X.dtype)
 
     def _may_share(self, X):
         """Whether products with X, columns neither centred nor sorted, are precise."""
@@ -400,7 +381,7 @@ class BlockScaler:
         modalities = np.flatnonzero(presence.any(axis=0))
         widths = layout.widths[modalities]
         columns = slice(None)
-        if len(modalities) < len(layout):
+        if len(modalities) < presence.shape[1]:
             columns = as_slice(np.flatnonzero(np.isin(layout.owner, modalities)))
         shift, factor = (c[columns] for c in coefficients)
         values = np.empty((len(rows), widths.sum()), dtype=X.dtype)
@@ -449,16 +430,17 @@ class BlockScaler:
     def center_blocks(self, centers):
         """Scale centres given in the units of X, NaN in the modalities they lack."""
         presence, _ = find_presence(centers, self.layout)
-        shift, factor = self._coefficients(centers.dtype)
-        values = (centers[:, self.layout.order] - shift) * factor
+        shift = self.mean[self.layout.order].astype(centers.dtype)
+        values = centers[:, self.layout.order] - shift
+        values *= self.factor.astype(centers.dtype)
         return Centers(np.where(np.isnan(values), 0, values), presence)
 
     def to_units(self, centers):
         """Inverse of `center_blocks`: Centers -> (n_clusters, n_features)."""
-        shift, factor = self._coefficients(centers.values.dtype)
+        factor = self.factor.astype(centers.values.dtype)
         unseen = factor == 0
         units = np.where(unseen, 0, centers.values / np.where(unseen, 1, factor))
-        units += shift
+        units += self.mean[self.layout.order].astype(units.dtype)
         units[~centers.presence[:, self.layout.owner]] = np.nan
         in_columns = np.empty_like(units)
         in_columns[:, self.layout.order] = units
@@ -489,9 +471,14 @@ def fit_scaler(table, *, sample_weight=None, standardize=True):
     X, layout = table.X, table.layout
     weight = np.ones(len(X)) if sample_weight is None else sample_weight
     base = _near_mean(table, weight).astype(X.dtype)
-    sums = _observed_sums(table, base, weight, X.dtype)
-    if X.dtype != np.float64 and _out_of_range(*sums, X.dtype):
-        sums = _observed_sums(table, base, weight, np.float64)
+    for dtype in (X.dtype, np.dtype(np.float64)):
+        # Again in float64 if squares do not fit.
+        work = partial_function(_column_sums, table, base, weight, dtype)
+        sums = np.zeros((3, X.shape[1]))
+        for part in map_pieces(work, row_pieces(len(X)), X.size):
+            sums += part
+        if dtype == np.float64 or not _out_of_range(*sums, dtype):
+            break
     n, total, square = sums
     columns = base + total / np.where(n > 0, n, 1), n.copy()
     if layout.has_tokens:
@@ -559,16 +546,6 @@ def _pool_tokens(values, layout, pool):
     return values
 
 
-def _observed_sums(table, base, weight, dtype):
-    """Weight, weighted sum and sum of squares of the observed cells of X - base."""
-    sums = np.zeros((3, table.X.shape[1]))
-    pieces = row_pieces(len(table))
-    work = partial_function(_column_sums, table, base, weight, dtype)
-    for part in map_pieces(work, pieces, table.X.size):
-        sums += part
-    return sums
-
-
 def _out_of_range(n, total, square, dtype):
     """Whether squares of this dtype may have overflown, or vanished."""
     limits = np.finfo(dtype)
@@ -578,7 +555,10 @@ def _out_of_range(n, total, square, dtype):
 
 
 def _column_sums(table, base, weight, dtype, piece):
-    """The same of a slice of the rows, summed in `dtype` within a chunk."""
+    """Weight, weighted sum and sum of squares of the observed cells of X - base.
+
+    Of a slice of the rows, summed in `dtype` within a chunk.
+    """
     X, weight = table.X[piece], weight[piece]
     presence, partial = table.presence[piece], table.partial[piece]
     total, square = np.zeros((2, X.shape[1]))

@@ -4,7 +4,7 @@ The squared distance is the mean over shared modalities of the mean squared diff
 of their columns. Arrays in, arrays out; scaled blocks as `_blocks` makes them.
 """
 
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 
@@ -48,7 +48,7 @@ class GroupDistances:
             self._offset = group.shift @ self._minus_two
         self._complete = bool(self._owned.all())
         # Whether every row is known to share a modality with every centre.
-        self._comparable = group.one_pattern and bool(
+        self._comparable = len(group.presence) == 1 and bool(
             (group.presence @ self._owned.T > 0).all()
         )
 
@@ -98,32 +98,41 @@ class GroupDistances:
             labels[~np.broadcast_to(has_any, labels.shape)] = -1
         return labels
 
-    def to_label(self, chunk, labels, out=None):
-        """Squared distance to one centre per row, by differences: no cancellation.
+    def measure(self, rows, labels, squared):
+        """Write the squared distances of a slice of the rows to their labels.
 
-        A label of -1 gives 0. `out` is room for n_chunk rows of n_columns.
+        By differences, so that nothing cancels; 0 for label -1. `labels` and `squared`
+        are those of all rows of X.
         """
-        if out is not None:
-            out = out[: len(labels)]
+        group, n_columns = self.group, self.group.source.shape[1]
         # Label -1 takes the last centre here, and 0 below.
-        centers = self._centers if self.group.shift is None else self._unscaled
-        difference = np.take(centers, labels, axis=0, out=out, mode="wrap")
-        np.subtract(self.group.source[chunk], difference, out=difference)
-        if self.group.shift is not None:
-            difference *= self.group.factor
-        if self.group.observed is not None:
-            difference *= self.group.observed[chunk]
-        norms = block_norms(difference, self.group.widths)
-        if self.group.observed is not None:
-            norms *= self._inverse_share(chunk)
-        if self._comparable and self._complete:
-            sums = norms.mean(axis=1)
-        else:
-            shared = self.group.presence_of(chunk) * self._owned[labels]
-            sums = (norms * shared).sum(axis=1)
-            sums /= np.maximum(shared.sum(axis=1), 1)
-        sums[labels < 0] = 0
-        return sums
+        centers = self._centers if group.shift is None else self._unscaled
+        parts = row_chunks(rows.stop - rows.start, n_columns, STREAM_CELLS)
+        most = max((part.stop - part.start for part in parts), default=0)
+        buffer = np.empty((most, n_columns), dtype=group.source.dtype)
+        for part in parts:
+            chunk = slice(rows.start + part.start, rows.start + part.stop)
+            own, difference = (
+                labels[group.rows[chunk]],
+                buffer[: part.stop - part.start],
+            )
+            np.take(centers, own, axis=0, out=difference, mode="wrap")
+            np.subtract(group.source[chunk], difference, out=difference)
+            if group.shift is not None:
+                difference *= group.factor
+            if group.observed is not None:
+                difference *= group.observed[chunk]
+            norms = block_norms(difference, group.widths)
+            if group.observed is not None:
+                norms *= self._inverse_share(chunk)
+            if self._comparable and self._complete:
+                sums = norms.mean(axis=1)
+            else:
+                shared = group.presence_of(chunk) * self._owned[own]
+                sums = (norms * shared).sum(axis=1)
+                sums /= np.maximum(shared.sum(axis=1), 1)
+            sums[own < 0] = 0
+            squared[group.rows[chunk]] = sums
 
     @cached_property
     def _unscaled(self):
@@ -168,22 +177,24 @@ def nearest_centers(blocks, centers, return_squared=False):
     labels : ndarray of shape (n_rows,), dtype int32
         -1 where no centre shares a modality with the row.
     squared : ndarray of shape (n_rows,)
-        Squared distances as :func:`label_distances` measures them, while the rows are
-        in cache. Only if `return_squared`.
+        As of :func:`label_distances`. Only if `return_squared`.
     """
-    labels = np.empty(len(blocks), dtype=np.int32)
-    squared = np.zeros(len(blocks), dtype=blocks.dtype)
-
-    def work(piece):
-        distances, rows = piece
-        chunks, buffer = distances.chunks(rows)
-        for chunk in chunks:
-            labels[distances.group.rows[chunk]] = distances.nearest(chunk, buffer)
-            if return_squared:
-                _measure(distances, chunk, labels, squared)
-
-    list(map_groups(work, blocks, centers))
+    labels = np.empty(len(blocks.presence), dtype=np.int32)
+    squared = None
+    if return_squared:
+        squared = np.zeros(len(labels), dtype=blocks.dtype)
+    list(map_groups(partial(_label, labels, squared), blocks, centers))
     return (labels, squared) if return_squared else labels
+
+
+def _label(labels, squared, piece):
+    """Write the labels of some rows, and their distances while they are in cache."""
+    distances, rows = piece
+    chunks, buffer = distances.chunks(rows)
+    for chunk in chunks:
+        labels[distances.group.rows[chunk]] = distances.nearest(chunk, buffer)
+        if squared is not None:
+            distances.measure(chunk, labels, squared)
 
 
 def map_groups(work, blocks, centers):
@@ -191,31 +202,21 @@ def map_groups(work, blocks, centers):
 
     The largest come first, so that no thread is left alone with one at the end.
     """
+    n_rows = len(blocks.presence)
     pieces = [
         (distances, rows)
         for distances in (GroupDistances(centers, group) for group in blocks.groups)
-        for rows in row_pieces(len(distances.group.rows), len(blocks))
+        for rows in row_pieces(len(distances.group.rows), n_rows)
     ]
     pieces.sort(key=lambda p: (p[1].start - p[1].stop) * p[0].group.source.shape[1])
-    n_cells = len(blocks) * blocks.layout.n_features
+    n_cells = n_rows * blocks.layout.n_features
     return map_pieces(work, pieces, n_cells)
-
-
-def _measure(distances, rows, labels, squared):
-    """Write the squared distances of some rows of a group to their labels."""
-    group, n_columns = distances.group, distances.group.source.shape[1]
-    parts = row_chunks(rows.stop - rows.start, n_columns, STREAM_CELLS)
-    most = max((part.stop - part.start for part in parts), default=0)
-    buffer = np.empty((most, n_columns), dtype=group.source.dtype)
-    for part in parts:
-        chunk = slice(rows.start + part.start, rows.start + part.stop)
-        positions = group.rows[chunk]
-        squared[positions] = distances.to_label(chunk, labels[positions], buffer)
 
 
 def squared_distances(blocks, centers):
     """Squared distance of every row to every centre, inf where nothing is shared."""
-    squared = np.empty((len(blocks), len(centers.values)), dtype=blocks.dtype)
+    shape = len(blocks.presence), len(centers.values)
+    squared = np.empty(shape, dtype=blocks.dtype)
     for group in blocks.groups:
         distances = GroupDistances(centers, group)
         for chunk in row_chunks(*group.source.shape):
@@ -225,10 +226,9 @@ def squared_distances(blocks, centers):
 
 def label_distances(blocks, centers, labels):
     """Squared distance of every row to the centre of its label, 0 for label -1."""
-    squared = np.zeros(len(blocks), dtype=blocks.dtype)
-
-    def work(piece):
-        _measure(*piece, labels, squared)
-
-    list(map_groups(work, blocks, centers))
+    squared = np.zeros(len(labels), dtype=blocks.dtype)
+    pieces = map_groups(
+        lambda piece: piece[0].measure(piece[1], labels, squared), blocks, centers
+    )
+    list(pieces)
     return squared

@@ -80,6 +80,8 @@ class ModalityLayout(Mapping):
         Index of the modality of each position in layout order.
     column_owner : ndarray of shape (n_features,)
         Index of the modality of each column of X.
+    columns : list of slice or ndarray of intp
+        Columns of X that hold each modality: slices where they are a run.
     """
 
     def __init__(self, modalities):
@@ -97,7 +99,7 @@ class ModalityLayout(Mapping):
         self.column_owner[self.order] = self.owner
         self.one_column_each = bool((self.widths == 1).all())
         self.has_tokens = any(m.n_tokens > 1 for m in listed)
-        self._columns = [as_slice(m.columns) for m in listed]
+        self.columns = [as_slice(m.columns) for m in listed]
 
     def __getitem__(self, name):
         return self._modalities[name]
@@ -127,7 +129,7 @@ class ModalityLayout(Mapping):
         slice or ndarray of intp
             Ready to index X; a slice avoids a copy.
         """
-        return self._columns[index]
+        return self.columns[index]
 
 
 def as_slice(positions):

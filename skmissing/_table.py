@@ -140,6 +140,8 @@ class ModalityMixin:
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
+        if tags.transformer_tags is not None:
+            tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 
 
@@ -167,6 +169,10 @@ class ModalityTable:
         True where at least one cell of the modality is observed.
     partial : ndarray of shape (n_samples,), dtype bool
         True where some modality is partially observed: present, but not wholly.
+    has_any : ndarray of shape (n_samples,), dtype bool
+        True where anything is observed.
+    weight : ndarray of shape (n_samples,)
+        `sample_weight`, or ones if it is None.
     """
 
     def __init__(
@@ -183,12 +189,14 @@ class ModalityTable:
         self.X = X
         self.layout = layout
         self.sample_weight = sample_weight
+        self.weight = np.ones(len(X)) if sample_weight is None else sample_weight
         self.feature_names = feature_names
         self.owner = owner
         if presence is None:
             presence, partial = find_presence(X, layout)
         self.presence = presence
         self.partial = partial
+        self.has_any = presence.any(axis=1)
 
     def __len__(self):
         return len(self.X)
@@ -209,18 +217,6 @@ class ModalityTable:
         return ModalityTable(X, self.layout, **{**kept, **changes})
 
     # ------------------------------------------------------------------ what there is
-
-    @cached_property
-    def weight(self):
-        """Weight of each sample: ones if there are none."""
-        if self.sample_weight is None:
-            return np.ones(len(self.X))
-        return self.sample_weight
-
-    @cached_property
-    def has_any(self):
-        """Whether anything is observed in each sample."""
-        return self.presence.any(axis=1)
 
     @cached_property
     def incomplete(self):
@@ -250,7 +246,7 @@ class ModalityTable:
         means = np.zeros(self.X.shape[1], dtype=self.X.dtype)
         mass = np.zeros(self.X.shape[1])
         for m in np.flatnonzero(self.presence.any(axis=0)):
-            columns, rows = self.layout.columns_of(m), self.presence[:, m]
+            columns, rows = self.layout.columns[m], self.presence[:, m]
             part = self.X[rows][:, columns]
             seen = ~np.isnan(part)
             mass[columns] = self.weight[rows] @ seen
@@ -274,7 +270,7 @@ class ModalityTable:
         X = self.X.copy()
         for m in np.flatnonzero((hidden & self.presence).any(axis=0)):
             rows = np.flatnonzero(hidden[:, m])
-            columns = self.layout.columns_of(m)
+            columns = self.layout.columns[m]
             if isinstance(columns, slice):
                 X[rows, columns] = np.nan
             else:
@@ -334,6 +330,8 @@ class ModalityTable:
             What happens to modalities of which no column is seen, and to columns of
             the others; ends the sentence.
         """
+        if seen.all():
+            return
         some = seen if columns is None else self.any_column(seen)
         if not some.all():
             names = [self.layout.names[m] for m in np.flatnonzero(~some)]

@@ -34,7 +34,7 @@ def test_columns_never_observed_of_modalities_never_observed(seed):
     X[:, [2, 5]] = nan
     X[:, 0] = 1
     model = PartialModalityKMeans(3, modalities=WIDTHS, random_state=seed)
-    with pytest.warns(UserWarning, match="'modality2'") as record:
+    with pytest.warns(UserWarning) as record:
         model.fit(X)
     assert ["'modality2'" in str(w.message) for w in record] == [True, False]
     assert "'x2'" in str(record[1].message)

@@ -280,14 +280,32 @@ class PartialModalityKMeans(
         """
         rng = check_random_state(self.random_state)
         table.check_enough(n_clusters=self.n_clusters)
-        n_init = self._count_runs()
+        is_array = not (isinstance(self.init, str) or callable(self.init))
+        n_init = self.n_init
+        if n_init == "auto":
+            n_init = 1 if is_array or self.init == "k-means++" else 10
+        elif is_array and n_init != 1:
+            table.warn(
+                "Explicit initial center position passed: performing only one init in "
+                f"{type(self).__name__} instead of n_init={n_init}.",
+                RuntimeWarning,
+            )
+            n_init = 1
         weight = table.weight * table.has_any
         scaler = fit_scaler(table, sample_weight=weight, standardize=self.standardize)
         blocks = scaler.split(table, share=True)
-        tol = self.tol * scaler.mean_variance()
+        # The mean variance of the scaled columns.
+        variance = (scaler.variance / scaler.scale**2)[table.layout.order]
+        widths = table.layout.widths[table.layout.owner]
+        tol = self.tol * float((variance / widths).mean())
         best = None
         for _ in range(n_init):
-            start = self._initial_centers(table.X, scaler, blocks, weight, rng)
+            if isinstance(self.init, str):
+                choose = plus_plus_rows if self.init == "k-means++" else random_rows
+                rows = choose(blocks, self.n_clusters, weight, rng)
+                start = centers_at_rows(blocks, rows)
+            else:
+                start = self._given_centers(table.X, scaler, rng)
             if self.verbose:
                 print("Initialization complete")
             run = lloyd(
@@ -320,27 +338,8 @@ class PartialModalityKMeans(
         run = online_step(blocks, centers, self._counts, weight)
         self._keep(scaler, run, self.n_steps_ + 1)
 
-    def _count_runs(self):
-        """Number of runs that `n_init` stands for."""
-        is_array = not (isinstance(self.init, str) or callable(self.init))
-        if self.n_init == "auto":
-            return 1 if is_array or self.init == "k-means++" else 10
-        if is_array and self.n_init != 1:
-            self._warn(
-                f"Explicit initial center position passed: performing only one init in "
-                f"{type(self).__name__} instead of n_init={self.n_init}.",
-                RuntimeWarning,
-            )
-            return 1
-        return self.n_init
-
-    def _initial_centers(self, X, scaler, blocks, weight, rng):
-        if isinstance(self.init, str):
-            if self.init == "random":
-                rows = random_rows(blocks, self.n_clusters, weight, rng)
-            else:
-                rows = plus_plus_rows(blocks, self.n_clusters, weight, rng)
-            return centers_at_rows(blocks, rows)
+    def _given_centers(self, X, scaler, rng):
+        """Initial centres from `init`, an array or a callable."""
         init = self.init
         if callable(init):
             init = init(X, self.n_clusters, random_state=rng)
@@ -470,8 +469,3 @@ class PartialModalityKMeans(
     @property
     def _n_features_out(self):
         return self.cluster_centers_.shape[0]
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
-        return tags

@@ -1,6 +1,8 @@
 """Initial centres and Lloyd's iteration for eq. (2) of UL4M4: arrays in, arrays out."""
 
+import copy
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from scipy.sparse import csc_array
@@ -62,15 +64,15 @@ def lloyd(blocks, centers, sample_weight, *, max_iter, tol, verbose=0):
     The order of steps and tests is that of :class:`sklearn.cluster.KMeans`, so that
     complete data with modalities of equal width give its labels and iterations.
     """
-    labels = np.full(len(blocks), -1, dtype=np.int32)
-    assigned = ClusterSums.zeros(len(centers.values), blocks)
+    labels, assigned = np.full(len(blocks.presence), -1, dtype=np.int32), None
     has_any = blocks.presence.any(axis=1)
     converged = relocated = False
     for n_iter in range(1, max_iter + 1):
         previous, unsettled = labels, relocated
         labels, assigned = _reassign(blocks, centers, sample_weight, previous, assigned)
-        sums = assigned.copy()
-        unassigned = (labels < 0) & has_any
+        sums, unassigned = assigned, (labels < 0) & has_any
+        if unassigned.any() or (sums.sizes <= 0).any():
+            sums = copy.deepcopy(assigned)
         if unassigned.any():
             _adopt(sums, blocks, unassigned, sample_weight, sums.sizes.argmax())
         relocated = False
@@ -114,9 +116,8 @@ def online_step(blocks, centers, counts, sample_weight):
     LloydResult
         Labels and inertia are those of the new rows after the step.
     """
-    labels = np.full(len(blocks), -1, dtype=np.int32)
-    sums = ClusterSums.zeros(len(centers.values), blocks)
-    labels, sums = _reassign(blocks, centers, sample_weight, labels, sums)
+    labels = np.full(len(blocks.presence), -1, dtype=np.int32)
+    labels, sums = _reassign(blocks, centers, sample_weight, labels, None)
     unassigned = (labels < 0) & blocks.presence.any(axis=1)
     if unassigned.any():
         # Old rows that lack the commonest column are not counted.
@@ -165,55 +166,17 @@ class ClusterSums:
     sizes: np.ndarray
     owner: np.ndarray
 
-    @classmethod
-    def zeros(cls, n_clusters, blocks):
-        """Empty sums, in float64 whatever the data."""
-        owner = blocks.layout.owner
-        return cls(
-            np.zeros((n_clusters, len(owner))),
-            np.zeros((n_clusters, len(blocks.layout))),
-            np.zeros((n_clusters, len(owner))) if blocks.any_partial else None,
-            np.zeros(n_clusters),
-            owner,
-        )
-
-    def copy(self):
-        """The same sums in arrays of their own."""
-        missing = None if self.missing is None else self.missing.copy()
-        return ClusterSums(
-            self.values.copy(),
-            self.weights.copy(),
-            missing,
-            self.sizes.copy(),
-            self.owner,
-        )
-
-    def add(self, group, values, weights, missing, sizes, clusters=slice(None)):
-        """Add sums over rows of a group to some clusters."""
-        self.values[clusters, group.columns] += values
-        self.weights[clusters, group.modalities] += weights
-        if missing is not None:
-            self.missing[clusters, group.columns] += missing
-        self.sizes[clusters] += sizes
-
     def add_rows(self, group, rows, weight, cluster):
         """Add rows of a group, by weight, to one cluster."""
-        presence = np.broadcast_to(
-            group.presence if group.one_pattern else group.presence[rows],
-            (len(rows), len(group.modalities)),
-        )
-        missing = None
+        shape = len(rows), len(group.modalities)
+        presence = np.broadcast_to(group.presence_of(rows), shape)
+        values = weight @ group.scaled(rows).astype(np.float64)
+        self.values[cluster, group.columns] += values
+        self.weights[cluster, group.modalities] += weight @ presence
+        self.sizes[cluster] += weight.sum()
         if group.observed is not None:
             gaps = np.repeat(presence, group.widths, axis=1) & ~group.observed[rows]
-            missing = weight @ gaps
-        self.add(
-            group,
-            weight @ group.scaled(rows).astype(np.float64),
-            weight @ presence,
-            missing,
-            weight.sum(),
-            cluster,
-        )
+            self.missing[cluster, group.columns] += weight @ gaps
 
     def counts(self):
         """Weight of the observed cells by cluster and column, in layout order."""
@@ -241,105 +204,94 @@ class ClusterSums:
 def _reassign(blocks, centers, sample_weight, previous, sums):
     """One pass: nearest centre of each row, and the sums by cluster.
 
-    Only rows whose label is not the previous one are taken from one cluster's sum of
-    values and added to another's. Weights are summed anew, so that an empty cluster
-    weighs exactly nothing.
+    Updates `sums`, the ClusterSums of the labels `previous`, or makes them if None.
+    Only rows whose label is new are taken from the sum of one cluster and added to
+    that of another. Weights are summed anew, so that an empty cluster weighs exactly 0.
     """
-    n_clusters = len(centers.values)
-    labels = np.empty(len(blocks), dtype=np.int32)
-    sums = sums.copy()
+    n_clusters, owner = len(centers.values), blocks.layout.owner
+    if sums is None:
+        # In float64 whatever the data.
+        some_partial = any(group.observed is not None for group in blocks.groups)
+        values, missing = np.zeros((2, n_clusters, len(owner)))
+        weights = np.zeros((n_clusters, blocks.presence.shape[1]))
+        missing = missing if some_partial else None
+        sums = ClusterSums(values, weights, missing, np.zeros(n_clusters), owner)
+    labels = np.empty_like(previous)
     sums.weights[:], sums.sizes[:] = 0, 0
-
-    def work(piece):
-        group_distances, rows = piece
-        parts = _sum_piece(
-            group_distances, rows, n_clusters, sample_weight, previous, labels
-        )
-        return group_distances.group, parts
-
-    for group, parts in map_groups(work, blocks, centers):
-        sums.add(group, *parts)
+    work = partial(_sum_piece, n_clusters, sample_weight, previous, labels)
+    for group, values, weights, missing, sizes in map_groups(work, blocks, centers):
+        sums.values[:, group.columns] += values
+        sums.weights[:, group.modalities] += weights
+        sums.sizes += sizes
+        if missing is not None:
+            sums.missing[:, group.columns] += missing
     return labels, sums
 
 
-def _sum_piece(distances, rows, n_clusters, sample_weight, previous, labels):
-    """Label some rows of a group; what that adds to the sums by cluster."""
-    group = distances.group
-    moved = _MovedRows(group, n_clusters)
-    weights = np.zeros((n_clusters, len(group.modalities)))
-    sizes = np.zeros(n_clusters)
+def _sum_piece(n_clusters, sample_weight, previous, labels, piece):
+    """Label some rows of a group; what that adds to the sums by cluster.
+
+    Rows whose label is new wait until there are many: a product with few of them is
+    expensive, because its result has the size of all centres.
+    """
+    distances, rows = piece
+    group, n_columns = distances.group, distances.group.source.shape[1]
+    weights, sizes = np.zeros((n_clusters, len(group.modalities))), np.zeros(n_clusters)
+    moved = _Moved(
+        np.zeros((n_clusters, n_columns)),
+        np.zeros(n_clusters),
+        None if group.observed is None else np.zeros((n_clusters, n_columns)),
+    )
+    waiting, n_waiting = [], 0
+    many = max(256, STREAM_CELLS // max(1, n_columns))
     chunks, buffer = distances.chunks(rows)
     for chunk in chunks:
         positions = as_slice(group.rows[chunk])
         nearest, weight = distances.nearest(chunk, buffer), sample_weight[positions]
-        moved.note(chunk, previous[positions], nearest, weight)
+        old = previous[positions]
+        new = np.flatnonzero(old != nearest)
+        waiting.append((chunk.start + new, old[new], nearest[new], weight[new]))
+        n_waiting += len(new)
+        if n_waiting >= many:
+            moved.add(group, waiting)
+            waiting, n_waiting = [], 0
         labels[positions] = nearest
         # One more bin than clusters, for -1.
         size = np.bincount(nearest + 1, weight, minlength=n_clusters + 1)[1:]
         sizes += size
         presence = group.presence_of(chunk)
-        if group.one_pattern:
+        if len(group.presence) == 1:
             weights += np.outer(size, presence)
         else:
             members = _moves(np.full_like(nearest, -1), nearest, weight, n_clusters)
             weights += members @ presence.astype(float)
-    values, missing = moved.sums()
-    return values, weights, missing, sizes
+    if n_waiting:
+        moved.add(group, waiting)
+    values = moved.values
+    if group.shift is not None:
+        values = (values - np.outer(moved.weights, group.shift)) * group.factor
+    return group, values, weights, moved.missing, sizes
 
 
-class _MovedRows:
-    """Sums of the rows whose label is new, less those of their old clusters.
+@dataclass
+class _Moved:
+    """Sums of the rows whose label is new, less those of their old clusters."""
 
-    Rows wait until there are many: a product with few is dearer than it looks,
-    because its result has the size of all centres.
+    values: np.ndarray  # (n_clusters, n_columns), not scaled
+    weights: np.ndarray  # (n_clusters,)
+    missing: np.ndarray | None  # (n_clusters, n_columns), None without missing cells
 
-    Parameters
-    ----------
-    group : RowGroup
-    n_clusters : int
-    """
-
-    def __init__(self, group, n_clusters):
-        self.group = group
-        self._values = np.zeros((n_clusters, group.source.shape[1]))
-        self._missing = None if group.observed is None else np.zeros_like(self._values)
-        self._weights = np.zeros(n_clusters)
-        self._many = max(256, STREAM_CELLS // max(1, group.source.shape[1]))
-        self._waiting, self._n_waiting = [], 0
-
-    def note(self, chunk, old, new, weight):
-        """Remember those of a slice of the rows that have moved."""
-        moved = np.flatnonzero(old != new)
-        self._waiting.append(
-            (chunk.start + moved, old[moved], new[moved], weight[moved])
-        )
-        self._n_waiting += len(moved)
-        if self._n_waiting >= self._many:
-            self._add_up()
-
-    def sums(self):
-        """Sums of scaled values by cluster, and of missing or None."""
-        self._add_up()
-        group = self.group
-        if group.shift is None:
-            return self._values, self._missing
-        shift = np.outer(self._weights, group.shift)
-        return (self._values - shift) * group.factor, self._missing
-
-    def _add_up(self):
-        """Add the rows that wait to the sums."""
-        if self._n_waiting:
-            rows, *move = (np.concatenate(part) for part in zip(*self._waiting))
-            rows, source = as_slice(rows), self.group.source
-            moves = _moves(*move, len(self._values))
-            self._values += moves.astype(source.dtype) @ source[rows]
-            self._weights += moves.sum(axis=1)
-            if self._missing is not None:
-                presence = self.group.presence_of(rows)
-                gaps = np.repeat(presence, self.group.widths, axis=1)
-                gaps = gaps & ~self.group.observed[rows]
-                self._missing += moves @ gaps.astype(float)
-        self._waiting, self._n_waiting = [], 0
+    def add(self, group, waiting):
+        """Add rows of a group, in parts of (rows, old label, new label, weight)."""
+        rows, *move = (np.concatenate(part) for part in zip(*waiting))
+        rows = as_slice(rows)
+        moves = _moves(*move, len(self.values))
+        self.values += moves.astype(group.source.dtype) @ group.source[rows]
+        self.weights += moves.sum(axis=1)
+        if self.missing is not None:
+            presence = group.presence_of(rows)
+            gaps = np.repeat(presence, group.widths, axis=1) & ~group.observed[rows]
+            self.missing += moves @ gaps.astype(float)
 
 
 def _moves(old, new, weight, n_clusters):
@@ -396,7 +348,7 @@ def _relocate_empty(sums, blocks, centers, labels, sample_weight):
 def centers_at_rows(blocks, rows):
     """Centres with the values and the modalities of some rows."""
     taken = blocks.take(rows)
-    return Centers(taken.groups[0].values, taken.presence)
+    return Centers(taken.groups[0].source, taken.presence)
 
 
 def random_rows(blocks, n_clusters, sample_weight, rng):
@@ -454,7 +406,13 @@ def plus_plus_rows(blocks, n_clusters, sample_weight, rng):
     is the draw of :func:`sklearn.cluster.kmeans_plusplus`, by the same calls of the
     generator, so that complete data give the same seeds.
     """
-    rows = _covering_rows(blocks.presence, n_clusters, sample_weight, rng)
+    rows, presence = [], blocks.presence
+    uncovered = presence[sample_weight > 0].any(axis=0)
+    while uncovered.any() and len(rows) < n_clusters:
+        gain = np.where(sample_weight > 0, presence[:, uncovered].sum(axis=1), 0)
+        drawable = np.where(gain == gain.max(), sample_weight, 0)
+        rows.append(int(rng.choice(len(presence), p=drawable / drawable.sum())))
+        uncovered = uncovered & ~presence[rows[-1]]
     eligible = np.flatnonzero(sample_weight > 0)
     weight = sample_weight[eligible]
     n_trials = 2 + int(np.log(n_clusters))
@@ -473,18 +431,6 @@ def plus_plus_rows(blocks, n_clusters, sample_weight, rng):
         closest, potential = trial[best], potentials[best]
         rows.append(int(eligible[candidates[best]]))
     return np.array(rows, dtype=np.intp)
-
-
-def _covering_rows(presence, n_clusters, sample_weight, rng):
-    """Few rows that together have every modality, most of the uncovered ones first."""
-    uncovered = presence[sample_weight > 0].any(axis=0)
-    rows = []
-    while uncovered.any() and len(rows) < n_clusters:
-        gain = np.where(sample_weight > 0, presence[:, uncovered].sum(axis=1), 0)
-        drawable = np.where(gain == gain.max(), sample_weight, 0)
-        rows.append(int(rng.choice(len(presence), p=drawable / drawable.sum())))
-        uncovered = uncovered & ~presence[rows[-1]]
-    return rows
 
 
 def _distances_to_rows(blocks, rows):

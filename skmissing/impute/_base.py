@@ -143,11 +143,6 @@ class BaseModalityImputer(ModalityMixin, TransformerMixin, SkmissingEstimator):
     def __sklearn_is_fitted__(self):
         return hasattr(self, "statistics_")
 
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
-        return tags
-
 
 def _warn_padding(table):
     """Warn of sequences in which tokens are missing, which will be filled."""

@@ -225,8 +225,13 @@ class ClusterGuidedImputer(BaseModalityImputer):
     def _set_temperature(self):
         if self.temperature != "auto":
             self.temperature_ = float(self.temperature)
+        elif self._scores is None:
+            self.temperature_ = 1.0
         else:
-            self.temperature_ = 1.0 if self._scores is None else self._scores.best()
+            # The least mean error, all modalities weighted equally.
+            scores = self._scores
+            means = scores.errors / np.maximum(scores.counts, 1)[:, None]
+            self.temperature_ = float(scores.temperatures[means.sum(axis=0).argmin()])
 
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y=None):
@@ -265,7 +270,8 @@ class ClusterGuidedImputer(BaseModalityImputer):
 
     def _score_before_learning(self, table):
         """Judge temperatures by samples that the centres have not seen yet."""
-        sample = table[thin_out(np.flatnonzero(table.presence.sum(axis=1) > 1))]
+        linked = np.flatnonzero(table.presence.sum(axis=1) > 1)
+        sample = table[linked[:: -(-len(linked) // MOST_SCORED) or 1]]
         blocks = self.clusterer_._scaler.split(sample)
         centers = self.clusterer_._centers_as(table.X.dtype)
         self._scores = score_temperatures(blocks, centers, before=self._scores)
@@ -284,8 +290,7 @@ class ClusterGuidedImputer(BaseModalityImputer):
             donors = GreedyCompletion(centers, layout.slices).donors(blocks)
         else:
             donors = nearest_donors(blocks, centers)
-        for m in range(len(layout)):
-            columns = layout.columns_of(m)
+        for m, columns in enumerate(layout.columns):
             rows = np.flatnonzero(~table.presence[:, m] | table.partial)
             if self._strategy == "soft":
                 soft, reached = soft_values(
@@ -356,11 +361,6 @@ class TemperatureScores:
     errors: np.ndarray  # (n_modalities, n_temperatures), sums over samples
     counts: np.ndarray  # (n_modalities,), samples that each was hidden in
 
-    def best(self):
-        """Temperature of the least mean error, modalities counted alike."""
-        means = self.errors / np.maximum(self.counts, 1)[:, None]
-        return float(self.temperatures[means.sum(axis=0).argmin()])
-
 
 def score_temperatures(blocks, centers, labels=None, before=None):
     """Fill hidden modalities of some samples at several temperatures.
@@ -384,11 +384,11 @@ def score_temperatures(blocks, centers, labels=None, before=None):
     linked = np.flatnonzero(linked)
     if not len(linked):
         return before
-    linked = thin_out(linked)
+    linked = linked[:: -(-len(linked) // MOST_SCORED)]
     sample = blocks.take(linked)
     labels = None if labels is None else labels[linked]
     if before is None:
-        n_modalities = len(blocks.layout)
+        n_modalities = blocks.presence.shape[1]
         _, squared = nearest_centers(sample, centers, return_squared=True)
         usual = float(np.median(np.sqrt(squared[np.isfinite(squared)]))) ** 2
         usual = usual if usual > 0 else 1.0
@@ -399,7 +399,7 @@ def score_temperatures(blocks, centers, labels=None, before=None):
             np.zeros(n_modalities),
         )
     errors, counts = before.errors.copy(), before.counts.copy()
-    for m in range(len(blocks.layout)):
+    for m in range(len(counts)):
         rows = np.flatnonzero(sample.presence[:, m])
         if len(rows):
             hidden = blocks.take(linked[rows], hide=m)
@@ -411,24 +411,26 @@ def score_temperatures(blocks, centers, labels=None, before=None):
     return TemperatureScores(before.temperatures, errors, counts)
 
 
-def thin_out(rows):
-    """Evenly spaced ones of some rows, enough to choose a temperature by."""
-    return rows[:: max(1, -(-len(rows) // MOST_SCORED))]
-
-
 def _hidden_errors(sample, hidden, m, centers, rows, temperatures, own):
     """Sum of squared errors on the hidden modality m, per temperature.
 
     `own` is the cluster of each row and the numbers of other rows in it, or None.
     """
     columns = sample.layout.slices[m]
-    truth = sample.groups[0].values[rows, columns]
+    truth = sample.groups[0].source[rows, columns]
     owned, center_values = centers.presence[:, m], centers.values[:, columns]
     squared = squared_distances(hidden, centers)
     each = np.arange(len(rows))
     if own is not None:
         labels, others = own
-        squared[each, labels] = _distance_to_others(hidden, centers, labels, others)
+        # The distance to the mean of the other rows of the cluster.
+        group = hidden.groups[0]
+        norms = block_norms(group.source - centers.values[labels], group.widths)
+        shared = hidden.presence & (others >= 1)
+        grown = (1 + 1 / np.maximum(others, 1)) ** 2 * norms * shared
+        n_shared = shared.sum(axis=1)
+        mean = grown.sum(axis=1) / np.maximum(n_shared, 1)
+        squared[each, labels] = np.where(n_shared > 0, mean, np.inf)
         alone = others[:, m] < 1
         squared[each[alone], labels[alone]] = np.inf
         lent = (center_values[labels] - truth) / np.maximum(others[:, m], 1)[:, None]
@@ -442,17 +444,6 @@ def _hidden_errors(sample, hidden, m, centers, rows, temperatures, own):
             values += share[:, None] * lent
         errors.append(((values - truth) ** 2).sum())
     return np.array(errors)
-
-
-def _distance_to_others(hidden, centers, labels, others):
-    """Squared distance of each row to the mean of the other rows of its cluster."""
-    group = hidden.groups[0]
-    norms = block_norms(group.values - centers.values[labels], group.widths)
-    shared = hidden.presence & (others >= 1)
-    grown = (1 + 1 / np.maximum(others, 1)) ** 2 * norms * shared
-    n_shared = shared.sum(axis=1)
-    mean = grown.sum(axis=1) / np.maximum(n_shared, 1)
-    return np.where(n_shared > 0, mean, np.inf)
 
 
 @dataclass

@@ -161,7 +161,7 @@ class RetrievalImputer(BaseModalityImputer):
                 squared[places, chunk.start + places] = np.inf
             for m, modality in enumerate(layout.values()):
                 places = np.flatnonzero(~part.presence[:, m] | part.partial)
-                columns = layout.columns_of(m)
+                columns = layout.columns[m]
                 # Partially observed samples lend only if there is no other.
                 lends = self._can_lend[:, columns]
                 whole = lends.all(axis=1)

@@ -45,7 +45,7 @@ class HiddenErrors:
             having = positions[blocks.presence[positions, m]]
             if not len(having):
                 continue
-            truth = blocks.take(having).groups[0].values[:, columns]
+            truth = blocks.take(having).groups[0].source[:, columns]
             for rows in Posterior(params).chunks(blocks.take(having, hide=m)):
                 guess = rows.values(params)[:, columns]
                 true = truth[rows.rows].astype(np.float64)

@@ -145,7 +145,7 @@ class Posterior:
             weight = np.hstack([self._scaled[columns], self._scaled_means[columns]])
             weight = weight.astype(group.values.dtype)
             inverse = (1 / self.params.noise[columns]).astype(group.values.dtype)
-            simple = group.one_pattern and group.observed is None
+            simple = len(group.presence) == 1 and group.observed is None
             cells = self.params.n_factors * (
                 self.params.n_factors + 2 * self.params.n_components
             )

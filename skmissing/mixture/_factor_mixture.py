@@ -429,7 +429,7 @@ class PartialModalityFactorMixture(
         Unlike distances, factors do not depend on which modalities a sample has, so
         the clusters are not those of patterns.
         """
-        factors = np.zeros((len(blocks), params.n_factors))
+        factors = np.zeros((len(blocks.presence), params.n_factors))
         for rows in Posterior(params).chunks(blocks):
             factors[rows.rows] = rows.factors()
         used = np.flatnonzero(weight > 0)
@@ -763,11 +763,6 @@ class PartialModalityFactorMixture(
     @property
     def _n_features_out(self):
         return self.n_factors_
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
-        return tags
 
 
 def _linked(table, weight):
