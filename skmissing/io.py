@@ -1,0 +1,282 @@
+"""Saves fitted models with skops, and loads them without running code of the file."""
+
+import io
+import json
+import os
+from collections import Counter
+from zipfile import ZipFile
+
+import numpy as np
+from sklearn import feature_selection, metrics, model_selection
+
+import skmissing
+from skmissing._compat import import_optional
+from skmissing._table import warn
+
+__all__ = ["dump", "load"]
+
+# What a file may name, beside the estimators of scikit-learn that skops trusts. Names
+# are listed one by one, since a module also holds what it has imported. Left out are
+# distributions of scipy.stats, which execute a text of their state, and the trees of
+# nearest neighbors, in which compiled code follows indices that nothing checks.
+PARTS = """
+builtins.range functools.partial numpy.dtype numpy.mean numpy.number
+scipy.sparse._csc.csc_array scipy.sparse._csc.csc_matrix scipy.sparse._csr.csr_array
+scipy.sparse._csr.csr_matrix sklearn._loss.loss.HalfTweedieLossIdentity
+sklearn.calibration._CalibratedClassifier sklearn.calibration._SigmoidCalibration
+sklearn.calibration._TemperatureScaling sklearn.multiclass._ConstantPredictor
+sklearn.compose._column_transformer._RemainderColsList
+sklearn.compose._column_transformer.make_column_selector
+sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor
+sklearn.metrics._scorer._CurveScorer sklearn.metrics._scorer._MultimetricScorer
+sklearn.metrics._scorer._PassthroughScorer sklearn.metrics._scorer._Scorer
+sklearn.model_selection._split._CVIterableWrapper sklearn.tree._tree.Tree
+sklearn.neural_network._stochastic_optimizers.AdamOptimizer
+sklearn.neural_network._stochastic_optimizers.SGDOptimizer sklearn.utils._bunch.Bunch
+sklearn.utils._metadata_requests.MetadataRequest
+sklearn.utils._metadata_requests.MethodMetadataRequest
+sklearn.utils.validation.check_array
+""".split()
+PUBLIC = [
+    *(score for score in vars(feature_selection).values() if callable(score)),
+    *(cls for cls in vars(model_selection).values() if isinstance(cls, type)),
+    *(metrics.get_scorer(name)._score_func for name in metrics.get_scorer_names()),
+]
+SKLEARN = {*PARTS, *(f"{part.__module__}.{part.__name__}" for part in PUBLIC)}
+# Classes of this package, whatever their file: estimators, then what these keep.
+OWN = """
+AudioEncoder ClusterGuidedImputer ImageEncoder LateFusionClassifier LateFusionRegressor
+MHSAFusionClassifier MHSAFusionRegressor MMPClassifier MMPRegressor ModalityAmputer
+ModalityDropout MultipleImputationClassifier MultipleImputationRegressor
+PartialModalityFactorMixture PartialModalityKMeans PatternClassifier PatternRegressor
+RegressionImputer RetrievalImputer SignalEncoder TextEncoder VideoEncoder
+
+AlignedLoss Architecture BlockScaler Centers FactorParams LevelScores MHSAFusion
+MMPFusion Modality ModalityFraction ModalityLayout ModalityRates OneMissing PatternTable
+Plan StratumScores TargetScores TaskLoss TemperatureScores Trained Units
+""".split()
+# Nodes of skops that look a name up without calling it, and what others may call.
+LOOK_UP = "DTypeNode FunctionNode ObjectNode PartialNode TreeNode TypeNode".split()
+LOOK_UP += ["SparseMatrixNode"]
+CALLED = {
+    ("ConstructorFromReduceNode", "builtins.range"),
+    ("DictNode", "sklearn.utils._bunch.Bunch"),
+}
+
+
+def dump(obj, file, *, trusted=()):
+    """Save a fitted estimator, or anything made of estimators, with skops.
+
+    Parameters
+    ----------
+    obj : object
+        Estimator of skmissing or scikit-learn, pipeline, search, list or dictionary.
+    file : str, path-like or binary file object
+        A path ends in `.skops` by convention.
+    trusted : sequence of type or str, default=()
+        Further classes and functions that `obj` contains, or their full names.
+
+    Raises
+    ------
+    TypeError
+        If `obj` contains other types, or what skops cannot save. Nothing is written.
+
+    See Also
+    --------
+    load : Read such a file.
+
+    Examples
+    --------
+    >>> import io
+    >>> from skmissing.cluster import PartialModalityKMeans
+    >>> from skmissing.io import dump, load
+    >>> file = io.BytesIO()
+    >>> dump(PartialModalityKMeans(3), file)
+    >>> load(file)
+    PartialModalityKMeans(n_clusters=3)
+    """
+    skops = import_optional("skops.io", "io")
+    keys = {key for part in _parts(obj) if isinstance(part, dict) for key in part}
+    if odd := [key for key in keys if isinstance(key, (bool, np.bool_))]:
+        # skops would load all of them as True.
+        raise TypeError(f"keys of dictionaries must not be booleans; got {odd}.")
+    buffer = io.BytesIO(skops.dumps(obj))
+    with ZipFile(buffer, "a") as archive:
+        archive.comment = f"skmissing {skmissing.__version__}".encode()
+        known = _known_names(json.loads(archive.read("schema.json")), trusted)
+    if odd := sorted(set(skops.get_untrusted_types(file=buffer)) - known):
+        raise TypeError(f"all types must be known or in `trusted`; got {odd}.")
+    if hasattr(file, "write"):
+        file.write(buffer.getvalue())
+    else:
+        with open(file, "wb") as opened:
+            opened.write(buffer.getvalue())
+
+
+def load(file, *, trusted=()):
+    """Load what :func:`dump` saved. No code of the file runs, whoever wrote it.
+
+    Parameters
+    ----------
+    file : str, path-like or binary file object that can seek
+    trusted : sequence of type or str, default=()
+        Further classes and functions that the file may name, or their full names. The
+        file decides with which arguments they are called.
+
+    Returns
+    -------
+    object
+        As it was saved, but folders of caches (`cache`, `memory`) are None, and devices
+        that torch does not find are `"auto"`.
+
+    Raises
+    ------
+    ValueError
+        If the file is not one of `dump`, is damaged, or names types that are not
+        trusted. The message names the file.
+    OSError
+        If the file cannot be read.
+    ImportError
+        If an extra that the model needs is not installed.
+
+    Warns
+    -----
+    ModalityWarning
+        If another version of skmissing wrote the file, or a device is not there.
+
+    See Also
+    --------
+    dump : Write such a file.
+    """
+    if not hasattr(file, "read"):
+        with open(file, "rb") as opened:
+            return load(opened, trusted=trusted)
+    skops, name = import_optional("skops.io", "io"), getattr(file, "name", repr(file))
+    try:
+        with ZipFile(file) as archive:
+            size = sum(entry.file_size for entry in archive.infolist())
+            if size > file.seek(0, os.SEEK_END):  # compressed, to any size
+                raise ValueError(f"entries of {size} bytes")
+            version = archive.comment.decode()
+            known = _known_names(json.loads(archive.read("schema.json")), trusted)
+        obj = skops.load(file, trusted=sorted(known))
+        moved = _make_safe(obj)
+    except ImportError:
+        raise
+    except Exception as error:
+        raise ValueError(
+            f"{name} must be an undamaged file of `skmissing.io.dump` with types that "
+            f"are known or in `trusted`; got {type(error).__name__}: {error}."
+        ) from error
+    if version not in ("", f"skmissing {skmissing.__version__}"):
+        warn(f"{name} was saved by {version}; results of this version may differ.")
+    if moved:
+        warn(f"{name} names devices that are not there, {moved}; they are now 'auto'.")
+    return obj
+
+
+def _known_names(schema, trusted):
+    """Names that a file may look up; raise ValueError if it would call one of them.
+
+    skops calls the types of keys of dictionaries, and the classes of most nodes, with
+    what the file says. It takes nodes of the same __id__ for the same object.
+    """
+    names = {
+        t if isinstance(t, str) else f"{t.__module__}.{t.__name__}" for t in trusted
+    }
+    kinds, times, keys, queue = {}, Counter(), [], [schema]
+    while queue:
+        node = queue.pop()
+        if isinstance(node, dict):
+            queue.extend(node.values())
+        elif isinstance(node, list):
+            queue.extend(node)
+        if not isinstance(node, dict) or "__loader__" not in node:
+            continue
+        kind = loader, name = node["__loader__"], _name(node)
+        times[node["__id__"]] += 1
+        safe = kinds.setdefault(node["__id__"], kind) == kind
+        if _is_listed(name):
+            names.add(name)
+            safe &= loader in LOOK_UP or kind in CALLED
+        if loader == "DictNode":
+            types = node["key_types"]
+            keys.append(types["__id__"])
+            safe &= types["__loader__"] == "ListNode"
+            for key in types["content"]:
+                safe &= key["__loader__"] == "TypeNode" and not _is_listed(_name(key))
+        if not safe:
+            raise ValueError(f"{name} in a {loader}, which would call it")
+    if any(times[key] > 1 for key in keys):
+        raise ValueError("types of keys that would be others")
+    return names
+
+
+def _name(node):
+    return f"{node['__module__']}.{node['__class__']}"
+
+
+def _is_listed(name):
+    own = name.startswith("skmissing.") and name.rpartition(".")[2] in OWN
+    return own or name in SKLEARN
+
+
+def _parts(obj):
+    """Yield an object and all that it contains, each once."""
+    seen, queue = {}, [obj]
+    while queue:
+        part = queue.pop()
+        if id(part) in seen or isinstance(part, (type, str)):
+            continue
+        seen[id(part)] = part  # so that no other gets its id
+        yield part
+        if isinstance(part, dict):
+            queue.extend(part.values())
+        elif isinstance(part, (list, tuple, set)):
+            queue.extend(part)
+        elif isinstance(part, np.ndarray) and part.dtype == object:
+            queue.extend(part.ravel().tolist())
+        queue.extend(getattr(part, "__dict__", {}).values())
+
+
+def _make_safe(obj):
+    """Forget folders and devices that are not ours; check the nodes of trees."""
+    moved = set()
+    for part in _parts(obj):
+        state = getattr(part, "__dict__", {})
+        for name in ("cache", "memory"):  # joblib reads pickles there
+            if isinstance(state.get(name), str):
+                state[name] = None
+        device = state.get("device")
+        if isinstance(device, str) and device not in ("auto", "cpu"):
+            try:
+                import_optional("torch", "neural").empty(0, device=device)
+            except (RuntimeError, AssertionError):
+                moved.add(device)
+                state["device"] = "auto"
+        if type(part).__name__ == "Tree":
+            if part.node_count != part.capacity:
+                raise ValueError("a decision tree without some of its nodes")
+            _check_nodes(part.children_left, part.children_right)
+            if part.compute_node_depths().max() > part.max_depth + 1:
+                raise ValueError("a decision tree that is deeper than it says")
+        elif type(part).__name__ == "TreePredictor":
+            nodes = part.nodes
+            leaf = nodes["is_leaf"] != 0
+            _check_nodes(
+                *(np.where(leaf, -1, nodes[s].astype(int)) for s in ("left", "right"))
+            )
+    return sorted(moved)
+
+
+def _check_nodes(left, right):
+    """Raise ValueError unless each node but the first has one parent, before it.
+
+    Compiled code follows them without a check, and has room for `max_depth` of them.
+    """
+    inner = np.flatnonzero(left != -1)
+    children = np.concatenate([left[inner], right[inner]])
+    if not np.array_equal(np.sort(children), np.arange(1, len(left))) or np.any(
+        children <= np.tile(inner, 2)
+    ):
+        raise ValueError("nodes that are not those of a decision tree")
