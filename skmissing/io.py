@@ -45,9 +45,9 @@ PUBLIC = [
 SKLEARN = {*PARTS, *(f"{part.__module__}.{part.__name__}" for part in PUBLIC)}
 # Classes of this package, whatever their file: estimators, then what these keep.
 OWN = """
-AudioEncoder ClusterGuidedImputer ImageEncoder LateFusionClassifier LateFusionRegressor
-MHSAFusionClassifier MHSAFusionRegressor MMPClassifier MMPRegressor ModalityAmputer
-ModalityDropout MultipleImputationClassifier MultipleImputationRegressor
+AudioEncoder ClusterGuidedImputer FactorImputer ImageEncoder LateFusionClassifier
+LateFusionRegressor MHSAFusionClassifier MHSAFusionRegressor MMPClassifier MMPRegressor
+ModalityAmputer ModalityDropout MultipleImputationClassifier MultipleImputationRegressor
 PartialModalityFactorMixture PartialModalityKMeans PatternClassifier PatternRegressor
 RegressionImputer RetrievalImputer SignalEncoder TextEncoder VideoEncoder
 
@@ -100,9 +100,21 @@ def dump(obj, file, *, trusted=()):
     if odd := [key for key in keys if isinstance(key, (bool, np.bool_))]:
         # skops would load all of them as True.
         raise TypeError(f"keys of dictionaries must not be booleans; got {odd}.")
-    buffer = io.BytesIO(skops.dumps(obj))
+    # Requests for metadata know their estimator, for messages alone; a name will do.
+    kinds = ("MetadataRequest", "MethodMetadataRequest")
+    requests = [part for part in _parts(obj) if type(part).__name__ in kinds]
+    owners = [request.owner for request in requests]
+    try:
+        for request, owner in zip(requests, owners):
+            request.owner = owner if isinstance(owner, str) else type(owner).__name__
+        buffer = io.BytesIO(skops.dumps(obj))
+    except RecursionError:
+        raise TypeError("obj must not contain itself.") from None
+    finally:
+        for request, owner in zip(requests, owners):
+            request.owner = owner
     with ZipFile(buffer, "a") as archive:
-        archive.comment = f"skmissing {skmissing.__version__}".encode()
+        archive.writestr("skmissing", skmissing.__version__)
         known = _known_names(json.loads(archive.read("schema.json")), trusted)
     if odd := sorted(set(skops.get_untrusted_types(file=buffer)) - known):
         raise TypeError(f"all types must be known or in `trusted`; got {odd}.")
@@ -157,19 +169,21 @@ def load(file, *, trusted=()):
             size = sum(entry.file_size for entry in archive.infolist())
             if size > file.seek(0, os.SEEK_END):  # compressed, to any size
                 raise ValueError(f"entries of {size} bytes")
-            version = archive.comment.decode()
             known = _known_names(json.loads(archive.read("schema.json")), trusted)
+            version = skmissing.__version__
+            if "skmissing" in archive.namelist():
+                version = archive.read("skmissing").decode()
         obj = skops.load(file, trusted=sorted(known))
         moved = _make_safe(obj)
     except ImportError:
         raise
     except Exception as error:
         raise ValueError(
-            f"{name} must be an undamaged file of `skmissing.io.dump` with types that "
-            f"are known or in `trusted`; got {type(error).__name__}: {error}."
+            f"{name} must be an undamaged file of `skmissing.io.dump`, of known or "
+            f"`trusted` types; got {type(error).__name__}: {error}."
         ) from error
-    if version not in ("", f"skmissing {skmissing.__version__}"):
-        warn(f"{name} was saved by {version}; results of this version may differ.")
+    if version != skmissing.__version__:
+        warn(f"{name} was saved by skmissing {version}; results may differ now.")
     if moved:
         warn(f"{name} names devices that are not there, {moved}; they are now 'auto'.")
     return obj
@@ -244,6 +258,7 @@ def _make_safe(obj):
     moved = set()
     for part in _parts(obj):
         state = getattr(part, "__dict__", {})
+        kind = f"{type(part).__module__}.{type(part).__name__}"
         for name in ("cache", "memory"):  # joblib reads pickles there
             if isinstance(state.get(name), str):
                 state[name] = None
@@ -254,13 +269,11 @@ def _make_safe(obj):
             except (RuntimeError, AssertionError):
                 moved.add(device)
                 state["device"] = "auto"
-        if type(part).__name__ == "Tree":
-            if part.node_count != part.capacity:
-                raise ValueError("a decision tree without some of its nodes")
+        if kind == "sklearn.tree._tree.Tree":
             _check_nodes(part.children_left, part.children_right)
             if part.compute_node_depths().max() > part.max_depth + 1:
                 raise ValueError("a decision tree that is deeper than it says")
-        elif type(part).__name__ == "TreePredictor":
+        elif kind.endswith("predictor.TreePredictor"):
             nodes = part.nodes
             leaf = nodes["is_leaf"] != 0
             _check_nodes(

@@ -1,0 +1,848 @@
+"""Saved models come back whole, and a file from a stranger runs no code."""
+
+import io
+import json
+import os
+import pickle
+import random
+import zipfile
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.compose import (
+    ColumnTransformer,
+    TransformedTargetRegressor,
+    make_column_selector,
+)
+from sklearn.decomposition import PCA
+from sklearn.dummy import DummyClassifier
+from sklearn.ensemble import (
+    ExtraTreesRegressor,
+    GradientBoostingClassifier,
+    HistGradientBoostingClassifier,
+    HistGradientBoostingRegressor,
+    IsolationForest,
+    RandomForestClassifier,
+    StackingClassifier,
+)
+from sklearn.feature_selection import SelectKBest, mutual_info_classif
+from sklearn.impute import KNNImputer, SimpleImputer
+from sklearn.linear_model import BayesianRidge, LogisticRegression, Ridge
+from sklearn.model_selection import (
+    GridSearchCV,
+    GroupKFold,
+    KFold,
+    LeaveOneOut,
+    RandomizedSearchCV,
+    RepeatedKFold,
+    ShuffleSplit,
+    StratifiedKFold,
+    check_cv,
+)
+from sklearn.multiclass import OneVsRestClassifier
+from sklearn.multioutput import MultiOutputRegressor
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.neural_network import MLPClassifier
+from sklearn.pipeline import FeatureUnion, make_pipeline
+from sklearn.preprocessing import (
+    FunctionTransformer,
+    LabelEncoder,
+    MinMaxScaler,
+    OneHotEncoder,
+    OrdinalEncoder,
+    StandardScaler,
+)
+from sklearn.svm import SVC
+from sklearn.tree import DecisionTreeClassifier
+
+import skmissing
+from skmissing.cluster import PartialModalityKMeans
+from skmissing.ensemble import LateFusionClassifier
+from skmissing.impute import ClusterGuidedImputer
+from skmissing.io import OWN, dump, load
+from skmissing.simulate import ModalityAmputer, PatternTable
+from tests.estimators import make_imputing, public_estimators
+from tests.test_common import (
+    ESTIMATORS,
+    as_pandas,
+    assert_same,
+    every_estimator,
+    make_data,
+    name_of,
+    outputs,
+    with_widths,
+)
+
+skops_io = pytest.importorskip("skops.io")
+
+
+def saved(obj, **options):
+    """The bytes of a saved object."""
+    file = io.BytesIO()
+    dump(obj, file, **options)
+    return file.getvalue()
+
+
+def loaded(data, **options):
+    """Load from bytes."""
+    return load(io.BytesIO(data), **options)
+
+
+def round_trip(obj, **options):
+    """Save and load."""
+    return loaded(saved(obj, **options), **options)
+
+
+# ------------------------------------------------------------------------ round trips
+
+
+def test_every_public_estimator_is_listed():
+    """The list of what a file may name has all public estimators, and no old names."""
+    public = public_estimators()
+    assert set(public) <= set(OWN), "add these to OWN in skmissing/io.py"
+
+
+@every_estimator
+@pytest.mark.parametrize("framed", [False, True], ids=["array", "frame"])
+def test_estimators(estimator, framed):
+    """Results are equal bit for bit, with the layout and the names of columns."""
+    X, y = make_data(estimator)
+    X = as_pandas(X) if framed else X
+    fitted = (clone if framed else with_widths)(estimator).fit(X, y)
+    twin = round_trip(fitted)
+    assert type(twin) is type(fitted)
+    assert list(twin.modalities_.items()) == list(fitted.modalities_.items())
+    if framed:
+        assert_array_equal(twin.feature_names_in_, fitted.feature_names_in_)
+    assert_same(outputs(twin, X), outputs(fitted, X))
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS, ids=name_of)
+def test_estimators_that_are_not_fitted(estimator):
+    """They come back so, with their parameters."""
+    twin = round_trip(estimator)
+    assert repr(twin.get_params()) == repr(estimator.get_params())
+    assert not [name for name in vars(twin) if name.endswith("_")]
+
+
+def make_scikit_learn():
+    """Estimators and pipelines of both libraries, to be fitted on complete data."""
+    linear, forest = LogisticRegression(), RandomForestClassifier(5, random_state=0)
+    wide = ClusterGuidedImputer(2, modalities=[2, 3, 1], random_state=0)
+    columns = ColumnTransformer(
+        [("a", StandardScaler(), [0, 1]), ("b", MinMaxScaler(), slice(2, 4))],
+        remainder="passthrough",
+    )
+    names = ColumnTransformer(
+        [("text", StandardScaler(), ["text__0", "text__1"])], remainder=MinMaxScaler()
+    )
+    selector = make_column_selector(dtype_include=np.number)
+    late = LateFusionClassifier(cv=2)
+    return [
+        make_pipeline(wide, StandardScaler(), linear),
+        make_pipeline(
+            FeatureUnion([("mean", SimpleImputer()), ("near", wide)]), forest
+        ),
+        make_pipeline(columns, linear),
+        *(
+            make_pipeline(clone(names).set_output(transform=output), late)
+            for output in ("default", "pandas", "polars")
+        ),
+        ColumnTransformer([("a", PCA(2), selector)]),
+        make_imputing(OneVsRestClassifier(linear)),
+        CalibratedClassifierCV(linear, cv=2),
+        CalibratedClassifierCV(forest, cv=2, method="isotonic"),
+        HistGradientBoostingClassifier(max_iter=5),
+        HistGradientBoostingRegressor(max_iter=5, categorical_features=[]),
+        GradientBoostingClassifier(n_estimators=3, random_state=0),
+        ExtraTreesRegressor(3, random_state=0),
+        IsolationForest(n_estimators=3, random_state=0),
+        DecisionTreeClassifier(max_leaf_nodes=5),
+        make_pipeline(SelectKBest(k=2), linear),
+        make_pipeline(SelectKBest(mutual_info_classif, k=2), SVC()),
+        GridSearchCV(late, {"modalities": [[2, 3, 1], [5, 1]]}, cv=KFold(2)),
+        GridSearchCV(
+            linear, {"C": [1, 2]}, scoring=["accuracy", "r2"], refit="r2", cv=2
+        ),
+        RandomizedSearchCV(
+            linear, {"C": np.logspace(-2, 2)}, n_iter=2, random_state=0, cv=2
+        ),
+        StackingClassifier([("a", linear), ("b", forest)], cv=2),
+        MLPClassifier((3,), max_iter=300, random_state=0),
+        KNeighborsClassifier(algorithm="brute"),
+        KNNImputer(),
+        DummyClassifier(strategy="stratified", random_state=0),
+        TransformedTargetRegressor(Ridge(), transformer=StandardScaler()),
+        make_pipeline(FunctionTransformer(np.exp), BayesianRidge()),
+    ]
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("estimator", make_scikit_learn(), ids=repr)
+def test_scikit_learn(estimator):
+    """So do estimators of scikit-learn, pipelines and searches."""
+    pytest.importorskip("polars")
+    X, y = make_data(LogisticRegression())
+    X = as_pandas(X)
+    fitted = estimator.fit(X, y)
+    assert_same(outputs(round_trip(fitted), X), outputs(fitted, X))
+
+
+@pytest.mark.parametrize(
+    "encoder",
+    [
+        OneHotEncoder(min_frequency=11),
+        OneHotEncoder(drop=["x", "p"]),
+        OneHotEncoder(
+            dtype=int, handle_unknown="infrequent_if_exist", max_categories=2
+        ),
+        OrdinalEncoder(max_categories=2),
+        make_pipeline(OneHotEncoder(drop="if_binary"), MinMaxScaler()).steps[0][1],
+    ],
+    ids=repr,
+)
+def test_categories(encoder):
+    """Infrequent and dropped categories come back too."""
+    table = np.array([list("xxyz" * 10), list("pq" * 20)], dtype=object).T
+    fitted = encoder.fit(table)
+    found, expected = (e.transform(table) for e in (round_trip(fitted), fitted))
+    if hasattr(expected, "toarray"):
+        found, expected = found.toarray(), expected.toarray()
+    assert_array_equal(found, expected, strict=True)
+
+
+def test_gradient_boosting_with_categories():
+    """It keeps a check of its input as a partial function."""
+    pandas = pytest.importorskip("pandas")
+    X = pandas.DataFrame(
+        {"a": np.arange(60.0), "b": pandas.Categorical(["u", "v"] * 30)}
+    )
+    fitted = HistGradientBoostingClassifier(max_iter=2).fit(X, np.arange(60) % 3)
+    assert_same(outputs(round_trip(fitted), X), outputs(fitted, X))
+
+
+@pytest.mark.filterwarnings("ignore:Label not 2 is present|Some inputs do not have")
+def test_several_targets():
+    """Lists of classes, constant classes and out-of-bag estimates come back."""
+    X, _ = make_data(LogisticRegression(), 40)
+    Y = np.c_[np.arange(40) % 2, np.arange(40) % 3 > 0, np.zeros(40)].astype(int)
+    for model in (
+        OneVsRestClassifier(LogisticRegression()).fit(X, Y),
+        RandomForestClassifier(20, oob_score=True, random_state=0).fit(X, Y[:, :2]),
+        MultiOutputRegressor(Ridge()).fit(X, Y),
+    ):
+        assert_array_equal(round_trip(model).predict(X), model.predict(X))
+    labels = LabelEncoder().fit(["a", "bb"])
+    assert list(round_trip(labels).inverse_transform([1, 0])) == ["bb", "a"]
+
+
+def test_objects_made_of_estimators():
+    """Dictionaries and lists of estimators are saved as well."""
+    twin = round_trip({"first": [PartialModalityKMeans(3)], 2: (np.float32(1), None)})
+    assert twin["first"][0].n_clusters == 3
+    assert twin[2] == (np.float32(1), None)
+
+
+def test_loaded_model_learns_on(small_multimodal):
+    """Arrays that come back can be written to: partial_fit goes on as before."""
+    X, _, widths = small_multimodal
+    model = PartialModalityKMeans(3, modalities=widths, random_state=0).fit(X)
+    twin = round_trip(model)
+    assert_array_equal(
+        twin.partial_fit(X[:20]).cluster_centers_,
+        model.partial_fit(X[:20]).cluster_centers_,
+    )
+
+
+def test_generator_comes_back_where_it_was():
+    """A RandomState that was given goes on with the same numbers."""
+    rng = np.random.RandomState(7)
+    rng.standard_normal(3)
+    twin = round_trip(PartialModalityKMeans(3, random_state=rng))
+    assert_array_equal(twin.random_state.uniform(size=9), rng.uniform(size=9))
+
+
+@pytest.mark.parametrize("mechanism", ["mar", "mnar", "label", "group", "burst"])
+def test_amputer_of_each_mechanism(mechanism, small_multimodal):
+    """What drives an amputer comes back too."""
+    X, y, widths = small_multimodal
+    amputer = ModalityAmputer(
+        0.3,
+        modalities=widths,
+        mechanism=mechanism,
+        when="fit" if mechanism == "label" else "both",
+        random_state=0,
+    )
+    given = {"groups": y} if mechanism in ("group", "burst") else {"y": y}
+    amputer.fit(X, **given)
+    twin = round_trip(amputer)
+    assert twin.realized_rates_ == amputer.realized_rates_
+    given.pop("y", None)
+    assert_array_equal(twin.transform(X, **given), amputer.transform(X, **given))
+
+
+def test_configuration_objects_as_parameters():
+    """Tables of patterns are parameters that are saved."""
+    table = PatternTable({"text": 0.5, "text+audio": 0.5})
+    assert round_trip(ModalityAmputer(table)).missing == table
+
+
+@pytest.mark.parametrize(
+    "cv",
+    [
+        GroupKFold(2),
+        KFold(3, shuffle=True, random_state=1),
+        LeaveOneOut(),
+        RepeatedKFold(n_splits=2, n_repeats=2, random_state=0),
+        ShuffleSplit(2, test_size=0.3, random_state=np.random.RandomState(3)),
+        StratifiedKFold(2),
+        [(np.arange(30), np.arange(30, 60))],
+    ],
+    ids=lambda cv: type(cv).__name__,
+)
+def test_splitters_and_ranges_as_parameters(cv, small_multimodal):
+    """They come back, and split as they did."""
+    X, y, _ = small_multimodal
+    layout = {"b": range(5, 1, -1), "a": range(2)}
+    twin = round_trip(LateFusionClassifier(modalities=layout, cv=cv))
+    assert twin.modalities == layout
+    assert type(twin.cv) is type(cv)
+    groups = y if isinstance(cv, GroupKFold) else None
+    folds = [list(check_cv(c).split(X, y, groups)) for c in (twin.cv, cv)]
+    for first, second in zip(*folds, strict=True):
+        for found, expected in zip(first, second):
+            assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("special", ["partial", "never", "indicator", "float32"])
+@pytest.mark.filterwarnings("ignore:.*not observed in any:UserWarning")
+def test_imputers_with_odd_data(special, small_multimodal):
+    """Single missing cells, unseen modalities, indicators and single precision."""
+    X, _, widths = small_multimodal
+    X = X.astype(np.float32) if special == "float32" else X.copy()
+    X[3, 2] = np.nan if special == "partial" else X[3, 2]
+    X[:, 5] = np.nan if special == "never" else X[:, 5]
+    for name in ("ClusterGuidedImputer", "FactorImputer", "RegressionImputer"):
+        imputer = getattr(skmissing.impute, name)(
+            modalities=widths, add_indicator=special == "indicator"
+        )
+        if "random_state" in imputer.get_params():
+            imputer.set_params(random_state=0)
+        imputer.fit(X)
+        assert_same(outputs(round_trip(imputer), X), outputs(imputer, X))
+
+
+@pytest.mark.parametrize("output", ["pandas", "default"])
+def test_output_container_is_kept(output, small_multimodal):
+    """The choice of set_output is part of the model."""
+    X, _, widths = small_multimodal
+    imputer = ClusterGuidedImputer(2, modalities=widths, random_state=0).fit(X)
+    imputer.set_output(transform=output)
+    assert type(round_trip(imputer).transform(X)) is type(imputer.transform(X))
+
+
+def test_requests_for_metadata_are_kept():
+    """So is what set_fit_request asked for."""
+    from sklearn import config_context
+
+    with config_context(enable_metadata_routing=True):
+        model = LogisticRegression().set_fit_request(sample_weight=True)
+        request = round_trip(model).get_metadata_routing().fit.requests
+    assert request["sample_weight"] is True
+
+
+# ------------------------------------------------------------- what is saved, and how
+
+
+class Majority(ClassifierMixin, BaseEstimator):
+    """A user's class: predicts the most frequent label."""
+
+    def __init__(self, offset=0):
+        self.offset = offset
+
+    def fit(self, X, y):
+        """Count the labels."""
+        self.classes_, counts = np.unique(y, return_counts=True)
+        self.label_ = self.classes_[counts.argmax()]
+        return self
+
+    def predict(self, X):
+        """Return the most frequent label."""
+        return np.full(len(X), self.label_)
+
+
+@pytest.mark.parametrize("trusted", [Majority, f"{__name__}.Majority"])
+def test_types_of_the_user(trusted):
+    """They are saved and loaded if the user names them, and else are named."""
+    X, y = make_data(LogisticRegression())
+    model = make_pipeline(StandardScaler(), Majority(2)).fit(X, y)
+    data = saved(model, trusted=[trusted])
+    twin = loaded(data, trusted=[trusted])
+    assert twin[-1].offset == 2
+    assert_array_equal(twin.predict(X), model.predict(X))
+    with pytest.raises(TypeError, match=r"in `trusted`; got \['tests.*Majority'\]"):
+        saved(model)
+    with pytest.raises(ValueError, match=r"Untrusted types.*tests.*Majority"):
+        loaded(data)
+
+
+@pytest.mark.parametrize(
+    "value, match",
+    [
+        (make_data, r"test_common\.make_data"),
+        (object(), r"builtins\.object"),
+        ({True: 1}, "must not be booleans"),
+        (
+            KNeighborsClassifier().fit(np.ones((20, 1)), np.arange(20)),
+            r"\.EuclideanDistance64",
+        ),
+    ],
+)
+def test_what_cannot_be_loaded_is_not_saved(value, match, tmp_path):
+    """The error names the types, and the older file stays as it was."""
+    path = tmp_path / "model.skops"
+    dump(PartialModalityKMeans(3), path)
+    with pytest.raises(TypeError, match=match):
+        dump(PartialModalityKMeans(3, init=value), path)
+    assert load(path).n_clusters == 3
+
+
+def test_objects_within_themselves_are_refused():
+    """A list in itself would never end."""
+    loop = []
+    loop.append(loop)
+    with pytest.raises(TypeError, match="must not contain itself"):
+        saved(loop)
+
+
+def test_caches_are_forgotten(small_multimodal, tmp_path):
+    """joblib reads pickles from a cache, so no file may say where one is."""
+    X, y, widths = small_multimodal
+    imputer = ClusterGuidedImputer(2, modalities=widths, random_state=0)
+    cached = make_pipeline(imputer, LogisticRegression(), memory=str(tmp_path))
+    model = make_pipeline("passthrough", cached).fit(X, y)
+    assert round_trip(model)[-1].memory is None
+
+
+def test_devices_that_are_not_there(small_multimodal):
+    """A model of a machine with many GPUs computes on what there is."""
+    pytest.importorskip("torch")
+    X, y, widths = small_multimodal
+    inner = skmissing.fusion.MHSAFusionClassifier(
+        modalities=widths, hidden_dim=4, n_heads=1, max_epochs=1, random_state=0
+    ).fit(X, y)
+    data = saved([inner.set_params(device="cuda:77")])
+    with pytest.warns(skmissing._table.ModalityWarning, match=r"\['cuda:77'\]"):
+        (twin,) = loaded(data)
+    assert twin.device == "auto"
+    assert twin.predict(X).shape == (60,)
+
+
+def test_other_versions():
+    """A file of another version of skmissing warns; one of skops alone is loaded."""
+    schema, entries = parts(saved(StandardScaler()))
+    assert entries["skmissing"].decode() == skmissing.__version__
+    with pytest.warns(skmissing._table.ModalityWarning, match=r"by skmissing 0\.0\.9;"):
+        loaded(joined(schema, {"skmissing": "0.0.9"}))
+    assert isinstance(loaded(skops_io.dumps(StandardScaler())), StandardScaler)
+
+
+# ----------------------------------------------------------------- files of strangers
+
+
+def parts(data):
+    """The schema of a saved object, and the other entries."""
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        entries = {name: archive.read(name) for name in archive.namelist()}
+    return json.loads(entries.pop("schema.json")), entries
+
+
+def joined(schema, entries=(), compression=zipfile.ZIP_STORED):
+    """The bytes of a file, from what :func:`parts` gives."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", compression) as archive:
+        for name, data in dict(entries).items():
+            archive.writestr(name, data)
+        archive.writestr(
+            "schema.json", schema if isinstance(schema, str) else json.dumps(schema)
+        )
+    return file.getvalue()
+
+
+def node(loader, path, **more):
+    """A node of a schema for an object of the class, function or type `path`."""
+    module, _, name = path.rpartition(".")
+    number = more.pop("number", None) or random.randrange(1, 1 << 60)
+    return {
+        "__loader__": loader,
+        "__module__": module,
+        "__class__": name,
+        "__id__": number,
+        **more,
+    }
+
+
+def plain(value):
+    """Nodes of strings, numbers, lists, tuples and dictionaries."""
+    if isinstance(value, dict):
+        return table([node("TypeNode", "builtins.str") for _ in value], value)
+    if isinstance(value, (list, tuple)):
+        kind = type(value).__name__
+        content = [v if isinstance(v, dict) else plain(v) for v in value]
+        return node(f"{kind.title()}Node", f"builtins.{kind}", content=content)
+    return node("JsonNode", "builtins.str", content=json.dumps(value), is_json=True)
+
+
+def table(types, content, path="builtins.dict", **more):
+    """Node of a dictionary with given types of keys."""
+    content = {k: v if isinstance(v, dict) else plain(v) for k, v in content.items()}
+    keys = node("ListNode", "builtins.list", content=types, **more)
+    return node("DictNode", path, key_types=keys, content=content)
+
+
+MKDIR = f"{os.mkdir.__module__}.mkdir"
+KMEANS = "skmissing.cluster._kmeans.PartialModalityKMeans"
+SCORER = "sklearn.metrics._scorer._PassthroughScorer"
+
+
+def partial_of(function, *args):
+    """Node of a partial function."""
+    content = {
+        "func": function,
+        "args": plain(args),
+        "kwds": plain({}),
+        "namespace": plain(None),
+    }
+    return node("PartialNode", "functools.partial", content=content)
+
+
+def attacks(target):
+    """Schemas that would make the folder `target`, by what they do."""
+    mkdir = node("FunctionNode", MKDIR)
+    call = node("ConstructorFromReduceNode", MKDIR, content=plain((target,)))
+    return {
+        "constructor": call,
+        "inside an estimator": node("ObjectNode", KMEANS, content=plain({"a": call})),
+        "type of a key": table([mkdir], {target: 0}),
+        "partial type of a key": table([partial_of(mkdir, target)], {"511": 0}),
+        "class of a list": node("ListNode", MKDIR, content=list(map(plain, target))),
+        "class of an array": node(
+            "NdArrayNode", MKDIR, type="json", content=[], shape=plain((0,))
+        ),
+        "class of a loss": node(
+            "LossNode", MKDIR, content=plain({}), __reduce__={"args": plain((target,))}
+        ),
+        "operator": node(
+            "OperatorFuncNode", "operator.call", attrs=plain((mkdir, target))
+        ),
+        "method": node(
+            "MethodNode",
+            "pathlib.PosixPath",
+            content={
+                "func": "mkdir",
+                "obj": node("ObjectNode", "pathlib.PosixPath", content=plain({})),
+            },
+        ),
+        "random bits": node(
+            "RandomGeneratorNode",
+            "numpy.random._generator.Generator",
+            content={
+                "bit_generator": plain({"bit_generator": "seed"}),
+                "seed_seq": plain({}),
+            },
+        ),
+        "default": node(
+            "DefaultDictNode",
+            "collections.defaultdict",
+            content={"main": plain({}), "default_factory": mkdir},
+        ),
+        "protocol": {**node("FunctionNode", MKDIR), "protocol": 0},
+    }
+
+
+@pytest.mark.parametrize("name", attacks("x"))
+def test_no_code_runs(name, tmp_path):
+    """Whatever names a function that is not known is refused before it is called."""
+    target = tmp_path / "made"
+    schema = {"protocol": 2, **attacks(str(target))[name]}
+    with pytest.raises(ValueError, match="must be an undamaged file"):
+        loaded(joined(schema))
+    assert not target.exists()
+
+
+@pytest.mark.parametrize("name", ["constructor", "inside an estimator"])
+def test_the_attacks_are_attacks(name, tmp_path):
+    """With trust in the function some of them do make the folder."""
+    target = tmp_path / "made"
+    schema = {"protocol": 2, **attacks(str(target))[name]}
+    loaded(joined(schema), trusted=[MKDIR])
+    assert target.exists()
+
+
+def known_names_called():
+    """Schemas that would call what is known, with what the file says."""
+    scorer = node("ObjectNode", SCORER, content=plain({"_estimator": None}))
+    score = node("FunctionNode", "sklearn.metrics._regression.r2_score")
+    search = "sklearn.model_selection._search.GridSearchCV"
+    twin = node("ListNode", "builtins.list", content=[scorer], number=5)
+    text = node("TypeNode", "builtins.str")
+    return {
+        "constructor": node("ConstructorFromReduceNode", KMEANS, content=plain(())),
+        "list": node("ListNode", SCORER, content=[]),
+        "dictionary": table([], {}, path=SCORER),
+        "method": node(
+            "MethodNode",
+            search,
+            content={"func": "fit", "obj": node("ObjectNode", search)},
+        ),
+        "loss": node("LossNode", SCORER, content=[], __reduce__={"args": plain(())}),
+        "instance as type of a key": table([scorer], {"a": 1}),
+        "function as type of a key": table([score], {"a": 1}),
+        "known type as type of a key": table([node("TypeNode", SCORER)], {"a": 1}),
+        "partial as type of a key": table([partial_of(score, [1])], {"a": 1}),
+        "types of keys elsewhere": plain([twin, table([text], {"a": 1}, number=5)]),
+        "type of a key elsewhere": plain(
+            [{**scorer, "__id__": 6}, table([{**text, "__id__": 6}], {"a": 1})]
+        ),
+        "keys that are no list": {
+            **table([], {}),
+            "key_types": node("CachedNode", "builtins.list", content=[]),
+        },
+    }
+
+
+@pytest.mark.parametrize("name", known_names_called())
+def test_known_names_are_not_called(name):
+    """Loading sets attributes of known classes; it does not call them."""
+    schema = {"protocol": 2, **known_names_called()[name]}
+    with pytest.raises(ValueError, match="would call it|would be others"):
+        loaded(joined(schema))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "skmissing._compat.import_optional",
+        "skmissing.datasets.fetch_mfeat",
+        "skmissing.io.os.system",
+        "skmissing.PartialModalityKMeans.fit",
+        "skmissing_of_a_stranger.PartialModalityKMeans",
+        "sklearn.datasets._base.fetch_file",
+        "evil_module.Estimator",
+        "",
+        "os.system",
+    ],
+)
+@pytest.mark.parametrize("loader", ["FunctionNode", "TypeNode", "ObjectNode"])
+def test_other_names_are_not_looked_up(name, loader, tmp_path, monkeypatch):
+    """No module of another name is imported."""
+    for module in ("evil_module", "skmissing_of_a_stranger"):
+        (tmp_path / f"{module}.py").write_text("raise SystemExit('imported')")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(ValueError, match="Untrusted types found"):
+        loaded(joined({"protocol": 2, **node(loader, name)}))
+
+
+def test_distributions_of_scipy_are_not_known():
+    """They execute a text that they keep; a search over them needs trust."""
+    from scipy.stats import loguniform
+
+    search = RandomizedSearchCV(LogisticRegression(), {"C": loguniform(0.1, 1)})
+    with pytest.raises(TypeError, match=r"scipy\.stats"):
+        saved(search)
+    data = skops_io.dumps(search)
+    names = skops_io.get_untrusted_types(data=data)
+    assert loaded(data, trusted=names).param_distributions["C"].args == (0.1, 1)
+    with pytest.raises(ValueError, match=r"scipy\.stats"):
+        loaded(data)
+
+
+def test_pickles_are_not_read(tmp_path):
+    """Neither as a file, nor inside of an array."""
+    target = tmp_path / "made"
+
+    class Evil:
+        def __reduce__(self):
+            return os.mkdir, (str(target),)
+
+    path = tmp_path / "model.skops"
+    path.write_bytes(pickle.dumps(Evil()))
+    with pytest.raises(ValueError, match=r"model\.skops must be an undamaged file"):
+        load(path)
+    file = io.BytesIO()
+    np.save(file, np.array([Evil()]), allow_pickle=True)
+    array = node("NdArrayNode", "numpy.ndarray", type="numpy", file="a.npy")
+    with pytest.raises(ValueError, match="allow_pickle"):
+        loaded(joined({"protocol": 2, **array}, {"a.npy": file.getvalue()}))
+    assert not target.exists()
+
+
+@pytest.mark.parametrize("compression", [zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA])
+def test_bombs_are_refused(compression):
+    """A small file does not unfold to a large one."""
+    schema, entries = parts(saved(StandardScaler()))
+    data = joined(schema, {"bomb.npy": bytes(10**7)}, compression)
+    with pytest.raises(ValueError, match="entries of 1000"):
+        loaded(data)
+
+
+@pytest.fixture(scope="module")
+def forest():
+    """A fitted tree, and its nodes, which compiled code follows without a check."""
+    X, y = make_data(LogisticRegression())
+    return DecisionTreeClassifier(max_depth=2, random_state=0).fit(X, y)
+
+
+@pytest.mark.parametrize(
+    "field, value",
+    [
+        ("left_child", 1000),
+        ("right_child", -7),
+        ("left_child", 0),
+        ("right_child", 1),
+        ("max_depth", 0),
+    ],
+)
+def test_trees_do_not_lead_astray(field, value, forest):
+    """Their nodes must make a tree, not deeper than they say."""
+    schema, entries = parts(saved(forest))
+    state = schema["content"]["content"]["tree_"]["content"]["content"]
+    if field in state:
+        state[field] = plain(value)
+    else:
+        name = state["nodes"]["file"]
+        nodes = np.load(io.BytesIO(entries[name]))
+        nodes[field][0] = value
+        file = io.BytesIO()
+        np.save(file, nodes)
+        entries[name] = file.getvalue()
+    with pytest.raises(ValueError, match="decision tree"):
+        loaded(joined(schema, entries))
+
+
+def test_gradient_boosting_does_not_lead_astray():
+    """Nor do the trees of gradient boosting, which have a format of their own."""
+    X, y = make_data(LogisticRegression())
+    model = HistGradientBoostingClassifier(max_iter=1).fit(X, y)
+    model._predictors[0][0].nodes["left"][0] = 1000
+    with pytest.raises(ValueError, match="decision tree"):
+        loaded(saved(model))
+
+
+# ------------------------------------------------------------------------ damaged files
+
+
+@pytest.fixture(scope="module")
+def model_bytes(forest):
+    """A saved pipeline with arrays, texts and a tree."""
+    X, y = make_data(ClusterGuidedImputer())
+    imputer = ClusterGuidedImputer(2, modalities=[2, 3, 1], random_state=0)
+    return saved(make_pipeline(imputer, forest).fit(X, y))
+
+
+def test_truncated_files(model_bytes, tmp_path):
+    """A file that stops anywhere ends in one error, which names the file."""
+    path = tmp_path / "model.skops"
+    size = len(model_bytes)
+    for length in [0, 1, 4, 30, *range(100, size, size // 40), size - 1]:
+        path.write_bytes(model_bytes[:length])
+        with pytest.raises(ValueError, match=r"model\.skops must be an undamaged"):
+            load(path)
+
+
+def test_altered_files(model_bytes):
+    """A changed byte in the content of an entry is noticed."""
+    with zipfile.ZipFile(io.BytesIO(model_bytes)) as archive:
+        entries = archive.infolist()
+    for entry in entries[:: len(entries) // 20]:
+        data = bytearray(model_bytes)
+        data[entry.header_offset + 30 + len(entry.filename) + entry.file_size // 2] ^= 1
+        with pytest.raises(ValueError, match="BadZipFile"):
+            loaded(bytes(data))
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, "NaN", "", "{", "3", "{}", "null"])
+def test_schemas_that_are_none(text):
+    """Deep, broken and empty texts end in the same error."""
+    with pytest.raises(ValueError, match="must be an undamaged file"):
+        loaded(joined(text))
+
+
+def test_missing_files(tmp_path):
+    """Only the content of a file is a ValueError."""
+    with pytest.raises(FileNotFoundError):
+        load(tmp_path / "none.skops")
+
+
+VALUES = [
+    None,
+    True,
+    -1,
+    0,
+    3,
+    2**62,
+    0.5,
+    "",
+    "é",
+    "builtins.list",
+    [],
+    {},
+    [0],
+    "NaN",
+]
+
+
+def mutated(schema, entries, rng):
+    """Change a place of the schema, or a byte of an array; checksums will fit."""
+    if rng.random() < 0.3:
+        name = rng.choice(sorted(entries))
+        data = bytearray(entries[name])
+        for _ in range(rng.choice((1, 3))):
+            data[rng.randrange(len(data))] = rng.choice((0, 1, 127, 255, 39, 40))
+        return schema, {**entries, name: bytes(data)}
+    schema, places, queue = json.loads(json.dumps(schema)), [], []
+    queue.append(schema)
+    while queue:
+        inner = queue.pop()
+        for key in inner if isinstance(inner, dict) else range(len(inner)):
+            places.append((inner, key))
+            if isinstance(inner[key], (dict, list)):
+                queue.append(inner[key])
+    (first, key), (second, other) = rng.choices(places, k=2)
+    how = rng.randrange(5)
+    if how == 0:
+        del first[key]
+    elif how == 1:
+        first[key] = json.loads(json.dumps(second[other]))
+    elif how == 2 and isinstance(first, dict):
+        names = ("__class__", "__module__", "__loader__", "__id__", "content", "file")
+        first[rng.choice(names)] = json.loads(json.dumps(second[other]))
+    else:
+        first[key] = rng.choice(VALUES)
+    return schema, entries
+
+
+@pytest.mark.filterwarnings("ignore:.*was saved by skmissing")
+def test_fuzz(model_bytes, seed):
+    """Changed files load or end in the one error; no other error, no crash."""
+    rng, counts = random.Random(seed), {True: 0, False: 0}
+    originals = [parts(model_bytes), parts(saved(ModalityAmputer(0.2).fit(np.eye(9))))]
+    for _ in range(300):
+        schema, entries = rng.choice(originals)
+        for _ in range(rng.choice((1, 1, 2))):
+            schema, entries = mutated(schema, entries, rng)
+        data = bytearray(joined(schema, entries))
+        if rng.random() < 0.1:
+            data[rng.randrange(len(data))] ^= 1 << rng.randrange(8)
+        try:
+            with np.errstate(all="ignore"):
+                loaded(bytes(data))
+        except ValueError as error:
+            assert "must be an undamaged file" in str(error)
+            counts[False] += 1
+        else:
+            counts[True] += 1
+    assert min(counts.values()) > 20, counts
