@@ -17,6 +17,7 @@ OPTIONAL = [
     ("encoders", "transformers", ("skmissing.encoders",)),
     ("benchmark", "matplotlib", ("skmissing.benchmark",)),
     ("benchmark", "pandas", ("skmissing.benchmark",)),
+    ("io.py", "skops", ("skmissing.io",)),
 ]
 
 

@@ -32,7 +32,6 @@ __all__ = [
     "_get_feature_names",
     "check_sample_weight",
     "import_optional",
-    "tree_parts",
     "validate_params",
 ]
 
@@ -137,16 +136,3 @@ def import_optional(name, extra):
             f"{name} is needed here and is not installed. "
             f'Install it with: pip install "skmissing[{extra}]"'
         ) from exc
-
-
-def tree_parts():
-    """Return the compiled class of decision trees, and the dtype of their nodes.
-
-    Returns
-    -------
-    type
-    dtype
-    """
-    from sklearn.tree._tree import NODE_DTYPE, Tree
-
-    return Tree, NODE_DTYPE
