@@ -8,7 +8,7 @@ rows.
 
     python benchmarks/imputation_quality.py [FOLDER] --results results.csv
 
-FOLDER holds numpy archives as `skmissing.datasets.load_multimodal_npz` reads them;
+FOLDER holds numpy archives as `skmissing.datasets.read_multimodal_npz` reads them;
 without it the embedded sets are used.
 With `--report`, tables are made from results that are there already.
 """
@@ -29,7 +29,7 @@ from sklearn.preprocessing import StandardScaler
 from skmissing.datasets import (
     load_breast_cancer_views,
     load_digits_views,
-    load_multimodal_npz,
+    read_multimodal_npz,
 )
 from skmissing.ensemble import LateFusionClassifier, LateFusionRegressor
 from skmissing.impute import (
@@ -73,7 +73,7 @@ def read_archive(path):
             and archive[name].ndim > 1
             and name not in LEFT_OUT_ARRAYS
         ]
-    return load_multimodal_npz(path, modalities=names)
+    return read_multimodal_npz(path, modalities=names)
 
 
 def hide(X, owner, rate, rng):

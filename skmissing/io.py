@@ -159,6 +159,16 @@ def load(file, *, trusted=()):
     See Also
     --------
     dump : Write such a file.
+
+    Examples
+    --------
+    >>> import io
+    >>> from skmissing.io import load
+    >>> try:
+    ...     load(io.BytesIO(b"no model"))
+    ... except ValueError as error:
+    ...     print(str(error)[-28:])
+    BadZipFile: File is not a zip file.
     """
     if not hasattr(file, "read"):
         with open(file, "rb") as opened:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from skmissing.datasets import load_mmimdb_embeddings, load_mosi, load_multimodal_npz
+from skmissing.datasets import read_mmimdb_embeddings, read_mosi, read_multimodal_npz
 from skmissing.datasets._plain_pickle import load_plain_pickle
 from skmissing.simulate import missing_rates
 
@@ -46,7 +46,7 @@ def archive(**changes):
 def test_npz_round_trip(save):
     """Float arrays become modalities, in the file's order; the rest are extras."""
     arrays = archive(class_names=np.array(list("uvwxyz")))
-    bunch = load_multimodal_npz(save(**arrays))
+    bunch = read_multimodal_npz(save(**arrays))
     assert bunch.modalities == {"image": 4, "audio": (3, 2)}
     assert bunch.data.dtype == np.float32
     assert_array_equal(bunch.data[:, :4], arrays["image"])
@@ -65,16 +65,16 @@ def test_npz_choices(save):
     path = save(
         **archive(split2=np.array(["train", "dev"] * 3), half=np.ones((6, 2), "e"))
     )
-    bunch = load_multimodal_npz(
+    bunch = read_multimodal_npz(
         path, modalities=["frame_rate", "half"], target="speaker", split="split2"
     )
     assert bunch.modalities == {"frame_rate": 1, "half": 2}
     assert bunch.data.dtype == np.float64
     assert bunch.split.tolist() == [0, 1] * 3
-    X, y = load_multimodal_npz(path, return_X_y=True, as_frame=True)
+    X, y = read_multimodal_npz(path, return_X_y=True, as_frame=True)
     assert list(X.columns[:1]) == ["image__0"] and len(y) == 6
     assert X["half__0"].dtype == np.float32
-    assert load_multimodal_npz(save(**archive(split=None))).split is None
+    assert read_multimodal_npz(save(**archive(split=None))).split is None
 
 
 BAD_ARCHIVES = [
@@ -100,20 +100,20 @@ BAD_ARCHIVES = [
 def test_npz_refuses(save, changes, message):
     """Errors name the file, the key, what was found and what was wanted."""
     with pytest.raises(ValueError, match=message):
-        load_multimodal_npz(save(**archive(**changes)))
+        read_multimodal_npz(save(**archive(**changes)))
 
 
 def test_npz_refuses_other_choices(save):
     """A named modality must exist and be a table or tokens."""
     path = save(**archive())
     with pytest.raises(ValueError, match=r"wanted the key 'video', found image, audio"):
-        load_multimodal_npz(path, modalities=["video"])
+        read_multimodal_npz(path, modalities=["video"])
     with pytest.raises(
         ValueError, match=r"key 'speaker' has shape \(6,\) and type <U1"
     ):
-        load_multimodal_npz(path, modalities=["speaker"])
+        read_multimodal_npz(path, modalities=["speaker"])
     with pytest.raises(ValueError, match=r"wanted the key 'split9'"):
-        load_multimodal_npz(path, split="split9")
+        read_multimodal_npz(path, split="split9")
 
 
 def test_npz_refuses_other_files(tmp_path):
@@ -121,16 +121,16 @@ def test_npz_refuses_other_files(tmp_path):
     with pytest.raises(
         FileNotFoundError, match="none.npz: wanted a file, found nothing"
     ):
-        load_multimodal_npz(tmp_path / "none.npz")
+        read_multimodal_npz(tmp_path / "none.npz")
     with pytest.raises(FileNotFoundError, match="wanted a file, found a folder"):
-        load_multimodal_npz(tmp_path)
+        read_multimodal_npz(tmp_path)
     text = tmp_path / "text.npz"
     text.write_text("no archive")
     with pytest.raises(ValueError, match="text.npz: wanted a numpy archive"):
-        load_multimodal_npz(text)
+        read_multimodal_npz(text)
     np.save(tmp_path / "one.npy", np.ones(3))
     with pytest.raises(ValueError, match="found a single array"):
-        load_multimodal_npz(tmp_path / "one.npy")
+        read_multimodal_npz(tmp_path / "one.npy")
 
 
 def films(**changes):
@@ -150,14 +150,14 @@ def test_mmimdb(save):
     """Two modalities, an indicator matrix of integers, split codes, genres."""
     pytest.importorskip("pandas")
     path = save(**films())
-    bunch = load_mmimdb_embeddings(path)
+    bunch = read_mmimdb_embeddings(path)
     assert bunch.modalities == {"image": 3, "text": 2}
     assert bunch.target.dtype == np.int64 and bunch.target.tolist() == [[1, 0, 1]] * 4
     assert bunch.split.tolist() == [0, 1, 2, 2]
     assert bunch.target_names == ["Drama", "Comedy", "War"]
-    _, y = load_mmimdb_embeddings(path, return_X_y=True, as_frame=True)
+    _, y = read_mmimdb_embeddings(path, return_X_y=True, as_frame=True)
     assert list(y.columns) == ["Drama", "Comedy", "War"]
-    assert load_mmimdb_embeddings(save(**films(split=None, genres=None))).split is None
+    assert read_mmimdb_embeddings(save(**films(split=None, genres=None))).split is None
 
 
 BAD_FILMS = [
@@ -174,7 +174,7 @@ BAD_FILMS = [
 def test_mmimdb_refuses(save, changes, message):
     """Errors name the file, the key, what was found and what was wanted."""
     with pytest.raises(ValueError, match=message):
-        load_mmimdb_embeddings(save(**films(**changes)))
+        read_mmimdb_embeddings(save(**films(**changes)))
 
 
 def utterances(n, **changes):
@@ -209,7 +209,7 @@ def mosi_file(tmp_path, protocol=4, **changes):
 def test_mosi_of_every_protocol(tmp_path, protocol):
     """All pickle protocols give the same rows, in the order train, valid, test."""
     path, content = mosi_file(tmp_path, protocol)
-    bunch = load_mosi(path)
+    bunch = read_mosi(path)
     assert bunch.modalities == {"text": (3, 2), "audio": (5, 1), "vision": (4, 2)}
     assert bunch.data.dtype == np.float32 and bunch.data.shape == (10, 19)
     assert bunch.split.tolist() == [0] * 5 + [1] * 2 + [2] * 3
@@ -232,7 +232,7 @@ def test_mosi_in_the_layout_of_mult(tmp_path):
         part["id"] = np.array([[b"v", 0.5, 1.5]] * len(part["labels"]), dtype=object)
     path.write_bytes(pickle.dumps(content))
     with pytest.warns(UserWarning, match=r"key 'audio' holds 1 infinite cells"):
-        bunch = load_mosi(path)
+        bunch = read_mosi(path)
     assert bunch.target.shape == (10,)
     assert bunch.id[0].endswith("0.5_1.5")
     assert np.isnan(bunch.data[5, 6]) and not np.isinf(bunch.data).any()
@@ -243,13 +243,13 @@ def test_mosi_pooled(tmp_path):
     vision = np.zeros((2, 4, 2))
     vision[0] = np.arange(8).reshape(4, 2)
     path, content = mosi_file(tmp_path, vision=vision)
-    bunch = load_mosi(path, pool="mean")
+    bunch = read_mosi(path, pool="mean")
     assert bunch.modalities == {"text": 2, "audio": 1, "vision": 2}
     assert_allclose(bunch.data[5, 3:], [3, 4])
     assert np.isnan(bunch.data[6, 3:]).all()
     assert_allclose(bunch.data[4, :2], content["train"]["text"][-1, :2].mean(axis=0))
     with pytest.raises(ValueError, match="pool must be 'mean' or None; got 'max'"):
-        load_mosi(path, pool="max")
+        read_mosi(path, pool="max")
 
 
 BAD_PARTS = [
@@ -271,7 +271,7 @@ def test_mosi_refuses(tmp_path, changes, message):
     """Errors name the file, the split, the key, what was found and wanted."""
     path, _ = mosi_file(tmp_path, **changes)
     with pytest.raises(ValueError, match=f"mosi.pkl.*{message}"):
-        load_mosi(path)
+        read_mosi(path)
 
 
 def test_mosi_refuses_other_contents(tmp_path):
@@ -284,13 +284,13 @@ def test_mosi_refuses_other_contents(tmp_path):
     ]:
         path.write_bytes(pickle.dumps(content))
         with pytest.raises(ValueError, match=message):
-            load_mosi(path)
+            read_mosi(path)
     path.write_bytes(b"hello")
     with pytest.raises(ValueError, match="x.pkl: wanted a pickle"):
-        load_mosi(path)
+        read_mosi(path)
     path.write_bytes(b"")
     with pytest.raises(ValueError, match="x.pkl: wanted a pickle, but .* EOFError"):
-        load_mosi(path)
+        read_mosi(path)
 
 
 class Attack:
@@ -329,7 +329,7 @@ def test_malicious_pickles_run_nothing(tmp_path, protocol):
         with pytest.raises(
             ValueError, match=r"evil.pkl: wanted a pickle of numpy array"
         ):
-            load_mosi(path)
+            read_mosi(path)
         assert not marker.exists()
     # The attack works on Python's own reader, so that the test can fail.
     path.write_bytes(pickle.dumps(next(attacks(marker)), protocol=protocol))

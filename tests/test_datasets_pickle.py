@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from skmissing.datasets import load_mosi, load_multimodal_npz
+from skmissing.datasets import read_mosi, read_multimodal_npz
 from skmissing.datasets._plain_pickle import load_plain_pickle
 
 PROTO = b"\x80\x04"
@@ -281,16 +281,16 @@ def test_archives_are_not_unpickled(tmp_path):
     path = tmp_path / "evil.npz"
     np.savez(path, image=np.ones((1, 2)), y=np.array([Evil()], dtype=object))
     with pytest.raises(ValueError, match="key 'y' cannot be read"):
-        load_multimodal_npz(path)
+        read_multimodal_npz(path)
     assert not marker.exists()
     single = tmp_path / "evil.npy"
     np.save(single, np.array([Evil()], dtype=object), allow_pickle=True)
     with pytest.raises(ValueError, match="wanted a numpy archive"):
-        load_multimodal_npz(single)
+        read_multimodal_npz(single)
     pickled = tmp_path / "evil.pkl"
     pickled.write_bytes(pickle.dumps(Evil()))
     with pytest.raises(ValueError, match="wanted a numpy archive"):
-        load_multimodal_npz(pickled)
+        read_multimodal_npz(pickled)
     assert not marker.exists()
 
 
@@ -312,7 +312,7 @@ def test_headers_of_arrays_are_checked(tmp_path, header):
     np.save(y, np.arange(2))
     path = archive(tmp_path / "evil.npz", image=member(header), y=y.getvalue())
     with pytest.raises(ValueError, match="key 'image' cannot be read"):
-        load_multimodal_npz(path)
+        read_multimodal_npz(path)
 
 
 def test_good_archives_are_read(tmp_path):
@@ -322,7 +322,7 @@ def test_good_archives_are_read(tmp_path):
     y = io.BytesIO()
     np.save(y, np.arange(2))
     path = archive(tmp_path / "good.npz", image=image, y=y.getvalue())
-    assert_array_equal(load_multimodal_npz(path).data, [[1.0], [2.0]])
+    assert_array_equal(read_multimodal_npz(path).data, [[1.0], [2.0]])
 
 
 def test_mosi_names_the_file(tmp_path):
@@ -330,4 +330,4 @@ def test_mosi_names_the_file(tmp_path):
     path = tmp_path / "mosi.pkl"
     path.write_bytes(PROTO + b"\x82\xc8.")
     with pytest.raises(ValueError, match="mosi.pkl: wanted a pickle.*EXT1"):
-        load_mosi(path)
+        read_mosi(path)

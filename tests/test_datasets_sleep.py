@@ -1,4 +1,4 @@
-"""load_sleep_edf on recordings that the test writes."""
+"""read_sleep_edf on recordings that the test writes."""
 
 import sys
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from skmissing.datasets import load_sleep_edf
+from skmissing.datasets import read_sleep_edf
 
 STAGES = ["W", "1", "2", "3", "4", "R", "?", "2"]
 
@@ -47,7 +47,7 @@ def record(tmp_path):
 
 def test_epochs_and_stages(record):
     """Epochs lie side by side, stages 3 and 4 are one, unknown ones are left out."""
-    bunch = load_sleep_edf(record(channels=("EEG Fpz-Cz", "EOG horizontal")))
+    bunch = read_sleep_edf(record(channels=("EEG Fpz-Cz", "EOG horizontal")))
     assert bunch.modalities == {"eeg_fpz_cz": 300, "eog_horizontal": 300}
     assert bunch.data.shape == (7, 600) and bunch.data.dtype == np.float32
     assert bunch.target.tolist() == [0, 1, 2, 3, 3, 4, 2]
@@ -64,10 +64,10 @@ def test_epochs_and_stages(record):
 def test_one_annotation_for_many_epochs(record):
     """A long annotation covers all its epochs, as far as the signal goes."""
     path = record(stages=["W", "2", "R"], seconds=90.0, n_epochs=8)
-    bunch = load_sleep_edf(path)
+    bunch = read_sleep_edf(path)
     assert bunch.target.tolist() == [0, 0, 0, 2, 2, 2, 4, 4]
     assert bunch.left_out == {"beyond the signal": 1}
-    longer = load_sleep_edf(record(stages=["W", "2"], n_epochs=5))
+    longer = read_sleep_edf(record(stages=["W", "2"], n_epochs=5))
     assert longer.target.tolist() == [0, 2] and longer.left_out == {"unscored": 3}
 
 
@@ -76,13 +76,13 @@ def test_recordings_of_a_folder(record, tmp_path):
     pytest.importorskip("pandas")
     record("SC4001", channels=("EEG Fpz-Cz", "EMG"))
     record("SC4011", channels=("EEG Fpz-Cz",), stages=["W", "W"])
-    bunch = load_sleep_edf(tmp_path)
+    bunch = read_sleep_edf(tmp_path)
     assert bunch.record.tolist() == ["SC4001E0"] * 7 + ["SC4011E0"] * 2
     assert np.isnan(bunch.data[7:, 300:]).all()
     assert (
         not np.isnan(bunch.data[:7]).any() and not np.isnan(bunch.data[:, :300]).any()
     )
-    X, y = load_sleep_edf(
+    X, y = read_sleep_edf(
         tmp_path, channels=["EMG", "eeg_fpz_cz"], return_X_y=True, as_frame=True
     )
     assert X.columns[0] == "emg__0" and X.columns[300] == "eeg_fpz_cz__0"
@@ -98,56 +98,56 @@ def test_channels_of_different_rates(record, tmp_path):
         edfio.EdfSignal(np.arange(240.0), 1, label="Temp rectal"),
     ]
     edfio.Edf(signals, data_record_duration=30).write(path)
-    bunch = load_sleep_edf(path)
+    bunch = read_sleep_edf(path)
     assert bunch.modalities == {"eeg_fpz_cz": 300, "temp_rectal": 30}
-    assert load_sleep_edf(path, epoch_seconds=30.0).data.shape == (7, 330)
+    assert read_sleep_edf(path, epoch_seconds=30.0).data.shape == (7, 330)
 
 
 def test_refusals(record, tmp_path):
     """Errors name the file, what was found and what was wanted."""
     with pytest.raises(FileNotFoundError, match=r"wanted files \*-PSG.edf, found none"):
-        load_sleep_edf(tmp_path)
+        read_sleep_edf(tmp_path)
     with pytest.raises(
         FileNotFoundError, match="wanted a file or a folder, found noth"
     ):
-        load_sleep_edf(tmp_path / "none.edf")
+        read_sleep_edf(tmp_path / "none.edf")
     path = record()
     with pytest.raises(ValueError, match="found none of the channels wanted, \\['EMG'"):
-        load_sleep_edf(path, channels=["EMG"])
+        read_sleep_edf(path, channels=["EMG"])
     with pytest.raises(
         ValueError, match="wanted the channel 'EMG', which no recording"
     ):
-        load_sleep_edf(path, channels=["EEG Fpz-Cz", "EMG"])
+        read_sleep_edf(path, channels=["EEG Fpz-Cz", "EMG"])
     with pytest.raises(ValueError, match="epoch_seconds must be positive; got 0"):
-        load_sleep_edf(path, epoch_seconds=0)
+        read_sleep_edf(path, epoch_seconds=0)
     with pytest.raises(
         ValueError, match="has 10 samples a second, wanted a whole numb"
     ):
-        load_sleep_edf(path, epoch_seconds=30.01)
+        read_sleep_edf(path, epoch_seconds=30.01)
     with pytest.raises(
         ValueError, match="'Sleep stage W' starts at 10 s, wanted a mul"
     ):
-        load_sleep_edf(record(onset=10.0))
+        read_sleep_edf(record(onset=10.0))
     with pytest.raises(
         ValueError, match=r"Hypnogram.edf: found no scored epoch within"
     ):
-        load_sleep_edf(record(stages=["?", "?"]))
+        read_sleep_edf(record(stages=["?", "?"]))
     with pytest.raises(ValueError, match="two channels are named 'eeg'"):
-        load_sleep_edf(record(channels=("EEG", "EEG ")))
+        read_sleep_edf(record(channels=("EEG", "EEG ")))
     record("SC4011", channels=("EEG Fpz-Cz",), rate=20)
     record("SC4001", channels=("EEG Fpz-Cz",), rate=10)
     with pytest.raises(ValueError, match="has 600 samples an epoch, wanted 300 as in"):
-        load_sleep_edf(tmp_path)
+        read_sleep_edf(tmp_path)
     path.write_bytes(b"no EDF")
     with pytest.raises(ValueError, match="PSG.edf: wanted an EDF file, cannot read it"):
-        load_sleep_edf(path)
+        read_sleep_edf(path)
     (tmp_path / "SC4001EC-Hypnogram.edf").unlink()
     with pytest.raises(FileNotFoundError, match=r"wanted one file SC4001E\*-Hypnogram"):
-        load_sleep_edf(path)
+        read_sleep_edf(path)
 
 
 def test_missing_reader_is_told(monkeypatch, tmp_path):
     """Without edfio the error names the extra to install."""
     monkeypatch.setitem(sys.modules, "edfio", None)
     with pytest.raises(ImportError, match=r'pip install "skmissing\[datasets\]"'):
-        load_sleep_edf(tmp_path)
+        read_sleep_edf(tmp_path)

@@ -189,7 +189,7 @@ def load_data(
     ----------
     source : str or path-like
         "digits", "breast_cancer", "mfeat", or the path of a file that
-        :func:`skmissing.datasets.load_multimodal_npz` reads.
+        :func:`skmissing.datasets.read_multimodal_npz` reads.
     modalities : list of str or None, default=None
         Arrays of the file to use; None takes all float arrays with two or three axes.
     split : str, default="auto"
@@ -245,7 +245,7 @@ def load_data(
             "in .npz."
         )
     key = {"auto": "split", "random": None}.get(split, split)
-    bunch = datasets.load_multimodal_npz(source, modalities=modalities, split=key)
+    bunch = datasets.read_multimodal_npz(source, modalities=modalities, split=key)
     if groups is not None and groups not in bunch.extras:
         raise ValueError(
             f"{text}: no array groups={groups!r}; found {', '.join(bunch.extras)}."

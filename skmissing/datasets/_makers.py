@@ -1,4 +1,4 @@
-"""Artificial multimodal data whose modalities overlap as much as is asked for."""
+"""Artificial multimodal data whose modalities overlap to a chosen degree."""
 
 from numbers import Integral, Real
 
@@ -12,8 +12,8 @@ from skmissing.simulate import ampute
 
 _DESCR = """Artificial multimodal data for {task}.
 
-{n_samples} rows; modalities {modalities}; {n_shared} shared factors and {n_private}
-private factors a modality; redundancy {redundancy}, noise {noise}.
+{n_samples} samples; modalities {modalities}; {n_shared} shared factors and {n_private}
+private factors per modality; redundancy {redundancy}, noise {noise}.
 """
 
 _CONSTRAINTS = {
@@ -52,12 +52,12 @@ def make_multimodal_classification(
     as_frame=False,
     random_state=None,
 ):
-    """Generate classes that several modalities tell of, together or each in part.
+    """Generate classes on which several modalities have overlapping information.
 
     Parameters
     ----------
     n_samples : int, default=200
-        Number of rows.
+        Number of samples.
     widths : sequence of int or dict, default=(20, 20, 20)
         Number of columns of each modality; a dict gives them by name. Each must be at
         least `n_shared + n_private`.
@@ -68,12 +68,13 @@ def make_multimodal_classification(
     n_private : int, default=4
         Number of factors that only one modality shows, for each of them.
     redundancy : float, default=0.5
-        How much of the signal is in every modality: at 1 each modality alone tells the
-        class as well as all together, but for the noise; at 0 each tells another part.
+        Share of the signal that is in every modality. At 1 each modality alone
+        determines the class as well as all of them, except for the noise; at 0 each
+        determines another part.
     noise : float, default=1.0
-        Standard deviation of what is added to each column, whose signal has variance 1.
+        Standard deviation of the noise in each column, whose signal has variance 1.
     flip_y : float, default=0.0
-        Fraction of the rows whose class is drawn at random instead.
+        Fraction of the samples whose class is drawn at random instead.
     missing : float, dict, tuple, configuration object or None, default=None
         Modalities to hide, as in :class:`skmissing.simulate.ModalityAmputer`.
     return_X_y : bool, default=True
@@ -81,7 +82,7 @@ def make_multimodal_classification(
     as_frame : bool, default=False
         Whether X and y are pandas objects.
     random_state : int, RandomState instance or None, default=None
-        Seeds everything, the gaps too.
+        Seeds everything, including the gaps.
 
     Returns
     -------
@@ -186,36 +187,25 @@ def make_multimodal_regression(
     as_frame=False,
     random_state=None,
 ):
-    """Generate a target that several modalities tell of, together or each in part.
+    """Generate a target on which several modalities have overlapping information.
 
     Parameters
     ----------
-    n_samples : int, default=200
-        Number of rows.
-    widths : sequence of int or dict, default=(20, 20, 20)
-        Number of columns of each modality; a dict gives them by name. Each must be at
-        least `n_shared + n_private`.
+    n_samples, widths
+        As of :func:`make_multimodal_classification`.
     n_targets : int, default=1
         Number of targets; y is 1-D if there is one.
-    n_shared : int, default=4
-        Number of factors that all modalities show.
-    n_private : int, default=4
-        Number of factors that only one modality shows, for each of them.
+    n_shared, n_private
+        As of :func:`make_multimodal_classification`.
     redundancy : float, default=0.5
         Share of the target's variance that every modality shows; the rest is divided
         evenly between them.
-    noise : float, default=1.0
-        Standard deviation of what is added to each column, whose signal has variance 1.
+    noise
+        As of :func:`make_multimodal_classification`.
     target_noise : float, default=0.0
-        Standard deviation of what is added to the target, whose signal has variance 1.
-    missing : float, dict, tuple, configuration object or None, default=None
-        Modalities to hide, as in :class:`skmissing.simulate.ModalityAmputer`.
-    return_X_y : bool, default=True
-        Whether to return the pair `(X, y)` or a bunch.
-    as_frame : bool, default=False
-        Whether X and y are pandas objects.
-    random_state : int, RandomState instance or None, default=None
-        Seeds everything, the gaps too.
+        Standard deviation of the noise in the target, whose signal has variance 1.
+    missing, return_X_y, as_frame, random_state
+        As of :func:`make_multimodal_classification`.
 
     Returns
     -------
@@ -284,14 +274,14 @@ def _draw_factors(rng, n_samples, widths, n_shared, n_private, noise):
     names = list(widths) if isinstance(widths, dict) else layout.names
     n_factors = n_shared + n_private
     if n_factors == 0:
-        raise ValueError("n_shared and n_private are both 0: there is no signal.")
+        raise ValueError("n_shared + n_private must be at least 1; got 0.")
     shared = rng.standard_normal((n_samples, n_shared))
     blocks, private = {}, {}
     for name, width in zip(names, sizes):
         if width < n_factors:
             raise ValueError(
-                f"widths: {name!r} has {width} columns, but must have at least "
-                f"n_shared + n_private = {n_factors} to show all its factors."
+                f"widths: {name!r} must have at least n_shared + n_private = "
+                f"{n_factors} columns to show all its factors; got {width}."
             )
         private[name] = rng.standard_normal((n_samples, n_private))
         # Columns of unit length: the signal in each has variance 1.
@@ -337,7 +327,7 @@ def _describe(task, blocks, n_shared, n_private, redundancy, noise):
 
 
 def _answer(blocks, y, rng, missing, **options):
-    """Hide what is to be hidden, and put the answer in the form asked for."""
+    """Hide modalities, and return a bunch or a pair."""
     complete = np.hstack(list(blocks.values()))
     if missing is not None:
         widths = {name: block.shape[1] for name, block in blocks.items()}

@@ -42,10 +42,9 @@ def fetch_mfeat(*, data_home=None, cache=True, return_X_y=False, as_frame=False)
         Folder for the downloads; None means scikit-learn's.
     cache : bool, default=True
         Whether to keep the downloads.
-    return_X_y : bool, default=False
-        Whether to return the pair `(data, target)` instead of a bunch.
-    as_frame : bool, default=False
-        Whether data and target are pandas objects, with columns `view__feature`.
+    return_X_y, as_frame : bool, default=False
+        Whether to return the pair `(data, target)`, and whether to return pandas
+        objects, with columns named `view__feature`.
 
     Returns
     -------
@@ -71,8 +70,8 @@ def fetch_mfeat(*, data_home=None, cache=True, return_X_y=False, as_frame=False)
         block = _as_numbers(part.data, view, data_id)
         if block.shape[1] != width:
             raise ValueError(
-                f"OpenML data set {data_id} (view {view!r}) has {block.shape[1]} "
-                f"columns, wanted {width}."
+                f"OpenML data set {data_id} (view {view!r}) must have {width} columns; "
+                f"got {block.shape[1]}."
             )
         blocks[view] = block
         targets[view] = part.target.astype(str).to_numpy(dtype=np.str_)
@@ -80,8 +79,8 @@ def fetch_mfeat(*, data_home=None, cache=True, return_X_y=False, as_frame=False)
     for view, target in targets.items():
         if not np.array_equal(target, first):
             raise ValueError(
-                f"OpenML data set {_MFEAT[view][0]} (view {view!r}) has other classes, "
-                "row by row, than the view 'fou': their rows cannot be matched."
+                f"OpenML data set {_MFEAT[view][0]} (view {view!r}) must have the "
+                "classes of the view 'fou', sample by sample; got others."
             )
     # OpenML counts the classes from 1; the first one is the digit 0.
     digits = first.astype(float).astype(np.int64) - 1
@@ -105,7 +104,7 @@ def _as_numbers(frame, view, data_id):
             )
         except ValueError as exc:
             raise ValueError(
-                f"OpenML data set {data_id} (view {view!r}): column {name!r} holds "
-                f"something else than numbers ({exc})."
+                f"OpenML data set {data_id} (view {view!r}): column {name!r} must "
+                f"have numbers; got {exc}."
             ) from exc
     return np.column_stack(columns)

@@ -1,4 +1,4 @@
-"""scikit-learn's own small data sets, as several real views of the same things."""
+"""scikit-learn's own small data sets, as several real modalities."""
 
 import numpy as np
 from sklearn.datasets import load_breast_cancer, load_digits
@@ -37,16 +37,16 @@ Target: malignant (0) or benign (1).
 def load_digits_views(*, return_X_y=False, as_frame=False):
     """Load handwritten digits as four views: pixels, Fourier, gradients, profiles.
 
-    The views are embedded in scikit-learn and computed on the spot; nothing is
-    downloaded. They differ in what they tell, as modalities do: of the four, a linear
-    model is best on the pixels and worst on the Fourier magnitudes, and better on all.
+    The images are part of scikit-learn, and the views are computed from them: nothing
+    is downloaded. The views differ in what they contain, as modalities do. Of the four,
+    a linear model is best on the pixels and worst on the Fourier magnitudes, and it is
+    better on all of them.
 
     Parameters
     ----------
-    return_X_y : bool, default=False
-        Whether to return the pair `(data, target)` instead of a bunch.
-    as_frame : bool, default=False
-        Whether data and target are pandas objects, with columns named `view__feature`.
+    return_X_y, as_frame : bool, default=False
+        Whether to return the pair `(data, target)`, and whether to return pandas
+        objects, with columns named `view__feature`.
 
     Returns
     -------
@@ -88,10 +88,9 @@ def load_breast_cancer_views(*, return_X_y=False, as_frame=False):
 
     Parameters
     ----------
-    return_X_y : bool, default=False
-        Whether to return the pair `(data, target)` instead of a bunch.
-    as_frame : bool, default=False
-        Whether data and target are pandas objects, with columns named `view__feature`.
+    return_X_y, as_frame : bool, default=False
+        Whether to return the pair `(data, target)`, and whether to return pandas
+        objects, with columns named `view__feature`.
 
     Returns
     -------
@@ -133,20 +132,7 @@ def load_breast_cancer_views(*, return_X_y=False, as_frame=False):
 
 
 def digit_views(images):
-    """Compute the views of square images.
-
-    Parameters
-    ----------
-    images : ndarray of shape (n_samples, size, size)
-        `size` is even.
-
-    Returns
-    -------
-    blocks : dict
-        From view to array of shape (n_samples, width).
-    features : dict
-        From view to the names of its columns.
-    """
+    """Views of square images of even size, and names of their columns, by view."""
     n, size, _ = images.shape
     square = [(i, j) for i in range(size) for j in range(size)]
     # (i, j) and (-i, -j) have conjugate coefficients: keep the first of the two.
