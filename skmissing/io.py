@@ -167,8 +167,8 @@ def load(file, *, trusted=()):
     >>> try:
     ...     load(io.BytesIO(b"no model"))
     ... except ValueError as error:
-    ...     print(str(error)[-28:])
-    BadZipFile: File is not a zip file.
+    ...     print(error)
+    <_io.BytesIO object at ...> must be an undamaged file ... File is not a zip file.
     """
     if not hasattr(file, "read"):
         with open(file, "rb") as opened:

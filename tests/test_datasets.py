@@ -211,8 +211,8 @@ BAD_MAKERS = [
         {"n_classes": 6, "n_private": 4, "n_shared": 5},
         r"n_private=4 must be at least n_classes - 1 = 5 with redundancy=0.5",
     ),
-    ({"widths": (20, 7)}, r"'modality1' has 7 columns, but must have at least .* = 8"),
-    ({"widths": {"a": 3}}, r"'a' has 3 columns, but must have at least"),
+    ({"widths": (20, 7)}, r"'modality1' must have at least .* = 8 columns .* got 7"),
+    ({"widths": {"a": 3}}, r"'a' must have at least .* = 8 columns"),
     ({"redundancy": 1.5}, r"The 'redundancy' parameter of make_multimodal_class"),
     ({"missing": {"x": 0.5}}, r"missing: unknown modality 'x'"),
 ]
@@ -230,7 +230,7 @@ def test_names_that_frames_cannot_tell_are_refused(names):
     """Columns would be grouped by what stands before the first `__`."""
     pytest.importorskip("pandas")
     widths = dict.fromkeys(names, 9)
-    with pytest.raises(ValueError, match=f"hold '__' or end in '_'; got '{names[0]}'"):
+    with pytest.raises(ValueError, match=f"contain '__' or end in '_'; got '{names[0]}'"):
         make_multimodal_classification(20, widths=widths, as_frame=True)
     X, _ = make_multimodal_classification(20, widths=widths)
     assert X.shape == (20, 18)
@@ -289,13 +289,13 @@ def test_fetch_mfeat_checks_what_came(fake_openml):
     parts, _ = fake_openml
     data, target = parts[22]
     parts[22] = (data, target[::-1].reset_index(drop=True))
-    with pytest.raises(ValueError, match=r"set 22 \(view 'zer'\) has other classes"):
+    with pytest.raises(ValueError, match=r"set 22 \(view 'zer'\) must have the classes"):
         fetch_mfeat()
     parts[22] = (data.iloc[:, 1:], target)
-    with pytest.raises(ValueError, match=r"set 22 .* has 46 columns, wanted 47"):
+    with pytest.raises(ValueError, match=r"set 22 .* must have 47 columns; got 46"):
         fetch_mfeat()
     parts[22] = (data.astype(object).mask(data == 3, "x"), target)
-    with pytest.raises(ValueError, match=r"set 22 .* column 'att\d+' holds something"):
+    with pytest.raises(ValueError, match=r"set 22 .* column 'att\d+' must have numbers"):
         fetch_mfeat()
 
 

@@ -830,7 +830,7 @@ def test_fuzz(model_bytes, seed):
     """Changed files load or end in the one error; no other error, no crash."""
     rng, counts = random.Random(seed), {True: 0, False: 0}
     originals = [parts(model_bytes), parts(saved(ModalityAmputer(0.2).fit(np.eye(9))))]
-    for _ in range(300):
+    for _ in range(200):
         schema, entries = rng.choice(originals)
         for _ in range(rng.choice((1, 1, 2))):
             schema, entries = mutated(schema, entries, rng)
@@ -845,4 +845,4 @@ def test_fuzz(model_bytes, seed):
             counts[False] += 1
         else:
             counts[True] += 1
-    assert min(counts.values()) > 20, counts
+    assert min(counts.values()) > 15, counts

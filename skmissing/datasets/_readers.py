@@ -201,7 +201,7 @@ def _read_arrays(path):
     """Path and arrays of an archive; object arrays, which are pickles, are refused."""
     path, arrays, key = _existing_file(path), {}, None
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
             for key in archive.files:
                 arrays[key] = archive[key]
     except Exception as error:  # whatever zipfile and numpy raise for odd files
@@ -405,15 +405,26 @@ class _DType:
         return np.dtype(self.order + self.code.replace("O8", "O"))
 
 
-class _Array(np.ndarray):
-    """Stands for `numpy._core.multiarray._reconstruct`."""
+class _Array:
+    """Stands for an array, whose own `__setstate__` could crash."""
 
-    def __new__(cls, *args):
-        return super().__new__(cls, (0,))
+    def __init__(self, *args):
+        self.value = None
 
     def __setstate__(self, state):
-        version, shape, dtype, fortran, data = state
-        super().__setstate__((version, shape, dtype.build(), fortran, data))
+        _, shape, dtype, fortran, data = state
+        dtype = dtype.build()
+        if dtype.hasobject:
+            value = np.empty(len(data), dtype=object)
+            for i, item in enumerate(data):
+                value[i] = item
+        else:
+            data = data.encode("latin1") if isinstance(data, str) else data
+            value = np.frombuffer(data, dtype)
+        self.value = value.reshape(shape, order="F" if fortran else "C")
+
+    def __array__(self, dtype=None, copy=None):
+        return self.value
 
 
 class _Buffer:
@@ -421,7 +432,8 @@ class _Buffer:
 
     def __new__(cls, data, dtype, shape, order, axes=None):
         array = np.frombuffer(data, dtype.build())
-        return array.reshape(shape, order="F" if order == "F" else "C").transpose(axes)
+        array = array.reshape(shape, order="F" if order == "F" else "C")
+        return array if axes is None else array.transpose(axes)
 
 
 class _Scalar:
@@ -505,6 +517,7 @@ def _read_part(content, name, path):
     n_samples = _check_lengths({**read, label: target}, where)
     read["target"] = target.reshape(-1).astype(np.float64)
     ids = part.get("id")
+    ids = ids.value if isinstance(ids, _Array) else ids
     if ids is not None and len(ids) != n_samples:
         raise ValueError(
             f"{where}: key 'id' must have an entry for each of the {n_samples} "
