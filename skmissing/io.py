@@ -130,7 +130,8 @@ def load(file, *, trusted=()):
 
     Parameters
     ----------
-    file : str, path-like or binary file object that can seek
+    file : str, path-like or binary file object
+        A file object must be able to seek.
     trusted : sequence of type or str, default=()
         Further classes and functions that the file may name, or their full names. The
         file decides with which arguments they are called.

@@ -230,7 +230,9 @@ def test_names_that_frames_cannot_tell_are_refused(names):
     """Columns would be grouped by what stands before the first `__`."""
     pytest.importorskip("pandas")
     widths = dict.fromkeys(names, 9)
-    with pytest.raises(ValueError, match=f"contain '__' or end in '_'; got '{names[0]}'"):
+    with pytest.raises(
+        ValueError, match=f"contain '__' or end in '_'; got '{names[0]}'"
+    ):
         make_multimodal_classification(20, widths=widths, as_frame=True)
     X, _ = make_multimodal_classification(20, widths=widths)
     assert X.shape == (20, 18)
@@ -289,13 +291,17 @@ def test_fetch_mfeat_checks_what_came(fake_openml):
     parts, _ = fake_openml
     data, target = parts[22]
     parts[22] = (data, target[::-1].reset_index(drop=True))
-    with pytest.raises(ValueError, match=r"set 22 \(view 'zer'\) must have the classes"):
+    with pytest.raises(
+        ValueError, match=r"set 22 \(view 'zer'\) must have the classes"
+    ):
         fetch_mfeat()
     parts[22] = (data.iloc[:, 1:], target)
     with pytest.raises(ValueError, match=r"set 22 .* must have 47 columns; got 46"):
         fetch_mfeat()
     parts[22] = (data.astype(object).mask(data == 3, "x"), target)
-    with pytest.raises(ValueError, match=r"set 22 .* column 'att\d+' must have numbers"):
+    with pytest.raises(
+        ValueError, match=r"set 22 .* column 'att\d+' must have numbers"
+    ):
         fetch_mfeat()
 
 

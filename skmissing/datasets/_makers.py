@@ -191,20 +191,20 @@ def make_multimodal_regression(
 
     Parameters
     ----------
-    n_samples, widths
+    n_samples, widths : int, sequence of int or dict
         As of :func:`make_multimodal_classification`.
     n_targets : int, default=1
         Number of targets; y is 1-D if there is one.
-    n_shared, n_private
+    n_shared, n_private : int, default=4
         As of :func:`make_multimodal_classification`.
     redundancy : float, default=0.5
         Share of the target's variance that every modality shows; the rest is divided
         evenly between them.
-    noise
+    noise : float, default=1.0
         As of :func:`make_multimodal_classification`.
     target_noise : float, default=0.0
         Standard deviation of the noise in the target, whose signal has variance 1.
-    missing, return_X_y, as_frame, random_state
+    missing, return_X_y, as_frame, random_state : object
         As of :func:`make_multimodal_classification`.
 
     Returns
