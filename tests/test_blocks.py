@@ -160,16 +160,6 @@ def test_scaler_is_nan_mean_and_std(modalities, seed):
     np.testing.assert_allclose(scaler.scale, np.nanstd(X, axis=0))
 
 
-def test_scaler_pools_tokens():
-    """The tokens of a sequence share mean and scale."""
-    layout = resolve_modalities({"a": (2, 2)}, 4)
-    X = np.array([[1.0, 10, 3, 20], [5, 30, np.nan, np.nan]])
-    scaler = fit_scaler(ModalityTable(X, layout))
-    np.testing.assert_allclose(scaler.mean, [3, 20, 3, 20])
-    expected = [np.std([1, 3, 5]), np.std([10, 20, 30])]
-    np.testing.assert_allclose(scaler.scale, 2 * expected)
-
-
 def test_scaler_weight_two_is_the_row_twice(seed):
     """Statistics with weights are those of repeated rows; weight 0 is no row."""
     layout = resolve_modalities([2, 3, 1], 6)

@@ -7,17 +7,25 @@ import pytest
 from numpy.testing import assert_array_equal
 from scipy.special import logsumexp
 from scipy.stats import multivariate_normal
+from sklearn.base import clone
 from sklearn.decomposition import FactorAnalysis
 from sklearn.exceptions import ConvergenceWarning
 
 from skmissing._blocks import fit_scaler
 from skmissing._modalities import resolve_modalities
 from skmissing._table import ModalityTable
+from skmissing.impute import (
+    ClusterGuidedImputer,
+    FactorImputer,
+    RegressionImputer,
+    RetrievalImputer,
+)
 from skmissing.mixture import PartialModalityFactorMixture
 from skmissing.mixture._calibration import HiddenErrors, held_out_rows
 from skmissing.mixture._em import expect, fit_factors, start_factors
 
 WIDTHS = [3, 2, 4]
+nan = np.nan
 
 
 def make_rows(rng, n, holes=False, rate=0.4):
@@ -336,6 +344,17 @@ def test_criteria_count_parameters():
     np.testing.assert_allclose(model.bic(X), expected)
 
 
+@pytest.mark.filterwarnings("ignore:.* clusters have weight 0")
+def test_default_fits_few_samples():
+    """The default number of clusters is lowered to the number of usable samples."""
+    X = make_rows(np.random.RandomState(0), 30, rate=0)
+    X[6:] = nan
+    model = PartialModalityFactorMixture(modalities=WIDTHS, random_state=0)
+    with pytest.warns(UserWarning, match="24 of 30 samples have no observed modality"):
+        assert len(model.fit(X).weights_) == model.n_components_ == 6
+    assert np.isfinite(model.impute(X[:6])).all()
+
+
 @pytest.mark.parametrize(
     "params, message",
     [
@@ -378,14 +397,6 @@ def test_clusters_that_die_are_told():
     np.testing.assert_allclose(model.impute(hidden), X[[0, -1]], atol=0.05)
 
 
-def test_no_convergence_is_told():
-    """One iteration is not enough, and a warning says so."""
-    X = make_rows(np.random.RandomState(0), 100)
-    model = PartialModalityFactorMixture(2, modalities=WIDTHS, max_iter=1)
-    with pytest.warns(ConvergenceWarning, match="max_iter=1"):
-        model.fit(X)
-
-
 def test_float32_agrees_with_float64():
     """Products in single precision give nearly the same imputation."""
     X = make_rows(np.random.RandomState(0), 300)
@@ -393,3 +404,108 @@ def test_float32_agrees_with_float64():
     single = fitted(X.astype(np.float32)).impute(X.astype(np.float32))
     assert single.dtype == np.float32
     np.testing.assert_allclose(single, double, atol=2e-2)
+
+
+def one_factor(rng, n):
+    """Rows whose two modalities share a factor."""
+    return rng.standard_normal((n, 1)) + 0.1 * rng.standard_normal((n, 4))
+
+
+def one_cluster(X, sample_weight=None, **params):
+    """Return a model of one cluster and two modalities; it need not have converged."""
+    params = {"n_factors": 2, "modalities": [2, 2], "random_state": 0, **params}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model = PartialModalityFactorMixture(1, **params)
+        return model.fit(X, sample_weight=sample_weight)
+
+
+def test_rows_of_little_weight_do_not_calibrate():
+    """Unrelated rows that weigh next to nothing leave the trust as it was."""
+    rng = np.random.RandomState(0)
+    X, junk = one_factor(rng, 300), rng.standard_normal((300, 4))
+    weight = np.r_[np.ones(300), np.full(300, 1e-6)]
+    alone = one_cluster(X, calibrate=True)
+    found = one_cluster(np.vstack([X, junk]), weight, calibrate=True)
+    np.testing.assert_allclose(found.shrinkage_, alone.shrinkage_, atol=0.02)
+    np.testing.assert_allclose(found.std_scale_, alone.std_scale_, rtol=0.2)
+
+
+def unseen_column(rng):
+    """Rows of which no one has the third column, of the first modality."""
+    X = one_factor(rng, 100)
+    X[:, 2] = nan
+    X[:20, 3] = nan
+    return X
+
+
+def test_column_never_observed():
+    """It counts for nothing later, is named, and its errors are not known."""
+    X = unseen_column(np.random.RandomState(0))
+    with pytest.warns(UserWarning, match="1 columns are not .*'x2'; nothing is learnt"):
+        model = one_cluster(X, modalities=[3, 1])
+    hidden = np.array([[1.0, 2, nan, nan], [nan] * 4])
+    rows = hidden.copy()
+    rows[:, 2] = 7
+    for name in (
+        "score_samples", "predict_proba", "predict", "transform", "impute",
+        "imputation_std",
+    ):  # fmt: skip
+        method = getattr(model, name)
+        with (
+            pytest.warns(UserWarning, match="'x2', which 2 of 2 samples have"),
+            pytest.warns(UserWarning, match="1 of 2 samples have no observed modality"),
+        ):
+            found = method(rows)
+        with pytest.warns(
+            UserWarning, match="1 of 2 samples have no observed modality"
+        ):
+            expected = method(hidden)
+        columns = [0, 1, 3] if name.startswith("impu") else slice(None)
+        np.testing.assert_array_equal(*(v.T[columns] for v in (found, expected)))
+        if name == "impute":
+            np.testing.assert_array_equal(found[:, 2], 7)
+            np.testing.assert_array_equal(expected[:, 2], 0)
+        if name == "imputation_std":
+            np.testing.assert_array_equal(found[:, 2], 0)
+            np.testing.assert_array_equal(expected[:, 2], nan)
+            assert (expected[1, [0, 1, 3]] > 0).all()
+
+
+@pytest.mark.parametrize(
+    "imputer",
+    [
+        ClusterGuidedImputer(5, random_state=0),
+        ClusterGuidedImputer(5, strategy="greedy", random_state=0),
+        FactorImputer(1, n_factors=2, random_state=0),
+        RetrievalImputer(5),
+        RegressionImputer(),
+    ],
+)
+def test_imputers_do_not_go_by_a_column_never_observed(imputer):
+    """Its value is kept, told, and fills no other gap in another way."""
+    X = unseen_column(np.random.RandomState(0))
+    imputer = clone(imputer).set_params(modalities=[3, 1], add_indicator=True)
+    with pytest.warns(UserWarning, match="'x2'; they are filled with 0"):
+        imputer.fit(X)
+    hidden = np.array([[1.0, 2, nan, nan], [0.5, 1, nan, 3]])
+    rows = hidden.copy()
+    rows[0, 2] = 7
+    with pytest.warns(UserWarning, match="ignored: 'x2', which 1 of 2 samples have"):
+        found = imputer.transform(rows)
+    expected = imputer.transform(hidden)
+    assert found[0, 2] == 7
+    assert expected[0, 2] == 0
+    found[0, 2] = 0
+    np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("kind", [PartialModalityFactorMixture, FactorImputer])
+def test_warns_if_not_converged(kind):
+    """One iteration is not enough; the imputer warns in its own name."""
+    X = one_factor(np.random.RandomState(0), 100)
+    X[::3, :2] = nan
+    model = kind(1, n_factors=2, modalities=[2, 2], max_iter=1)
+    message = f"{kind.__name__}: EM did not converge in max_iter=1"
+    with pytest.warns(ConvergenceWarning, match=message):
+        model.fit(X)
