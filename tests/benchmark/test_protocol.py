@@ -1,4 +1,4 @@
-"""Rows, masks and scores of one cell."""
+"""Samples, masks and scores of one cell."""
 
 from dataclasses import replace
 
@@ -36,7 +36,7 @@ def make_cell(data, missing="mcar:0.5", regime="R2", method="mean", seed=0):
 
 
 def test_methods_and_regimes_share_split_and_masks(toy):
-    """Another method or regime gets the same rows; R1 trains on complete ones."""
+    """Other methods and regimes get the same samples; R1 trains on complete ones."""
     drawn = [
         draw_rows(make_cell(toy, regime=regime, method=method), toy, **WHOLE)
         for regime in ("R1", "R2")
@@ -54,14 +54,14 @@ def test_methods_and_regimes_share_split_and_masks(toy):
 
 
 def test_runs_differ_in_split_and_masks(toy):
-    """Another seed draws other rows, and hides others."""
+    """Another seed draws other samples and hides other modalities."""
     a, b = (draw_rows(make_cell(toy, seed=s), toy, **WHOLE) for s in (0, 1))
     assert not np.array_equal(a["X_full"], b["X_full"])
     assert not np.array_equal(np.isnan(a["X_test"]), np.isnan(b["X_test"]))
 
 
 def test_training_and_test_masks_are_independent():
-    """Masks of training rows tell nothing of those of test rows at the same place."""
+    """Masks of training and test samples at the same place are not correlated."""
     data = make_toy(n=4000)
     rows = draw_rows(make_cell(data, "mcar:0.4"), data, **WHOLE)
     n = min(len(rows["X_train"]), len(rows["X_test"]))
@@ -153,21 +153,21 @@ def test_fewer_rows_keep_the_ratio(toy):
 
 
 def test_split_without_test_rows_is_refused():
-    """A split that names no test row is told, with the counts."""
+    """The error has the numbers of training and test samples."""
     data = make_toy(split=np.zeros(120, dtype=int))
     with pytest.raises(ValueError, match="got 120 training and 0 test samples"):
         split_rows(data, 0, **WHOLE)
 
 
 def test_failing_cell_is_a_row_with_its_error():
-    """A refusal does not stop the benchmark; it stands in the row."""
+    """An error does not stop the benchmark; it is in the results."""
     row = run_cell(make_cell(make_toy(n=20), method="greedy"), make_toy(n=20), **WHOLE)
     assert row["error"].startswith("ValueError: n_samples=12 should be")
     assert "scores" not in row and row["wall_seconds"] > 0
 
 
 def test_warnings_are_counted_not_lost(toy, monkeypatch):
-    """What a method warns of stands in the row, each text once."""
+    """Warnings of a method are in the results, each text once."""
 
     class Loud:
         def fit(self, X, y):
@@ -229,13 +229,13 @@ def test_load_data_reads_files(tmp_path):
 
 
 def test_unknown_data_is_refused():
-    """The message lists what there is."""
+    """The message lists the known data sets."""
     with pytest.raises(ValueError, match="data='iris' is neither one of breast_cancer"):
         load_data("iris")
 
 
-def test_odd_data_are_refused():
-    """Rows must agree, and y be of a kind that can be scored."""
+def test_bad_data():
+    """Lengths must agree, and y must be of a kind that can be scored."""
     with pytest.raises(
         ValueError, match=r"'toy': split must have as many samples as X \(120\); got 3"
     ):
@@ -258,7 +258,7 @@ def test_odd_data_are_refused():
 
 @pytest.mark.parametrize("given", ["columns", "groups", "split"])
 def test_dataframes_are_read_by_place(given):
-    """Labels of the index mean nothing, and columns go by the modality they name."""
+    """Labels of the index are ignored, and columns belong to the modality they name."""
     pd = pytest.importorskip("pandas")
     array = make_toy(groups=np.arange(120) // 4)
     if given == "split":
@@ -286,7 +286,7 @@ def test_dataframes_are_read_by_place(given):
 
 
 def test_labels_of_dtype_object_are_known_by_their_values():
-    """Equal strings at other places in memory are the same data; others are not."""
+    """Equal strings are the same data, wherever they are in memory."""
     words = np.array(["no", "yes"])[make_toy().y]
     first, again = (
         replace(make_toy(), y=np.array(["".join(list(w)) for w in words], dtype=object))
@@ -298,8 +298,8 @@ def test_labels_of_dtype_object_are_known_by_their_values():
 
 
 @pytest.mark.parametrize("dtype", [int, float, object])
-def test_whole_numbers_are_a_regression_if_one_says_so(dtype):
-    """Ages in years are classes to the eye, and other data than these."""
+def test_whole_numbers_may_be_a_regression(dtype):
+    """Ages in years are classes by default, and then other data."""
     ages = (np.arange(120) % 60 + 20).astype(dtype)
     classes = replace(make_toy(), y=ages, task=None)
     numbers = replace(make_toy(), y=ages, task="regression")
@@ -310,7 +310,7 @@ def test_whole_numbers_are_a_regression_if_one_says_so(dtype):
 
 
 def test_task_must_fit():
-    """To y, and a sentiment needs numbers."""
+    """The task must fit y, and a sentiment needs numbers."""
     toy, numbers = make_toy(), make_toy("regression")
     with pytest.raises(ValueError, match="task must be None, .* got 'ranking'"):
         replace(toy, task="ranking")

@@ -1,4 +1,4 @@
-"""What is written, and the command."""
+"""Files of the report, and the command."""
 
 import csv
 import importlib.util
@@ -25,7 +25,7 @@ LIGHT = [name for name in list_methods() if name not in TORCH]
 
 @pytest.mark.parametrize("task", ["classification", "regression", "multilabel"])
 def test_every_light_method_runs(task):
-    """Each method fits and predicts rows with gaps, for every task."""
+    """Each method fits and predicts samples with missing modalities, for every task."""
     rows = run_benchmark([make_toy(task, n=200)], methods=LIGHT, n_runs=1)
     assert set(rows["method"]) == set(LIGHT) and not rows["error"].any()
 
@@ -33,25 +33,25 @@ def test_every_light_method_runs(task):
 @pytest.mark.slow
 @pytest.mark.skipif(not importlib.util.find_spec("torch"), reason="needs torch")
 def test_every_torch_method_runs():
-    """So do the neural ones, on a few rows."""
+    """So do the neural ones, on a few samples."""
     rows = run_benchmark([make_toy(n=70)], methods=TORCH, n_runs=1, regimes=["R2"])
     assert set(rows["method"]) == set(TORCH) and not rows["error"].any()
 
 
 def test_iterative_is_for_narrow_data():
-    """Wide data are refused, with the number of columns."""
+    """The error for wide data has the number of columns."""
     with pytest.raises(ValueError, match="at most 60 columns; X has 61"):
         make_method("iterative", task="classification", modalities=[61], n_features=61)
 
 
 def test_unknown_task_is_refused():
-    """The message says what there is."""
+    """The message lists the tasks."""
     with pytest.raises(ValueError, match="task must be .* got 'ranking'"):
         make_method("mean", task="ranking", modalities=[2], n_features=2)
 
 
 def test_methods_without_their_package_are_refused(toy, monkeypatch):
-    """Torch-backed methods are listed, and refused before anything runs."""
+    """Neural methods are listed, and raise an error before anything runs."""
 
     def absent(name, extra):
         raise ImportError(f'{name} is needed: pip install "skmissing[{extra}]"')
@@ -85,8 +85,8 @@ def test_report_holds_tables_and_failures(tmp_path):
         }
 
 
-def test_report_tells_of_fewer_runs(toy, tmp_path):
-    """A mean of fewer runs than the others' is marked so."""
+def test_report_marks_fewer_runs(toy, tmp_path):
+    """A mean over fewer runs than those of others has their number."""
     rows = run_benchmark([toy], methods=["zero", "mean"], n_runs=3)
     rows = rows[(rows["method"] == "mean") | (rows["seed"] < 2)]
     text = write_report(rows, tmp_path)[0].read_text(encoding="utf-8")
@@ -101,7 +101,7 @@ def test_report_draws_a_picture(toy, tmp_path):
     assert path.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
 
 
-def test_report_without_matplotlib_says_so(toy, tmp_path, monkeypatch):
+def test_report_without_matplotlib_warns(toy, tmp_path, monkeypatch):
     """The picture is left out, with a warning that names the extra."""
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     rows = run_benchmark([toy], methods=["mean"], n_runs=1)
@@ -110,13 +110,13 @@ def test_report_without_matplotlib_says_so(toy, tmp_path, monkeypatch):
     assert [path.name for path in written] == ["report.md", "summary.csv", "runs.csv"]
 
 
-def test_empty_report_is_refused(tmp_path):
-    """There is nothing to write."""
+def test_empty_report(tmp_path):
+    """Without results there is nothing to write."""
     with pytest.raises(ValueError, match="results must hold at least one row"):
         write_report(pd.DataFrame(), tmp_path)
 
 
-def test_command_lists_what_there_is(capsys):
+def test_command_lists_data_and_methods(capsys):
     """Every data set and method is in the list."""
     assert main(["--list"]) == 0
     text = capsys.readouterr().out
@@ -125,7 +125,7 @@ def test_command_lists_what_there_is(capsys):
 
 
 def test_command_takes_a_file(tmp_path, capsys):
-    """Own data go through from the archive to the report, and resume."""
+    """From an archive to the report; a second call runs nothing."""
     data = make_toy()
     path = tmp_path / "own.npz"
     np.savez(path, a=data.X[:, :4], b=data.X[:, 4:], y=data.y)
@@ -141,7 +141,7 @@ def test_command_takes_a_file(tmp_path, capsys):
 
 
 def test_command_reports_failures_by_its_status(tmp_path, capsys):
-    """1 if a cell failed, 2 and one line if the arguments are refused."""
+    """1 if a cell failed, 2 and one line if an argument is not valid."""
     data = make_toy(n=20)
     path = tmp_path / "own.npz"
     np.savez(path, a=data.X, y=data.y)
@@ -162,7 +162,7 @@ def test_command_reports_failures_by_its_status(tmp_path, capsys):
         (["--out", __file__ + "/deeper"], "Not a directory"),
     ],
 )
-def test_command_refuses_before_anything_runs(tmp_path, capsys, options, message):
+def test_bad_options_raise_before_anything_runs(tmp_path, capsys, options, message):
     """One line and status 2."""
     command = ["--data", "breast_cancer", "--methods", "zero", "--n-runs", "1"]
     assert main([*command, "--out", str(tmp_path), *options]) == 2
@@ -172,15 +172,15 @@ def test_command_refuses_before_anything_runs(tmp_path, capsys, options, message
 
 
 def test_command_takes_a_task(tmp_path, capsys):
-    """Whole numbers are a regression if one says so."""
+    """Whole numbers may be a regression."""
     command = ["--data", "breast_cancer", "--methods", "zero", "--n-runs", "1"]
     command += ["--regimes", "R1", "--task", "regression", "--quiet"]
     assert main([*command, "--out", str(tmp_path)]) == 0
     assert "breast_cancer (mae, less is better)" in capsys.readouterr().out
 
 
-def test_interrupted_command_says_how_to_go_on(tmp_path, capsys, monkeypatch):
-    """Ctrl-C ends it with one line, after which it does what is left."""
+def test_interrupted_command(tmp_path, capsys, monkeypatch):
+    """Ctrl-C ends it with one line; the same command runs what is left."""
     command = ["--data", "breast_cancer", "--methods", "zero,mean", "--n-runs", "1"]
     command += ["--regimes", "R1", "--out", str(tmp_path)]
 
@@ -196,7 +196,7 @@ def test_interrupted_command_says_how_to_go_on(tmp_path, capsys, monkeypatch):
 
 
 def test_command_runs_as_a_module():
-    """`python -m skmissing.benchmark` is there, and its list imports no torch."""
+    """`python -m skmissing.benchmark` works, and its list imports no torch."""
     code = (
         "import sys, runpy; sys.argv = ['benchmark', '--list']\n"
         "try: runpy.run_module('skmissing.benchmark', run_name='__main__')\n"

@@ -1,4 +1,4 @@
-"""Resuming, repeating, and saying how long it takes."""
+"""Resuming, repeating, and the time left."""
 
 import io
 import json
@@ -14,7 +14,7 @@ CLOCKS = ("wall_seconds", "fit_seconds", "predict_seconds", "peak_mb", "pid")
 
 
 def numbers(results):
-    """Results without what may differ from one time to the next, as dicts."""
+    """Results without times and memory, as dicts."""
     return results.drop(columns=list(CLOCKS)).fillna("").to_dict("records")
 
 
@@ -98,7 +98,7 @@ def test_failed_cells_are_rows_and_run_again_if_asked(tmp_path, counted):
 
 
 def test_file_of_something_else_is_refused(tmp_path):
-    """A line that is no row is named by its number."""
+    """A line that is not a result is named by its number."""
     path = tmp_path / "results.jsonl"
     path.write_text(json.dumps({"data": "a"}) + "\n")
     with pytest.raises(ValueError, match="line 1 is not a result of a benchmark"):
@@ -123,14 +123,14 @@ def test_file_of_something_else_is_refused(tmp_path):
         ({"missing": ["complex-10-80"]}, "missing='complex-10-80' on data 'toy'"),
     ],
 )
-def test_odd_settings_are_refused_before_anything_runs(toy, settings, message):
-    """Each refusal names the parameter and the value."""
+def test_bad_settings_raise_before_anything_runs(toy, settings, message):
+    """Each error names the parameter and the value."""
     with pytest.raises(ValueError, match=message):
         run_benchmark([toy], **settings)
 
 
-def test_label_needs_one_label_a_row():
-    """An indicator matrix is refused before anything runs."""
+def test_label_needs_one_label_per_sample():
+    """An indicator matrix raises an error before anything runs."""
     with pytest.raises(
         ValueError, match="'label:0.3' needs one class .* have several labels"
     ):
@@ -138,7 +138,7 @@ def test_label_needs_one_label_a_row():
 
 
 def test_out_must_be_a_folder(toy, tmp_path, counted):
-    """A file in its place is named before anything runs."""
+    """A file in its place raises an error before anything runs."""
     (tmp_path / "results").write_text("mine")
     with pytest.raises(
         NotADirectoryError, match="results' is a file; it must be a folder"
@@ -147,7 +147,7 @@ def test_out_must_be_a_folder(toy, tmp_path, counted):
     assert counted == []
 
 
-def test_progress_tells_the_time_left(toy):
+def test_progress_has_the_time_left(toy):
     """Cells left, at the mean time of their method on their data."""
     cells = _runner.make_cells(
         [toy], ["mcar:0.5"], ["R1"], ["fast", "slow"], 3, test_size=0.4, max_rows=None

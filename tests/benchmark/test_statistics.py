@@ -1,4 +1,4 @@
-"""Means, intervals, tests and ranks against hand-computed ones."""
+"""Means, intervals, tests and ranks against values computed by hand."""
 
 import numpy as np
 import pandas as pd
@@ -10,7 +10,7 @@ from skmissing.benchmark._report import holm
 
 
 def make_rows(scores, *, data="a", regime="R1", metric="accuracy"):
-    """Rows of results from scores by method, one a run; None stands for a failure."""
+    """Results from scores by method, one per run; None stands for a failure."""
     task = {"accuracy": "classification", "mae": "regression"}[metric]
     rows = []
     for method, values in scores.items():
@@ -68,14 +68,14 @@ def test_p_values_are_corrected_for_their_number():
 
 
 def test_holm_by_hand():
-    """The smallest is multiplied by their number, none falls below one before it."""
+    """The smallest is multiplied by their number, and their order is kept."""
     np.testing.assert_allclose(holm([0.04, 0.01, 0.03]), [0.06, 0.03, 0.06])
     np.testing.assert_allclose(holm([0.6, 0.9]), [1.0, 1.0])
     assert holm([]).shape == (0,)
 
 
 def test_equal_scores_are_no_difference():
-    """No spread of the differences: p is 1 if they are 0, else the t-test has none."""
+    """Without spread of the differences, p is 1 if they are 0, else not defined."""
     scores = {"a": [0.5, 0.75], "b": [0.5, 0.75], "c": [0.25, 0.5]}
     lines = lines_of(summarize(make_rows(scores)))
     p = {line["method"]: (line["p_ttest"], line["p_wilcoxon"]) for line in lines}
@@ -98,7 +98,7 @@ def test_failed_runs_are_counted_and_left_out_of_pairs():
 
 
 def test_all_failed_is_no_score():
-    """A table without any score has no best, and nobody has a rank."""
+    """A table without any score has no best method and no ranks."""
     summary = summarize(make_rows({"a": [None, None]}))
     (line,) = lines_of(summary)
     assert (line["best"], line["mean"], line["metric"]) == (False, None, None)
@@ -116,7 +116,7 @@ def test_mean_rank_over_data_sets():
     assert ranks["d"]["n_failed"] == 1 and ranks["a"]["n_data"] == 2
 
 
-def test_unknown_metric_is_refused():
-    """The message names the score, the data and what there is."""
+def test_unknown_metric():
+    """The message names the score and the data."""
     with pytest.raises(ValueError, match="metric='auc' is not among the scores of a"):
         summarize(make_rows({"a": [0.5]}), metric="auc")
