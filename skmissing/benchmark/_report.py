@@ -139,16 +139,21 @@ def _summarize_table(table, results, metric, confidence_level):
     if not np.isnan(summary.loc[best, "mean"]):
         summary.loc[best, "best"] = True
         scores = table.pivot(index="seed", columns="method", values=score)
+        pairs = [scores[[best, other]].dropna() for other in others]
         for name, test in (("p_ttest", _ttest), ("p_wilcoxon", _wilcoxon)):
-            p = [test(scores[[best, other]].dropna()) for other in others]
-            summary.loc[others, name] = holm(p)
+            summary.loc[others, name] = holm([_p_value(test, p) for p in pairs])
     return summary.rename_axis("method").reset_index()
+
+
+def _p_value(test, pairs):
+    """P-value of a paired test; NaN for fewer than two pairs, 1 for equal ones."""
+    if len(pairs) < 2:
+        return np.nan
+    return 1.0 if pairs.nunique(axis=1).eq(1).all() else test(pairs)
 
 
 def _ttest(pairs):
     difference = pairs.iloc[:, 0] - pairs.iloc[:, 1]
-    if len(pairs) < 2 or not difference.any():
-        return np.nan if len(pairs) < 2 else 1.0
     # Equal differences have no spread but rounding errors.
     if difference.std() <= 1e-12 * difference.abs().max():
         return np.nan
@@ -157,8 +162,6 @@ def _ttest(pairs):
 
 def _wilcoxon(pairs):
     difference = pairs.iloc[:, 0] - pairs.iloc[:, 1]
-    if len(pairs) < 2 or not difference.any():
-        return np.nan if len(pairs) < 2 else 1.0
     with warnings.catch_warnings():
         # scipy warns where zeros or ties keep it from the exact distribution.
         warnings.simplefilter("ignore", UserWarning)
@@ -342,18 +345,11 @@ def _score(line, most_runs):
 def _cost_table(results):
     """Median seconds and largest growth of memory by method, over all cells."""
     lines = [["method", "fit, s", "predict, s", "peak memory, MiB", "what it is"]]
-    texts = list_methods()
-    good = results[results["error"].isna()]
+    good, texts = results[results["error"].isna()], list_methods()
     for method, runs in good.groupby("method", sort=False):
-        lines.append(
-            [
-                method,
-                f"{runs['fit_seconds'].median():.2f}",
-                f"{runs['predict_seconds'].median():.3f}",
-                _number(runs["peak_mb"].max(), 0),
-                texts.get(method, ""),
-            ]
-        )
+        fit, predict = runs["fit_seconds"].median(), runs["predict_seconds"].median()
+        cost = [_number(fit, 2), _number(predict, 3), _number(runs["peak_mb"].max(), 0)]
+        lines.append([method, *cost, texts.get(method, "")])
     return _markdown(lines)
 
 

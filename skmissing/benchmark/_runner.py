@@ -1,8 +1,10 @@
 """Runs the cells, keeps finished ones, and shows how long the rest will take."""
 
+import itertools
 import json
 import os
 import sys
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -110,18 +112,16 @@ def run_benchmark(
 
 
 def _check_settings(sets, missing, methods, regimes, n_runs, test_size, max_rows):
-    lists = {
-        "data": [d.name for d in sets],
-        "missing": list(missing),
-        "methods": list(methods),
-        "regimes": list(regimes),
-    }
+    names = [d.name for d in sets]
+    lists = {"data": names, "missing": missing, "methods": methods, "regimes": regimes}
     for name, values in lists.items():
-        if not values:
+        if not len(values):
             raise ValueError(f"{name} must hold at least one entry; got none.")
-        doubled = [v for v in values if values.count(v) > 1]
-        if doubled:
-            raise ValueError(f"{name} holds {doubled[0]!r} more than once.")
+        if len(set(values)) < len(values):
+            doubled = next(v for v in values if list(values).count(v) > 1)
+            raise ValueError(
+                f"{name} must hold each entry once; got {doubled!r} twice."
+            )
     for regime in regimes:
         if regime not in REGIMES:
             raise ValueError(f"regimes must be among R1, R2; got {regime!r}.")
@@ -131,24 +131,17 @@ def _check_settings(sets, missing, methods, regimes, n_runs, test_size, max_rows
         raise ValueError(f"test_size must lie between 0 and 1; got {test_size}.")
     if max_rows is not None and max_rows < 10:
         raise ValueError(f"max_rows must be at least 10; got {max_rows}.")
-    for gaps in missing:
-        for d in sets:
+    for gaps, d in itertools.product(missing, sets):
+        try:
             if gaps.startswith("group:") and d.groups is None:
-                raise ValueError(
-                    f"missing={gaps!r} needs groups, such as sites or devices; data "
-                    f"{d.name!r} have none."
-                )
+                raise ValueError("it needs groups, such as sites or devices.")
             if gaps.startswith("label:") and d.task == "multilabel":
-                raise ValueError(
-                    f"missing={gaps!r} needs one class or number per sample; data "
-                    f"{d.name!r} have several labels."
-                )
-            try:
-                amputer = make_amputer(gaps)
-                if amputer.config is not None:
-                    parse_config(amputer.config, list(d.modalities))
-            except ValueError as exc:
-                raise ValueError(f"missing={gaps!r} on data {d.name!r}: {exc}") from exc
+                raise ValueError("it needs one class or number per sample.")
+            amputer = make_amputer(gaps)
+            if amputer.config is not None:
+                parse_config(amputer.config, list(d.modalities))
+        except ValueError as exc:
+            raise ValueError(f"missing={gaps!r} on data {d.name!r}: {exc}") from exc
 
 
 def _key_of(row):
@@ -253,27 +246,24 @@ class Progress:
     """
 
     def __init__(self, cells, n_jobs, stream):
-        self.left = {}
-        for cell in cells:
-            kind = (cell.data, cell.method)
-            self.left[kind] = self.left.get(kind, 0) + 1
-        self.total, self.n_done = len(cells), 0
+        self.left = Counter((cell.data, cell.method) for cell in cells)
+        self.total = len(cells)
         self.n_jobs = n_jobs if n_jobs > 0 else os.cpu_count() or 1
         self.stream = stream
         self.seconds = {}
 
     def update(self, row):
         """Count a finished cell."""
-        self.n_done += 1
         kind = (row["data"], row["method"])
         self.left[kind] -= 1
         self.seconds.setdefault(kind, []).append(row["wall_seconds"])
         if self.stream is None:
             return
         score = row["error"] or f"{row['scores'][MAIN_SCORES[row['task']]]:.3f}"
+        n_done = self.total - self.left.total()
         print(
-            f"[{self.n_done}/{self.total}] {row['data']} {row['missing']} "
-            f"{row['regime']} {row['method']} run {row['seed']}: {score} "
+            f"[{n_done}/{self.total}] {row['data']} {row['missing']} {row['regime']} "
+            f"{row['method']} run {row['seed']}: {score} "
             f"({row['wall_seconds']:.1f} s; {_spell(self.seconds_left())} left)",
             file=self.stream,
             flush=True,
@@ -284,7 +274,7 @@ class Progress:
         known = {kind: float(np.mean(s)) for kind, s in self.seconds.items()}
         guess = float(np.mean(list(known.values()))) if known else 0.0
         work = sum(n * known.get(kind, guess) for kind, n in self.left.items())
-        return work / min(self.n_jobs, max(1, sum(self.left.values())))
+        return work / min(self.n_jobs, max(1, self.left.total()))
 
 
 def _spell(seconds):

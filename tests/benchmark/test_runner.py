@@ -113,12 +113,15 @@ def test_file_of_something_else_is_refused(tmp_path):
             "methods must be among .* got 'magic'",
         ),
         ({"methods": []}, "methods must hold at least one"),
-        ({"methods": ["mean", "mean"]}, "methods holds 'mean' more than once"),
+        (
+            {"methods": ["mean", "mean"]},
+            "methods must hold each entry once; got 'mean' twice",
+        ),
         ({"regimes": ["R3"]}, "regimes must be among R1, R2; got 'R3'"),
         ({"n_runs": 0}, "n_runs must be at least 1; got 0"),
         ({"test_size": 1.5}, "test_size must lie between 0 and 1; got 1.5"),
         ({"max_rows": 3}, "max_rows must be at least 10; got 3"),
-        ({"missing": ["group:0.5"]}, "data 'toy' have none"),
+        ({"missing": ["group:0.5"]}, "data 'toy': it needs groups"),
         ({"missing": ["magic:0.5"]}, "mechanism must be among .* got 'magic'"),
         ({"missing": ["complex-10-80"]}, "missing='complex-10-80' on data 'toy'"),
     ],
@@ -132,7 +135,7 @@ def test_bad_settings_raise_before_anything_runs(toy, settings, message):
 def test_label_needs_one_label_per_sample():
     """An indicator matrix raises an error before anything runs."""
     with pytest.raises(
-        ValueError, match="'label:0.3' needs one class .* have several labels"
+        ValueError, match="'label:0.3' on data 'toy': it needs one class"
     ):
         run_benchmark([make_toy("multilabel")], ["label:0.3"])
 
