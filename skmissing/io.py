@@ -4,6 +4,7 @@ import io
 import json
 import os
 from collections import Counter
+from functools import partial
 from zipfile import ZipFile
 
 import numpy as np
@@ -45,11 +46,12 @@ PUBLIC = [
 SKLEARN = {*PARTS, *(f"{part.__module__}.{part.__name__}" for part in PUBLIC)}
 # Classes of this package, whatever their file: estimators, then what these keep.
 OWN = """
-AudioEncoder ClusterGuidedImputer FactorImputer ImageEncoder LateFusionClassifier
-LateFusionRegressor MHSAFusionClassifier MHSAFusionRegressor MMPClassifier MMPRegressor
-ModalityAmputer ModalityDropout MultipleImputationClassifier MultipleImputationRegressor
-PartialModalityFactorMixture PartialModalityKMeans PatternClassifier PatternRegressor
-RegressionImputer RetrievalImputer SignalEncoder TextEncoder VideoEncoder
+AudioEncoder ClusterGuidedImputer FactorImputer FusionClassifier FusionRegressor
+ImageEncoder LateFusionClassifier LateFusionRegressor MHSAFusionClassifier
+MHSAFusionRegressor MMPClassifier MMPRegressor ModalityAmputer ModalityDropout
+MultipleImputationClassifier MultipleImputationRegressor PartialModalityFactorMixture
+PartialModalityKMeans PatternClassifier PatternRegressor RegressionImputer
+RetrievalImputer SignalEncoder TextEncoder VideoEncoder
 
 AlignedLoss Architecture BlockScaler Centers FactorParams LevelScores MHSAFusion
 MMPFusion Modality ModalityFraction ModalityLayout ModalityRates OneMissing PatternTable
@@ -256,11 +258,13 @@ def _parts(obj):
         seen[id(part)] = part  # so that no other gets its id
         yield part
         if isinstance(part, dict):
-            queue.extend(part.values())
+            queue.extend([*part.values(), getattr(part, "default_factory", None)])
         elif isinstance(part, (list, tuple, set)):
             queue.extend(part)
         elif isinstance(part, np.ndarray) and part.dtype == object:
-            queue.extend(part.ravel().tolist())
+            queue.extend(np.asarray(part).ravel().tolist())
+        elif isinstance(part, partial):
+            queue.extend([part.func, part.args, part.keywords])
         queue.extend(getattr(part, "__dict__", {}).values())
 
 

@@ -6,11 +6,14 @@ import os
 import pickle
 import random
 import zipfile
+from collections import defaultdict
+from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
+from sklearn import config_context
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.compose import make_column_selector
 from sklearn.feature_selection import mutual_info_classif
@@ -24,7 +27,7 @@ from sklearn.model_selection import (
     StratifiedKFold,
     check_cv,
 )
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import all_estimators
 
@@ -32,7 +35,7 @@ import skmissing
 from skmissing.cluster import PartialModalityKMeans
 from skmissing.ensemble import LateFusionClassifier
 from skmissing.impute import ClusterGuidedImputer
-from skmissing.io import OWN, dump, load
+from skmissing.io import OWN, _parts, dump, load
 from skmissing.simulate import ModalityAmputer, PatternTable
 from tests.estimators import make_imputing, public_estimators
 from tests.test_common import (
@@ -320,8 +323,6 @@ def test_output_container_is_kept(output, small_multimodal):
 
 def test_requests_for_metadata_are_kept():
     """So is what set_fit_request asked for."""
-    from sklearn import config_context
-
     with config_context(enable_metadata_routing=True):
         model = LogisticRegression().set_fit_request(sample_weight=True)
         request = round_trip(model).get_metadata_routing().fit.requests
@@ -392,13 +393,35 @@ def test_objects_within_themselves_are_refused():
         saved(loop)
 
 
-def test_caches_are_forgotten(small_multimodal, tmp_path):
+@pytest.mark.parametrize(
+    "container",
+    [
+        lambda model: make_pipeline("passthrough", model),
+        lambda model: {"a": [(model,)]},
+        lambda model: np.ma.MaskedArray(
+            np.array([model, None], dtype=object)[:1], mask=True
+        ),
+        lambda model: partial(np.exp, model),
+        lambda model: partial(np.exp, out=model),
+        lambda model: defaultdict(partial(np.exp, model)),
+    ],
+)
+def test_caches_are_forgotten(container, tmp_path):
     """joblib reads pickles from a cache, so no file may say where one is."""
+    model = make_pipeline(StandardScaler(), memory=str(tmp_path))
+    found = [p for p in _parts(round_trip(container(model))) if hasattr(p, "memory")]
+    assert [p.memory for p in found if isinstance(p, Pipeline)].count(None) >= 1
+    assert str(tmp_path) not in [p.memory for p in found]
+    assert model.memory == str(tmp_path)
+
+
+def test_requests_under_routing(small_multimodal):
+    """Default models of ensembles request weights; their requests know them again."""
     X, y, widths = small_multimodal
-    imputer = ClusterGuidedImputer(2, modalities=widths, random_state=0)
-    cached = make_pipeline(imputer, LogisticRegression(), memory=str(tmp_path))
-    model = make_pipeline("passthrough", cached).fit(X, y)
-    assert round_trip(model)[-1].memory is None
+    with config_context(enable_metadata_routing=True):
+        model = LateFusionClassifier(modalities=widths, cv=2).fit(X, y)
+        twin = round_trip(model)
+    assert_array_equal(twin.predict_proba(X), model.predict_proba(X))
 
 
 def test_devices_that_are_not_there(small_multimodal):
