@@ -380,7 +380,11 @@ def fit_factors(blocks, start, weight, *, ard, shared_noise, max_iter, tol, verb
     """
     squares, cells = _sums_of_squares(blocks, weight)
     floor = _noise_floor(squares, cells, start.units)
-    params, prior = start, _first_prior(start) if ard else None
+    params, prior = start, None
+    if ard:
+        # Nearly flat.
+        shape = len(start.units.slices), start.n_factors
+        prior = Prior(np.full(shape[0], 1e-2), np.full(shape, 1e-2))
     bounds, moments = [], expect(blocks, params, weight)
     for n_iter in range(1, max_iter + 1):
         params = maximise(moments, params, prior, squares, floor, shared_noise)
@@ -419,7 +423,8 @@ def maximise(moments, params, prior, squares, floor, shared_noise):
         second = second + 1e-12 * (1 + counts.max()) * np.eye(params.n_factors)
     else:
         counts = counts + prior.means[units.modality][:, None]
-        second = second + _diagonals(prior.loadings[units.modality])
+        diagonals = prior.loadings[units.modality][:, :, None]
+        second = second + diagonals * np.eye(params.n_factors)
     ratio = moments.first / counts[:, :, None]
     left = second - np.matmul(moments.first.transpose(0, 2, 1), ratio)
     inverse = np.linalg.inv((left + left.transpose(0, 2, 1)) / 2)
@@ -475,14 +480,6 @@ def update_prior(params):
     total = np.add.reduceat(square.sum(axis=0), starts)
     means = params.n_components * widths / total
     return Prior(np.clip(means, 1e-10, 1e10), np.clip(loadings, 1e-10, 1e10))
-
-
-def _first_prior(params):
-    """Initial precisions: nearly flat."""
-    n_modalities = len(params.units.slices)
-    return Prior(
-        np.full(n_modalities, 1e-2), np.full((n_modalities, params.n_factors), 1e-2)
-    )
 
 
 def penalty(params, prior):
@@ -591,8 +588,3 @@ def _noise_floor(squares, cells, units):
     total, counts = (np.add.reduceat(v, starts)[owner] for v in (squares, cells))
     floor = NOISE_FLOOR * total / np.maximum(counts, 1)
     return np.where(floor > 0, floor, NOISE_FLOOR)
-
-
-def _diagonals(values):
-    """Diagonal matrices from their diagonals, shape (n, r) -> (n, r, r)."""
-    return values[:, :, None] * np.eye(values.shape[1])
