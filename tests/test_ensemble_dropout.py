@@ -1,4 +1,4 @@
-"""Modality dropout: what the inner estimator is given, and what is handed on."""
+"""Modality dropout: what the inner estimator is given, and what is delegated."""
 
 import numpy as np
 import pytest
@@ -51,8 +51,8 @@ def make_linear(inner):
 
 
 @pytest.mark.parametrize("n_copies", [1, 3])
-def test_rows_come_first_and_copies_keep_whole_modalities(n_copies, small_multimodal):
-    """Copies agree with their row in some of its modalities and lack the others."""
+def test_samples_come_first_and_copies_keep_modalities(n_copies, small_multimodal):
+    """Copies equal their sample in some modalities; the others are missing."""
     X, y, widths = small_multimodal
     before = X.copy()
     model = ModalityDropout(
@@ -97,7 +97,7 @@ def test_bernoulli_of_zero_hides_nothing(small_multimodal):
     """Copies are then plain copies."""
     X, y, widths = small_multimodal
     model = ModalityDropout(
-        Recorder(), policy="bernoulli", drop_probability=0.0, modalities=widths
+        Recorder(), dropout_policy="bernoulli", modality_dropout=0.0, modalities=widths
     )
     given, _, _ = model.fit(X, y).estimator_.given_
     np.testing.assert_array_equal(given, np.vstack([X, X]))
@@ -133,7 +133,7 @@ def test_kind_and_methods_are_those_of_the_estimator():
     assert not hasattr(regressor, "classes_")
 
 
-def test_methods_are_handed_on(small_multimodal):
+def test_methods_are_delegated(small_multimodal):
     """They give what the fitted estimator gives."""
     X, y, widths = small_multimodal
     y = np.array(["a", "b", "c"])[y]
@@ -179,10 +179,10 @@ def test_several_targets(small_multimodal):
 
 
 def test_estimator_must_accept_nan(small_multimodal):
-    """The error names it and says what to do; other errors pass as they are."""
+    """The error names it and what to do; other errors are passed on."""
     X, y, widths = small_multimodal
     model = ModalityDropout(LogisticRegression(), modalities=widths)
-    with pytest.raises(ValueError, match="LogisticRegression must accept NaN"):
+    with pytest.raises(ValueError, match="must accept NaN.*got LogisticRegression"):
         model.fit(X, y)
     model = ModalityDropout(make_linear(LogisticRegression()), modalities=widths)
     with pytest.raises(ValueError, match="at least 2 classes"):
@@ -192,8 +192,8 @@ def test_estimator_must_accept_nan(small_multimodal):
 
 
 @pytest.mark.parametrize("dtype", [float, object])
-def test_nan_in_y_is_told_as_such(dtype, small_multimodal):
-    """The estimator, which accepts NaN in X, is not to blame."""
+def test_nan_in_y_is_named(dtype, small_multimodal):
+    """The error is not about the estimator, which accepts NaN in X."""
     X, y, widths = small_multimodal
     y = y.astype(dtype)
     y[3] = np.nan
@@ -203,7 +203,7 @@ def test_nan_in_y_is_told_as_such(dtype, small_multimodal):
 
 
 def test_sample_weight_is_repeated(small_multimodal):
-    """Copies weigh what their rows weigh; estimators without weights are refused."""
+    """Copies have the weights of their samples; some estimators take none."""
     X, y, widths = small_multimodal
     weight = np.arange(60) / 60
     model = ModalityDropout(Recorder(), modalities=widths).fit(X, y, weight)

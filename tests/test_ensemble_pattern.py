@@ -1,4 +1,4 @@
-"""One model a combination of modalities: which rows fit it, and which it answers."""
+"""One model per combination of modalities: which samples fit it, and which use it."""
 
 import tracemalloc
 
@@ -10,9 +10,9 @@ from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 from sklearn.model_selection import GridSearchCV
 from sklearn.multiclass import OneVsRestClassifier
-from sklearn.neighbors import KNeighborsClassifier
 from sklearn.svm import LinearSVC
 
+from skmissing._table import ModalityWarning
 from skmissing.ensemble import PatternClassifier, PatternRegressor
 from skmissing.ensemble._pattern import count_rows
 
@@ -21,14 +21,14 @@ NAMES = ("modality0", "modality1", "modality2")
 
 
 def presence_of(X, widths):
-    """Which modalities each row has."""
+    """Which modalities each sample has."""
     blocks = np.split(X, np.cumsum(widths)[:-1], axis=1)
     return np.column_stack([~np.isnan(block).all(axis=1) for block in blocks])
 
 
 @pytest.mark.parametrize("min_rows", [1, 35])
-def test_largest_model_on_all_rows_that_contain_it(min_rows, small_multimodal):
-    """Written as a loop: the model with most modalities that enough rows contain."""
+def test_largest_model_on_all_samples_that_contain_it(min_rows, small_multimodal):
+    """As a loop: the model with most modalities that enough samples contain."""
     X, y, widths = small_multimodal
     model = PatternClassifier(
         PLAIN, modalities=widths, min_rows=min_rows, select="largest"
@@ -57,7 +57,7 @@ def test_largest_model_on_all_rows_that_contain_it(min_rows, small_multimodal):
 
 
 def test_attributes_agree(small_multimodal):
-    """Names, models, rows and scores are of one length, and rows are counted right."""
+    """Names, models, counts and scores have one length, and the counts are right."""
     X, y, widths = small_multimodal
     model = PatternClassifier(modalities=widths, min_rows=10).fit(X, y)
     presence = presence_of(X, widths)
@@ -69,7 +69,7 @@ def test_attributes_agree(small_multimodal):
 
 
 def make_noisy_second(seed, n_rows=200):
-    """A modality that tells the class, and a wide one that is noise."""
+    """A modality that separates the classes, and a wide one that is noise."""
     rng = np.random.RandomState(seed)
     y = rng.randint(2, size=n_rows)
     X = rng.standard_normal((n_rows, 62))
@@ -79,7 +79,7 @@ def make_noisy_second(seed, n_rows=200):
 
 
 def test_score_prefers_fewer_modalities_that_do_better(seed):
-    """Rows with both modalities are answered without the one that is noise."""
+    """Samples with both modalities are predicted without the one that is noise."""
     X, y = make_noisy_second(seed)
     model = PatternClassifier(LogisticRegression(C=100), modalities=[2, 60]).fit(X, y)
     assert model.patterns_ == [("modality1",), ("modality0",), NAMES[:2]]
@@ -88,19 +88,8 @@ def test_score_prefers_fewer_modalities_that_do_better(seed):
     np.testing.assert_allclose(model.predict_proba(X), expected)
 
 
-@pytest.mark.parametrize("cls", [PatternClassifier, PatternRegressor])
-def test_order_of_rows_does_not_matter(cls, small_multimodal, seed):
-    """Folds follow what stands in the rows, so a shuffled fit is the same fit."""
-    X, y, widths = small_multimodal
-    order = np.random.RandomState(seed).permutation(len(y))
-    first = cls(modalities=widths, min_rows=10).fit(X, y)
-    second = clone(first).fit(X[order], y[order])
-    np.testing.assert_allclose(first.scores_, second.scores_, rtol=1e-4)
-    np.testing.assert_allclose(first.predict(X), second.predict(X), rtol=1e-4)
-
-
 def test_combination_never_seen_in_training_backs_off(seed):
-    """Complete training rows: a warning counts, and 'all' fits a model for each."""
+    """Complete training samples: a warning, and 'all' fits a model for each."""
     rng = np.random.RandomState(seed)
     X = rng.standard_normal((80, 3))
     y = (X.sum(axis=1) > 0).astype(int)
@@ -108,7 +97,7 @@ def test_combination_never_seen_in_training_backs_off(seed):
     late[:, 2] = np.nan
     model = PatternClassifier(select="largest").fit(X, y)
     assert [len(names) for names in model.patterns_] == [1, 1, 1, 3]
-    with pytest.warns(UserWarning, match="10 of 10 rows have one of 1 combinations"):
+    with pytest.warns(ModalityWarning, match="10 of 10 samples .* 1 combinations"):
         model.predict(late)
     every = PatternClassifier(patterns="all", select="largest").fit(X, y)
     assert len(every.patterns_) == 7
@@ -119,17 +108,17 @@ def test_combination_never_seen_in_training_backs_off(seed):
 
 
 def test_new_combination_where_all_were_asked_for(seed):
-    """The advice to ask for all would be none."""
+    """The advice to use all would not help."""
     X = np.random.RandomState(seed).standard_normal((40, 2))
     X[::2, 0] = X[1::2, 1] = np.nan
     model = PatternRegressor(patterns="all").fit(X, np.arange(40))
-    with pytest.warns(UserWarning, match="for them. Fewer than min_rows=30 training"):
+    with pytest.warns(ModalityWarning, match="fewer than min_rows=30 training"):
         model.predict([[0.0, 0.0]])
 
 
 @pytest.mark.parametrize("chunk", [1, 40, 1 << 20])
-def test_rows_are_counted_by_chunks(chunk, seed, monkeypatch):
-    """As a loop counts them."""
+def test_samples_are_counted_by_chunks(chunk, seed, monkeypatch):
+    """Like a loop counts them."""
     presence = np.random.RandomState(seed).uniform(size=(70, 5)) < 0.6
     candidates = np.random.RandomState(seed + 1).uniform(size=(12, 5)) < 0.4
     monkeypatch.setattr("skmissing.ensemble._pattern.CHUNK_CELLS", chunk)
@@ -138,7 +127,7 @@ def test_rows_are_counted_by_chunks(chunk, seed, monkeypatch):
 
 
 def test_rare_combinations_take_no_memory(seed):
-    """They are dropped before anything of the size of the rows is made for each."""
+    """They are dropped before an array of the size of the table is made for each."""
     rng = np.random.RandomState(seed)
     X = rng.standard_normal((3000, 20))
     X[rng.uniform(size=X.shape) < 0.5] = np.nan
@@ -152,19 +141,19 @@ def test_rare_combinations_take_no_memory(seed):
     assert most < 6_000_000
 
 
-def test_very_many_models_are_told(monkeypatch, seed):
-    """A warning says how many and what to do; all is all, and has been asked for."""
+def test_very_many_models_warn(monkeypatch, seed):
+    """A warning says how many and what to do, unless all were asked for."""
     monkeypatch.setattr("skmissing.ensemble._pattern.MANY_MODELS", 4)
     X = np.random.RandomState(seed).standard_normal((40, 3))
     X[::4, 0] = X[1::4, 1] = X[2::4, 2] = np.nan
     model = PatternRegressor(LinearRegression(), select="largest", min_rows=9)
-    with pytest.warns(UserWarning, match="7 combinations .* since min_rows=9 or more"):
+    with pytest.warns(ModalityWarning, match="7 combinations .* at least min_rows=9"):
         model.fit(X, np.arange(40))
     model.set_params(patterns="all").fit(X, np.arange(40))
 
 
-def test_rare_combination_backs_off_without_a_word(small_multimodal):
-    """That is what min_rows says; the attributes tell which have a model."""
+def test_rare_combination_backs_off_without_warning(small_multimodal):
+    """That is what min_rows means; `patterns_` shows which have a model."""
     X, y, widths = small_multimodal
     model = PatternClassifier(modalities=widths, min_rows=50).fit(X, y)
     assert max(map(len, model.patterns_)) == 1
@@ -174,38 +163,38 @@ def test_rare_combination_backs_off_without_a_word(small_multimodal):
 def test_all_patterns_of_many_modalities_are_refused():
     """2**11 models are a mistake."""
     X = np.random.RandomState(0).standard_normal((20, 11))
-    with pytest.raises(ValueError, match="patterns='all' .* 11 modalities; at most 10"):
+    with pytest.raises(ValueError, match="patterns='all' .* at most 10; got 11"):
         PatternRegressor(patterns="all").fit(X, X[:, 0])
 
 
 def test_all_patterns_of_modalities_seen(small_multimodal):
-    """A modality that no row has is in none of them."""
+    """A modality that no sample has is in none of them."""
     X, y, widths = small_multimodal
     X = np.column_stack([X, np.full(60, np.nan)])
-    with pytest.warns(UserWarning, match="modality3"):
+    with pytest.warns(ModalityWarning, match="modality3"):
         model = PatternClassifier(modalities=[*widths, 1], patterns="all").fit(X, y)
     assert len(model.patterns_) == 7
     assert all("modality3" not in names for names in model.patterns_)
 
 
-def test_rows_without_modality(small_multimodal):
+def test_samples_without_modality(small_multimodal):
     """They get the class frequencies, the most frequent class, or the mean."""
     X, y, widths = small_multimodal
     classifier = PatternClassifier(modalities=widths).fit(X, y)
     regressor = PatternRegressor(modalities=widths).fit(X, y)
     X[:3] = np.nan
     counts = np.bincount(y)
-    with pytest.warns(UserWarning, match="3 of 60 rows .* the class frequencies"):
+    with pytest.warns(ModalityWarning, match="3 of 60 .* the class frequencies"):
         found = classifier.predict_proba(X)[:3]
     np.testing.assert_allclose(found, np.tile(counts / 60, (3, 1)))
-    with pytest.warns(UserWarning, match="3 of 60 rows .* the most frequent class"):
+    with pytest.warns(ModalityWarning, match="3 of 60 .* the most frequent class"):
         assert (classifier.predict(X)[:3] == counts.argmax()).all()
-    with pytest.warns(UserWarning, match="3 of 60 rows .* the mean target"):
+    with pytest.warns(ModalityWarning, match="3 of 60 samples .* the mean target"):
         np.testing.assert_allclose(regressor.predict(X)[:3], y.mean())
 
 
 def test_classifier_without_probabilities(small_multimodal):
-    """It can be used, chosen by accuracy; probabilities are then not offered."""
+    """It can be used, and is chosen by accuracy; there is no predict_proba."""
     X, y, widths = small_multimodal
     y = np.array(["a", "b", "c"])[y]
     model = PatternClassifier(LinearSVC(), modalities=widths, min_rows=10).fit(X, y)
@@ -216,7 +205,7 @@ def test_classifier_without_probabilities(small_multimodal):
 
 
 def test_one_score_for_models_and_dummies(seed):
-    """A combination of one class has a dummy; like the others, it has an accuracy."""
+    """A combination with one class has a dummy; like the others, it has an accuracy."""
     rng = np.random.RandomState(seed)
     X, y = rng.standard_normal((300, 2)), np.zeros(300, dtype=int)
     X[:100, 0] = X[100:200, 1] = np.nan
@@ -228,7 +217,7 @@ def test_one_score_for_models_and_dummies(seed):
 
 
 def test_class_unseen_by_a_model(seed):
-    """Its probability is one over the model's rows plus the number of classes."""
+    """Its probability is one over the model's samples plus the number of classes."""
     rng = np.random.RandomState(seed)
     y = np.arange(90) % 3
     X = rng.standard_normal((90, 2)) + 3 * y[:, None]
@@ -237,12 +226,12 @@ def test_class_unseen_by_a_model(seed):
     model = PatternClassifier(PLAIN, select="largest").fit(X, y)
     found = model.predict_proba([[0.0, np.nan], [np.nan, 0.0]])
     np.testing.assert_allclose(found[0, 2], 1 / 63)
-    # The second modality has met class 2 only.
+    # In the second modality, there is only class 2.
     np.testing.assert_allclose(found[1], [1 / 33, 1 / 33, 31 / 33])
 
 
-def test_regressor_is_least_squares_on_its_rows(small_multimodal, seed):
-    """A complete row is answered by the model of complete rows."""
+def test_regressor_is_least_squares_on_its_samples(small_multimodal, seed):
+    """A complete sample is predicted by the model of complete samples."""
     X, _, widths = small_multimodal
     y = np.random.RandomState(seed).standard_normal(60)
     model = PatternRegressor(
@@ -270,30 +259,8 @@ def test_scores_of_regressor_are_held_out_errors(seed):
         np.testing.assert_allclose(score, -np.mean(errors))
 
 
-def test_sample_weight_is_repetition(small_multimodal):
-    """Weights of 0 and 2 are rows left out and repeated, also for the choice."""
-    X, y, widths = small_multimodal
-    weight = np.arange(60) % 3
-    rows = np.repeat(np.arange(60), weight)
-    model = PatternClassifier(modalities=widths, min_rows=1)
-    first = model.fit(X, y, sample_weight=weight)
-    second = clone(model).fit(X[rows], y[rows])
-    np.testing.assert_allclose(first.scores_, second.scores_, rtol=1e-4)
-    np.testing.assert_allclose(
-        first.predict_proba(X), second.predict_proba(X), rtol=1e-4
-    )
-
-
-def test_sample_weight_needs_an_estimator_that_takes_it(small_multimodal):
-    """Otherwise an error names the estimator."""
-    X, y, widths = small_multimodal
-    model = PatternClassifier(KNeighborsClassifier(), modalities=widths)
-    with pytest.raises(ValueError, match="estimator=KNeighborsClassifier does not"):
-        model.fit(X, y, sample_weight=np.ones(60))
-
-
 def test_grid_search_jobs_and_multilabel(small_multimodal):
-    """Inner parameters can be searched; jobs change nothing; one against the rest."""
+    """Search of inner parameters, several jobs, and one against the rest."""
     X, y, widths = small_multimodal
     model = PatternClassifier(
         LogisticRegression(), modalities=widths, select="largest", min_rows=10

@@ -1,15 +1,19 @@
-"""Ensembles that need no imputation: late fusion, pattern models, modality dropout."""
+"""Ensembles: late fusion, pattern models, modality dropout, multiple imputation."""
 
-from skmissing.ensemble._late_fusion_classifier import LateFusionClassifier
-from skmissing.ensemble._late_fusion_regressor import LateFusionRegressor
+from skmissing.ensemble._late_fusion import LateFusionClassifier, LateFusionRegressor
 from skmissing.ensemble._modality_dropout import ModalityDropout
-from skmissing.ensemble._pattern_classifier import PatternClassifier
-from skmissing.ensemble._pattern_regressor import PatternRegressor
+from skmissing.ensemble._multiple_imputation import (
+    MultipleImputationClassifier,
+    MultipleImputationRegressor,
+)
+from skmissing.ensemble._pattern import PatternClassifier, PatternRegressor
 
 __all__ = [
     "LateFusionClassifier",
     "LateFusionRegressor",
     "ModalityDropout",
+    "MultipleImputationClassifier",
+    "MultipleImputationRegressor",
     "PatternClassifier",
     "PatternRegressor",
 ]

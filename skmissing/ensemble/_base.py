@@ -1,15 +1,23 @@
-"""What late fusion and pattern models share: reading rows and fitting blocks."""
+"""What the ensembles share: reading samples, folds, and fitting clones on blocks.
 
-import warnings
+A block is what some samples have in some columns of X.
+"""
+
 from dataclasses import dataclass
+from inspect import Parameter, signature
 from numbers import Integral
 
 import numpy as np
 from sklearn import get_config
 from sklearn.base import MetaEstimatorMixin, clone, is_classifier
-from sklearn.model_selection import check_cv
-from sklearn.utils import column_or_1d
+from sklearn.dummy import DummyClassifier
+from sklearn.linear_model import BayesianRidge, LogisticRegression
+from sklearn.model_selection import KFold, StratifiedKFold, check_cv
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils import column_or_1d, get_tags
 from sklearn.utils.metadata_routing import (
+    UNUSED,
     MetadataRouter,
     MethodMapping,
     process_routing,
@@ -17,59 +25,50 @@ from sklearn.utils.metadata_routing import (
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.parallel import Parallel, delayed
 
-from skmissing._base import (
+from skmissing._compat import HasMethods, Interval
+from skmissing._table import (
     ModalityMixin,
+    ModalityTable,
     SkmissingEstimator,
-    warn_empty_rows,
-    warn_layout_forgotten,
-    warn_never_observed,
-    warn_unlearnt,
+    _fit_context,
 )
-from skmissing._blocks import find_presence
-from skmissing._compat import HasMethods, Interval, check_sample_weight
-from skmissing.ensemble._experts import (
-    accepts_nan,
-    at_least_one_each,
-    column_means,
-    deal_folds,
-    default_classifier,
-    default_regressor,
-    fit_expert,
-    predict_held_out,
-    take_block,
-    weight_names,
-)
+
+# Probabilities count as at least this share of an even split between the classes: a
+# model that calls a class impossible, as forests do, must not overrule the others.
+FLOOR = 0.01
 
 
 @dataclass(frozen=True)
-class TrainingRows:
-    """What `fit` reads its models from: rows with some modality and some weight.
+class TrainingData:
+    """The samples with an observed modality and a positive weight."""
 
-    Attributes
-    ----------
-    X, y : ndarray
-    weight : ndarray of shape (n_rows,)
-        Ones if no weights were given; their mean is at least 1.
-    fit_params : dict of str to ndarray
-        What the inner estimator's `fit` takes beside X and y.
-    presence : ndarray of shape (n_rows, n_modalities), dtype bool
-    rows : ndarray of shape (n_samples,), dtype bool
-        Which of the rows given to `fit` these are.
-    given : tuple of ndarray
-        X and y as given to `fit`, validated: a user's folds refer to them.
-    """
-
-    X: np.ndarray
+    table: ModalityTable  # the mean of its weights is at least 1
     y: np.ndarray
-    weight: np.ndarray
-    fit_params: dict
-    presence: np.ndarray
-    rows: np.ndarray
-    given: tuple
+    codes: np.ndarray  # number of the class of each sample; zeros in a regression
+    template: object  # the estimator that is cloned for each block
+    dtype: object  # of the blocks that the clones are fitted to
+    fit_params: dict  # arrays that `fit` of the template takes beside X and y
+    used: np.ndarray  # mask of these samples among those given to `fit`
+    given: tuple  # X, y and groups given to `fit`, for a splitter of the user
+
+    def class_frequencies(self, n_classes, rows=slice(None)):
+        """Weighted class frequencies of some samples, none of them 0, (n_classes,).
+
+        A class without samples gets one over the number of samples plus the number of
+        classes, at the expense of the others.
+        """
+        weight = self.table.weight[rows]
+        mass = np.bincount(self.codes[rows], weight, minlength=n_classes)
+        unseen = mass == 0
+        floor = 1 / (mass.sum() + n_classes)
+        return np.where(unseen, floor, mass / mass.sum() * (1 - floor * unseen.sum()))
 
 
 class BlockEnsemble(MetaEstimatorMixin, ModalityMixin, SkmissingEstimator):
-    """Base of meta-estimators that fit clones of one estimator on blocks of X."""
+    """Base of meta-estimators that fit clones of one estimator on blocks of X.
+
+    A subclass fits its models in `_fit(data)`.
+    """
 
     _parameter_constraints: dict = {
         **ModalityMixin._parameter_constraints,
@@ -77,88 +76,112 @@ class BlockEnsemble(MetaEstimatorMixin, ModalityMixin, SkmissingEstimator):
         "cv": [Interval(Integral, 2, None, closed="left"), "cv_object"],
         "n_jobs": [Integral, None],
     }
+    # Groups go to the splitter, and are requested by it.
+    __metadata_request__fit = {"groups": UNUSED}
 
-    def _template(self):
-        """The estimator to clone."""
-        if self.estimator is not None:
-            return clone(self.estimator)
-        if is_classifier(self):
-            return default_classifier()
-        return default_regressor()
+    # fit may call nested validation of the inner estimator.
+    @_fit_context(prefer_skip_nested_validation=False)
+    def fit(self, X, y, sample_weight=None, groups=None):
+        """Fit one model per modality, or per combination of modalities.
 
-    def _read(self, X, y, sample_weight, template):
-        """Validate what `fit` was given; learn presence and column means."""
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            NaN, or masked, where missing. Samples without any modality are left out,
+            with a warning.
+        y : array-like of shape (n_samples,)
+            Class labels, or numbers to predict.
+        sample_weight : array-like of shape (n_samples,) or None, default=None
+            How many samples each sample counts as; those of weight 0 are left out. As
+            in scikit-learn, the scale matters where samples are weighed against a
+            penalty or a prior. Weights with a mean below 1 are scaled to a mean of 1,
+            also for `estimator`.
+        groups : array-like of shape (n_samples,) or None, default=None
+            Groups of the samples, for a splitter such as
+            :class:`~sklearn.model_selection.GroupKFold` given as `cv`.
+
+        Returns
+        -------
+        self : object
+            Fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If no sample has an observed modality and a positive weight, if y has
+            several columns, or if `estimator` does not take the weights.
+        """
         classifier = is_classifier(self)
         checks = {"multi_output": True} if classifier else {"y_numeric": True}
-        X, y = self._validate(X, y, reset=True, **checks)
+        table, y = self._validate(
+            X, y, reset=True, sample_weight=sample_weight, **checks
+        )
         if classifier:
             y = self._check_classes(y)
             self.classes_ = np.unique(y)
-        warn_layout_forgotten(
-            self.modalities, self.modalities_, ", with a model of its own"
-        )
-        weight = check_sample_weight(sample_weight, X)
-        presence, _ = find_presence(X, self.modalities_)
-        rows = self._usable_rows(presence, weight)
-        given = X, y
-        X, y, presence = X[rows], y[rows], presence[rows]
-        weight = at_least_one_each(weight[rows])
-        self._seen = presence.any(axis=0)
-        weighted = sample_weight is not None
-        fit_params = self._inner_fit_params(template, weight if weighted else None)
+        given = table.X, y, groups
+        table.warn_many_modalities(self.modalities, ", with a model of its own")
+        used = table.has_any & (table.weight > 0)
+        if not used.any():
+            raise ValueError(
+                "X must have a sample with an observed modality and a positive weight; "
+                f"none of its {len(used)} samples has both."
+            )
+        table.warn_empty("left out of training")
+        if not used.all():
+            table, y = table[used], y[used]
+        if sample_weight is not None and table.weight.mean() < 1:
+            # Priors are worth a number of samples: weights count samples.
+            table.sample_weight = table.weight / table.weight.mean()
+            table.weight = table.sample_weight
+        self._seen = table.presence.any(axis=0)
+        table.warn_never_observed(self._seen, "they are ignored")
+        codes = np.zeros(len(y), dtype=np.intp)
+        if classifier:
+            codes = np.searchsorted(self.classes_, y)
+        template, dtype = self._template(table.X.dtype)
+        fit_params = {}
+        if sample_weight is not None:
+            fit_params = route_weight(self, template, table.weight)
         self._means = None
         if not accepts_nan(template):
-            means, n_empty = column_means(X, presence, self.modalities_, weight)
-            self._means = means
+            self._means, mass = table.column_means()
+            n_empty = int((mass == 0)[self._seen[self.modalities_.column_owner]].sum())
             if n_empty:
-                warnings.warn(
-                    f"{n_empty} columns have no observed cell in training; 0 stands "
-                    "in for them.",
-                    stacklevel=3,
+                table.warn(
+                    f"{n_empty} columns have no observed cell in training; their "
+                    "missing cells are filled with 0."
                 )
-        return TrainingRows(X, y, weight, fit_params, presence, rows, given)
+        self._fit(
+            TrainingData(table, y, codes, template, dtype, fit_params, used, given)
+        )
+        return self
 
     def _check_classes(self, y):
-        """One class a row, or an error that says what to do."""
+        """Return y with one class per sample, or raise."""
         if type_of_target(y) == "multilabel-indicator":
             name = type(self).__name__
             raise ValueError(
-                f"{name} takes one class a row; got a multilabel indicator of shape "
+                "y must have one class per sample; got a multilabel indicator of shape "
                 f"{y.shape}. Use sklearn.multiclass.OneVsRestClassifier({name}())."
             )
         y = column_or_1d(y, warn=True)
         check_classification_targets(y)
         return y
 
-    def _usable_rows(self, presence, weight):
-        """Rows with a modality and a weight; tells of the others, and of modalities."""
-        some = presence.any(axis=1)
-        rows = some & (weight > 0)
-        if not rows.any():
-            raise ValueError(
-                f"None of the {len(some)} rows of X has an observed modality and a "
-                "weight above 0."
-            )
-        warn_empty_rows(presence, "left out of training")
-        seen = presence[rows].any(axis=0)
-        never = [name for name, known in zip(self.modalities_, seen) if not known]
-        warn_never_observed(never, "they have no say")
-        return rows
-
-    def _inner_fit_params(self, template, sample_weight):
-        """Arrays that go to the inner `fit` beside X and y."""
-        if sample_weight is None:
-            return {}
+    def _template(self, dtype):
+        """Return the estimator to clone, and the dtype that it is fitted in."""
+        if self.estimator is not None:
+            return clone(self.estimator), dtype
+        if is_classifier(self):
+            model = LogisticRegression(C=0.05, max_iter=1000)
+        else:
+            # With few samples in single precision, it takes rounding errors for noise.
+            model, dtype = BayesianRidge(), np.float64
+        steps = [StandardScaler(), model]
         if get_config()["enable_metadata_routing"]:
-            routed = process_routing(self, "fit", sample_weight=sample_weight)
-            return dict(routed.estimator.fit)
-        names = weight_names(template)
-        if not names:
-            raise ValueError(
-                "sample_weight was given, but the fit of "
-                f"estimator={type(template).__name__} does not take it."
-            )
-        return dict.fromkeys(names, sample_weight)
+            steps = [step.set_fit_request(sample_weight=True) for step in steps]
+        return make_pipeline(*steps), dtype
 
     def get_metadata_routing(self):
         """Get the metadata routing of this object.
@@ -166,83 +189,197 @@ class BlockEnsemble(MetaEstimatorMixin, ModalityMixin, SkmissingEstimator):
         Returns
         -------
         MetadataRouter
-            Sample weights are used here and, if the inner estimator requests them,
-            handed to its `fit`.
+            Sample weights are used here and go to the `fit` of the inner estimator
+            if it requests them; groups go to the `split` of `cv`.
         """
-        mapping = MethodMapping().add(caller="fit", callee="fit")
-        router = MetadataRouter(owner=type(self).__name__)
-        router.add_self_request(self)
-        return router.add(estimator=self._template(), method_mapping=mapping)
-
-    def _fit_dtype(self, X):
-        """What models are fitted in: double precision if it is Bayesian ridge.
-
-        With few rows it may explain all of y, and takes rounding errors for precision.
-        """
-        is_default = self.estimator is None
-        return np.float64 if is_default and not is_classifier(self) else X.dtype
-
-    def _fit_blocks(self, template, train, blocks):
-        """Fit one clone a pair of rows and columns."""
-        return Parallel(n_jobs=self.n_jobs)(
-            delayed(fit_expert)(
-                template,
-                train.X,
-                train.y,
-                train.fit_params,
-                rows=rows,
-                columns=columns,
-                means=self._means,
-                dtype=self._fit_dtype(train.X),
-            )
-            for rows, columns in blocks
+        router = MetadataRouter(owner=type(self).__name__).add_self_request(self)
+        router.add(
+            estimator=self._template(None)[0],
+            method_mapping=MethodMapping().add(caller="fit", callee="fit"),
+        )
+        return router.add(
+            splitter=self.cv,
+            method_mapping=MethodMapping().add(caller="fit", callee="split"),
         )
 
-    def _predict_held_out(self, template, train, tasks):
-        """Fit one clone a task; return only what it says of the rows held out."""
-        return Parallel(n_jobs=self.n_jobs)(
-            delayed(predict_held_out)(
-                template,
-                train.X,
-                train.y,
-                train.fit_params,
-                rows=rows,
-                held_out=held_out,
-                columns=columns,
-                means=self._means,
-                dtype=self._fit_dtype(train.X),
-                read=read,
-            )
-            for rows, held_out, columns, read in tasks
-        )
-
-    def _splits(self, train, codes):
-        """Pairs of rows to fit on and rows to hold out, as masks."""
+    def _splits(self, data):
+        """Return pairs of samples to fit on and to hold out, as masks."""
+        X, y, groups = data.given
         if isinstance(self.cv, Integral):
-            return deal_folds(train.X, codes, self.cv)
-        splitter = check_cv(self.cv, train.given[1], classifier=is_classifier(self))
+            if groups is not None:
+                data.table.warn(
+                    f"cv={self.cv} ignores groups; pass a splitter that uses them, "
+                    "such as cv=GroupKFold()."
+                )
+            folds = deal_folds(data.codes, self.cv, is_classifier(self))
+            return [(folds != k, folds == k) for k in np.unique(folds)]
+        params = {} if groups is None else {"groups": groups}
+        if params and get_config()["enable_metadata_routing"]:
+            params = process_routing(self, "fit", **params).splitter.split
         splits = []
-        for positions in splitter.split(*train.given):
-            masks = np.zeros((2, len(train.rows)), dtype=bool)
+        for positions in check_cv(self.cv).split(X, y, **params):
+            masks = np.zeros((2, len(data.used)), dtype=bool)
             for mask, picked in zip(masks, positions):
                 mask[picked] = True
-            splits.append(tuple(masks[:, train.rows]))
+            splits.append(tuple(masks[:, data.used]))
         if not splits:
             raise ValueError(
-                f"cv={self.cv!r} gives no folds. A generator does so when it has been "
-                "used up by an earlier fit: pass a list of its folds."
+                f"cv must yield at least one fold; got {self.cv!r}. A generator yields "
+                "none when an earlier fit has used it up: pass a list of its folds."
             )
         return splits
 
-    def _block(self, X, rows, columns):
-        """Copy of some rows and columns, as the inner estimator wants it."""
-        return take_block(X, rows, columns, self._means)
+    def _fit_blocks(self, data, blocks):
+        """Fit one clone per pair of samples and columns.
+
+        With samples held out and a function `read` in addition, return what that
+        makes of the clone and the block that was held out.
+        """
+        return Parallel(n_jobs=self.n_jobs)(
+            delayed(fit_block)(
+                data.template, data.table.X, data.y, data.fit_params, self._means,
+                data.dtype, *block,
+            )
+            for block in blocks
+        )  # fmt: skip
 
     def _read_new(self, X, fallback):
-        """Validate new rows; warn of those that no model can answer for."""
-        X = self._validate(X, reset=False)
-        presence, _ = find_presence(X, self.modalities_)
-        warn_unlearnt(self.modalities_, presence, self._seen)
-        presence = presence & self._seen
-        warn_empty_rows(presence, f"given {fallback}")
-        return X, presence
+        """Validate new samples; warn of those that no model can predict.
+
+        Modalities that no sample of `fit` had do not count as present.
+        """
+        table = self._validate(X, reset=False)
+        table.presence = table.warn_unlearnt(self._seen)
+        table.warn_empty(f"given {fallback}", table.presence)
+        return table
+
+
+# --------------------------------------------------------------------- numerics
+
+
+def deal_folds(codes, n_splits, stratify):
+    """Return the number of the fold of each sample.
+
+    As KFold or StratifiedKFold deal them, but classes with fewer samples than folds
+    are dealt out in turn, and there may be fewer samples than folds.
+    """
+    folds = np.empty(len(codes), dtype=np.intp)
+    common = np.ones(len(codes), dtype=bool)
+    if stratify:
+        common = np.bincount(codes)[codes] >= n_splits
+    rare = np.flatnonzero(~common)
+    rare = rare[np.argsort(codes[rare], kind="stable")]
+    folds[rare] = np.arange(len(rare)) % n_splits
+    common = np.flatnonzero(common)
+    if stratify and len(common):
+        splits = StratifiedKFold(n_splits).split(common, codes[common])
+    elif len(common) > 1:
+        splits = KFold(min(n_splits, len(common))).split(common)
+    else:
+        splits = [(None, slice(None))]
+    for k, (_, held_out) in enumerate(splits):
+        folds[common[held_out]] = k
+    return folds
+
+
+def accepts_nan(estimator):
+    """Whether `estimator` can be given NaN, as far as its tags say.
+
+    A pipeline can if every step accepts NaN up to and including an imputer, known by
+    its parameter `keep_empty_features`, or up to the end.
+    """
+    if not isinstance(estimator, Pipeline):
+        return bool(get_tags(estimator).input_tags.allow_nan)
+    for _, step in estimator.steps:
+        if step is None or step == "passthrough":
+            continue
+        if not accepts_nan(step):
+            return False
+        if "keep_empty_features" in step.get_params(deep=False):
+            return True
+    return True
+
+
+def route_weight(meta, estimator, sample_weight):
+    """Return what `fit` of the inner estimator takes beside X and y, by name."""
+    if get_config()["enable_metadata_routing"]:
+        routed = process_routing(meta, "fit", sample_weight=sample_weight)
+        return dict(routed.estimator.fit)
+    names = weight_names(estimator)
+    if not names:
+        raise ValueError(
+            "sample_weight must be None, because the fit of "
+            f"estimator={type(estimator).__name__} does not take it."
+        )
+    return dict.fromkeys(names, sample_weight)
+
+
+def weight_names(estimator):
+    """Names under which the `fit` of `estimator` takes sample weights.
+
+    For a pipeline, those of the steps that take weights, if the last one does.
+    """
+    if not isinstance(estimator, Pipeline):
+        parameters = signature(estimator.fit).parameters
+        open_ended = any(p.kind is Parameter.VAR_KEYWORD for p in parameters.values())
+        return ["sample_weight"] if "sample_weight" in parameters or open_ended else []
+    steps = [s for s in estimator.steps if s[1] not in (None, "passthrough")]
+    if not steps or not weight_names(steps[-1][1]):
+        return []
+    names = []
+    for position, (name, step) in enumerate(steps):
+        last = position == len(steps) - 1
+        if (
+            last
+            or isinstance(step, Pipeline)
+            or "sample_weight" in signature(step.fit).parameters
+        ):
+            names += [f"{name}__{inner}" for inner in weight_names(step)]
+    return names
+
+
+def take_block(X, rows, columns, means):
+    """Copy some cells of X, missing ones filled if `means` is not None."""
+    block = X[rows][:, columns]
+    if means is None:
+        return block
+    return np.where(np.isnan(block), means[columns], block)
+
+
+def fit_block(
+    template, X, y, fit_params, means, dtype, rows, columns, held_out=None, read=None
+):
+    """Fit a clone on a block; return it, or what `read` makes of it on another one.
+
+    The clone is a DummyClassifier if the samples are of one class.
+    """
+    target = y[rows]
+    params = {name: value[rows] for name, value in fit_params.items()}
+    block = take_block(X, rows, columns, means).astype(dtype, copy=False)
+    kind = get_tags(template).estimator_type
+    if kind == "classifier" and (target == target[0]).all():
+        model = DummyClassifier(strategy="prior").fit(block, target)
+    else:
+        model = clone(template).fit(block, target, **params)
+    if read is None:
+        return model
+    return read(model, take_block(X, held_out, columns, means))
+
+
+def predict_all_classes(model, block, classes, frequencies, floor=0.0):
+    """Probabilities for all classes, of shape (n_samples, n_classes).
+
+    A class that the model has not seen has its value in `frequencies`, those of the
+    samples that fitted the model: no evidence either way. Probabilities are at least
+    `floor` times an even split.
+    """
+    known = np.searchsorted(classes, model.classes_)
+    out = np.tile(frequencies, (len(block), 1))
+    unseen = 1 - np.isin(np.arange(len(classes)), known)
+    out[:, known] = model.predict_proba(block) * (1 - frequencies @ unseen)
+    return np.maximum(out, floor / len(classes)) if floor else out
+
+
+def predict_values(model, block):
+    """Predictions of one number per sample, shape (n_samples,)."""
+    return np.asarray(model.predict(block), dtype=np.float64).reshape(len(block))

@@ -1,4 +1,4 @@
-"""Trains one estimator on the rows and on copies of them with modalities hidden."""
+"""Modality dropout: one estimator, also trained on copies with modalities hidden."""
 
 from numbers import Integral, Real
 
@@ -14,17 +14,10 @@ from sklearn.utils.metadata_routing import (
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
-from skmissing._base import ModalityMixin, SkmissingEstimator
-from skmissing._blocks import find_presence
-from skmissing._compat import (
-    HasMethods,
-    Interval,
-    StrOptions,
-    _fit_context,
-    check_sample_weight,
-)
+from skmissing._compat import HasMethods, Interval, StrOptions
 from skmissing._masking import POLICIES, draw_subsets
-from skmissing.ensemble._experts import weight_names
+from skmissing._table import ModalityMixin, SkmissingEstimator, _fit_context
+from skmissing.ensemble._base import route_weight
 
 
 def _inner_has(method):
@@ -52,11 +45,12 @@ def _as_given(values, X):
 
 
 class ModalityDropout(MetaEstimatorMixin, ModalityMixin, SkmissingEstimator):
-    """Trains an estimator on rows and on copies with modalities hidden at random.
+    """Train an estimator on the samples and on copies with random modalities hidden.
 
-    Any estimator that accepts NaN so learns to do with fewer modalities than training
-    rows have. That is worth most when they are complete and later ones are not; when
-    training rows lack modalities as later ones do, it adds little.
+    Any estimator that accepts NaN thus learns to predict from fewer modalities than
+    the training samples have. That is worth most when training samples are complete
+    and later ones are not; when modalities are missing in training as they are later,
+    it adds little.
 
     Read more in the :ref:`User Guide <ensemble>`.
 
@@ -67,22 +61,23 @@ class ModalityDropout(MetaEstimatorMixin, ModalityMixin, SkmissingEstimator):
         :class:`~sklearn.ensemble.HistGradientBoostingClassifier` or a pipeline with an
         imputer.
     n_copies : int, default=1
-        Copies of each row, each with its own draw, beside the row itself. Training
-        takes so much more memory and time, and a penalty that is weighed against the
-        number of rows gets weaker.
-    policy : {"uniform_size", "uniform_subset", "bernoulli"}, default="uniform_size"
-        How the modalities that a copy keeps are drawn from those that the row has,
+        Copies of each sample, each with its own draw, in addition to the sample
+        itself. Training takes that much more memory and time, and a penalty that is
+        weighed against the number of samples gets weaker.
+    dropout_policy : {"uniform_size", "uniform_subset", "bernoulli"}, \
+            default="uniform_size"
+        How the modalities that a copy keeps are drawn from those that the sample has,
         never none. "uniform_size" draws their number, uniformly from one to all, and
         then which; "uniform_subset" gives each non-empty subset the same probability;
-        "bernoulli" drops each with `drop_probability`, and keeps one at random where
-        none would be left.
-    drop_probability : float, default=0.5
-        Used by `policy="bernoulli"` only.
+        "bernoulli" drops each with probability `modality_dropout`, and keeps one at
+        random where none would be left.
+    modality_dropout : float, default=0.5
+        Used by `dropout_policy="bernoulli"` only.
     modalities : None, list of int or dict, default=None
         Which columns belong together. None groups columns by the prefix before `__`
         if all names have one, and otherwise makes each column a modality.
     random_state : int, RandomState instance or None, default=None
-        Draws the subsets. An int makes runs repeatable.
+        Seed of the draws. An int makes runs repeatable.
 
     Attributes
     ----------
@@ -99,8 +94,8 @@ class ModalityDropout(MetaEstimatorMixin, ModalityMixin, SkmissingEstimator):
 
     See Also
     --------
-    LateFusionClassifier : One model a modality, whose votes are joined.
-    PatternClassifier : One model a combination of modalities.
+    LateFusionClassifier : One model per modality, whose predictions are joined.
+    PatternClassifier : One model per combination of modalities.
 
     Notes
     -----
@@ -109,9 +104,9 @@ class ModalityDropout(MetaEstimatorMixin, ModalityMixin, SkmissingEstimator):
     Cells within a kept modality stay as they are, missing ones too.
 
     Only `predict`, `predict_proba`, `predict_log_proba`, `decision_function` and
-    `score` are handed on, as far as `estimator` has them. What `estimator` tunes by
-    itself, as by early stopping, built-in cross-validation or evidence, it tunes on
-    copies of rows it was trained on, and fits too closely: switch it off.
+    `score` are delegated, if `estimator` has them. Early stopping, built-in
+    cross-validation and the like in `estimator` would be tuned on copies of samples
+    that it was trained on, and overfit: switch them off.
 
     References
     ----------
@@ -129,7 +124,7 @@ class ModalityDropout(MetaEstimatorMixin, ModalityMixin, SkmissingEstimator):
     >>> from sklearn.pipeline import make_pipeline
     >>> X, y = load_digits(return_X_y=True)
     >>> late, y_late = X[1200:].copy(), y[1200:]
-    >>> late[:, :32] = np.nan  # new rows lack the upper half
+    >>> late[:, :32] = np.nan  # the upper half is missing
     >>> plain = make_pipeline(SimpleImputer(), LogisticRegression(C=0.01, max_iter=500))
     >>> robust = ModalityDropout(
     ...     plain, n_copies=2, modalities={"upper": 32, "lower": 32}, random_state=0
@@ -143,8 +138,8 @@ class ModalityDropout(MetaEstimatorMixin, ModalityMixin, SkmissingEstimator):
         **ModalityMixin._parameter_constraints,
         "estimator": [HasMethods(["fit", "predict"])],
         "n_copies": [Interval(Integral, 1, None, closed="left")],
-        "policy": [StrOptions(set(POLICIES))],
-        "drop_probability": [Interval(Real, 0, 1, closed="left")],
+        "dropout_policy": [StrOptions(set(POLICIES))],
+        "modality_dropout": [Interval(Real, 0, 1, closed="left")],
         "random_state": ["random_state"],
     }
 
@@ -153,22 +148,22 @@ class ModalityDropout(MetaEstimatorMixin, ModalityMixin, SkmissingEstimator):
         estimator,
         *,
         n_copies=1,
-        policy="uniform_size",
-        drop_probability=0.5,
+        dropout_policy="uniform_size",
+        modality_dropout=0.5,
         modalities=None,
         random_state=None,
     ):
         self.estimator = estimator
         self.n_copies = n_copies
-        self.policy = policy
-        self.drop_probability = drop_probability
+        self.dropout_policy = dropout_policy
+        self.modality_dropout = modality_dropout
         self.modalities = modalities
         self.random_state = random_state
 
     # fit may call nested validation of the inner estimator.
     @_fit_context(prefer_skip_nested_validation=False)
     def fit(self, X, y=None, sample_weight=None):
-        """Fit the estimator on the rows and on copies with modalities hidden.
+        """Fit the estimator on the samples and on copies with modalities hidden.
 
         Parameters
         ----------
@@ -177,17 +172,22 @@ class ModalityDropout(MetaEstimatorMixin, ModalityMixin, SkmissingEstimator):
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Target; None if `estimator` needs none.
         sample_weight : array-like of shape (n_samples,) or None, default=None
-            Weights of the rows, and of their copies.
+            Weights of the samples, and of their copies.
 
         Returns
         -------
         self : object
             Fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If `estimator` does not accept NaN, or does not take the weights.
         """
-        values = self._validate(X, None if y is None else "no_validation", reset=True)
-        copies = self._hide(values)
-        n_rows = len(values)
-        rows = np.tile(np.arange(n_rows), self.n_copies + 1)
+        unchecked = None if y is None else "no_validation"
+        table = self._validate(X, unchecked, reset=True, sample_weight=sample_weight)
+        table = table[0] if y is None else table
+        rows = np.tile(np.arange(len(table)), self.n_copies + 1)
         if y is not None:
             y = check_array(
                 y,
@@ -197,58 +197,40 @@ class ModalityDropout(MetaEstimatorMixin, ModalityMixin, SkmissingEstimator):
                 estimator=self,
                 input_name="y",
             )
-            check_consistent_length(values, y)
+            check_consistent_length(table.X, y)
             y = y[rows]
         params = {}
         if sample_weight is not None:
-            weight = check_sample_weight(sample_weight, values)[rows]
-            params = self._inner_fit_params(weight)
+            params = route_weight(self, self.estimator, table.weight[rows])
+        copies = _as_given(self._with_copies(table), X)
         try:
-            self.estimator_ = clone(self.estimator).fit(
-                _as_given(copies, X), y, **params
-            )
+            self.estimator_ = clone(self.estimator).fit(copies, y, **params)
         except ValueError as error:
             if "NaN" not in str(error):
                 raise
             raise ValueError(
-                f"estimator={type(self.estimator).__name__} must accept NaN, by which "
-                "hidden modalities are told; it does not. Put an imputer in front: "
+                "estimator must accept NaN, which marks hidden modalities; got "
+                f"{type(self.estimator).__name__}. Put an imputer in front: "
                 "make_pipeline(SimpleImputer(), estimator)."
             ) from error
         return self
 
-    def _hide(self, values):
-        """The rows, and below them their copies with modalities hidden."""
+    def _with_copies(self, table):
+        """Return the samples and, below them, their copies with modalities hidden."""
         rng = check_random_state(self.random_state)
-        presence, _ = find_presence(values, self.modalities_)
-        out = np.empty(
-            (len(values) * (self.n_copies + 1), values.shape[1]), values.dtype, "F"
-        )
-        out[: len(values)] = values
-        for copy in range(1, self.n_copies + 1):
+        n_samples, n_features = table.X.shape
+        shape = n_samples * (self.n_copies + 1), n_features
+        out = np.empty(shape, table.X.dtype, order="F")
+        out[:n_samples] = table.X
+        for start in range(n_samples, len(out), n_samples):
             kept = draw_subsets(
-                presence,
+                table.presence,
                 rng,
-                policy=self.policy,
-                drop_probability=self.drop_probability,
+                policy=self.dropout_policy,
+                drop_probability=self.modality_dropout,
             )
-            part = out[copy * len(values) : (copy + 1) * len(values)]
-            part[:] = values
-            for m, modality in enumerate(self.modalities_.values()):
-                part[np.ix_(~kept[:, m], modality.columns)] = np.nan
+            out[start : start + n_samples] = table.hide(~kept).X
         return out
-
-    def _inner_fit_params(self, weight):
-        """What the inner `fit` takes beside X and y."""
-        if get_config()["enable_metadata_routing"]:
-            return process_routing(self, "fit", sample_weight=weight).estimator.fit
-        names = weight_names(self.estimator)
-        if not names:
-            raise ValueError(
-                "sample_weight was given, but the fit of "
-                f"estimator={type(self.estimator).__name__} does not take it."
-            )
-        return dict.fromkeys(names, weight)
 
     def get_metadata_routing(self):
         """Get the metadata routing of this object.
@@ -265,7 +247,7 @@ class ModalityDropout(MetaEstimatorMixin, ModalityMixin, SkmissingEstimator):
 
     def _validated(self, X):
         check_is_fitted(self)
-        return _as_given(self._validate(X, reset=False), X)
+        return _as_given(self._validate(X, reset=False).X, X)
 
     @property
     def classes_(self):
@@ -285,8 +267,7 @@ class ModalityDropout(MetaEstimatorMixin, ModalityMixin, SkmissingEstimator):
         ndarray of shape (n_samples,) or (n_samples, n_outputs)
             Predictions.
         """
-        X = self._validated(X)
-        return self.estimator_.predict(X)
+        return self.estimator_.predict(self._validated(X))
 
     @available_if(_inner_has("predict_proba"))
     def predict_proba(self, X):
@@ -302,8 +283,7 @@ class ModalityDropout(MetaEstimatorMixin, ModalityMixin, SkmissingEstimator):
         ndarray of shape (n_samples, n_classes)
             In the order of `classes_`.
         """
-        X = self._validated(X)
-        return self.estimator_.predict_proba(X)
+        return self.estimator_.predict_proba(self._validated(X))
 
     @available_if(_inner_has("predict_log_proba"))
     def predict_log_proba(self, X):
@@ -319,8 +299,7 @@ class ModalityDropout(MetaEstimatorMixin, ModalityMixin, SkmissingEstimator):
         ndarray of shape (n_samples, n_classes)
             In the order of `classes_`.
         """
-        X = self._validated(X)
-        return self.estimator_.predict_log_proba(X)
+        return self.estimator_.predict_log_proba(self._validated(X))
 
     @available_if(_inner_has("decision_function"))
     def decision_function(self, X):
@@ -334,10 +313,9 @@ class ModalityDropout(MetaEstimatorMixin, ModalityMixin, SkmissingEstimator):
         Returns
         -------
         ndarray of shape (n_samples,) or (n_samples, n_classes)
-            What the estimator returns.
+            As the estimator returns them.
         """
-        X = self._validated(X)
-        return self.estimator_.decision_function(X)
+        return self.estimator_.decision_function(self._validated(X))
 
     @available_if(_inner_has("score"))
     def score(self, X, y=None, sample_weight=None):
@@ -350,12 +328,12 @@ class ModalityDropout(MetaEstimatorMixin, ModalityMixin, SkmissingEstimator):
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             True targets.
         sample_weight : array-like of shape (n_samples,) or None, default=None
-            Weights of the rows.
+            Weights of the samples.
 
         Returns
         -------
         float
-            What the estimator's own `score` returns.
+            As the estimator's own `score` returns it.
         """
         X = self._validated(X)
         params = {} if sample_weight is None else {"sample_weight": sample_weight}

@@ -1,48 +1,47 @@
-"""What the pattern classifier and regressor share: one model a combination."""
+"""Pattern models: one model per combination of modalities."""
 
-import warnings
+from functools import partial
 from itertools import product
 from numbers import Integral
 
 import numpy as np
+from sklearn.base import ClassifierMixin, RegressorMixin
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted
 
 from skmissing._blocks import find_patterns
 from skmissing._compat import Interval, StrOptions
-from skmissing.ensemble._base import BlockEnsemble
+from skmissing.ensemble._base import (
+    FLOOR,
+    BlockEnsemble,
+    predict_all_classes,
+    predict_values,
+    take_block,
+)
 
 # Above this many modalities, a model for every combination is surely a mistake.
 MAX_MODALITIES = 10
-# Above this many models, a warning tells of it.
+# Above this many models, there is a warning.
 MANY_MODELS = 256
 # Cells of the table of patterns by patterns that is made at once.
 CHUNK_CELLS = 1 << 18
 
 
 def count_rows(candidates, presence):
-    """How many rows have at least the modalities of each pattern.
-
-    Parameters
-    ----------
-    candidates : ndarray of shape (n_patterns, n_modalities), dtype bool
-    presence : ndarray of shape (n_samples, n_modalities), dtype bool
-
-    Returns
-    -------
-    ndarray of shape (n_patterns,), dtype int64
-    """
+    """How many samples have at least the modalities of each pattern, (n_patterns,)."""
     found, inverse = find_patterns(presence)
     counts = np.bincount(inverse, minlength=len(found))
-    absent = (~found).T.astype(np.float32)
+    missing = (~found).T.astype(np.float32)
     out = np.empty(len(candidates), dtype=np.int64)
     step = max(1, CHUNK_CELLS // len(found))
     for start in range(0, len(candidates), step):
-        lacking = candidates[start : start + step].astype(np.float32) @ absent
-        out[start : start + step] = (lacking == 0) @ counts
+        n_missing = candidates[start : start + step].astype(np.float32) @ missing
+        out[start : start + step] = (n_missing == 0) @ counts
     return out
 
 
 class PatternEnsemble(BlockEnsemble):
-    """Fits one model a combination of modalities and chooses one for each row."""
+    """Fits one model per combination of modalities and chooses one per sample."""
 
     _parameter_constraints: dict = {
         **BlockEnsemble._parameter_constraints,
@@ -70,49 +69,49 @@ class PatternEnsemble(BlockEnsemble):
         self.cv = cv
         self.n_jobs = n_jobs
 
-    def _fit_patterns(self, template, train, codes, read_score):
-        """Fit the models and, if they are to be chosen by it, their scores.
+    def _fit_patterns(self, data, reader):
+        """Fit the models and, if these are used to choose, their scores.
 
-        `read_score(patterns)` makes, for each fold's fit, what turns a model and held
-        out rows into one score a row.
+        `reader(rows, held_out)` returns what turns a model that was fitted on `rows`
+        and the block held out into one score per sample.
         """
-        candidates = self._candidates(train.presence)
-        n_rows = count_rows(candidates, train.presence)
-        # A pattern that all rows contain cannot be rare, however few rows there are.
-        enough = min(self.min_rows, len(train.y))
+        presence = data.table.presence
+        candidates = self._candidates(data.table)
+        n_rows = count_rows(candidates, presence)
+        # A pattern that all samples contain cannot be rare, however few they are.
+        enough = min(self.min_rows, len(presence))
         alone = candidates.sum(axis=1) == 1
         kept = (n_rows >= enough) | (alone & (n_rows > 0))
         self._patterns = candidates[kept]
         self.n_rows_ = n_rows[kept]
         if self.patterns == "observed" and len(self._patterns) > MANY_MODELS:
-            warnings.warn(
-                f"{len(self._patterns)} combinations of modalities get a model each, "
-                f"since min_rows={self.min_rows} or more training rows contain them; a "
-                "larger min_rows makes them fewer.",
-                stacklevel=3,
+            data.table.warn(
+                f"{len(self._patterns)} combinations of modalities get one model each, "
+                f"because at least min_rows={self.min_rows} training samples contain "
+                "each of them; a larger min_rows reduces their number."
             )
-        support = [(train.presence | ~p).all(axis=1) for p in self._patterns]
-        blocks = [(r, self._columns_of(p)) for p, r in zip(self._patterns, support)]
-        self.estimators_ = self._fit_blocks(template, train, blocks)
         names = np.array(self.modalities_.names, dtype=object)
         self.patterns_ = [tuple(names[pattern]) for pattern in self._patterns]
+        support = [(presence | ~p).all(axis=1) for p in self._patterns]
+        columns = [self._columns_of(p) for p in self._patterns]
+        self.estimators_ = self._fit_blocks(data, zip(support, columns))
         self.scores_ = np.full(len(support), np.nan)
         if self.select == "score" and len(support) > 1:
-            self._fit_scores(template, train, codes, support, read_score)
+            self._fit_scores(data, support, columns, reader)
+        return support
 
-    def _candidates(self, presence):
+    def _candidates(self, table):
         """Combinations to fit: those asked for, and each modality alone."""
-        n_modalities = presence.shape[1]
-        alone = np.eye(n_modalities, dtype=bool)[self._seen]
-        self._observed, _ = find_patterns(presence)
+        n_modalities = len(self._seen)
+        self._observed = table.patterns[0]
         if self.patterns == "observed":
+            alone = np.eye(n_modalities, dtype=bool)[self._seen]
             return find_patterns(np.concatenate([self._observed, alone]))[0]
         n_seen = int(self._seen.sum())
         if n_seen > MAX_MODALITIES:
             raise ValueError(
-                f"patterns='all' asks for a model for each of the 2**{n_seen} - 1 "
-                f"combinations of {n_seen} modalities; at most {MAX_MODALITIES} "
-                "modalities are possible. Use patterns='observed'."
+                "patterns='all' fits 2**n_modalities - 1 models, so n_modalities must "
+                f"be at most {MAX_MODALITIES}; got {n_seen}. Use patterns='observed'."
             )
         subsets = np.array(list(product([False, True], repeat=n_seen))[1:])
         every = np.zeros((len(subsets), n_modalities), dtype=bool)
@@ -121,33 +120,28 @@ class PatternEnsemble(BlockEnsemble):
 
     def _columns_of(self, pattern):
         """Columns of a combination, in the order of the layout."""
-        blocks = [
-            m.columns for m, had in zip(self.modalities_.values(), pattern) if had
-        ]
-        return np.concatenate(blocks)
+        modalities = self.modalities_.values()
+        return np.concatenate([m.columns for m, had in zip(modalities, pattern) if had])
 
-    def _fit_scores(self, template, train, codes, support, read_score):
-        """Weighted mean score of each pattern's model on rows it did not see."""
-        tasks, places = [], []
-        for inside, outside in self._splits(train, codes):
+    def _fit_scores(self, data, support, columns, reader):
+        """Weighted mean score of each pattern's model on samples held out."""
+        places, blocks = [], []
+        for inside, outside in self._splits(data):
             for i, rows in enumerate(support):
-                if (inside & rows).any() and (outside & rows).any():
-                    held_out = outside & rows
-                    columns = self._columns_of(self._patterns[i])
-                    read = read_score(inside & rows, held_out)
-                    tasks.append((inside & rows, held_out, columns, read))
-                    places.append((i, train.weight[held_out]))
+                fitted, held_out = inside & rows, outside & rows
+                if fitted.any() and held_out.any():
+                    places.append((i, data.table.weight[held_out]))
+                    read = reader(fitted, held_out)
+                    blocks.append((fitted, columns[i], held_out, read))
         totals, masses = np.zeros((2, len(support)))
-        for (i, weight), scores in zip(
-            places, self._predict_held_out(template, train, tasks)
-        ):
+        for (i, weight), scores in zip(places, self._fit_blocks(data, blocks)):
             totals[i] += weight @ scores
             masses[i] += weight.sum()
         tested = masses > 0
         self.scores_[tested] = totals[tested] / masses[tested]
 
     def _choose(self, pattern):
-        """Index of the model that answers for rows with this pattern."""
+        """Index of the model for samples with this pattern."""
         usable = np.flatnonzero((pattern | ~self._patterns).all(axis=1))
         scores = np.nan_to_num(self.scores_[usable], nan=-np.inf)
         sizes = self._patterns[usable].sum(axis=1)
@@ -155,36 +149,350 @@ class PatternEnsemble(BlockEnsemble):
         return usable[order[-1]]
 
     def _route(self, X, fallback):
-        """Rows, model number and block of each model that has rows to answer."""
-        X, presence = self._read_new(X, fallback)
-        patterns, inverse = find_patterns(presence)
+        """Return the number of samples and, per model, its samples, index and block."""
+        table = self._read_new(X, fallback)
+        patterns, inverse = find_patterns(table.presence)
         chosen = np.full(len(patterns), -1)
         unseen = np.zeros(len(patterns), dtype=bool)
+        known = np.concatenate([self._patterns, self._observed])
         for p in np.flatnonzero(patterns.any(axis=1)):
             chosen[p] = self._choose(patterns[p])
-            unseen[p] = not (
-                (self._patterns == patterns[p]).all(axis=1).any()
-                or (self._observed == patterns[p]).all(axis=1).any()
+            unseen[p] = not (known == patterns[p]).all(axis=1).any()
+        if unseen.any():
+            advice = "patterns='all' fits a model for every combination"
+            if self.patterns == "all":
+                advice = f"fewer than min_rows={self.min_rows} training samples have it"
+            table.warn(
+                f"{unseen[inverse].sum()} of {len(inverse)} samples have one of "
+                f"{unseen.sum()} combinations of modalities that are not in the "
+                "training samples; models of fewer modalities predict for them "
+                f"({advice})."
             )
-        self._warn_of_unseen(int(unseen[inverse].sum()), len(X), int(unseen.sum()))
         by_row = chosen[inverse]
         routes = []
         for i in np.unique(chosen[chosen >= 0]):
             rows = np.flatnonzero(by_row == i)
             columns = self._columns_of(self._patterns[i])
-            routes.append((rows, i, self._block(X, rows, columns)))
-        return len(X), routes
+            routes.append((rows, i, take_block(table.X, rows, columns, self._means)))
+        return len(inverse), routes
 
-    def _warn_of_unseen(self, n_rows, n_all, n_patterns):
-        if n_rows:
-            advice = " patterns='all' fits a model for every combination."
-            if self.patterns == "all":
-                advice = (
-                    f" Fewer than min_rows={self.min_rows} training rows contain those."
-                )
-            warnings.warn(
-                f"{n_rows} of {n_all} rows have one of {n_patterns} combinations of "
-                "modalities that no row had in training; models of fewer modalities "
-                f"answer for them.{advice}",
-                stacklevel=4,
+
+def _hits(model, block, target):
+    """1 or 0 per sample that is classified correctly or not."""
+    return (model.predict(block) == target).astype(np.float64)
+
+
+def _log_score(model, block, classes, frequencies, codes):
+    """Log-probability of the class of each sample."""
+    every = predict_all_classes(model, block, classes, frequencies, FLOOR)
+    return np.log(every[np.arange(len(codes)), codes])
+
+
+def _negative_error(model, block, target):
+    """Minus the squared error of each sample."""
+    return -((predict_values(model, block) - target) ** 2)
+
+
+def _has_probabilities(self):
+    if self.estimator is None:
+        return True
+    # Raises the inner estimator's AttributeError, which says why.
+    self.estimator.predict_proba  # noqa: B018
+    return True
+
+
+class PatternClassifier(ClassifierMixin, PatternEnsemble):
+    """Classifier with one model per combination of modalities.
+
+    A combination that occurs in training gets a clone of `estimator`, fitted on all
+    samples that have at least these modalities, restricted to their columns. A new
+    sample is classified by one of the models whose modalities it has. Nothing is
+    imputed, and modalities may interact. With many missing modalities in training, the
+    models of many modalities have few samples: compare with
+    :class:`LateFusionClassifier`.
+
+    Read more in the :ref:`User Guide <ensemble>`.
+
+    Parameters
+    ----------
+    estimator : estimator object or None, default=None
+        Classifier. None stands for standardised logistic regression with `C=0.05`.
+    modalities : None, list of int or dict, default=None
+        Which columns belong together. None groups columns by the prefix before `__`
+        if all names have one, and otherwise makes each column a modality.
+    patterns : {"observed", "all"}, default="observed"
+        Which combinations get a model: those that some training sample has exactly, or
+        all of at most ten modalities. Use "all" if training samples are more complete
+        than later ones. Each single modality gets a model in both cases.
+    min_rows : int, default=30
+        A combination of several modalities gets a model if at least this many training
+        samples contain it, or all of them if there are fewer; otherwise models of
+        fewer modalities are used.
+    select : {"score", "largest"}, default="score"
+        Which of the models that apply to a sample is used. "score" takes the one with
+        the best cross-validated score, which may have fewer modalities but more
+        training samples; it takes `cv` more fits per combination. "largest" takes the
+        one with the most modalities, then the most training samples.
+    cv : int, splitter or iterable, default=5
+        Folds for `select="score"`. An int is the number of folds of
+        :class:`~sklearn.model_selection.StratifiedKFold`, without shuffling. Classes
+        with fewer samples than folds are spread over as many folds as they have
+        samples.
+    n_jobs : int or None, default=None
+        Number of models fitted at once, in the terms of joblib.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Class labels.
+    class_prior_ : ndarray of shape (n_classes,)
+        Weighted class frequencies; samples without any modality get them.
+    patterns_ : list of tuple of str
+        Names of the modalities of each model.
+    estimators_ : list
+        Fitted models, in the order of `patterns_`: ``dict(zip(model.patterns_,
+        model.estimators_))`` maps combinations to models.
+    n_rows_ : ndarray of shape (n_models,)
+        Number of samples that fitted each model.
+    scores_ : ndarray of shape (n_models,)
+        Mean log-probability of the true class on samples held out; accuracy, if
+        `estimator` has no probabilities. NaN if not needed.
+    modalities_ : mapping
+        Name of each modality to its columns.
+    n_features_in_ : int
+        Number of columns seen in `fit`.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Their names, if X had names that are all strings.
+
+    See Also
+    --------
+    PatternRegressor : The same for regression.
+    LateFusionClassifier : One model per modality, whose predictions are joined.
+
+    Notes
+    -----
+    Training samples are not kept, so no model is fitted for a combination that first
+    appears in `predict`: models of fewer modalities are used, with a warning. Scores of
+    different models come from different samples. If whether a modality is missing
+    depends on the class, they are not quite comparable, and `select="largest"` is the
+    safer choice.
+
+    Missing cells of a partially observed modality are filled with the mean of the
+    training column, unless the tags of `estimator` say that it accepts NaN. A class
+    that a model has not seen gets one over its number of samples plus the number of
+    classes. Sample weights are treated as in :class:`LateFusionClassifier`. Multilabel
+    targets: ``OneVsRestClassifier(PatternClassifier())``.
+
+    The idea is that of pattern submodels [1]_; with samples shared between patterns as
+    here, surveys of missing modalities call it dedicated training.
+
+    References
+    ----------
+    .. [1] Fletcher Mercaldo, S. and Blume, J. D. "Missing data and prediction: the
+       pattern submodel." Biostatistics 21(2), 2020.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skmissing.ensemble import PatternClassifier
+    >>> from sklearn.datasets import load_digits
+    >>> X, y = load_digits(return_X_y=True)
+    >>> X[::3, :32] = np.nan  # the upper half is missing in every third sample
+    >>> model = PatternClassifier(modalities={"upper": 32, "lower": 32})
+    >>> model.fit(X[:1200], y[:1200]).patterns_
+    [('lower',), ('upper',), ('upper', 'lower')]
+    >>> model.n_rows_
+    array([1200,  800,  800])
+    """
+
+    def _fit(self, data):
+        n_classes = len(self.classes_)
+        # One score for all models: where only one class occurs, the model is a dummy,
+        # which has probabilities even if the others have none.
+        has_probabilities = hasattr(data.template, "predict_proba")
+
+        def reader(rows, held_out):
+            if not has_probabilities:
+                return partial(_hits, target=data.y[held_out])
+            return partial(
+                _log_score,
+                classes=self.classes_,
+                frequencies=data.class_frequencies(n_classes, rows),
+                codes=data.codes[held_out],
             )
+
+        self.class_prior_ = data.class_frequencies(n_classes)
+        support = self._fit_patterns(data, reader)
+        self._frequencies = [data.class_frequencies(n_classes, r) for r in support]
+
+    @available_if(_has_probabilities)
+    def predict_proba(self, X):
+        """Class probabilities.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Any pattern of missing modalities. Samples without any get `class_prior_`,
+            with a warning.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+            In the order of `classes_`.
+        """
+        check_is_fitted(self)
+        n_samples, routes = self._route(X, "the class frequencies of training")
+        out = np.tile(self.class_prior_, (n_samples, 1))
+        for rows, i, block in routes:
+            out[rows] = predict_all_classes(
+                self.estimators_[i], block, self.classes_, self._frequencies[i]
+            )
+        return out
+
+    @available_if(_has_probabilities)
+    def predict_log_proba(self, X):
+        """Logarithms of the class probabilities.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            As for :meth:`predict_proba`.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+            In the order of `classes_`.
+        """
+        check_is_fitted(self)
+        return np.log(self.predict_proba(X))
+
+    def predict(self, X):
+        """Class that the chosen model predicts.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Any pattern of missing modalities. Samples without any get the most
+            frequent class, with a warning.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            Class labels.
+        """
+        check_is_fitted(self)
+        n_samples, routes = self._route(X, "the most frequent class of training")
+        out = np.empty(n_samples, dtype=self.classes_.dtype)
+        out[:] = self.classes_[self.class_prior_.argmax()]
+        for rows, i, block in routes:
+            out[rows] = self.estimators_[i].predict(block)
+        return out
+
+
+class PatternRegressor(RegressorMixin, PatternEnsemble):
+    """Regressor with one model per combination of modalities.
+
+    A combination that occurs in training gets a clone of `estimator`, fitted on all
+    samples that have at least these modalities, restricted to their columns. A new
+    sample is predicted by one of the models whose modalities it has. See
+    :class:`PatternClassifier` for the idea and its limits.
+
+    Read more in the :ref:`User Guide <ensemble>`.
+
+    Parameters
+    ----------
+    estimator : estimator object or None, default=None
+        Regressor. None stands for standardised Bayesian ridge regression.
+    modalities : None, list of int or dict, default=None
+        Which columns belong together. None groups columns by the prefix before `__`
+        if all names have one, and otherwise makes each column a modality.
+    patterns : {"observed", "all"}, default="observed"
+        Which combinations get a model: those that some training sample has exactly, or
+        all of at most ten modalities. Use "all" if training samples are more complete
+        than later ones. Each single modality gets a model in both cases.
+    min_rows : int, default=30
+        A combination of several modalities gets a model if at least this many training
+        samples contain it, or all of them if there are fewer; otherwise models of
+        fewer modalities are used.
+    select : {"score", "largest"}, default="score"
+        Which of the models that apply to a sample is used: the one with the best
+        cross-validated score, which takes `cv` more fits per combination, or the one
+        with the most modalities, then the most training samples.
+    cv : int, splitter or iterable, default=5
+        Folds for `select="score"`. An int is the number of folds of
+        :class:`~sklearn.model_selection.KFold`, without shuffling: if samples are
+        sorted by the target, pass ``KFold(5, shuffle=True, random_state=0)``.
+    n_jobs : int or None, default=None
+        Number of models fitted at once, in the terms of joblib.
+
+    Attributes
+    ----------
+    target_mean_ : float
+        Weighted mean of y; samples without any modality get it.
+    patterns_ : list of tuple of str
+        Names of the modalities of each model.
+    estimators_ : list
+        Fitted models, in the order of `patterns_`: ``dict(zip(model.patterns_,
+        model.estimators_))`` maps combinations to models.
+    n_rows_ : ndarray of shape (n_models,)
+        Number of samples that fitted each model.
+    scores_ : ndarray of shape (n_models,)
+        Minus the mean squared error on samples held out. NaN if not needed.
+    modalities_ : mapping
+        Name of each modality to its columns.
+    n_features_in_ : int
+        Number of columns seen in `fit`.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Their names, if X had names that are all strings.
+
+    See Also
+    --------
+    PatternClassifier : The same for classification, with notes and references.
+    LateFusionRegressor : One model per modality, joined.
+
+    Notes
+    -----
+    Partially observed modalities, combinations that first appear in `predict`, and the
+    comparison of scores are as in :class:`PatternClassifier`. Several targets at once:
+    ``MultiOutputRegressor(PatternRegressor())``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skmissing.ensemble import PatternRegressor
+    >>> from sklearn.datasets import load_diabetes
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> X[::3, :4] = np.nan
+    >>> model = PatternRegressor(modalities={"body": 4, "blood": 6})
+    >>> model.fit(X[:300], y[:300]).patterns_
+    [('blood',), ('body',), ('body', 'blood')]
+    """
+
+    def _fit(self, data):
+        self.target_mean_ = float(np.average(data.y, weights=data.table.weight))
+
+        def reader(rows, held_out):
+            return partial(_negative_error, target=data.y[held_out])
+
+        self._fit_patterns(data, reader)
+
+    def predict(self, X):
+        """Predict one number per sample.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Any pattern of missing modalities. Samples without any get `target_mean_`,
+            with a warning.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            Predictions.
+        """
+        check_is_fitted(self)
+        n_samples, routes = self._route(X, "the mean target of training")
+        out = np.full(n_samples, self.target_mean_)
+        for rows, i, block in routes:
+            out[rows] = predict_values(self.estimators_[i], block)
+        return out

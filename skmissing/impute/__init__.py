@@ -2,10 +2,6 @@
 
 from skmissing.impute._cluster_guided import ClusterGuidedImputer
 from skmissing.impute._factor import FactorImputer
-from skmissing.impute._multiple import (
-    MultipleImputationClassifier,
-    MultipleImputationRegressor,
-)
 from skmissing.impute._regression import RegressionImputer
 from skmissing.impute._retrieval import RetrievalImputer
 from skmissing.impute._selection import masked_imputation_score
@@ -13,8 +9,6 @@ from skmissing.impute._selection import masked_imputation_score
 __all__ = [
     "ClusterGuidedImputer",
     "FactorImputer",
-    "MultipleImputationClassifier",
-    "MultipleImputationRegressor",
     "RegressionImputer",
     "RetrievalImputer",
     "masked_imputation_score",

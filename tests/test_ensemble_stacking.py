@@ -1,30 +1,29 @@
-"""The rules of late fusion, against loops and closed forms."""
+"""Rules of late fusion, compared with loops and closed forms."""
 
 import numpy as np
 import pytest
 from scipy.optimize import approx_fprime
 from scipy.special import log_softmax
 
-from skmissing.ensemble._combine import (
-    _case_loss,
-    _prior_loss,
+from skmissing.ensemble._stacking import (
     combine_evidence,
     fit_stacking,
     joint_covariance,
     nested_subsets,
     regression_weights,
+    stacking_loss,
 )
 
 
 def random_presence(rng, n_rows, n_modalities, rate=0.6):
-    """Presence with some modality in every row."""
+    """Presence with some modality in every sample."""
     presence = rng.uniform(size=(n_rows, n_modalities)) < rate
     presence[np.arange(n_rows), rng.randint(n_modalities, size=n_rows)] = True
     return presence
 
 
 def make_evidence(rng, n_rows=200, n_modalities=3, n_classes=4):
-    """Evidence of experts of falling worth, presence, classes, and a log-prior."""
+    """Evidence of models of decreasing quality, presence, classes, and a log-prior."""
     codes = rng.randint(n_classes, size=n_rows)
     worth = 2.0 / (1 + np.arange(n_modalities))
     logits = rng.standard_normal((n_rows, n_modalities, n_classes))
@@ -54,7 +53,7 @@ def test_nested_subsets_cover_sizes_within_bounds(n_modalities):
 
 
 def test_combine_evidence_is_the_formula(seed):
-    """Each row adds the weighted evidence of what it has to the log-prior."""
+    """Each sample adds the weighted evidence of its modalities to the log-prior."""
     rng = np.random.RandomState(seed)
     D, _, presence, log_prior = make_evidence(rng)
     w, g = rng.uniform(size=3), rng.uniform(size=3)
@@ -69,23 +68,17 @@ def test_gradients_are_right(seed):
     """Finite differences agree with the gradients of the stacking objective."""
     rng = np.random.RandomState(seed)
     D, codes, presence, log_prior = make_evidence(rng, n_rows=30)
-    weight = rng.uniform(size=30)
-
-    def case(theta):
-        return _case_loss(D, codes, presence, weight, log_prior, theta[:3], theta[3:])
-
-    def prior(theta):
-        return _prior_loss(theta[:3], theta[3:])
-
     theta = rng.standard_normal(6)
-    for function in (case, prior):
-        _, gradient = function(theta)
-        slopes = approx_fprime(theta, lambda t, f=function: f(t)[0])
+    # Without cases, only the prior is left.
+    for cases in ([], [(presence, rng.uniform(size=30))]):
+        args = D, codes, cases, log_prior, 2.0
+        _, gradient = stacking_loss(theta, *args)
+        slopes = approx_fprime(theta, lambda t, a=args: stacking_loss(t, *a)[0])
         np.testing.assert_allclose(gradient, slopes, atol=1e-4)
 
 
 def test_stacking_ranks_modalities_by_worth(seed):
-    """Bold noise gets the least weight, and a bold expert less than 1."""
+    """Overconfident noise gets the least weight."""
     rng = np.random.RandomState(seed)
     D, codes, presence, log_prior = make_evidence(rng, n_rows=1000)
     D[:, 2] = 3 * rng.standard_normal(D[:, 2].shape) * presence[:, 2, None]
@@ -94,7 +87,7 @@ def test_stacking_ranks_modalities_by_worth(seed):
 
 
 def test_stacking_discounts_repetition(seed):
-    """Two modalities that say the same count as one when a row has both."""
+    """Two identical modalities count as one when a sample has both."""
     rng = np.random.RandomState(seed)
     logits = 2 * rng.standard_normal((3000, 1, 3))
     # Drawn from the model's own probabilities, so that one alone is calibrated.
@@ -107,7 +100,7 @@ def test_stacking_discounts_repetition(seed):
 
 
 def test_stacking_weights_are_repetitions(seed):
-    """A row of weight 2 is that row twice, and weight 0 is none; order is nothing."""
+    """Weight 2 is the sample twice, and weight 0 none; the order does not matter."""
     rng = np.random.RandomState(seed)
     D, codes, presence, log_prior = make_evidence(rng, n_rows=80)
     weight = rng.randint(3, size=80)
@@ -117,19 +110,37 @@ def test_stacking_weights_are_repetitions(seed):
     np.testing.assert_allclose(found, fit_stacking(*args), rtol=1e-5)
 
 
-def test_stacking_without_any_row_is_plain():
+def test_stacking_uses_a_part_of_many_samples(seed, monkeypatch):
+    """Every n-th sample of each class is used; the weights change little."""
+    rng = np.random.RandomState(seed)
+    D, codes, presence, log_prior = make_evidence(rng, n_rows=6000)
+    args = D, codes, presence, log_prior, np.ones(6000)
+    whole = fit_stacking(*args)
+    # Seven subsets of three modalities with four classes: 2000 samples are enough.
+    monkeypatch.setattr("skmissing.ensemble._stacking.MAX_TERMS", 2000 * 84)
+    part = fit_stacking(*args)
+    rows = np.sort(np.argsort(codes, kind="stable")[::3])
+    expected = fit_stacking(
+        D[rows], codes[rows], presence[rows], log_prior, np.ones(2000)
+    )
+    np.testing.assert_array_equal(part, expected)
+    assert (np.array(part) != whole).any()
+    np.testing.assert_allclose(part, whole, rtol=0.2)
+
+
+def test_stacking_without_any_sample_is_plain():
     """Where no held-out prediction was possible, all weights are 1."""
     nothing = np.zeros((4, 3), dtype=bool)
     w, g = fit_stacking(np.zeros((4, 3, 2)), np.arange(4) % 2, nothing, np.zeros(2), 1)
     np.testing.assert_array_equal([w, g], np.ones((2, 3)))
 
 
-def test_joint_covariance_of_complete_rows(seed):
+def test_joint_covariance_of_complete_samples(seed):
     """Without gaps and prior it is the weighted second moment."""
     rng = np.random.RandomState(seed)
     Z, weight = rng.standard_normal((50, 4)), rng.uniform(size=50)
     expected = (Z * weight[:, None]).T @ Z / weight.sum()
-    found = joint_covariance(Z, weight, prior_rows=0.0)
+    found = joint_covariance(Z, weight, prior_samples=0.0)
     np.testing.assert_allclose(found, expected)
 
 
@@ -144,12 +155,12 @@ def test_joint_covariance_of_monotone_gaps(seed):
     left = np.mean((y[both] - slope * x[both]) ** 2)
     xx = np.mean(x**2)
     expected = [[xx, slope * xx], [slope * xx, left + slope**2 * xx]]
-    found = joint_covariance(Z, np.ones(200), prior_rows=0.0)
+    found = joint_covariance(Z, np.ones(200), prior_samples=0.0)
     np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 
 def test_joint_covariance_is_positive_semidefinite(seed):
-    """Also where pairwise moments are not: each pair is seen in rows of its own."""
+    """Also where pairwise moments are not: each pair is seen in its own samples."""
     rng = np.random.RandomState(seed)
     Z = np.full((90, 3), np.nan)
     signs = {(0, 1): 1, (1, 2): 1, (0, 2): -1}
@@ -157,7 +168,7 @@ def test_joint_covariance_is_positive_semidefinite(seed):
         value = rng.standard_normal(30)
         rows = slice(30 * k, 30 * k + 30)
         Z[rows, i], Z[rows, j] = value, sign * value
-    found = joint_covariance(Z, np.ones(90), prior_rows=1.0)
+    found = joint_covariance(Z, np.ones(90), prior_samples=1.0)
     assert np.linalg.eigvalsh(found).min() > -1e-10
 
 

@@ -1,4 +1,4 @@
-"""Multiple imputation: one model a completion of the table, predictions pooled."""
+"""Multiple imputation: one model per completion of X, whose predictions are pooled."""
 
 import copy
 from numbers import Integral
@@ -12,18 +12,18 @@ from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from skmissing._base import (
+from skmissing._compat import HasMethods, Interval
+from skmissing._table import (
     ModalityMixin,
     SkmissingEstimator,
-    check_has_columns,
+    _fit_context,
     fill_masked,
 )
-from skmissing._compat import HasMethods, Interval, _fit_context
-from skmissing.impute._factor import FactorImputer
+from skmissing.impute import FactorImputer
 
 
 class BaseMultipleImputation(MetaEstimatorMixin, SkmissingEstimator):
-    """Base class; not for direct use. A subclass gives `_default` and `_say`."""
+    """Base class; subclasses give `_default_estimator`, and `_predict` of one model."""
 
     _parameter_constraints: dict = {
         **ModalityMixin._parameter_constraints,
@@ -47,22 +47,45 @@ class BaseMultipleImputation(MetaEstimatorMixin, SkmissingEstimator):
         self.n_imputations = n_imputations
         self.random_state = random_state
 
-    def _fit(self, X, y):
+    # fit may call nested validation of the inner estimators.
+    @_fit_context(prefer_skip_nested_validation=False)
+    def fit(self, X, y):
+        """Complete X several times, and fit a model to each completion.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            NaN and masked cells are missing.
+        y : array-like of shape (n_samples,)
+            Class labels, or target values.
+
+        Returns
+        -------
+        self : object
+            Fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If the imputer has no parameters `sample_posterior` and `random_state`.
+        """
+        X, y = self._validated(X, y=y)
         rng = check_random_state(self.random_state)
         seeds = rng.randint(np.iinfo(np.int32).max, size=self.n_imputations)
         self.imputers_ = self._fit_imputers(X, seeds)
         if hasattr(self.imputers_[0], "modalities_"):
             self.modalities_ = self.imputers_[0].modalities_
-        template = self._default() if self.estimator is None else self.estimator
+        template = self.estimator
+        if template is None:
+            template = make_pipeline(StandardScaler(), self._default_estimator)
         self.estimators_ = [
             clone(template).fit(imputer.transform(X), y) for imputer in self.imputers_
         ]
         return self
 
     def _fit_imputers(self, X, seeds):
-        """Imputers that draw, each with a seed of its own."""
-        imputer = FactorImputer()
-        imputer = imputer if self.imputer is None else clone(self.imputer)
+        """Fit imputers that draw, each with its own seed."""
+        imputer = FactorImputer() if self.imputer is None else clone(self.imputer)
         known = imputer.get_params()
         if "sample_posterior" not in known or "random_state" not in known:
             raise ValueError(
@@ -80,31 +103,32 @@ class BaseMultipleImputation(MetaEstimatorMixin, SkmissingEstimator):
             clone(imputer).set_params(random_state=int(seed)).fit(X) for seed in seeds
         ]
 
-    def _validated(self, X, y):
-        """Check X and y; X comes back as a frame if it was one, to keep its names."""
-        check_has_columns(X)
-        filled = fill_masked(X)
-        checked, y = validate_data(
-            self, filled, y, dtype=[np.float64, np.float32],
-            ensure_all_finite="allow-nan",
-        )  # fmt: skip
-        return (X if hasattr(self, "feature_names_in_") else checked), y
-
-    def _each(self, X):
-        """What each model says of a completion of its own, stacked."""
-        check_is_fitted(self)
+    def _validated(self, X, **check_params):
+        """Check X, and y in `fit`; a data frame stays one, to keep its names."""
         checked = validate_data(
-            self, fill_masked(X), reset=False, dtype=[np.float64, np.float32],
+            self,
+            fill_masked(X),
+            dtype=[np.float64, np.float32],
             ensure_all_finite="allow-nan",
-        )  # fmt: skip
-        X = X if hasattr(X, "columns") else checked
-        return np.stack([
-            self._say(model, imputer.transform(X))
-            for model, imputer in zip(self.estimators_, self.imputers_)
-        ])  # fmt: skip
+            **check_params,
+        )
+        if "y" in check_params:
+            return (X if hasattr(X, "columns") else checked[0]), checked[1]
+        return X if hasattr(X, "columns") else checked
+
+    def _predict_each(self, X):
+        """Predictions of each model for its own completion, stacked."""
+        check_is_fitted(self)
+        X = self._validated(X, reset=False)
+        return np.stack(
+            [
+                self._predict(model, imputer.transform(X))
+                for model, imputer in zip(self.estimators_, self.imputers_)
+            ]
+        )
 
     def imputation_spread(self, X):
-        """Return how far predictions differ between imputations.
+        """Standard deviation of the predictions between the imputations.
 
         Parameters
         ----------
@@ -113,11 +137,11 @@ class BaseMultipleImputation(MetaEstimatorMixin, SkmissingEstimator):
 
         Returns
         -------
-        spread : ndarray
-            Standard deviation between the imputations of what is pooled, in its
-            shape: near 0 where a row has all that matters.
+        spread : ndarray of shape (n_samples,) or (n_samples, n_classes)
+            Of the predictions, or of the probabilities: near 0 for samples in which
+            all that matters is observed.
         """
-        return self._each(X).std(axis=0)
+        return self._predict_each(X).std(axis=0)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -127,11 +151,12 @@ class BaseMultipleImputation(MetaEstimatorMixin, SkmissingEstimator):
 
 
 class MultipleImputationClassifier(ClassifierMixin, BaseMultipleImputation):
-    """Classifier that pools over several draws of what is missing.
+    """Classifier that pools over several imputations.
 
-    The table is completed several times with draws from the posterior, and a clone of
-    the classifier is fitted to each. A row to classify is completed as often, and its
-    probabilities are averaged: a guess that the draws disagree on moves them little.
+    X is completed several times with draws from the posterior, and a clone of the
+    classifier is fitted to each completion. A sample to classify is completed as
+    often, and its probabilities are averaged. A cell on which the draws disagree thus
+    changes them little.
 
     Read more in the :ref:`User Guide <imputation_error>`.
 
@@ -139,44 +164,35 @@ class MultipleImputationClassifier(ClassifierMixin, BaseMultipleImputation):
     ----------
     estimator : classifier or None, default=None
         Has `predict_proba`. None is logistic regression on standardised columns.
-
     imputer : imputer or None, default=None
         Has the parameters `sample_posterior`, which is set, and `random_state`. None
         is `FactorImputer()`.
-
     modalities : None, list of int, or dict, default=None
-        Which columns form a modality; handed to the imputer unless it is None.
-
+        Which columns form a modality; passed to the imputer unless it is None.
     n_imputations : int, default=5
         Number of completions.
-
     random_state : int, RandomState instance or None, default=None
         Seed of the draws.
 
     Attributes
     ----------
     imputers_ : list
-        Fitted imputers, one a completion.
-
+        Fitted imputers, one per completion.
     estimators_ : list
-        Fitted classifiers, one a completion.
-
+        Fitted classifiers, one per completion.
     classes_ : ndarray of shape (n_classes,)
         Class labels.
-
     modalities_ : ModalityLayout
         That of the imputer; only if it has one.
-
     n_features_in_ : int
         Number of columns seen in `fit`.
-
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the columns seen in `fit`, only if they were strings.
 
     See Also
     --------
-    MultipleImputationRegressor : The same for numbers.
-    ClusterGuidedImputer : Draws with `sample_posterior=True`.
+    MultipleImputationRegressor : The same for regression.
+    skmissing.impute.FactorImputer : Draws with `sample_posterior=True`.
 
     Notes
     -----
@@ -190,9 +206,10 @@ class MultipleImputationClassifier(ClassifierMixin, BaseMultipleImputation):
     --------
     >>> import numpy as np
     >>> from sklearn.datasets import load_digits
-    >>> from skmissing.impute import FactorImputer, MultipleImputationClassifier
+    >>> from skmissing.ensemble import MultipleImputationClassifier
+    >>> from skmissing.impute import FactorImputer
     >>> X, y = load_digits(n_class=3, return_X_y=True)
-    >>> X[::2, :32] = np.nan  # every other row lacks the upper half
+    >>> X[::2, :32] = np.nan  # the upper half is missing in every other sample
     >>> imputer = FactorImputer(3, modalities=[32, 32], n_factors=8, random_state=0)
     >>> model = MultipleImputationClassifier(imputer=imputer, random_state=0)
     >>> model.fit(X[:400], y[:400]).score(X[400:], y[400:]) > 0.9
@@ -203,34 +220,21 @@ class MultipleImputationClassifier(ClassifierMixin, BaseMultipleImputation):
         **BaseMultipleImputation._parameter_constraints,
         "estimator": [HasMethods(["fit", "predict_proba"]), None],
     }
+    _default_estimator = LogisticRegression(max_iter=1000)
 
-    def _default(self):
-        return make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
+    def _validated(self, X, **check_params):
+        checked = super()._validated(X, **check_params)
+        if "y" in check_params:
+            check_classification_targets(checked[1])
+        return checked
 
-    def _say(self, model, X):
+    def _predict(self, model, X):
         return model.predict_proba(X)
 
-    @_fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y):
-        """Complete the table several times, and fit a classifier to each.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            NaN and masked cells are missing.
-        y : array-like of shape (n_samples,)
-            Class labels.
-
-        Returns
-        -------
-        self : object
-            Fitted estimator.
-        """
-        X, y = self._validated(X, y)
-        check_classification_targets(y)
-        self._fit(X, y)
-        self.classes_ = self.estimators_[0].classes_
-        return self
+    @property
+    def classes_(self):
+        """Class labels."""
+        return self.estimators_[0].classes_
 
     def predict_proba(self, X):
         """Mean of the probabilities over the completions.
@@ -245,7 +249,7 @@ class MultipleImputationClassifier(ClassifierMixin, BaseMultipleImputation):
         proba : ndarray of shape (n_samples, n_classes)
             In the order of `classes_`.
         """
-        return self._each(X).mean(axis=0)
+        return self._predict_each(X).mean(axis=0)
 
     def predict(self, X):
         """Class of the highest mean probability.
@@ -265,11 +269,11 @@ class MultipleImputationClassifier(ClassifierMixin, BaseMultipleImputation):
 
 
 class MultipleImputationRegressor(RegressorMixin, BaseMultipleImputation):
-    """Regressor that pools over several draws of what is missing.
+    """Regressor that pools over several imputations.
 
-    The table is completed several times with draws from the posterior, and a clone of
-    the regressor is fitted to each. A row to predict is completed as often, and the
-    predictions are averaged.
+    X is completed several times with draws from the posterior, and a clone of the
+    regressor is fitted to each completion. A sample to predict is completed as often,
+    and the predictions are averaged.
 
     Read more in the :ref:`User Guide <imputation_error>`.
 
@@ -277,54 +281,39 @@ class MultipleImputationRegressor(RegressorMixin, BaseMultipleImputation):
     ----------
     estimator : regressor or None, default=None
         None is ridge regression on standardised columns.
-
     imputer : imputer or None, default=None
         Has the parameters `sample_posterior`, which is set, and `random_state`. None
         is `FactorImputer()`.
-
     modalities : None, list of int, or dict, default=None
-        Which columns form a modality; handed to the imputer unless it is None.
-
+        Which columns form a modality; passed to the imputer unless it is None.
     n_imputations : int, default=5
         Number of completions.
-
     random_state : int, RandomState instance or None, default=None
         Seed of the draws.
 
     Attributes
     ----------
     imputers_ : list
-        Fitted imputers, one a completion.
-
+        Fitted imputers, one per completion.
     estimators_ : list
-        Fitted regressors, one a completion.
-
+        Fitted regressors, one per completion.
     modalities_ : ModalityLayout
         That of the imputer; only if it has one.
-
     n_features_in_ : int
         Number of columns seen in `fit`.
-
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the columns seen in `fit`, only if they were strings.
 
     See Also
     --------
-    MultipleImputationClassifier : The same for classes.
-    ClusterGuidedImputer : Draws with `sample_posterior=True`.
-
-    Notes
-    -----
-    Pooling is by the mean, as in [1]_.
-
-    References
-    ----------
-    .. [1] D. B. Rubin, "Multiple Imputation for Nonresponse in Surveys", Wiley, 1987.
+    MultipleImputationClassifier : The same for classification, with a reference.
+    skmissing.impute.FactorImputer : Draws with `sample_posterior=True`.
 
     Examples
     --------
     >>> import numpy as np
-    >>> from skmissing.impute import FactorImputer, MultipleImputationRegressor
+    >>> from skmissing.ensemble import MultipleImputationRegressor
+    >>> from skmissing.impute import FactorImputer
     >>> a = np.random.RandomState(0).standard_normal(200)
     >>> X, y = np.column_stack([a, 2 * a, -a]), 3 * a
     >>> X[:50, 0] = X[50:100, 1] = np.nan
@@ -338,31 +327,10 @@ class MultipleImputationRegressor(RegressorMixin, BaseMultipleImputation):
         **BaseMultipleImputation._parameter_constraints,
         "estimator": [HasMethods(["fit", "predict"]), None],
     }
+    _default_estimator = Ridge()
 
-    def _default(self):
-        return make_pipeline(StandardScaler(), Ridge())
-
-    def _say(self, model, X):
+    def _predict(self, model, X):
         return model.predict(X)
-
-    @_fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y):
-        """Complete the table several times, and fit a regressor to each.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            NaN and masked cells are missing.
-        y : array-like of shape (n_samples,)
-            Target values.
-
-        Returns
-        -------
-        self : object
-            Fitted estimator.
-        """
-        X, y = self._validated(X, y)
-        return self._fit(X, y)
 
     def predict(self, X):
         """Mean of the predictions over the completions.
@@ -377,4 +345,4 @@ class MultipleImputationRegressor(RegressorMixin, BaseMultipleImputation):
         y : ndarray of shape (n_samples,)
             Predicted values.
         """
-        return self._each(X).mean(axis=0)
+        return self._predict_each(X).mean(axis=0)

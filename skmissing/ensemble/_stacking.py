@@ -1,0 +1,185 @@
+"""Rules that join the predictions of one model per modality. Arrays in, arrays out.
+
+D is the evidence, of shape (n_samples, n_modalities, n_classes): the log-probabilities
+of each modality's model minus the logarithm of the class frequencies that it was
+trained on, and 0 where the modality is missing.
+"""
+
+import numpy as np
+from scipy.optimize import minimize
+from scipy.special import logsumexp
+
+# Standard deviation of the normal prior on the logarithms of stacking weights: without
+# evidence against it, they stay within a factor of about 1.6 of plain late fusion.
+PRIOR_DEVIATION = 0.5
+# Samples that a prior of uncorrelated modalities is worth in `joint_covariance`.
+PRIOR_SAMPLES = 10.0
+# About the most subsets of modalities on which stacking weights are fitted.
+MAX_SUBSETS = 64
+# About the most terms of the stacking objective: more samples cost time and change the
+# few weights little. At least MIN_SAMPLES are used.
+MAX_TERMS = 4_000_000
+MIN_SAMPLES = 1000
+
+
+def nested_subsets(n_modalities, most=MAX_SUBSETS):
+    """Subsets of the modalities that cover every size, chosen without chance.
+
+    Returns an array of shape (n_subsets, n_modalities), dtype bool: all modalities
+    first; then, by size, runs of neighbours (the last is followed by the first), of
+    which only some are taken if there are more than about `most`. With up to three
+    modalities these are all subsets.
+    """
+    every = np.arange(n_modalities)
+    subsets = [np.ones(n_modalities, dtype=bool)]
+    n_sizes = min(n_modalities - 1, most)
+    sizes = np.unique(np.linspace(1, n_modalities - 1, n_sizes).round().astype(int))
+    for size in sizes:
+        n_starts = min(n_modalities, max(1, most // len(sizes)))
+        for start in np.linspace(0, n_modalities, n_starts, endpoint=False).astype(int):
+            subsets.append((every - start) % n_modalities < size)
+    return np.array(subsets)
+
+
+def combine_evidence(D, presence, log_prior, modality_weights, count_weights):
+    """Unnormalised log-probabilities of weighted late fusion, (n_samples, n_classes).
+
+    Row i is `log_prior + count_weights[s_i - 1] * sum_m modality_weights[m] * D[i, m]`,
+    where the sum is over the s_i modalities that the sample has.
+    """
+    total = np.einsum("nmk,nm->nk", D, presence * modality_weights)
+    counts = np.maximum(presence.sum(axis=1), 1)
+    return log_prior + count_weights[counts - 1][:, None] * total
+
+
+def fit_stacking(D, codes, presence, log_prior, sample_weight):
+    """Fit one weight per modality and one per number of observed modalities.
+
+    Minimises the weighted log-loss plus, on the logarithms of the weights, half their
+    squares over the prior variance. The weights of the counts are tied to their
+    neighbours by the same prior, so that a count that no sample has follows them. Each
+    sample counts once, spread evenly over its non-empty intersections with
+    :func:`nested_subsets`: otherwise complete training samples would not contribute to
+    the weights for fewer modalities. Of very many samples, every n-th of each class is
+    used. Returns two arrays of shape (n_modalities,); all 1 is the plain rule.
+    """
+    # D is of models that were not fitted on the sample; codes (n_samples,), presence
+    # (n_samples, n_modalities), log_prior (n_classes,), sample_weight (n_samples,).
+    n_modalities = D.shape[1]
+    subsets = nested_subsets(n_modalities)
+    enough = max(MIN_SAMPLES, MAX_TERMS // (len(subsets) * D[0].size))
+    step = -(-len(codes) // enough)
+    if step > 1:
+        rows = np.sort(np.argsort(codes, kind="stable")[::step])
+        D, codes, presence = D[rows], codes[rows], presence[rows]
+        sample_weight = sample_weight[rows]
+    masked = [presence & subset for subset in subsets]
+    shares = np.array([kept.any(axis=1) for kept in masked], dtype=np.float64)
+    shares *= sample_weight / np.maximum(shares.sum(axis=0), 1)
+    cases = list(zip(masked, shares))
+    total = sum(weight.sum() for _, weight in cases)
+    if total == 0:
+        return np.ones(n_modalities), np.ones(n_modalities)
+    start = np.zeros(2 * n_modalities)
+    args = D, codes, cases, log_prior, total
+    options = {"maxiter": 200, "ftol": 1e-12, "gtol": 1e-7}
+    best = minimize(
+        stacking_loss, start, args, jac=True, method="L-BFGS-B", options=options
+    )
+    return np.exp(best.x[:n_modalities]), np.exp(best.x[n_modalities:])
+
+
+def stacking_loss(theta, D, codes, cases, log_prior, total):
+    """Penalised log-loss and its gradient.
+
+    `theta` holds the logarithms of the modality weights u and of the count weights v;
+    `cases` are pairs of a masked presence and the weight of each sample under it.
+    """
+    u, v = np.split(theta, 2)
+    # Minus the logarithm of the normal prior. The first of v has a prior of its own,
+    # or the common scale would be undetermined.
+    steps = np.diff(v)
+    loss = u @ u + v[0] ** 2 + steps @ steps
+    slope = np.zeros_like(v)
+    slope[0] = v[0]
+    slope[1:] += steps
+    slope[:-1] -= steps
+    precision = 1 / PRIOR_DEVIATION**2
+    loss, gradient = 0.5 * precision * loss, precision * np.concatenate([u, slope])
+    for kept, weight in cases:
+        part, slope = _case_loss(D, codes, kept, weight, log_prior, u, v)
+        loss += part
+        gradient += slope
+    return loss / total, gradient / total
+
+
+def _case_loss(D, codes, kept, weight, log_prior, u, v):
+    """Weighted log-loss of the samples under one masked presence, and its gradient."""
+    rows = np.arange(len(codes))
+    scales = np.exp(u)
+    counts = np.maximum(kept.sum(axis=1), 1) - 1
+    factor = np.exp(v)[counts]
+    total = np.einsum("nmk,nm->nk", D, kept * scales)
+    logits = log_prior + factor[:, None] * total
+    norm = logsumexp(logits, axis=1)
+    loss = weight @ (norm - logits[rows, codes])
+    residual = np.exp(logits - norm[:, None])
+    residual[rows, codes] -= 1
+    residual *= (weight * factor)[:, None]
+    agreement = np.einsum("nk,nmk->nm", residual, D)
+    by_modality = scales * (agreement * kept).sum(axis=0)
+    by_count = np.bincount(counts, (residual * total).sum(axis=1), minlength=len(v))
+    return loss, np.concatenate([by_modality, by_count])
+
+
+def joint_covariance(Z, sample_weight, *, prior_samples=PRIOR_SAMPLES, max_iter=200):
+    """Maximum a posteriori covariance of centred columns with gaps, by EM.
+
+    Z has shape (n_samples, n_columns), with NaN where missing, but not in all of a
+    row. The prior, the diagonal of variances, is worth `prior_samples` samples. The
+    result is positive semi-definite, which pairwise covariances need not be.
+    """
+    observed = ~np.isnan(Z)
+    filled = np.where(observed, Z, 0)
+    mass = sample_weight @ observed
+    variances = sample_weight @ filled**2 / np.where(mass > 0, mass, 1)
+    patterns, inverse = np.unique(observed, axis=0, return_inverse=True)
+    inverse = inverse.reshape(-1)
+    counts = np.bincount(inverse, sample_weight)
+    scatters = []
+    for p in range(len(patterns)):
+        part = filled[inverse == p]
+        scatters.append((part * sample_weight[inverse == p][:, None]).T @ part)
+    covariance = np.diag(variances)
+    for _ in range(max_iter):
+        new = prior_samples * np.diag(variances)
+        for pattern, scatter, count in zip(patterns, scatters, counts):
+            new += _expected_scatter(covariance, pattern, scatter, count)
+        new /= counts.sum() + prior_samples
+        change = np.abs(new - covariance).max()
+        covariance = new
+        if change <= 1e-8 * variances.max(initial=0):
+            break
+    return covariance
+
+
+def _expected_scatter(covariance, pattern, scatter, count):
+    """Sum of outer products of the rows of one pattern, gaps taken in expectation."""
+    seen, hidden = np.flatnonzero(pattern), np.flatnonzero(~pattern)
+    if not len(hidden):
+        return scatter
+    map_ = np.eye(len(pattern))
+    map_[hidden] = 0
+    slope = regression_weights(covariance, seen, hidden)
+    map_[np.ix_(hidden, seen)] = slope.T
+    expected = map_ @ scatter @ map_.T
+    explained = slope.T @ covariance[np.ix_(seen, hidden)]
+    left = covariance[np.ix_(hidden, hidden)] - explained
+    expected[np.ix_(hidden, hidden)] += count * left
+    return expected
+
+
+def regression_weights(covariance, given, wanted):
+    """Weights of the best linear prediction of columns, shape (n_given, n_wanted)."""
+    inverse = np.linalg.pinv(covariance[np.ix_(given, given)], hermitian=True)
+    return inverse @ covariance[np.ix_(given, wanted)]

@@ -1,0 +1,328 @@
+"""What the ensembles share: weights, folds, groups, unseen classes, used-up folds."""
+
+import numpy as np
+import pytest
+import sklearn
+from sklearn.base import clone, is_classifier
+from sklearn.decomposition import PCA
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.exceptions import UnsetMetadataPassedError
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
+from sklearn.model_selection import (
+    GridSearchCV,
+    GroupKFold,
+    KFold,
+    StratifiedKFold,
+)
+from sklearn.naive_bayes import GaussianNB
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import LinearSVC
+
+from skmissing._table import ModalityWarning
+from skmissing.ensemble import (
+    LateFusionClassifier,
+    LateFusionRegressor,
+    PatternClassifier,
+    PatternRegressor,
+)
+from skmissing.ensemble._base import accepts_nan, predict_all_classes, weight_names
+
+BOOSTING = HistGradientBoostingClassifier()
+ENSEMBLES = [
+    LateFusionClassifier,
+    LateFusionRegressor,
+    PatternClassifier,
+    PatternRegressor,
+]
+
+
+def predictions(model, X):
+    """Probabilities or numbers."""
+    return model.predict_proba(X) if is_classifier(model) else model.predict(X)
+
+
+@pytest.mark.parametrize(
+    "estimator, expected",
+    [
+        (LogisticRegression(), False),
+        (BOOSTING, True),
+        (make_pipeline(StandardScaler(), BOOSTING), True),
+        (make_pipeline(StandardScaler(), LogisticRegression()), False),
+        (make_pipeline(StandardScaler(), SimpleImputer(), PCA(), LinearSVC()), True),
+        (make_pipeline(PCA(), SimpleImputer(), LinearSVC()), False),
+        (make_pipeline("passthrough", BOOSTING), True),
+        (make_pipeline(None, make_pipeline(SimpleImputer(), LinearSVC())), True),
+    ],
+)
+def test_accepts_nan(estimator, expected):
+    """Pipelines accept NaN as far as an imputer, or to the end, if each step does."""
+    assert accepts_nan(estimator) is expected
+
+
+@pytest.mark.parametrize(
+    "estimator, expected",
+    [
+        (LogisticRegression(), ["sample_weight"]),
+        (GridSearchCV(LogisticRegression(), {}), ["sample_weight"]),
+        (KNeighborsClassifier(), []),
+        (make_pipeline(StandardScaler(), KNeighborsClassifier()), []),
+        (make_pipeline(PCA(), LinearSVC()), ["linearsvc__sample_weight"]),
+        (
+            make_pipeline("passthrough", make_pipeline(StandardScaler(), Ridge())),
+            [
+                f"pipeline__{name}__sample_weight"
+                for name in ("standardscaler", "ridge")
+            ],
+        ),
+        (make_pipeline("passthrough"), []),
+    ],
+)
+def test_weight_names(estimator, expected):
+    """Weights go to every step of a pipeline that takes them, if the last one does."""
+    assert weight_names(estimator) == expected
+
+
+def test_predict_all_classes_leaves_no_evidence_on_unseen_ones(seed):
+    """Unseen classes have their frequency; the others share the rest as predicted."""
+    rng = np.random.RandomState(seed)
+    X, y = rng.standard_normal((30, 2)), np.array(["a", "c"])[np.arange(30) % 2]
+    model = LogisticRegression().fit(X, y)
+    frequencies = np.array([16 / 34, 1 / 34, 16 / 34, 1 / 34])
+    found = predict_all_classes(model, X, np.array(["a", "b", "c", "d"]), frequencies)
+    np.testing.assert_allclose(found[:, [1, 3]], 1 / 34)
+    expected = model.predict_proba(X) * (1 - 2 / 34)
+    np.testing.assert_allclose(found[:, [0, 2]], expected)
+
+
+def test_class_frequencies_by_hand():
+    """Weighted frequencies; a class that has no weight gets a small share."""
+    X, y, weight = np.zeros((4, 1)), [0, 0, 2, 1], [1.0, 2.0, 3.0, 0.0]
+    model = LateFusionClassifier(GaussianNB(var_smoothing=1), combine="log")
+    # Three classes and a weight of six: class 1 gets 1/9, at the others' expense.
+    found = model.fit(X, y, sample_weight=weight).class_prior_
+    np.testing.assert_allclose(found, [4 / 9, 1 / 9, 4 / 9])
+    np.testing.assert_allclose(model.fit(X, y).class_prior_, [1 / 2, 1 / 4, 1 / 4])
+
+
+@pytest.mark.parametrize("cls", ENSEMBLES)
+def test_integer_cv_is_that_of_scikit_learn(cls, small_multimodal):
+    """StratifiedKFold or KFold, also where samples were left out."""
+    X, y, widths = small_multimodal
+    X[3] = np.nan
+    weight = np.ones(60)
+    weight[::9] = 0
+    used = (weight > 0) & (np.arange(60) != 3)
+    splitter = StratifiedKFold(4) if is_classifier(cls()) else KFold(4)
+    folds = [
+        tuple(np.flatnonzero(used)[part] for part in fold)
+        for fold in splitter.split(X[used], y[used])
+    ]
+    found, expected = (cls(modalities=widths, cv=cv) for cv in (4, folds))
+    for model in (found, expected):
+        with pytest.warns(ModalityWarning, match="1 of 60 samples"):
+            model.fit(X, y, sample_weight=weight)
+    np.testing.assert_array_equal(
+        predictions(found, X[used]), predictions(expected, X[used])
+    )
+
+
+@pytest.mark.parametrize("cls", ENSEMBLES)
+@pytest.mark.parametrize("n_rows", [2, 7, 30])
+def test_fewer_samples_than_folds(cls, n_rows, seed):
+    """Rare classes and small tables are no error, and give no warning."""
+    rng = np.random.RandomState(seed)
+    X = rng.standard_normal((n_rows, 2))
+    # Six classes of 1 to 9 samples if there are thirty.
+    y = np.sort(np.minimum(rng.permutation(n_rows) // 4, 5))
+    y[:1], y[-1:] = 7, 8
+    model = cls(cv=5).fit(X, y)
+    assert np.isfinite(predictions(model, X)).all()
+
+
+def test_rare_classes_are_spread_over_folds(seed):
+    """Sorted classes with fewer samples than folds are still seen in training."""
+    rng = np.random.RandomState(seed)
+    y = np.repeat(np.arange(20), 3)
+    X = np.column_stack([y, y]) + 0.01 * rng.standard_normal((60, 2))
+    model = LateFusionClassifier(KNeighborsClassifier(1), cv=5).fit(X, y)
+    # Models that never saw the classes held out would get no weight.
+    assert (model.modality_weights_ * model.count_weights_[0] > 0.5).all()
+    scores = PatternClassifier(KNeighborsClassifier(1), cv=5).fit(X, y).scores_
+    np.testing.assert_allclose(scores, 0, atol=0.02)
+
+
+class Memory(KNeighborsClassifier):
+    """Notes which samples, known by their first column, each clone was fitted on."""
+
+    fitted, tested = [], []
+
+    def fit(self, X, y):
+        """Note the groups."""
+        self.fitted.append({*X[:, 0]})
+        return super().fit(X, y)
+
+    def predict_proba(self, X):
+        """Note the groups."""
+        self.tested.append({*X[:, 0]})
+        return super().predict_proba(X)
+
+
+@pytest.mark.parametrize("routing", [False, True])
+@pytest.mark.parametrize("cls", [LateFusionClassifier, PatternClassifier])
+def test_folds_never_split_a_group(cls, routing, monkeypatch, seed):
+    """Groups reach the splitter, with metadata routing or without."""
+    monkeypatch.setattr(Memory, "fitted", [])
+    monkeypatch.setattr(Memory, "tested", [])
+    rng = np.random.RandomState(seed)
+    groups = rng.permutation(np.arange(60) % 12)
+    X = np.column_stack([groups, rng.standard_normal(60)]).astype(float)
+    y = rng.permutation(np.arange(60) % 2)
+    model = cls(Memory(), modalities=[2], cv=GroupKFold(4))
+    if cls is PatternClassifier:
+        # Scores are only needed if there are several models.
+        X = np.column_stack([X, X])
+        model.set_params(modalities=[2, 2])
+    with sklearn.config_context(enable_metadata_routing=routing):
+        model.fit(X, y, groups=groups)
+        # A search passes the groups on to the folds inside.
+        params = {"groups": groups} if routing else {}
+        inner = GroupKFold(2) if routing else 2
+        search = GridSearchCV(
+            model.set_params(cv=GroupKFold(3) if routing else 3), {}, cv=inner
+        )
+        held_out = [fold for fold in Memory.tested if len(fold) < 12]
+        assert len(held_out) == 4 * len(model.modalities_) or cls is PatternClassifier
+        search.fit(X, y, **params)
+    with_folds = [fold for fold in Memory.fitted if len(fold) < 12]
+    for fold in held_out:
+        assert any(fold.isdisjoint(rest) and len(rest) == 9 for rest in with_folds)
+        assert len(fold) == 3
+
+
+def test_groups_that_are_not_used(small_multimodal):
+    """An integer ignores them, with a warning; with routing, they are an error."""
+    X, y, widths = small_multimodal
+    groups = np.arange(60) // 2
+    model = LateFusionRegressor(modalities=widths)
+    with pytest.warns(ModalityWarning, match="LateFusionRegressor: cv=5 ignores group"):
+        model.fit(X, y, groups=groups)
+    with sklearn.config_context(enable_metadata_routing=True):
+        model.set_params(cv=KFold(3))
+        with pytest.raises((TypeError, UnsetMetadataPassedError), match="groups"):
+            model.fit(X, y, groups=groups)
+    with pytest.raises(ValueError, match="groups"):
+        model.set_params(cv=GroupKFold(3)).fit(X, y)
+
+
+def unseen_class(small_multimodal):
+    """The usual samples; no sample of class 2 has the first modality."""
+    X, y, widths = small_multimodal
+    X[y == 2, :2] = np.nan
+    rows = ~np.isnan(X).all(axis=1)
+    return X[rows], y[rows], widths
+
+
+@pytest.mark.parametrize("scale", [1e-300, 1 / 60, 0.5])
+@pytest.mark.parametrize(
+    "model",
+    [
+        LateFusionClassifier(GaussianNB()),
+        LateFusionClassifier(combine="mean"),
+        LateFusionRegressor(LinearRegression()),
+        LateFusionRegressor(),
+        PatternClassifier(min_rows=5),
+        PatternRegressor(min_rows=5),
+    ],
+)
+def test_equal_weights_below_one_are_no_weights(model, scale, small_multimodal):
+    """Weights that add up to 1, for example, change neither prior nor penalty."""
+    X, y, widths = unseen_class(small_multimodal)
+    model = model.set_params(modalities=widths, cv=2)
+    expected = predictions(clone(model).fit(X, y), X)
+    weighted = clone(model).fit(X, y, sample_weight=np.full(len(y), scale))
+    np.testing.assert_allclose(predictions(weighted, X), expected, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("cls", [LateFusionClassifier, PatternRegressor])
+def test_weights_with_a_mean_below_one_are_scaled_to_one(cls, small_multimodal):
+    """The ratios stay; a mean of at least 1 stays as it is."""
+    X, y, widths = small_multimodal
+    weight = np.arange(60) / 59 + 0.01
+    model = cls(modalities=widths, cv=2)
+    small, one, double = (
+        predictions(clone(model).fit(X, y, sample_weight=w), X)
+        for w in (0.1 * weight, weight / weight.mean(), 2 * weight / weight.mean())
+    )
+    np.testing.assert_allclose(small, one, rtol=1e-4)
+    assert not np.allclose(double, one, rtol=1e-4)
+
+
+@pytest.mark.parametrize("cls", ENSEMBLES)
+def test_sample_weight_is_repetition(cls, small_multimodal):
+    """Weights of 0 and 2 are samples left out and repeated, if folds are the same."""
+    X, y, widths = small_multimodal
+    weight = np.arange(60) % 3
+    rows = np.repeat(np.arange(60), weight)
+    folds = list(KFold(3).split(X))
+    repeated = [tuple(np.flatnonzero(np.isin(rows, f)) for f in fold) for fold in folds]
+    model = cls(modalities=widths, cv=folds)
+    if hasattr(model, "min_rows"):
+        model.min_rows = 1
+    first = clone(model).fit(X, y, sample_weight=weight)
+    second = clone(model).set_params(cv=repeated).fit(X[rows], y[rows])
+    np.testing.assert_allclose(
+        predictions(first, X), predictions(second, X), rtol=1e-4, atol=1e-8
+    )
+
+
+@pytest.mark.parametrize("cls", ENSEMBLES)
+def test_order_of_samples_does_not_matter(cls, small_multimodal, seed):
+    """If the folds are the same."""
+    X, y, widths = small_multimodal
+    order = np.random.RandomState(seed).permutation(60)
+    folds = list(KFold(3).split(X))
+    moved = [tuple(np.flatnonzero(np.isin(order, f)) for f in fold) for fold in folds]
+    found = cls(modalities=widths, cv=moved).fit(X[order], y[order])
+    expected = cls(modalities=widths, cv=folds).fit(X, y)
+    np.testing.assert_allclose(
+        predictions(found, X), predictions(expected, X), rtol=1e-4, atol=1e-8
+    )
+
+
+@pytest.mark.parametrize("cls", [LateFusionClassifier, PatternClassifier])
+def test_sample_weight_needs_an_estimator_that_takes_it(cls, small_multimodal):
+    """Otherwise an error names the estimator."""
+    X, y, widths = small_multimodal
+    model = cls(KNeighborsClassifier(), modalities=widths).fit(X, y)
+    with pytest.raises(ValueError, match="estimator=KNeighborsClassifier does not"):
+        model.fit(X, y, sample_weight=np.ones(60))
+
+
+@pytest.mark.parametrize("cls", [LateFusionClassifier, PatternRegressor])
+def test_generator_of_folds_serves_one_fit(cls, small_multimodal):
+    """The second fit is an error, and leaves the fitted model as it was."""
+    X, y, widths = small_multimodal
+    model = cls(modalities=widths, cv=KFold(3).split(X)).fit(X, y)
+    expected = predictions(model, X)
+    with pytest.raises(ValueError, match="at least one fold.*pass a list of its folds"):
+        model.fit(X, 2 * y)
+    np.testing.assert_array_equal(predictions(model, X), expected)
+
+
+@pytest.mark.parametrize("after", ["stacked", "variance", "log", "mean"])
+@pytest.mark.parametrize("before", ["stacked", "variance", "log", "mean"])
+def test_predictions_follow_what_was_fitted(before, after, small_multimodal):
+    """A rule that is set after `fit` counts from the next `fit` on."""
+    X, y, widths = small_multimodal
+    classes = {LateFusionClassifier: "log", LateFusionRegressor: "variance"}
+    for cls, other in classes.items():
+        if {before, after} <= {"stacked", "mean", other}:
+            model = cls(modalities=widths, combine=before, cv=2).fit(X, y)
+            expected = predictions(model, X)
+            model.set_params(combine=after)
+            np.testing.assert_array_equal(predictions(model, X), expected)
+            fresh = predictions(clone(model).fit(X, y), X)
+            np.testing.assert_array_equal(predictions(model.fit(X, y), X), fresh)
