@@ -31,12 +31,15 @@ from skmissing.datasets import (
     load_digits_views,
     read_multimodal_npz,
 )
-from skmissing.ensemble import LateFusionClassifier, LateFusionRegressor
+from skmissing.ensemble import (
+    LateFusionClassifier,
+    LateFusionRegressor,
+    MultipleImputationClassifier,
+    MultipleImputationRegressor,
+)
 from skmissing.impute import (
     ClusterGuidedImputer,
     FactorImputer,
-    MultipleImputationClassifier,
-    MultipleImputationRegressor,
     RegressionImputer,
     RetrievalImputer,
 )

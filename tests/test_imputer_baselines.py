@@ -1,4 +1,4 @@
-"""RetrievalImputer, RegressionImputer, multiple imputation, masked_imputation_score."""
+"""RetrievalImputer, RegressionImputer, FactorImputer, masked_imputation_score."""
 
 import warnings
 
@@ -15,8 +15,6 @@ from skmissing.cluster import PartialModalityKMeans
 from skmissing.impute import (
     ClusterGuidedImputer,
     FactorImputer,
-    MultipleImputationClassifier,
-    MultipleImputationRegressor,
     RegressionImputer,
     RetrievalImputer,
     masked_imputation_score,
@@ -177,36 +175,6 @@ def make_task(seed, n=300):
 def factor_imputer():
     """A quick one."""
     return FactorImputer(2, modalities=WIDTHS, n_factors=3, max_iter=10)
-
-
-def test_multiple_imputation_pools():
-    """Probabilities and predictions are means over completions, with their spread."""
-    X, labels, y = make_task(0)
-    classifier = MultipleImputationClassifier(
-        imputer=factor_imputer(), n_imputations=3, random_state=0
-    ).fit(X[:200], labels[:200])
-    regressor = MultipleImputationRegressor(
-        Ridge(), factor_imputer(), n_imputations=3, random_state=0
-    ).fit(X[:200], y[:200])
-    each = [
-        m.predict(i.transform(X[200:]))
-        for m, i in zip(regressor.estimators_, regressor.imputers_)
-    ]
-    np.testing.assert_allclose(regressor.predict(X[200:]), np.mean(each, axis=0))
-    spread = regressor.imputation_spread(X[200:])
-    np.testing.assert_allclose(spread, np.std(each, axis=0))
-    complete = ~np.isnan(X[200:]).any(axis=1)
-    assert spread[complete].mean() < 0.5 * spread[~complete].mean()
-    assert classifier.score(X[200:], labels[200:]) > 0.8
-    np.testing.assert_allclose(classifier.predict_proba(X[200:]).sum(axis=1), 1)
-
-
-def test_multiple_imputation_refuses_what_cannot_draw():
-    """The error says what the imputer lacks."""
-    X, labels, _ = make_task(0)
-    model = MultipleImputationClassifier(imputer=RetrievalImputer())
-    with pytest.raises(ValueError, match="sample_posterior and random_state.*Retr"):
-        model.fit(X, labels)
 
 
 def test_factor_imputer_is_the_mixture(seed):
