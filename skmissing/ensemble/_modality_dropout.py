@@ -267,7 +267,8 @@ class ModalityDropout(MetaEstimatorMixin, ModalityMixin, SkmissingEstimator):
         ndarray of shape (n_samples,) or (n_samples, n_outputs)
             Predictions.
         """
-        return self.estimator_.predict(self._validated(X))
+        X = self._validated(X)
+        return self.estimator_.predict(X)
 
     @available_if(_inner_has("predict_proba"))
     def predict_proba(self, X):
@@ -283,7 +284,8 @@ class ModalityDropout(MetaEstimatorMixin, ModalityMixin, SkmissingEstimator):
         ndarray of shape (n_samples, n_classes)
             In the order of `classes_`.
         """
-        return self.estimator_.predict_proba(self._validated(X))
+        X = self._validated(X)
+        return self.estimator_.predict_proba(X)
 
     @available_if(_inner_has("predict_log_proba"))
     def predict_log_proba(self, X):
@@ -299,7 +301,8 @@ class ModalityDropout(MetaEstimatorMixin, ModalityMixin, SkmissingEstimator):
         ndarray of shape (n_samples, n_classes)
             In the order of `classes_`.
         """
-        return self.estimator_.predict_log_proba(self._validated(X))
+        X = self._validated(X)
+        return self.estimator_.predict_log_proba(X)
 
     @available_if(_inner_has("decision_function"))
     def decision_function(self, X):
@@ -315,7 +318,8 @@ class ModalityDropout(MetaEstimatorMixin, ModalityMixin, SkmissingEstimator):
         ndarray of shape (n_samples,) or (n_samples, n_classes)
             As the estimator returns them.
         """
-        return self.estimator_.decision_function(self._validated(X))
+        X = self._validated(X)
+        return self.estimator_.decision_function(X)
 
     @available_if(_inner_has("score"))
     def score(self, X, y=None, sample_weight=None):

@@ -105,6 +105,8 @@ class BaseMultipleImputation(MetaEstimatorMixin, SkmissingEstimator):
 
     def _validated(self, X, **check_params):
         """Check X, and y in `fit`; a data frame stays one, to keep its names."""
+        if getattr(X, "shape", (1, 1))[1:] == (0,):
+            raise ValueError(f"X must have at least 1 column; got 0 feature(s): {X!r}.")
         checked = validate_data(
             self,
             fill_masked(X),
