@@ -4,6 +4,7 @@ A test that stands for a row has the row's name; see `fault` below.
 """
 
 import pickle
+import re
 import sys
 import warnings
 from pathlib import Path

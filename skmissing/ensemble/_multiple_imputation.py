@@ -105,8 +105,13 @@ class BaseMultipleImputation(MetaEstimatorMixin, SkmissingEstimator):
 
     def _validated(self, X, **check_params):
         """Check X, and y in `fit`; a data frame stays one, to keep its names."""
-        if getattr(X, "shape", (1, 1))[1:] == (0,):
-            raise ValueError(f"X must have at least 1 column; got 0 feature(s): {X!r}.")
+        shape = tuple(getattr(X, "shape", ()))
+        if shape[1:] == (0,):
+            # scikit-learn looks at the dtypes of a frame first, and reports those.
+            raise ValueError(
+                f"Found array with 0 feature(s) (shape={shape}) while a minimum of 1 is "
+                "required."
+            )
         checked = validate_data(
             self,
             fill_masked(X),
