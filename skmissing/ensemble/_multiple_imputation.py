@@ -109,8 +109,8 @@ class BaseMultipleImputation(MetaEstimatorMixin, SkmissingEstimator):
         if shape[1:] == (0,):
             # scikit-learn looks at the dtypes of a frame first, and reports those.
             raise ValueError(
-                f"Found array with 0 feature(s) (shape={shape}) while a minimum of 1 is "
-                "required."
+                f"Found array with 0 feature(s) (shape={shape}) while a minimum of 1 "
+                "is required."
             )
         checked = validate_data(
             self,
