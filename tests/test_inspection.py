@@ -282,38 +282,28 @@ def test_as_frame_and_jobs(data):
     np.testing.assert_array_equal(frame["score"], expected.score)
 
 
-def test_score_by_pattern_refuses_bad_input(data):
+BAD_SCORES = [
+    ({"patterns": "most"}, "'all', 'observed' or a list .* got 'most'"),
+    ({"patterns": []}, "patterns must hold at least one"),
+    (
+        {"patterns": ["modality0", ("video",)]},
+        r"patterns\[1\] must name .*'modality0'.* got 'video'",
+    ),
+    ({"patterns": [()]}, r"patterns\[0\] must name at least one .* once; got \[\]"),
+    ({"y": np.zeros(59)}, r"y must have as many samples as X \(60\); got 59"),
+    ({"scoring": ["f1", "r2"]}, r"scoring must be .* \['f1', 'r2'\] of type list"),
+    ({"n_jobs": "two"}, "'n_jobs' parameter of score_by_pattern"),
+    ({"sample_weight": np.zeros(60)}, "at least one non-zero number"),
+    ({"X": np.zeros((60, 11)), "modalities": None}, "got 11, which have 2047 subsets"),
+]
+
+
+@pytest.mark.parametrize("params, match", BAD_SCORES)
+def test_score_by_pattern_refuses_bad_input(data, params, match):
     """Each error names the parameter and what was given."""
     X, y, model = data
-    with pytest.raises(ValueError, match="'all', 'observed' or a list .* got 'most'"):
-        score_by_pattern(model, X, y, modalities=WIDTHS, patterns="most")
-    with pytest.raises(ValueError, match="patterns must hold at least one"):
-        score_by_pattern(model, X, y, modalities=WIDTHS, patterns=[])
-    with pytest.raises(
-        ValueError, match=r"patterns\[1\] must name .*'modality0'.* got 'video'"
-    ):
-        score_by_pattern(
-            model, X, y, modalities=WIDTHS, patterns=["modality0", ("video",)]
-        )
-    with pytest.raises(
-        ValueError, match=r"patterns\[0\] must name at least one .* once; got \[\]"
-    ):
-        score_by_pattern(model, X, y, modalities=WIDTHS, patterns=[()])
-    with pytest.raises(
-        ValueError, match=r"y must have as many samples as X \(60\); got 59"
-    ):
-        score_by_pattern(model, X, y[1:], modalities=WIDTHS)
-    with pytest.raises(
-        TypeError, match=r"scoring must be .* \['f1', 'r2'\] of type list"
-    ):
-        score_by_pattern(model, X, y, modalities=WIDTHS, scoring=["f1", "r2"])
-    with pytest.raises(ValueError, match="'n_jobs' parameter of score_by_pattern"):
-        score_by_pattern(model, X, y, modalities=WIDTHS, n_jobs="two")
-    with pytest.raises(ValueError, match="at least one non-zero number"):
-        score_by_pattern(model, X, y, modalities=WIDTHS, sample_weight=np.zeros(60))
-    wide = np.zeros((4, 11))
-    with pytest.raises(ValueError, match="got 11, which have 2047 subsets"):
-        score_by_pattern(model, wide, [0, 1, 0, 1])
+    with pytest.raises((ValueError, TypeError), match=match):
+        score_by_pattern(model, **{"X": X, "y": y, "modalities": WIDTHS, **params})
 
 
 def test_input_is_left_alone(data):
@@ -418,23 +408,22 @@ def test_realized_rate_is_counted(data):
     np.testing.assert_array_equal(result.realized_rate, 0)
 
 
-def test_robustness_curve_refuses_bad_input(data):
+@pytest.mark.parametrize(
+    "params, match",
+    [
+        ({"rates": [0.5, 1.5]}, "numbers from 0 to 1; got 1.5"),
+        ({"rates": [[0.5]]}, r"numbers from 0 to 1; got shape \(1, 1\)"),
+        ({"hide": "some"}, "'all', 'each', 'both' .* got 'some'"),
+        ({"hide": []}, "hide must name at least one"),
+        ({"hide": ["video"]}, r"hide\[0\] must name modalities of X.* got 'video'"),
+        ({"n_repeats": 0}, "'n_repeats' parameter of robustness_curve"),
+    ],
+)
+def test_robustness_curve_refuses_bad_input(data, params, match):
     """Each error names the parameter and what was given."""
     X, y, model = data
-    with pytest.raises(ValueError, match="numbers from 0 to 1; got 1.5"):
-        robustness_curve(model, X, y, modalities=WIDTHS, rates=[0.5, 1.5])
-    with pytest.raises(ValueError, match=r"numbers from 0 to 1; got shape \(1, 1\)"):
-        robustness_curve(model, X, y, modalities=WIDTHS, rates=[[0.5]])
-    with pytest.raises(ValueError, match="'all', 'each', 'both' .* got 'some'"):
-        robustness_curve(model, X, y, modalities=WIDTHS, hide="some")
-    with pytest.raises(ValueError, match="hide must name at least one"):
-        robustness_curve(model, X, y, modalities=WIDTHS, hide=[])
-    with pytest.raises(
-        ValueError, match=r"hide\[0\] must name modalities of X.* got 'video'"
-    ):
-        robustness_curve(model, X, y, modalities=WIDTHS, hide=["video"])
-    with pytest.raises(ValueError, match="'n_repeats' parameter of robustness_curve"):
-        robustness_curve(model, X, y, modalities=WIDTHS, n_repeats=0)
+    with pytest.raises(ValueError, match=match):
+        robustness_curve(model, X, y, modalities=WIDTHS, **params)
 
 
 # ------------------------------------------------------------------------------------
@@ -649,15 +638,18 @@ def test_interval_covers_less_with_less_confidence(data):
     np.testing.assert_array_equal(bare.importance, wide.importance)
 
 
-def test_modality_importance_refuses_bad_input(data):
-    """Each error names the parameter and the value."""
-    X, y, model = data
-    for name, value in (
+@pytest.mark.parametrize(
+    "name, value",
+    [
         ("n_bootstraps", -1),
         ("confidence_level", 1.0),
         ("n_permutations", 0),
         ("empty_score", "none"),
-    ):
-        match = f"'{name}' parameter of modality_importance .* Got {value!r} instead"
-        with pytest.raises(ValueError, match=match):
-            modality_importance(model, X, y, modalities=WIDTHS, **{name: value})
+    ],
+)
+def test_modality_importance_refuses_bad_input(data, name, value):
+    """Each error names the parameter and the value."""
+    X, y, model = data
+    match = f"'{name}' parameter of modality_importance .* Got {value!r} instead"
+    with pytest.raises(ValueError, match=match):
+        modality_importance(model, X, y, modalities=WIDTHS, **{name: value})

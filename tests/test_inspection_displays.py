@@ -405,15 +405,15 @@ def test_without_matplotlib_the_extra_is_named(data, monkeypatch):
     """Functions work; displays raise an error that names the extra."""
     X, y, model = data
     monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
-    result = robustness_curve(model, X, y, modalities=WIDTHS, rates=[0], n_repeats=1)
-    with pytest.raises(ImportError, match=r'pip install "skmissing\[plot\]"'):
-        RobustnessCurveDisplay.from_result(result)
-    for display in (RobustnessCurveDisplay, ModalityImportanceDisplay):
+    kept = {"modalities": WIDTHS}
+    result = robustness_curve(model, X, y, rates=[0], n_repeats=1, **kept)
+    for draw in (
+        lambda: RobustnessCurveDisplay.from_result(result),
+        lambda: RobustnessCurveDisplay.from_estimator(model, X, y, **kept),
+        lambda: ModalityImportanceDisplay.from_estimator(model, X, y, **kept),
+        lambda: MissingPatternDisplay.from_data(X, **kept),
+        lambda: ImputationDisplay.from_data(X, X, **kept),
+        lambda: ClusterSensitivityDisplay.from_data([1], [[1.0]]),
+    ):
         with pytest.raises(ImportError, match=r'pip install "skmissing\[plot\]"'):
-            display.from_estimator(model, X, y, modalities=WIDTHS)
-    with pytest.raises(ImportError, match=r'pip install "skmissing\[plot\]"'):
-        MissingPatternDisplay.from_data(X, modalities=WIDTHS)
-    with pytest.raises(ImportError, match=r'pip install "skmissing\[plot\]"'):
-        ImputationDisplay.from_data(X, X, modalities=WIDTHS)
-    with pytest.raises(ImportError, match=r'pip install "skmissing\[plot\]"'):
-        ClusterSensitivityDisplay.from_data([1], [[1.0]])
+            draw()

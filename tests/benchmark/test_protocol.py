@@ -13,18 +13,13 @@ from tests.benchmark.conftest import make_toy
 
 WHOLE = {"test_size": 0.4, "max_rows": None}
 MOSI = [
-    *(
-        f"{t}-text-{a}-audio-{v}-video"
-        for t, a, v in [
-            (100, 100, 100),
-            (100, 100, 20),
-            (100, 20, 100),
-            (100, 20, 20),
-            (20, 100, 100),
-            (20, 100, 20),
-            (20, 20, 100),
-        ]
-    ),
+    "100-text-100-audio-100-video",
+    "100-text-100-audio-20-video",
+    "100-text-20-audio-100-video",
+    "100-text-20-audio-20-video",
+    "20-text-100-audio-100-video",
+    "20-text-100-audio-20-video",
+    "20-text-20-audio-100-video",
     "complex-20-20-20-10-10-10-10",
 ]
 
