@@ -208,6 +208,7 @@ def _known_names(schema, trusted):
     skops calls the types of keys of dictionaries, and the classes of most nodes, with
     what the file says. It takes nodes of the same __id__ for the same object.
     """
+    trusted = [trusted] if isinstance(trusted, (str, type)) else trusted
     names = {
         t if isinstance(t, str) else f"{t.__module__}.{t.__name__}" for t in trusted
     }

@@ -354,7 +354,7 @@ def test_types_of_the_user(trusted):
     """They are saved and loaded if the user names them, and else are named."""
     X, y = make_data(LogisticRegression())
     model = make_pipeline(StandardScaler(), Majority(2)).fit(X, y)
-    data = saved(model, trusted=[trusted])
+    data = saved(model, trusted=trusted)
     twin = loaded(data, trusted=[trusted])
     assert twin[-1].offset == 2
     assert_array_equal(twin.predict(X), model.predict(X))
