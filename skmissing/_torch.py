@@ -1,24 +1,24 @@
-"""On which device torch computes, with which random numbers, and what it makes."""
+"""Devices, threads and random numbers of torch."""
 
 import contextlib
 
 import torch
 from torch.overrides import TorchFunctionMode
+from threadpoolctl import ThreadpoolController
 
 from skmissing._parallel import process_lock
+
+# Multiplications below which one thread is used. Several would then spend most of
+# their time waiting for each other, and on a busy machine nearly all of it.
+SMALL_WORK = 1 << 25
 
 
 @contextlib.contextmanager
 def seeded(seed, device):
-    """Seed torch's global generators, and put them back as they were.
+    """Seed torch's global generators, and restore them afterwards.
 
-    torch has one generator a process and device: of two trainings in threads, each
+    torch has one generator per process and device: of two trainings in threads, each
     would draw from the other's numbers. Threads that want the same wait meanwhile.
-
-    Parameters
-    ----------
-    seed : int
-    device : torch.device
     """
     devices = [device] if device.type == "cuda" else []
     with process_lock("generators of torch"), torch.random.fork_rng(devices):
@@ -30,6 +30,58 @@ def seeded(seed, device):
         yield
 
 
+def few_threads(n_multiplications, device):
+    """Context in which small work on the CPU is done by one thread."""
+    if device.type == "cpu" and n_multiplications < SMALL_WORK:
+        # torch hands OpenMP its number of threads when a thread first computes. Asked
+        # for the number it does so now, and not after the limit was set.
+        torch.get_num_threads()
+        return _openmp.limit(limits=1)
+    return contextlib.nullcontext()
+
+
+# Made after torch was imported, so that it knows of torch's threads.
+_openmp = ThreadpoolController().select(user_api="openmp")
+
+
+def resolve_device(device, *, double=False):
+    """Turn the parameter `device` into a torch device that is there.
+
+    `"auto"` is CUDA or Apple's GPU if there is one, and otherwise the CPU. With
+    `double`, the device must have double precision, which Apple's GPU has not.
+    """
+    counts = {"cuda": torch.cuda.device_count() if torch.cuda.is_available() else 0}
+    counts["mps"] = int(torch.backends.mps.is_available())
+    if device == "auto":
+        usable = [k for k, n in counts.items() if n and not (double and k == "mps")]
+        return torch.device([*usable, "cpu"][0])
+    kind, _, index = device.partition(":")
+    if kind not in ("cpu", *counts) or (index and not index.isdigit()):
+        return _other_device(device)
+    if double and kind == "mps":
+        raise ValueError(
+            f"device={device!r} has no double precision, which is needed here; use "
+            "'cpu' or 'cuda'."
+        )
+    if kind in counts and int(index or 0) >= counts[kind]:
+        article = {"cuda": "a CUDA", "mps": "an MPS"}[kind]
+        raise ValueError(
+            f"device={device!r} asks for {article} device, but torch finds "
+            f"{counts[kind]}."
+        )
+    return torch.device(device)
+
+
+def _other_device(device):
+    """Return a device that some extension of torch brings, if it has that name."""
+    try:
+        torch.zeros(1, device=device).cpu()
+    except (RuntimeError, AssertionError, ImportError) as exc:
+        raise ValueError(
+            f"device={device!r} is not known; use 'auto', 'cpu', 'cuda', 'cuda:1', "
+            "'mps', or another that torch can reach."
+        ) from exc
+    return torch.device(device)
 class Making(TorchFunctionMode):
     """Context in which weights are made with a dtype or device of our choice.
 
@@ -58,54 +110,3 @@ class Making(TorchFunctionMode):
         return func(*args, **kwargs)
 
 
-def resolve_device(device, *, double=False):
-    """Turn the parameter `device` into a torch device that is there.
-
-    Parameters
-    ----------
-    device : str
-        `"auto"` is CUDA or Apple's GPU if there is one, and otherwise the CPU.
-    double : bool, default=False
-        Whether the caller computes in double precision, which Apple's GPU cannot.
-
-    Returns
-    -------
-    torch.device
-
-    Raises
-    ------
-    ValueError
-        If the device is not known, not there, or lacks double precision.
-    """
-    counts = {"cuda": torch.cuda.device_count() if torch.cuda.is_available() else 0}
-    counts["mps"] = int(torch.backends.mps.is_available())
-    if device == "auto":
-        usable = [k for k, n in counts.items() if n and not (double and k == "mps")]
-        return torch.device([*usable, "cpu"][0])
-    kind, _, index = device.partition(":")
-    if kind not in ("cpu", *counts) or (index and not index.isdigit()):
-        return _other_device(device)
-    if double and kind == "mps":
-        raise ValueError(
-            f"device={device!r} has no double precision, which is needed here; use "
-            "'cpu' or 'cuda'."
-        )
-    if kind in counts and int(index or 0) >= counts[kind]:
-        article = {"cuda": "a CUDA", "mps": "an MPS"}[kind]
-        raise ValueError(
-            f"device={device!r} asks for {article} device, but torch finds "
-            f"{counts[kind]}."
-        )
-    return torch.device(device)
-
-
-def _other_device(device):
-    """A device that some extension of torch brings, if there is one of that name."""
-    try:
-        torch.zeros(1, device=device).cpu()
-    except (RuntimeError, AssertionError, ImportError) as exc:
-        raise ValueError(
-            f"device={device!r} is not known; use 'auto', 'cpu', 'cuda', 'cuda:1', "
-            "'mps', or another that torch can reach."
-        ) from exc
-    return torch.device(device)

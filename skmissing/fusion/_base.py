@@ -1,69 +1,74 @@
-"""What all neural estimators share: from X to tensors, from tensors to a trained net.
-
-How an estimator's network looks is its own affair: it overrides `_architecture`. What
-it predicts is that of the mixins in `_tasks.py`.
-"""
+"""FusionClassifier and FusionRegressor: from X to tensors, and from logits to y."""
 
 import copy
+import inspect
 from dataclasses import replace
 from numbers import Integral, Real
+from typing import NamedTuple
 
 import numpy as np
 import torch
-from sklearn.base import is_regressor
+from scipy import sparse
+from scipy.special import expit, log_softmax, softmax
+from skorch.callbacks import EarlyStopping
+from sklearn.base import ClassifierMixin, RegressorMixin, is_regressor
 from sklearn.metrics import get_scorer
+from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils.multiclass import check_classification_targets, type_of_target
+from sklearn.utils.validation import check_is_fitted, column_or_1d
 
-from skmissing._base import (
-    ModalityMixin,
-    SkmissingEstimator,
-    warn_empty_rows,
-    warn_layout_forgotten,
-    warn_never_observed,
-    warn_unlearnt,
-)
-from skmissing._blocks import find_presence, fit_scaler, row_chunks
-from skmissing._compat import Interval, StrOptions, check_sample_weight
-from skmissing._table import ModalityTable
-from skmissing.fusion._consistency import CONSISTENCY, WEIGHTS, Consistency
-from skmissing.fusion._device import few_threads, resolve_device
-from skmissing.fusion._masking import POLICIES, Masking
-from skmissing.fusion._net import (
+from skmissing._blocks import fit_scaler, row_chunks
+from skmissing._compat import Interval, StrOptions
+from skmissing._masking import POLICIES
+from skmissing._table import ModalityMixin, SkmissingEstimator, _fit_context, name_list
+from skmissing._torch import few_threads, resolve_device
+from skmissing.fusion._training import (
     OPTIMIZERS,
-    Training,
-    check_trained,
-    load,
-    train,
+    Masking,
+    Samples,
+    arrays_of,
+    count_weights,
+    fit_net,
+    load_module,
+    make_net,
+    make_predictor,
 )
-from skmissing.fusion._rows import TokenRows, split_rows
 
 # Numbers that the tensors of a prediction may hold together, about.
 PREDICT_CELLS = 1 << 21
+# Keeps the logit of a label that all or no training samples have finite.
+TINY = 1e-9
+# Parameters of these parts have names such as `module__width`, as in skorch.
+PARTS = ("module", "criterion", "optimizer", "iterator_train")
+
+
+class Target(NamedTuple):
+    """What training needs to know of y."""
+
+    values: np.ndarray  # (n_samples,) or (n_samples, n_outputs), as the loss wants it
+    task: str  # "multiclass", "labels" or "regression"
+    n_outputs: int
+    prior: np.ndarray  # (n_outputs,), the output for samples without any modality
+    factor: np.ndarray | None = None  # (n_samples,), of the loss, from the class
 
 
 class BaseFusion(ModalityMixin, SkmissingEstimator):
-    """Trains a network on rows that may lack modalities.
-
-    A subclass has the parameters below, `_architecture(shapes, target)`, and one of
-    the mixins of `_tasks.py` before it.
-    """
+    """Trains a network on samples that may have missing modalities."""
 
     _parameter_constraints: dict = {
         **ModalityMixin._parameter_constraints,
-        "hidden_dim": [Interval(Integral, 1, None, closed="left")],
-        "n_heads": [Interval(Integral, 1, None, closed="left")],
+        "module": [callable, None],
         "modality_dropout": [Interval(Real, 0, 1, closed="both")],
-        "mask_policy": [StrOptions(set(POLICIES))],
-        "consistency": [StrOptions(set(CONSISTENCY)), None],
-        "consistency_weight": [Interval(Real, 0, None, closed="left"), None],
-        "optimizer": [StrOptions(set(OPTIMIZERS))],
+        "dropout_policy": [StrOptions(set(POLICIES))],
+        "optimizer": [StrOptions(set(OPTIMIZERS)), callable],
         "lr": [Interval(Real, 0, None, closed="neither")],
-        "weight_decay": [Interval(Real, 0, None, closed="left")],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
-        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "callbacks": [list, tuple, None],
         "early_stopping": ["boolean"],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
         "scoring": [str, callable],
         "standardize": ["boolean"],
@@ -71,111 +76,172 @@ class BaseFusion(ModalityMixin, SkmissingEstimator):
         "random_state": ["random_state"],
         "verbose": ["verbose"],
     }
+    # Whether missing modalities are refused; a parameter of the attention network.
+    missing = None
 
-    # ------------------------------------------------------------------ to override
+    # ------------------------------------------------------------------ parameters
 
-    def _architecture(self, shapes, target):
-        """The :class:`Architecture` for modalities of these shapes and this target."""
-        raise NotImplementedError
+    def _take(self, params):
+        """Set parameters of the parts; a step of `__init__`."""
+        for name in params:
+            if not _is_of_part(name):
+                raise TypeError(
+                    f"{type(self).__name__}.__init__() got an unexpected keyword "
+                    f"argument {name!r}"
+                )
+        vars(self).update(params)
 
-    def _masking(self, n_tokens):
-        """The :class:`Masking` of the training rows."""
-        return Masking(n_tokens, float(self.modality_dropout), self.mask_policy)
+    def get_params(self, deep=True):
+        """Get the parameters, also those of the module and the optimizer.
 
-    def _check_params(self):
-        """Checks that need several parameters; raises ValueError."""
-        if self.hidden_dim % self.n_heads:
-            raise ValueError(
-                f"hidden_dim={self.hidden_dim} must be a multiple of "
-                f"n_heads={self.n_heads}."
-            )
+        Parameters
+        ----------
+        deep : bool, default=True
+            As for scikit-learn's estimators.
+
+        Returns
+        -------
+        dict
+            Parameters such as `module__width` are there if they have been set.
+        """
+        given = {k: v for k, v in vars(self).items() if _is_of_part(k)}
+        return {**super().get_params(deep), **given}
+
+    def set_params(self, **params):
+        """Set parameters, also those of the module and the optimizer.
+
+        Parameters
+        ----------
+        **params : dict
+            Such as `lr=1e-4` or `module__width=32`.
+
+        Returns
+        -------
+        self : object
+        """
+        given = {k: v for k, v in params.items() if _is_of_part(k)}
+        super().set_params(**{k: v for k, v in params.items() if k not in given})
+        vars(self).update(given)
+        return self
+
+    def _part(self, part):
+        """Parameters of a part, without its prefix."""
+        start = part + "__"
+        params = vars(self).items()
+        return {k.removeprefix(start): v for k, v in params if k.startswith(start)}
+
+    def _find_module(self):
+        """Class of the network, and its parameters but shapes and n_outputs."""
+        from skmissing.fusion._mhsa import MHSAFusion
+
+        return self.module or MHSAFusion, self._part("module")
 
     # ------------------------------------------------------------------------- fit
 
     def _fit(self, X, y, sample_weight):
-        vars(self).pop("_net", None)
-        X, y = self._validate(
-            X, y, reset=True, multi_output=True, y_numeric=is_regressor(self)
-        )
+        for name in ("_net", "_weights"):  # of an earlier fit
+            vars(self).pop(name, None)
+        table, y = self._validate(
+            X, y, reset=True, sample_weight=sample_weight, multi_output=True,
+            y_numeric=is_regressor(self),
+        )  # fmt: skip
         y = self._check_y(y)
-        weight = check_sample_weight(sample_weight, X)
-        self._check_params()
-        device, scorer = resolve_device(self.device), self._find_scorer()
-        warn_layout_forgotten(self.modalities, self.modalities_)
-        if not weight.all():
-            X, y, weight = (array[weight > 0] for array in (X, y, weight))
+        device, scorer = resolve_device(self.device, double=True), self._find_scorer()
+        table.warn_many_modalities(self.modalities)
+        if not table.weight.all():
+            y, table = y[table.weight > 0], table[table.weight > 0]
+        self._refuse_gaps(table)
         rng = check_random_state(self.random_state)
         seed, mask_seed, split_seed = (int(s) for s in rng.randint(2**31 - 1, size=3))
-        presence, holes = find_presence(X, self.modalities_)
         labels = self._labels(y)
-        used = self._find_used(presence, labels)
-        # Rows without any modality train nothing, but say what is told of their like.
-        learnt = slice(None)
+        used = self._find_used(table, labels)
+        # Samples without any modality train nothing, but count in the prior.
+        learnt, valid, monitor = slice(None), None, None
         if self.early_stopping:
             used, held_out = self._split(used, labels, split_seed)
-            learnt = np.setdiff1d(np.arange(len(X)), held_out)
-        target = self._learn_target(y, weight, learnt, used)
+            learnt = np.setdiff1d(np.arange(len(table)), held_out)
+        target = self._learn_target(y, table.weight, learnt, used)
         self._prior = target.prior
-        shapes = [m.shape for m in self.modalities_.values()]
-        self._network = self._architecture(shapes, target)
-        self._learn_inputs(X[learnt], presence[learnt], holes[learnt], weight[learnt])
-        masking = self._masking(tuple(m.n_tokens for m in self.modalities_.values()))
-        valid, monitor = None, None
+        self._learn_inputs(table[learnt])
+        masking = Masking(
+            tuple(self._token_counts), float(self.modality_dropout), self.dropout_policy,
+            **self._part("iterator_train"),
+        )  # fmt: skip
+        samples = self._make_samples(table, used, target).to(device)
         if self.early_stopping:
-            valid = self._make_rows(X, held_out, target, weight)
+            valid = self._make_samples(table, held_out, target)
             tokens = masking(valid.tokens.numpy(), np.random.RandomState(mask_seed))
             valid = replace(valid, tokens=torch.from_numpy(tokens)).to(device)
-            shown = self._hide(X[held_out], tokens)
-            monitor = self._make_monitor(scorer, shown, y[held_out], weight[held_out])
-        rows = self._make_rows(X, used, target, weight).to(device)
-        training = self._training(masking, device)
-        trained = train(
-            self._network, training, rows, valid, monitor=monitor, seed=seed
-        )
-        self._keep(trained, scorer)
-        self._net = load(self._network, trained, device)
+            if scorer is not None:
+                shown = self._hide(table.X[held_out], tokens)
+                weight = table.weight[held_out]
+                monitor = self._make_monitor(scorer, shown, y[held_out], weight)
+        net = self._make_net(target, samples, valid, masking, monitor, seed, device)
+        n_rows = samples.tokens.shape[1] * self.batch_size
+        fit_net(net, samples, seed=seed, n_rows=n_rows)
+        self._keep(net, target, device)
         return self
 
-    def _training(self, masking, device):
-        """The parameters of the training loop, together."""
-        return Training(
-            optimizer=self.optimizer,
+    def _make_net(self, target, samples, valid, masking, monitor, seed, device):
+        """Untrained skorch net; sets `_module`, by which it can be built again."""
+        module, params = self._find_module()
+        shapes = [m.shape for m in self.modalities_.values()]
+        params = {"shapes": shapes, "n_outputs": target.n_outputs, **params}
+        self._module, self._n_cells = (module, params), self._count_cells(params)
+        optimizer, defaults = OPTIMIZERS.get(self.optimizer, (self.optimizer, {}))
+        if optimizer is not self.optimizer:
+            # One call for all weights; on the CPU torch has it from 2.4 on.
+            fused = device.type == "cuda" or torch.__version__ >= "2.4"
+            decay = self._weight_decay
+            defaults = {**defaults, "weight_decay": decay, "fused": fused}
+        parts = {
+            "module": params,
+            "criterion": {"task": target.task, **self._part("criterion")},
+            "optimizer": {**defaults, **self._part("optimizer")},
+        }
+        return make_net(
+            module,
+            samples=samples,
+            valid=valid,
+            masking=masking,
+            rng=np.random.RandomState(seed),
+            observed="observed" in inspect.signature(module.forward).parameters,
+            monitor=monitor,
+            patience=self.n_iter_no_change,
+            callbacks=self.callbacks,
+            optimizer=optimizer,
             lr=self.lr,
-            weight_decay=self.weight_decay,
             batch_size=self.batch_size,
             max_epochs=self.max_epochs,
-            patience=self.n_iter_no_change if self.early_stopping else None,
-            masking=masking,
             device=device,
             verbose=self.verbose,
-            consistency=self._make_consistency(),
+            **{f"{part}__{k}": v for part, kw in parts.items() for k, v in kw.items()},
         )
 
-    def _make_consistency(self):
-        """What ties a row's two views together; None for nothing."""
-        if self.consistency is None:
-            return None
-        weight = self.consistency_weight
-        if weight is None:
-            weight = WEIGHTS[self.consistency]
-        return Consistency(self.consistency, float(weight))
-
-    def _keep(self, trained, scorer):
+    def _keep(self, net, target, device):
         """Set what training has left behind."""
-        self.n_iter_ = len(trained.history)
-        self.best_iter_ = trained.best_epoch
-        self.loss_curve_ = [epoch["train_loss"] for epoch in trained.history]
-        terms = [name for name in trained.history[0] if name.startswith("train_")]
+        callbacks = dict(net.callbacks_)
+        stops = [c for c in callbacks.values() if isinstance(c, EarlyStopping)]
+        best = [stop.best_epoch_ for stop in stops if stop.load_best]
+        counts = ("batches", "train_batch_count", "valid_batch_count")
+        self._history = [
+            {name: value for name, value in epoch.items() if name not in counts}
+            for epoch in net.history
+        ]
+        self.n_iter_ = len(net.history)
+        self.best_iter_ = best[0] if best else self.n_iter_
+        self.loss_curve_ = [epoch["train_loss"] for epoch in self._history]
         self.loss_terms_ = {
-            name.removeprefix("train_"): [epoch[name] for epoch in trained.history]
-            for name in terms
-            if name != "train_loss"
+            name: [epoch[f"train_{name}"] for epoch in self._history]
+            for name in callbacks["loss_terms"].totals_[True]
+            if name != "loss"
         }
         self.validation_curve_ = None
         if self.early_stopping:
-            name = "valid_task" if scorer is None else "valid_score"
-            self.validation_curve_ = [epoch[name] for epoch in trained.history]
-        self._trained = trained
+            name = "valid_loss" if self.scoring == "loss" else "valid_score"
+            self.validation_curve_ = [epoch[name] for epoch in self._history]
+        self._task, self._weights = target.task, arrays_of(net.module_)
+        self._net = make_predictor(net.module_, self._task, self._history, device)
 
     def _find_scorer(self):
         """The scorer that `scoring` means; None for the loss."""
@@ -187,183 +253,189 @@ class BaseFusion(ModalityMixin, SkmissingEstimator):
             return get_scorer(self.scoring)
         except ValueError:
             raise ValueError(
-                f"scoring={self.scoring!r} is not known; use 'loss', a callable, or a "
-                "name that sklearn.metrics.get_scorer_names() lists."
+                "scoring must be 'loss', a callable, or a name that "
+                "sklearn.metrics.get_scorer_names() lists; got "
+                f"scoring={self.scoring!r}."
             ) from None
 
-    def _find_used(self, presence, labels):
-        """The rows that have some modality."""
-        used = np.flatnonzero(presence.any(axis=1))
+    def _refuse_gaps(self, table):
+        """Raise if missing="error" and a modality or a part of a token is missing."""
+        if self.missing != "error":
+            return
+        found = {}
+        for modality in self.modalities_.values():
+            gaps = np.isnan(table.X[:, modality.columns])
+            gaps = gaps.reshape(len(table), *modality.shape)
+            partial = gaps.any(axis=2) & ~gaps.all(axis=2)
+            rows = partial.any(axis=1) | gaps.all(axis=(1, 2))
+            if rows.any():
+                found[modality.name] = int(rows.sum())
+        if found:
+            raise ValueError(
+                "with missing='error', X must have no missing modality; got samples "
+                f"with gaps per modality: {found}, of {len(table)}. Impute first, or "
+                "use missing='mask'."
+            )
+
+    def _find_used(self, table, labels):
+        """Positions of the samples that have a modality."""
+        used = np.flatnonzero(table.has_any)
         if not len(used):
-            raise ValueError(f"None of the {len(presence)} rows of X has any modality.")
-        warn_empty_rows(presence, "left out of training")
+            raise ValueError(
+                f"at least one of the {len(table)} samples must have a modality; got "
+                "none."
+            )
+        table.warn_empty("left out of training")
         if labels is not None:
             self._warn_untaught(labels[used])
         return used
 
     def _split(self, used, labels, seed):
-        """Rows to train on, and rows to validate on."""
+        """Positions of the samples to train on, and of those to validate on."""
         classes = None
         if labels is not None:
             classes, labels = self.classes_, labels[used]
-        parts = split_rows(len(used), labels, classes, self.validation_fraction, seed)
+        parts = split_samples(
+            len(used), labels, classes, self.validation_fraction, seed
+        )
         return [used[part] for part in parts]
 
-    def _learn_inputs(self, X, presence, holes, weight):
-        """Learn the columns' scales, and which modalities there are."""
-        layout = self.modalities_
+    def _learn_inputs(self, table):
+        """Learn the columns' scales, and which modalities are observed at all."""
         self._scaler = fit_scaler(
-            ModalityTable(X, layout, presence=presence, partial=holes),
-            sample_weight=weight,
-            standardize=self.standardize,
+            table, sample_weight=table.weight, standardize=self.standardize
         )
-        self._known = presence.any(axis=0)
-        unseen = [n for n, known in zip(layout, self._known) if not known]
+        self._known = table.presence.any(axis=0)
+        shapes = [m.shape for m in self.modalities_.values()]
+        self._token_counts = [n for n, _ in shapes]
+        self._token_starts = np.cumsum([0] + [d for n, d in shapes for _ in range(n)])
+        self._token_starts = self._token_starts[:-1]
         consequence = "they are ignored"
         if self.early_stopping:
-            consequence = f"rows set aside do not count; {consequence}"
-        warn_never_observed(unseen, consequence)
+            consequence = f"validation samples do not count; {consequence}"
+        table.warn_never_observed(self._known, consequence)
 
     # ---------------------------------------------------------------------- inputs
 
     def _inputs(self, X):
-        """Standardised values and present tokens, both in layout order."""
-        layout, scaler = self.modalities_, self._scaler
-        order = layout.order
+        """Standardized values and observed tokens, both in layout order."""
+        scaler = self._scaler
+        order, starts = scaler.layout.order, self._token_starts
         values = (X - scaler.mean)[:, order]
         values /= scaler.scale[order]
         gaps = np.isnan(values)
         values[gaps] = 0.0
-        if not scaler.seen.all():
-            values *= scaler.seen[order]
-        dims = np.concatenate([[m.dim] * m.n_tokens for m in layout.values()])
-        return values, ~np.logical_and.reduceat(gaps, np.cumsum(dims) - dims, axis=1)
+        unseen = scaler.weight == 0
+        if unseen.any():
+            values[:, unseen[order]] = 0.0
+        return values, ~np.logical_and.reduceat(gaps, starts, axis=1)
 
-    def _make_rows(self, X, index, target, weight):
-        """The rows of these positions as tensors."""
-        known = np.repeat(self._known, [m.n_tokens for m in self.modalities_.values()])
+    def _make_samples(self, table, index, target):
+        """The samples at these positions as tensors."""
+        known = np.repeat(self._known, self._token_counts)
+        X, weight = table.X, table.weight[index]
         values = np.empty((len(index), X.shape[1]), dtype=np.float32)
         tokens = np.empty((len(index), len(known)), dtype=bool)
         for chunk in row_chunks(*values.shape):
             values[chunk], tokens[chunk] = self._inputs(X[index[chunk]])
         tokens &= known
         kind = np.int64 if target.task == "multiclass" else np.float32
-        weight = weight[index]
-        if target.row_weight is not None:
-            weight = weight * target.row_weight[index]
+        if target.factor is not None:
+            weight = weight * target.factor[index]
             if not weight.any():
                 raise ValueError(
-                    f"class_weight={self.class_weight!r} gives all {len(index)} rows "
-                    "that are trained or validated on weight 0; wanted is a positive "
-                    "weight for some."
+                    "class_weight must give some samples that are trained or "
+                    f"validated on a positive weight; got {self.class_weight!r}, which "
+                    f"gives all {len(index)} samples weight 0."
                 )
-        return TokenRows(
+        return Samples(
             torch.from_numpy(values),
             torch.from_numpy(tokens),
             torch.from_numpy(target.values[index].astype(kind)),
             torch.from_numpy((weight / weight.mean()).astype(np.float32)),
         )
 
+    def _count_cells(self, params):
+        """Numbers that the network holds for one sample, about."""
+        n_tokens = sum(self._token_counts)
+        heads = params.get("n_heads", 4) * n_tokens
+        return n_tokens * (params.get("hidden_dim", 64) + heads)
+
     def _hide(self, X, tokens):
-        """A copy of X that is NaN in the columns of tokens that are not there."""
-        layout = self.modalities_
-        dims = np.concatenate([[m.dim] * m.n_tokens for m in layout.values()])
+        """Copy of X that is NaN in the columns of tokens that are not there."""
+        order = self.modalities_.order
         hidden = np.empty(X.shape, dtype=bool)
-        hidden[:, layout.order] = np.repeat(~tokens, dims, axis=1)
+        widths = np.diff([*self._token_starts, X.shape[1]])
+        hidden[:, order] = np.repeat(~tokens, widths, axis=1)
         return np.where(hidden, np.nan, X)
 
     # -------------------------------------------------------------------- outputs
 
-    def _outputs(self, X):
-        """Raw outputs of the network, shape (n_rows, n_outputs), float64."""
-        shown, outputs = vars(self).get("_shown", (None, None))
-        if X is shown:
-            return outputs
-        X = self._validate(X, reset=False)
-        outputs, presence = self._compute(X, lambda net, batch: net.infer(batch).logits)
-        outputs[~presence.any(axis=1)] = self._prior
-        warn_empty_rows(presence, "predicted from the training targets alone")
-        return outputs
+    def _outputs(
+        self, X, answer=None, fate="predicted from the training targets alone"
+    ):
+        """What `answer(module, x, present)` returns, for all samples, in float64.
 
-    def _compute(self, X, function):
-        """What `function(net, batch)` says of all rows, and what they have.
-
-        Warns of modalities that were not seen in training, which are left out.
-
-        Parameters
-        ----------
-        X : ndarray of shape (n_samples, n_features)
-        function : callable
-            Returns a tensor whose first axis are the rows of the batch.
-
-        Returns
-        -------
-        outputs : ndarray of shape (n_samples, ...), float64
-        presence : ndarray of shape (n_samples, n_modalities), dtype bool
-            False for modalities that were not seen in training.
+        By default these are the logits, and the prior for samples without a modality;
+        a warning names the `fate` of the latter. Another one is of modalities that
+        were not observed in training, which are left out.
         """
-        outputs, presence = [], np.empty((len(X), len(self.modalities_)), dtype=bool)
-        net = self.net_
-        like = next(net.module_.parameters())
-        widths = [m.n_tokens for m in self.modalities_.values()]
-        starts, n_tokens = np.cumsum(widths) - widths, sum(widths)
-        known = np.repeat(self._known, widths)
-        width = X.shape[1] + self._count_cells(n_tokens)
-        chunks = list(row_chunks(len(X), width, PREDICT_CELLS))
-        work = net.n_weights * n_tokens * (chunks[0].stop - chunks[0].start)
+        table = self._validate(X, reset=False)
+        self._refuse_gaps(table)
+        module = self.net_.module_
+        like, outputs, tokens = next(module.parameters()), [], []
+        known = np.repeat(self._known, self._token_counts)
+        width = table.X.shape[1] + self._n_cells
+        chunks = row_chunks(len(table.X), width, PREDICT_CELLS)
+        work = count_weights(module) * len(known) * chunks[0].stop
         with few_threads(work, like.device), torch.inference_mode():
             for chunk in chunks:
-                values, tokens = self._inputs(X[chunk])
-                presence[chunk] = np.logical_or.reduceat(tokens, starts, axis=1)
-                batch = {
-                    "x": torch.from_numpy(values).to(like),
-                    "present": torch.from_numpy(tokens & known).to(like.device),
-                }
-                outputs.append(function(net, batch).double().cpu().numpy())
-        warn_unlearnt(self.modalities_, presence, self._known)
-        return np.concatenate(outputs), presence & self._known
-
-    def _count_cells(self, n_tokens):
-        """Numbers that the network holds for one row, about."""
-        return n_tokens * (self.hidden_dim + self.n_heads * n_tokens)
+                values, present = self._inputs(table.X[chunk])
+                tokens.append(present)
+                x = torch.from_numpy(values).to(like)
+                present = torch.from_numpy(present & known).to(like.device)
+                made = answer(module, x, present) if answer else module(x, present)[0]
+                outputs.append(made.double().cpu().numpy())
+        outputs, tokens = np.concatenate(outputs), np.concatenate(tokens)
+        if not self._known.all():
+            table.warn_unlearnt(self._known)
+        empty = ~(tokens & known).any(axis=1)
+        if empty.any():
+            if answer is None:
+                outputs[empty] = self._prior
+            if fate is not None:
+                table.warn_empty(fate, tokens & known)
+        return outputs
 
     def _make_monitor(self, scorer, X, y, weight):
-        """Turn a scorer into a function of the net and its logits for X.
-
-        None, for the loss, stays None.
-        """
-        if scorer is None:
-            return None
-        view = copy.copy(self)
-        vars(view).pop("feature_names_in_", None)
+        """Turn a scorer into a function of the net that is trained."""
         weighted = not callable(self.scoring) and (weight != weight[0]).any()
         weights = {"sample_weight": weight} if weighted else {}
 
-        def monitor(net, logits):
-            # The usual scorers predict for X itself, and then what the loop has
-            # computed anyway will do; for any other rows the view asks the net.
-            vars(view)["_shown"] = X, logits.double().cpu().numpy()
-            vars(view)["_net"] = net
+        def monitor(net):
+            view = copy.copy(self)
+            view._net = net
+            vars(view).pop("feature_names_in_", None)  # X is an array
             return self._score(scorer, view, X, y, weights)
 
         return monitor
 
     def _score(self, scorer, view, X, y, weights):
-        """The score of the validation rows, NaN or finite."""
-        rows = f"the {len(y)} validation rows, which hold {self._describe(y)}"
+        """Score of the validation samples, NaN or finite."""
+        samples = f"the {len(y)} validation samples, which have {self._describe(y)}"
         try:
             score = float(scorer(view, X, y, **weights))
         except Exception as exc:
-            told = str(exc)
-            if weights and "sample_weight" in told:
-                told += " (scorers given by name are handed sample_weight if fit was)"
+            reason = str(exc)
+            if weights and "sample_weight" in reason:
+                reason += " (scorers given by name get sample_weight if fit did)"
             raise ValueError(
-                f"scoring={self.scoring!r} failed on {rows}: {told}"
+                f"scoring={self.scoring!r} failed on {samples}: {reason}"
             ) from exc
         if np.isinf(score):
             raise ValueError(
                 f"scoring={self.scoring!r} must return a finite number; got {score} "
-                f"for {rows}."
+                f"for {samples}."
             )
         return score
 
@@ -372,33 +444,694 @@ class BaseFusion(ModalityMixin, SkmissingEstimator):
     @property
     def net_(self):
         """The skorch net with the trained weights, in float64, for predictions."""
-        check_is_fitted(self)
         if "_net" not in vars(self):
-            self._net = load(self._network, self._trained, resolve_device(self.device))
+            check_is_fitted(self)
+            module, params = self._module
+            module = load_module(lambda: module(**params), self._weights)
+            device = resolve_device(self.device, double=True)
+            self._net = make_predictor(module, self._task, self._history, device)
         return self._net
 
-    def _check_loaded(self):
-        """Raise ValueError if the learnt state does not fit together."""
-        params, shapes = self._network.module_params, list(self.modalities_.values())
-        if params.get("shapes") != [m.shape for m in shapes]:
-            raise ValueError(f"shapes={params.get('shapes')} is not that of {shapes}.")
-        if params.get("n_outputs") != len(self._prior):
-            raise ValueError(
-                f"n_outputs={params.get('n_outputs')!r}, but {len(self._prior)} priors."
-            )
-        check_trained(self._network, self._trained)
-
-    def __sklearn_is_fitted__(self):
-        # n_iter_ goes when a fit begins, _trained comes when it ends.
-        fitted = hasattr(self, "n_iter_") and "_trained" in vars(self)
-        return fitted or "_shown" in vars(self)
-
     def __getstate__(self):
-        # Weights are kept as arrays in _trained, so that no pickle holds torch objects.
+        # The weights are kept as arrays, so that no pickle holds torch objects.
         state = super().__getstate__()
         return {name: value for name, value in state.items() if name != "_net"}
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = True
+        tags.input_tags.allow_nan = self.missing != "error"
+        if tags.classifier_tags is not None:
+            tags.classifier_tags.multi_label = True
+        else:
+            tags.target_tags.multi_output = True
         return tags
+
+
+class FusionClassifier(ClassifierMixin, BaseFusion):
+    """Classifier with a fusion network of your own.
+
+    The network is a :class:`torch.nn.Module` that follows a small protocol. The
+    estimator standardizes the columns, hides modalities at random while it trains,
+    and predicts classes or several labels per sample.
+
+    Read more in the :ref:`User Guide <own_network>`.
+
+    Parameters
+    ----------
+    module : type, default=None
+        Class of the network, a subclass of :class:`torch.nn.Module`. Its constructor
+        is called with `shapes`, a list of the number of tokens and the token width of
+        each modality, with `n_outputs`, and with the parameters `module__...`. Its
+        method `forward(x, present)` takes the standardized columns of shape
+        `(n_samples, n_columns)`, in the order of the modalities and 0 where missing,
+        and a mask of the tokens that it may see, of shape `(n_samples, n_tokens)`. It
+        returns a :class:`skmissing.fusion.modules.FusionOutput`. If it has a third
+        argument `observed=None`, it gets the mask before modalities were hidden, in
+        training only. None takes the network of :class:`MHSAFusionClassifier`.
+    modalities : None, list of int or dict, default=None
+        Which columns belong together: widths from left to right, or a dict from name
+        to width, token shape `(n_tokens, dim)`, slice or list of columns. None groups
+        columns by the prefix before `__` if all names have one, and otherwise makes
+        each column a modality.
+    modality_dropout : float, default=0.5
+        Probability that a training sample is shown with fewer modalities than it has,
+        drawn anew in every epoch. 0 shows all. A sample never loses all modalities.
+    dropout_policy : {"uniform_size", "uniform_subset", "bernoulli"}, \
+            default="uniform_size"
+        What such a sample keeps: a random number of its modalities, from one to all;
+        any non-empty subset with equal probability; or, with `"bernoulli"`, every
+        sample loses each modality with the probability `modality_dropout`.
+    optimizer : {"adamw", "adam", "sgd"} or type, default="adamw"
+        Name of the optimizer, or a class of :mod:`torch.optim`. `"sgd"` has a momentum
+        of 0.9. Named optimizers have `optimizer__weight_decay=0.3`, which is
+        decoupled from the gradient with `"adamw"`, and an L2 penalty otherwise, where
+        much smaller values are usual.
+    lr : float, default=1e-3
+        Largest learning rate. It rises to this value during the first tenth of the
+        steps, and then falls to 0 at `max_epochs`.
+    batch_size : int, default=64
+        Largest number of samples per training step.
+    max_epochs : int, default=100
+        Number of passes through the training samples.
+    callbacks : list, default=None
+        Callbacks of skorch. A learning rate scheduler, a gradient clipping or an early
+        stopping replaces the one of the estimator.
+    early_stopping : bool, default=False
+        Whether to stop when the score of validation samples has not improved for
+        `n_iter_no_change` epochs, and to keep the weights of the best epoch. This
+        saves time on many samples; on a few hundred, it mostly costs samples.
+    validation_fraction : float, default=0.1
+        Share of the samples that `early_stopping` sets aside, stratified by class,
+        with at least one sample of each. Their modalities are hidden once, as those of
+        the training samples are.
+    n_iter_no_change : int, default=10
+        Number of epochs to wait for a better one.
+    scoring : str or callable, default="loss"
+        Score that chooses the best epoch: `"loss"`, the name of a scikit-learn scorer,
+        or a callable with the signature `scorer(estimator, X, y)`. Scorers given by
+        name get `sample_weight` if `fit` did.
+    class_weight : dict, list of dict, "balanced" or None, default=None
+        Factors of the classes' losses, as for
+        :func:`sklearn.utils.class_weight.compute_sample_weight`; `"balanced"` counts
+        the samples that are trained on.
+    standardize : bool, default=True
+        Whether columns are divided by their standard deviation after their mean was
+        subtracted, both learnt from the observed cells of the training samples. The
+        tokens of a sequence share theirs.
+    device : str, default="auto"
+        `"cpu"`, `"cuda"` or `"cuda:1"`; `"auto"` takes CUDA if it is available.
+    random_state : int, RandomState instance or None, default=None
+        Decides the initial weights, the order of samples, the hidden modalities, and
+        the validation samples. Pass an int for reproducible results.
+    verbose : int, default=0
+        Whether to print a line per epoch.
+    **kwargs : dict
+        Parameters of the parts, as in skorch: `module__...` of the network;
+        `optimizer__...` of the optimizer; `criterion__consistency`, one of `"mofe"`,
+        `"distill"` and `"align"`, and `criterion__consistency_weight`, see the
+        :ref:`User Guide <consistency>`; `iterator_train__dropout_level="batch"`, by
+        which all samples of a batch lose the same modalities.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Class labels; with an indicator y, the numbers of its columns.
+    n_iter_ : int
+        Number of epochs that were run.
+    best_iter_ : int
+        The epoch, counted from 1, whose weights were kept: the last one without
+        `early_stopping`.
+    loss_curve_ : list of float
+        Training loss of each epoch, the sum of all terms.
+    loss_terms_ : dict of str to list of float
+        The terms of the training loss: `"task"`, the losses of the module, and with
+        consistency `"fuller"` and `"consistency"`.
+    validation_curve_ : list of float or None
+        Validation loss of each epoch, or its score by `scoring`; None without
+        `early_stopping`.
+    net_ : skorch.NeuralNet
+        The network with its weights in double precision, for predictions.
+    modalities_ : mapping
+        Name of each modality to its columns.
+    n_features_in_ : int
+        Number of columns seen in `fit`.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of the columns, if X had names that are all strings.
+
+    See Also
+    --------
+    FusionRegressor : The same for numbers.
+    MHSAFusionClassifier : Attention over the observed modalities.
+    MMPClassifier : Projects missing modalities from the observed ones.
+
+    Notes
+    -----
+    The loss is the cross-entropy; for labels, the binary cross-entropy summed over
+    them; in both cases plus the losses that the module returns. The norm of the
+    gradient is clipped to 1.
+
+    Samples without any modality take no part in training, and get the training
+    frequencies of the classes, both with a warning. Weights are trained in single and
+    used in double precision, in which the prediction for a sample does not depend on
+    the samples beside it. Modalities that are hidden in training [1]_ are the usual
+    way to learn to predict from fewer.
+
+    References
+    ----------
+    .. [1] Neverova, N., Wolf, C., Taylor, G. and Nebout, F. "ModDrop: adaptive
+       multi-modal gesture recognition." IEEE Transactions on Pattern Analysis and
+       Machine Intelligence 38(8), 2016.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from torch import nn
+    >>> from skmissing.fusion import FusionClassifier
+    >>> from skmissing.fusion.modules import FusionOutput
+    >>> class Plain(nn.Module):
+    ...     def __init__(self, shapes, n_outputs, width=32):
+    ...         super().__init__()
+    ...         n_columns = sum(n_tokens * dim for n_tokens, dim in shapes)
+    ...         self.layers = nn.Sequential(
+    ...             nn.Linear(n_columns, width), nn.ReLU(), nn.Linear(width, n_outputs)
+    ...         )
+    ...         self.dims = [dim for n_tokens, dim in shapes for _ in range(n_tokens)]
+    ...
+    ...     def forward(self, x, present):
+    ...         tokens = x.split(self.dims, dim=1)
+    ...         seen = [t * p[:, None] for t, p in zip(tokens, present.T)]
+    ...         return FusionOutput(self.layers(torch.cat(seen, dim=1)))
+    >>> import torch
+    >>> X, y = load_digits(return_X_y=True)
+    >>> model = FusionClassifier(
+    ...     Plain, modalities=[32, 32], module__width=64, max_epochs=10, random_state=0
+    ... )
+    >>> model.fit(X[:1200], y[:1200]).score(X[1200:], y[1200:]) > 0.8
+    True
+    """
+
+    _parameter_constraints: dict = {
+        **BaseFusion._parameter_constraints,
+        "class_weight": [dict, list, StrOptions({"balanced"}), None],
+    }
+    _weight_decay = 0.3
+
+    def __init__(
+        self,
+        module=None,
+        *,
+        modalities=None,
+        modality_dropout=0.5,
+        dropout_policy="uniform_size",
+        optimizer="adamw",
+        lr=1e-3,
+        batch_size=64,
+        max_epochs=100,
+        callbacks=None,
+        early_stopping=False,
+        validation_fraction=0.1,
+        n_iter_no_change=10,
+        scoring="loss",
+        class_weight=None,
+        standardize=True,
+        device="auto",
+        random_state=None,
+        verbose=0,
+        **kwargs,
+    ):
+        self.module = module
+        self.modalities = modalities
+        self.modality_dropout = modality_dropout
+        self.dropout_policy = dropout_policy
+        self.optimizer = optimizer
+        self.lr = lr
+        self.batch_size = batch_size
+        self.max_epochs = max_epochs
+        self.callbacks = callbacks
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.scoring = scoring
+        self.class_weight = class_weight
+        self.standardize = standardize
+        self.device = device
+        self.random_state = random_state
+        self.verbose = verbose
+        self._take(kwargs)
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y, sample_weight=None):
+        """Train the network.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            NaN where a modality is missing.
+        y : array-like of shape (n_samples,) or (n_samples, n_labels)
+            Class labels, or an indicator matrix of 0 and 1 for several labels per
+            sample.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Factors of the samples' losses. A sample of weight 0 is left out; a class
+            that has no other samples stays in `classes_`, with a warning.
+
+        Returns
+        -------
+        self : object
+            Fitted estimator.
+        """
+        return self._fit(X, y, sample_weight)
+
+    def _check_y(self, y):
+        y = y.toarray() if sparse.issparse(y) else y
+        check_classification_targets(y)
+        kind = type_of_target(y, input_name="y")
+        if kind == "multiclass-multioutput":
+            raise ValueError(
+                "y must be one column of classes, or columns of 0 and 1; got "
+                f"{kind}. Fit one classifier per column."
+            )
+        self._multilabel = kind == "multilabel-indicator"
+        if self._multilabel:
+            self.classes_ = np.arange(y.shape[1])
+            return y
+        y = column_or_1d(y, warn=True)
+        self.classes_ = np.unique(y)
+        return y
+
+    def _labels(self, y):
+        """Number of each sample's class; None for an indicator matrix."""
+        if self._multilabel:
+            return None
+        codes = np.searchsorted(self.classes_, y)
+        if (codes == codes[0]).all():
+            where = " in the samples of positive weight" * (len(self.classes_) > 1)
+            raise ValueError(
+                f"{type(self).__name__} needs at least two classes; got one class, "
+                f"{y[0]!r}{where}."
+            )
+        return codes
+
+    def _warn_untaught(self, codes):
+        """Warn of classes without a sample to learn from."""
+        missing = np.bincount(codes, minlength=len(self.classes_)) == 0
+        if missing.any():
+            self._warn(
+                f"{missing.sum()} of {len(missing)} classes have no sample to learn "
+                f"from: {name_list(self.classes_[missing])}; all their samples have "
+                "sample_weight=0 or no modality. They stay in classes_, but the "
+                "network does not learn to predict them."
+            )
+
+    def _describe(self, y):
+        """What validation samples have, for messages."""
+        if self._multilabel:
+            return f"samples per label {name_rarest(self.classes_, y.sum(axis=0))}"
+        codes = np.searchsorted(self.classes_, y)
+        counts = np.bincount(codes, minlength=len(self.classes_))
+        return f"samples per class {name_rarest(self.classes_, counts)}"
+
+    def _learn_target(self, y, weight, learnt, used):
+        """Learn the classes' frequencies; return y as the loss wants it."""
+        self._y_dtype = y.dtype.str  # no type of numpy's, so that models save
+        factor = None
+        if self.class_weight is not None:
+            counted = used if self.class_weight == "balanced" else None
+            factor = compute_sample_weight(self.class_weight, y, indices=counted)
+        weight = weight[learnt]
+        if self._multilabel:
+            share = np.average(y[learnt], axis=0, weights=weight)
+            share = share.clip(TINY, 1 - TINY)
+            return Target(y, "labels", y.shape[1], np.log(share / (1 - share)), factor)
+        codes, n_classes = self._labels(y), len(self.classes_)
+        share = np.bincount(codes[learnt], weights=weight, minlength=n_classes)
+        share = np.maximum(share / weight.sum(), TINY)
+        if n_classes == 2:
+            prior = np.log(share[1:] / share[0])
+            return Target(codes[:, None], "labels", 1, prior, factor)
+        return Target(codes, "multiclass", n_classes, np.log(share), factor)
+
+    def decision_function(self, X):
+        """Outputs of the network, before they become probabilities.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            NaN where a modality is missing.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,) or (n_samples, n_classes or n_labels)
+            For two classes, the log-odds of the second; otherwise one column per
+            class or label. Samples without any modality get the training frequencies.
+        """
+        check_is_fitted(self)
+        raw = self._outputs(X)
+        return raw if self._multilabel or raw.shape[1] > 1 else raw[:, 0]
+
+    def predict_proba(self, X):
+        """Predict the probabilities of the classes.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            NaN where a modality is missing.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes) or (n_samples, n_labels)
+            In the order of `classes_`. With an indicator y, the probability of each
+            label; these need not add up to 1.
+        """
+        check_is_fitted(self)
+        raw = self._outputs(X)
+        if self._multilabel:
+            return expit(raw)
+        if raw.shape[1] == 1:
+            return np.hstack([expit(-raw), expit(raw)])
+        return softmax(raw, axis=1)
+
+    def predict_log_proba(self, X):
+        """Predict the logarithms of the probabilities of the classes.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            NaN where a modality is missing.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes) or (n_samples, n_labels)
+            Exact also where the probabilities would be rounded to 0.
+        """
+        check_is_fitted(self)
+        raw = self._outputs(X)
+        if self._multilabel:
+            return -np.logaddexp(0, -raw)
+        if raw.shape[1] == 1:
+            return -np.logaddexp(0, np.hstack([raw, -raw]))
+        return log_softmax(raw, axis=1)
+
+    def predict(self, X):
+        """Predict the most probable class, or all labels more probable than not.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            NaN where a modality is missing.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,) or (n_samples, n_labels)
+            Labels from `classes_`, or an indicator matrix like the y of `fit`.
+        """
+        check_is_fitted(self)
+        raw = self._outputs(X)
+        if self._multilabel:
+            return (raw > 0).astype(self._y_dtype)
+        if raw.shape[1] == 1:
+            return self.classes_[(raw[:, 0] > 0).astype(int)]
+        return self.classes_[raw.argmax(axis=1)]
+
+
+class FusionRegressor(RegressorMixin, BaseFusion):
+    """Regressor with a fusion network of your own.
+
+    The network is a :class:`torch.nn.Module` that follows a small protocol, which
+    :class:`FusionClassifier` describes. It predicts one target or several.
+
+    Read more in the :ref:`User Guide <own_network>`.
+
+    Parameters
+    ----------
+    module : type, default=None
+        Class of the network, as for :class:`FusionClassifier`. None takes the network
+        of :class:`MHSAFusionRegressor`.
+    modalities : None, list of int or dict, default=None
+        Which columns belong together, as for :class:`FusionClassifier`.
+    modality_dropout : float, default=0.5
+        Probability that a training sample is shown with fewer modalities than it has.
+    dropout_policy : {"uniform_size", "uniform_subset", "bernoulli"}, \
+            default="uniform_size"
+        What such a sample keeps, as for :class:`FusionClassifier`.
+    optimizer : {"adamw", "adam", "sgd"} or type, default="adamw"
+        As for :class:`FusionClassifier`, but with `optimizer__weight_decay=1.0`.
+    lr : float, default=1e-3
+        Largest learning rate.
+    batch_size : int, default=64
+        Largest number of samples per training step.
+    max_epochs : int, default=50
+        Number of passes through the training samples.
+    callbacks : list, default=None
+        Callbacks of skorch.
+    early_stopping : bool, default=False
+        Whether to stop when the score of validation samples no longer improves, and to
+        keep the weights of the best epoch. With few samples this reduces overfitting.
+    validation_fraction : float, default=0.1
+        Share of the samples that `early_stopping` sets aside.
+    n_iter_no_change : int, default=10
+        Number of epochs to wait for a better one.
+    scoring : str or callable, default="loss"
+        Score that chooses the best epoch, as for :class:`FusionClassifier`.
+    bounds : (float, float) or None, default=None
+        Range that predictions are clipped to; training targets must lie in it.
+    standardize : bool, default=True
+        Whether columns are divided by their standard deviation.
+    device : str, default="auto"
+        `"cpu"`, `"cuda"` or `"cuda:1"`; `"auto"` takes CUDA if it is available.
+    random_state : int, RandomState instance or None, default=None
+        Pass an int for reproducible results.
+    verbose : int, default=0
+        Whether to print a line per epoch.
+    **kwargs : dict
+        Parameters of the parts, as for :class:`FusionClassifier`.
+
+    Attributes
+    ----------
+    n_iter_ : int
+        Number of epochs that were run.
+    best_iter_ : int
+        The epoch, counted from 1, whose weights were kept.
+    loss_curve_ : list of float
+        Training loss of each epoch, the sum of all terms.
+    loss_terms_ : dict of str to list of float
+        The terms of the training loss, as for :class:`FusionClassifier`.
+    validation_curve_ : list of float or None
+        Validation loss of each epoch, or its score by `scoring`; None without
+        `early_stopping`.
+    net_ : skorch.NeuralNet
+        The network with its weights in double precision, for predictions.
+    modalities_ : mapping
+        Name of each modality to its columns.
+    n_features_in_ : int
+        Number of columns seen in `fit`.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of the columns, if X had names that are all strings.
+
+    See Also
+    --------
+    FusionClassifier : The same for classes and labels.
+    MHSAFusionRegressor : Attention over the observed modalities.
+    MMPRegressor : Projects missing modalities from the observed ones.
+
+    Notes
+    -----
+    The loss is the squared error of standardized targets, the mean over targets, plus
+    the losses that the module returns. Training does not see `bounds`: outside of them
+    there would be no gradient. With noisy targets a network overfits sooner than with
+    classes, hence fewer epochs and more weight decay than :class:`FusionClassifier`
+    has. Samples without any modality take no part in training, and get the training
+    mean, both with a warning.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from skmissing.fusion import FusionRegressor
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> model = FusionRegressor(modalities=[4, 6], module__n_layers=2, random_state=0)
+    >>> model.fit(X[:300], y[:300]).score(X[300:], y[300:]) > 0.3
+    True
+    """
+
+    _parameter_constraints: dict = {
+        **BaseFusion._parameter_constraints,
+        "bounds": [tuple, list, None],
+    }
+    _weight_decay = 1.0
+
+    def __init__(
+        self,
+        module=None,
+        *,
+        modalities=None,
+        modality_dropout=0.5,
+        dropout_policy="uniform_size",
+        optimizer="adamw",
+        lr=1e-3,
+        batch_size=64,
+        max_epochs=50,
+        callbacks=None,
+        early_stopping=False,
+        validation_fraction=0.1,
+        n_iter_no_change=10,
+        scoring="loss",
+        bounds=None,
+        standardize=True,
+        device="auto",
+        random_state=None,
+        verbose=0,
+        **kwargs,
+    ):
+        self.module = module
+        self.modalities = modalities
+        self.modality_dropout = modality_dropout
+        self.dropout_policy = dropout_policy
+        self.optimizer = optimizer
+        self.lr = lr
+        self.batch_size = batch_size
+        self.max_epochs = max_epochs
+        self.callbacks = callbacks
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.scoring = scoring
+        self.bounds = bounds
+        self.standardize = standardize
+        self.device = device
+        self.random_state = random_state
+        self.verbose = verbose
+        self._take(kwargs)
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y, sample_weight=None):
+        """Train the network.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            NaN where a modality is missing.
+        y : array-like of shape (n_samples,) or (n_samples, n_targets)
+            Target values.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Factors of the samples' losses. A sample of weight 0 is left out.
+
+        Returns
+        -------
+        self : object
+            Fitted estimator.
+        """
+        return self._fit(X, y, sample_weight)
+
+    def _check_y(self, y):
+        y = y.toarray() if sparse.issparse(y) else y
+        return np.asarray(y, dtype=np.float64)
+
+    def _labels(self, y):
+        """There are no classes."""
+
+    def _describe(self, y):
+        """What validation samples have, for messages."""
+        return f"targets from {y.min():g} to {y.max():g}"
+
+    def _learn_target(self, y, weight, learnt, used):
+        """Learn mean and scale of the targets; return them standardized."""
+        self._bounds = low, high = self._check_bounds()
+        if ((y < low) | (y > high)).any():
+            raise ValueError(
+                f"bounds={self.bounds!r} must contain all training targets; got "
+                f"targets from {y.min():g} to {y.max():g}."
+            )
+        self._y_is_1d = y.ndim == 1
+        columns = y.reshape(len(y), -1)
+        weight, known = weight[learnt], columns[learnt]
+        self._y_mean = np.average(known, axis=0, weights=weight)
+        variance = np.average((known - self._y_mean) ** 2, axis=0, weights=weight)
+        scale = np.sqrt(variance)
+        constant = scale <= 10 * np.finfo(np.float64).eps * np.abs(self._y_mean)
+        self._y_scale = np.where(constant, 1.0, scale)
+        n_outputs = columns.shape[1]
+        values = (columns - self._y_mean) / self._y_scale
+        return Target(values, "regression", n_outputs, np.zeros(n_outputs))
+
+    def _check_bounds(self):
+        if self.bounds is None:
+            return -np.inf, np.inf
+        if len(self.bounds) != 2 or not self.bounds[0] < self.bounds[1]:
+            raise ValueError(
+                f"bounds must be a pair (low, high) with low < high; got "
+                f"{self.bounds!r}."
+            )
+        return tuple(float(bound) for bound in self.bounds)
+
+    def predict(self, X):
+        """Predict the targets.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            NaN where a modality is missing.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,) or (n_samples, n_targets)
+            Clipped to `bounds`. Samples without any modality get the training mean.
+        """
+        check_is_fitted(self)
+        y = self._outputs(X) * self._y_scale + self._y_mean
+        y = np.clip(y, *self._bounds)
+        return y[:, 0] if self._y_is_1d else y
+
+
+def _is_of_part(name):
+    """Whether a parameter is one of the module, the optimizer and so on."""
+    part, _, rest = name.partition("__")
+    return part in PARTS and rest != ""
+
+
+def name_rarest(classes, counts, most=5):
+    """Number of samples per class, the rarest first, for messages."""
+    order = np.argsort(counts, kind="stable")[:most]
+    named = str(dict(zip(classes[order].tolist(), counts[order].tolist())))
+    return named + f" and {len(counts) - most} classes more" * (len(counts) > most)
+
+
+def split_samples(n_samples, labels, classes, fraction, seed):
+    """Split samples into those to train on and those to validate on.
+
+    With `labels`, the number of each sample's class, both parts have their share of
+    every class of `classes`, and at least one sample. Returns two arrays of positions.
+    """
+    least, wanted = 1, "1"
+    if labels is not None:
+        counts = np.bincount(labels, minlength=len(classes))
+        lonely = classes[counts == 1].tolist()
+        if lonely:
+            raise ValueError(
+                "with early_stopping=True, each class must have at least two samples, "
+                "one to train on and one to validate on; got one sample of each of "
+                f"{lonely}."
+            )
+        least = int((counts > 0).sum())
+        wanted = (
+            f"{least}, one of each class, and as many to validate on; samples per "
+            f"class: {name_rarest(classes, counts)}"
+        )
+    n_valid = max(int(np.ceil(fraction * n_samples)), least)
+    if n_samples - n_valid < least:
+        raise ValueError(
+            f"validation_fraction={fraction} of {n_samples} samples leaves "
+            f"{n_samples - n_valid} to train on; it must leave at least {wanted}."
+        )
+    train, valid = train_test_split(
+        np.arange(n_samples), test_size=n_valid, stratify=labels, random_state=seed
+    )
+    if labels is not None:
+        valid, train = _lend(valid, train, labels)
+        train, valid = _lend(train, valid, labels)
+    return train, valid
+
+
+def _lend(poor, rich, labels):
+    """Move one sample of each class that only the second part has to the first."""
+    codes, first = np.unique(labels[rich], return_index=True)
+    moved = first[~np.isin(codes, labels[poor])]
+    return np.append(poor, rich[moved]), np.delete(rich, moved)

@@ -1,72 +1,565 @@
-"""The attention fusion of UL4M4, whatever it predicts."""
+"""Attention fusion: the network of UL4M4, its estimators, and the whole pipeline."""
 
-from numbers import Integral, Real
+from numbers import Integral
 
-import numpy as np
+import torch.nn.functional as F
+from sklearn.pipeline import make_pipeline
+from torch import nn
 
-from skmissing._compat import Interval, StrOptions
-from skmissing.fusion._base import BaseFusion
-from skmissing.fusion._modules import MHSAFusion
-from skmissing.fusion._net import Architecture, TaskLoss
-from skmissing.fusion._slots import SLOTS
+from skmissing._compat import Interval, StrOptions, validate_params
+from skmissing.fusion._base import BaseFusion, FusionClassifier, FusionRegressor
+from skmissing.fusion._layers import (
+    SLOTS,
+    FusionOutput,
+    ModalityMean,
+    ModalityProjection,
+    SelfAttention,
+    check_sizes,
+)
+from skmissing.impute import ClusterGuidedImputer
 
 
-class BaseMHSAFusion(BaseFusion):
+class AttentionLayer(nn.Module):
+    """x <- LayerNorm(x + Dropout(SelfAttention(x))); no feed-forward part."""
+
+    def __init__(self, dim, n_heads, dropout):
+        super().__init__()
+        self.attention = SelfAttention(dim, n_heads)
+        self.dropout = nn.Dropout(dropout)
+        self.norm = nn.LayerNorm(dim)
+
+    def forward(self, x, key_mask):  # (B, T, p), (B, T)
+        return self.norm(x + self.dropout(self.attention(x, key_mask)))
+
+
+def make_head(in_dim, head_dims, n_outputs, dropout):
+    """Multi-layer perceptron with ReLU and dropout after each hidden layer."""
+    layers = []
+    for width in head_dims:
+        layers += [nn.Linear(in_dim, width), nn.ReLU(), nn.Dropout(dropout)]
+        in_dim = width
+    return nn.Sequential(*layers, nn.Linear(in_dim, n_outputs))
+
+
+class MHSAFusion(nn.Module):
+    """Fusion by self-attention over modalities: equations (4) to (8) of UL4M4.
+
+    `shapes` are the number of tokens and the token width of each modality, `head_dims`
+    the widths of hidden layers in the head. `missing` is what stands in the slot of a
+    missing modality: "mask", "zero" or "token".
+    """
+
+    def __init__(
+        self,
+        shapes,
+        n_outputs,
+        *,
+        hidden_dim=64,
+        n_heads=4,
+        n_layers=1,
+        dropout=0.1,
+        head_dims=(),
+        missing="mask",
+    ):
+        super().__init__()
+        check_sizes(hidden_dim, n_heads=n_heads, n_layers=n_layers)
+        if any(not isinstance(n, Integral) or n < 1 for n in head_dims):
+            raise ValueError(
+                f"head_dims must be integers from 1 on; got head_dims={head_dims!r}."
+            )
+        n_tokens = [n for n, _ in shapes]
+        self.embed = ModalityProjection(shapes, hidden_dim)
+        self.slots = SLOTS[missing](n_tokens, hidden_dim)
+        self.layers = nn.ModuleList(
+            AttentionLayer(hidden_dim, n_heads, dropout) for _ in range(n_layers)
+        )
+        self.pool = ModalityMean(n_tokens)
+        self.project = nn.Linear(hidden_dim, hidden_dim)
+        self.head = make_head(hidden_dim, head_dims, n_outputs, dropout)
+
+    def forward(self, x, present):  # (B, D), (B, T)
+        h, key_mask = self.slots(self.embed(x), present)  # (B, T, p), (B, T)
+        # A softmax over nothing is NaN: a sample without keys attends to all of its
+        # slots, and the pooling below leaves nothing of that.
+        attend = key_mask | ~key_mask.any(dim=1, keepdim=True)
+        for layer in self.layers:
+            h = layer(h, attend)
+        fused = F.relu(self.project(self.pool(h, key_mask)))  # (B, p)
+        return FusionOutput(self.head(fused), fused)
+
+
+class BaseMHSA(BaseFusion):
     """The network of UL4M4, for any task."""
 
     _parameter_constraints: dict = {
-        **BaseFusion._parameter_constraints,
-        "n_layers": [Interval(Integral, 1, None, closed="left")],
-        "dropout": [Interval(Real, 0, 1, closed="left")],
-        "head_dims": [list, tuple, np.ndarray],
+        "hidden_dim": [Interval(Integral, 1, None, closed="left")],
         "missing": [StrOptions({*SLOTS, "error"})],
     }
+    module = MHSAFusion
 
-    def _validate(self, X, y="no_validation", *, reset, **check_params):
-        checked = super()._validate(X, y, reset=reset, **check_params)
-        if self.missing == "error":
-            self._refuse_gaps(checked[0] if isinstance(checked, tuple) else checked)
-        return checked
+    def _find_module(self):
+        # Complete samples still have modalities that training hides.
+        missing = "mask" if self.missing == "error" else self.missing
+        own = {"hidden_dim": self.hidden_dim, "missing": missing}
+        return self.module, {**own, **self._part("module")}
 
-    def _refuse_gaps(self, X):
-        """Raise if a modality or a part of a token is missing; padding may be."""
-        found = {}
-        for modality in self.modalities_.values():
-            gaps = np.isnan(X[:, modality.columns]).reshape(len(X), *modality.shape)
-            partial = gaps.any(axis=2) & ~gaps.all(axis=2)
-            rows = partial.any(axis=1) | gaps.all(axis=(1, 2))
-            if rows.any():
-                found[modality.name] = int(rows.sum())
-        if found:
-            raise ValueError(
-                f"missing='error', but X contains NaN; rows with gaps by modality: "
-                f"{found}, of {len(X)}. Impute first, or use missing='mask'."
-            )
 
-    def _check_params(self):
-        super()._check_params()
-        for width in self.head_dims:
-            if not isinstance(width, Integral) or width < 1:
-                raise ValueError(
-                    "head_dims must hold the widths of the hidden layers, integers "
-                    f"from 1 on; got {self.head_dims!r}."
-                )
+class MHSAFusionClassifier(BaseMHSA, FusionClassifier):
+    """Classifier that attends to the observed modalities.
 
-    def _architecture(self, shapes, target):
-        params = {
-            "shapes": shapes,
-            "n_outputs": target.n_outputs,
-            "hidden_dim": self.hidden_dim,
-            "n_heads": self.n_heads,
-            "n_layers": self.n_layers,
-            "dropout": self.dropout,
-            "head_dims": tuple(int(width) for width in self.head_dims),
-            # Complete rows still have modalities that training hides.
-            "missing": "mask" if self.missing == "error" else self.missing,
-        }
-        return Architecture(MHSAFusion, params, TaskLoss, {"task": target.task})
+    It needs no imputer: every sample is classified by the modalities that it has. It
+    takes two classes, several, or an indicator matrix of several labels per sample.
 
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = self.missing != "error"
-        return tags
+    Read more in the :ref:`User Guide <fusion>`.
+
+    Parameters
+    ----------
+    modalities : None, list of int or dict, default=None
+        Which columns belong together: widths from left to right, or a dict from name
+        to width, token shape `(n_tokens, dim)`, slice or list of columns. None groups
+        columns by the prefix before `__` if all names have one, and otherwise makes
+        each column a modality.
+    hidden_dim : int, default=64
+        Width of the tokens; a multiple of `module__n_heads`.
+    missing : {"mask", "zero", "token", "error"}, default="mask"
+        What stands in the slot of a missing modality. With `"mask"` it gets no
+        attention and no share in the mean. `"zero"` puts zeros there, `"token"` a
+        learned token. `"error"` refuses samples with missing modalities, in `fit` and
+        in prediction, for use after an imputer; modalities that `modality_dropout`
+        hides are then masked.
+    modality_dropout : float, default=0.5
+        Probability that a training sample is shown with fewer modalities than it has,
+        drawn anew in every epoch. 0 shows all.
+    dropout_policy : {"uniform_size", "uniform_subset", "bernoulli"}, \
+            default="uniform_size"
+        What such a sample keeps, as for :class:`FusionClassifier`.
+    optimizer : {"adamw", "adam", "sgd"} or type, default="adamw"
+        Name of the optimizer, or a class of :mod:`torch.optim`. Named ones have
+        `optimizer__weight_decay=0.3`.
+    lr : float, default=1e-3
+        Largest learning rate. It rises to this value during the first tenth of the
+        steps, and then falls to 0 at `max_epochs`.
+    batch_size : int, default=64
+        Largest number of samples per training step.
+    max_epochs : int, default=100
+        Number of passes through the training samples.
+    callbacks : list, default=None
+        Callbacks of skorch, as for :class:`FusionClassifier`.
+    early_stopping : bool, default=False
+        Whether to stop when `scoring` of validation samples no longer improves, and to
+        keep the weights of the best epoch.
+    validation_fraction : float, default=0.1
+        Share of the samples that `early_stopping` sets aside, stratified by class.
+    n_iter_no_change : int, default=10
+        Number of epochs to wait for a better one.
+    scoring : str or callable, default="loss"
+        Score that chooses the best epoch, as for :class:`FusionClassifier`.
+    class_weight : dict, list of dict, "balanced" or None, default=None
+        Factors of the classes' losses.
+    standardize : bool, default=True
+        Whether columns are divided by their standard deviation.
+    device : str, default="auto"
+        `"cpu"`, `"cuda"` or `"cuda:1"`; `"auto"` takes CUDA if it is available.
+    random_state : int, RandomState instance or None, default=None
+        Pass an int for reproducible results.
+    verbose : int, default=0
+        Whether to print a line per epoch.
+    **kwargs : dict
+        Parameters of the parts, as for :class:`FusionClassifier`. Those of the network are
+        `module__n_heads=4`, `module__n_layers=1`, `module__dropout=0.1`, and
+        `module__head_dims=()`, the widths of hidden layers in the head.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Class labels; with an indicator y, the numbers of its columns.
+    n_iter_ : int
+        Number of epochs that were run.
+    best_iter_ : int
+        The epoch, counted from 1, whose weights were kept.
+    loss_curve_ : list of float
+        Training loss of each epoch, the sum of all terms.
+    loss_terms_ : dict of str to list of float
+        The terms of the training loss: `"task"`, and those of the consistency, if any.
+    validation_curve_ : list of float or None
+        Validation loss of each epoch, or its score by `scoring`; None without
+        `early_stopping`.
+    net_ : skorch.NeuralNet
+        The network with its weights in double precision, for predictions.
+    modalities_ : mapping
+        Name of each modality to its columns.
+    n_features_in_ : int
+        Number of columns seen in `fit`.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of the columns, if X had names that are all strings.
+
+    See Also
+    --------
+    MHSAFusionRegressor : The same for numbers.
+    FusionClassifier : Takes a network of your own.
+    skmissing.ensemble.LateFusionClassifier : One plain model per modality.
+    skmissing.impute.ClusterGuidedImputer : Completes the samples first, as the paper
+        does.
+
+    Notes
+    -----
+    Each observed modality m becomes a token of width `hidden_dim` by a linear map of
+    its own. With the tokens as the rows of H, each layer is
+
+        H <- LayerNorm(H + Dropout(MultiHeadAttention(H)))
+
+    without a feed-forward part. The mean over the modalities then goes through a
+    linear map and a ReLU to the head: equations (4) to (8) of [1]_. In the paper an
+    imputer completes the samples first, and no modality is hidden in training:
+    `missing="error", modality_dropout=0`. For samples with missing modalities,
+    training on samples whose modalities are hidden at random [2]_ matters more than
+    what stands in the slots.
+
+    A sequence of tokens, `(n_tokens, dim)` in `modalities`, shares its map, has a
+    learned embedding of the position added, and counts as one modality in the mean.
+    Tokens that are NaN throughout in an observed modality are padding and hidden. A
+    missing cell of a token that is otherwise observed is filled with the column's
+    training mean.
+
+    Loss, training, and samples without any modality are as for
+    :class:`FusionClassifier`.
+
+    References
+    ----------
+    .. [1] H. Ismkhan and A. Bouchahcia, "UL4M4", arXiv:2606.15743, equations (4) to
+       (8).
+    .. [2] Neverova, N., Wolf, C., Taylor, G. and Nebout, F. "ModDrop: adaptive
+       multi-modal gesture recognition." IEEE Transactions on Pattern Analysis and
+       Machine Intelligence 38(8), 2016.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.datasets import load_digits
+    >>> from skmissing.fusion import MHSAFusionClassifier
+    >>> X, y = load_digits(return_X_y=True)
+    >>> X[1200:1500, :32] = np.nan  # the upper half is missing
+    >>> model = MHSAFusionClassifier(
+    ...     modalities={"upper": 32, "lower": 32}, max_epochs=10, random_state=0
+    ... )
+    >>> model.fit(X[:1200], y[:1200]).score(X[1200:1500], y[1200:1500]) > 0.6
+    True
+    """
+
+    _parameter_constraints: dict = {
+        **FusionClassifier._parameter_constraints,
+        **BaseMHSA._parameter_constraints,
+    }
+
+    def __init__(
+        self,
+        *,
+        modalities=None,
+        hidden_dim=64,
+        missing="mask",
+        modality_dropout=0.5,
+        dropout_policy="uniform_size",
+        optimizer="adamw",
+        lr=1e-3,
+        batch_size=64,
+        max_epochs=100,
+        callbacks=None,
+        early_stopping=False,
+        validation_fraction=0.1,
+        n_iter_no_change=10,
+        scoring="loss",
+        class_weight=None,
+        standardize=True,
+        device="auto",
+        random_state=None,
+        verbose=0,
+        **kwargs,
+    ):
+        self.modalities = modalities
+        self.hidden_dim = hidden_dim
+        self.missing = missing
+        self.modality_dropout = modality_dropout
+        self.dropout_policy = dropout_policy
+        self.optimizer = optimizer
+        self.lr = lr
+        self.batch_size = batch_size
+        self.max_epochs = max_epochs
+        self.callbacks = callbacks
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.scoring = scoring
+        self.class_weight = class_weight
+        self.standardize = standardize
+        self.device = device
+        self.random_state = random_state
+        self.verbose = verbose
+        self._take(kwargs)
+
+
+class MHSAFusionRegressor(BaseMHSA, FusionRegressor):
+    """Regressor that attends to the observed modalities.
+
+    It needs no imputer: every sample is predicted from the modalities that it has. It
+    takes one target or several.
+
+    Read more in the :ref:`User Guide <fusion>`.
+
+    Parameters
+    ----------
+    modalities : None, list of int or dict, default=None
+        Which columns belong together: widths from left to right, or a dict from name
+        to width, token shape `(n_tokens, dim)`, slice or list of columns. None groups
+        columns by the prefix before `__` if all names have one, and otherwise makes
+        each column a modality.
+    hidden_dim : int, default=64
+        Width of the tokens; a multiple of `module__n_heads`.
+    missing : {"mask", "zero", "token", "error"}, default="mask"
+        What stands in the slot of a missing modality. With `"mask"` it gets no
+        attention and no share in the mean. `"zero"` puts zeros there, `"token"` a
+        learned token. `"error"` refuses samples with missing modalities, in `fit` and
+        in prediction, for use after an imputer; modalities that `modality_dropout`
+        hides are then masked.
+    modality_dropout : float, default=0.5
+        Probability that a training sample is shown with fewer modalities than it has,
+        drawn anew in every epoch. 0 shows all.
+    dropout_policy : {"uniform_size", "uniform_subset", "bernoulli"}, \
+            default="uniform_size"
+        What such a sample keeps, as for :class:`FusionRegressor`.
+    optimizer : {"adamw", "adam", "sgd"} or type, default="adamw"
+        Name of the optimizer, or a class of :mod:`torch.optim`. Named ones have
+        `optimizer__weight_decay=1.0`.
+    lr : float, default=1e-3
+        Largest learning rate. It rises to this value during the first tenth of the
+        steps, and then falls to 0 at `max_epochs`.
+    batch_size : int, default=64
+        Largest number of samples per training step.
+    max_epochs : int, default=50
+        Number of passes through the training samples.
+    callbacks : list, default=None
+        Callbacks of skorch, as for :class:`FusionRegressor`.
+    early_stopping : bool, default=False
+        Whether to stop when `scoring` of validation samples no longer improves, and to
+        keep the weights of the best epoch.
+    validation_fraction : float, default=0.1
+        Share of the samples that `early_stopping` sets aside.
+    n_iter_no_change : int, default=10
+        Number of epochs to wait for a better one.
+    scoring : str or callable, default="loss"
+        Score that chooses the best epoch, as for :class:`FusionRegressor`.
+    bounds : (float, float) or None, default=None
+        Range that predictions are clipped to; training targets must lie in it.
+    standardize : bool, default=True
+        Whether columns are divided by their standard deviation.
+    device : str, default="auto"
+        `"cpu"`, `"cuda"` or `"cuda:1"`; `"auto"` takes CUDA if it is available.
+    random_state : int, RandomState instance or None, default=None
+        Pass an int for reproducible results.
+    verbose : int, default=0
+        Whether to print a line per epoch.
+    **kwargs : dict
+        Parameters of the parts, as for :class:`FusionRegressor`. Those of the network are
+        `module__n_heads=4`, `module__n_layers=1`, `module__dropout=0.1`, and
+        `module__head_dims=()`, the widths of hidden layers in the head.
+
+    Attributes
+    ----------
+    n_iter_ : int
+        Number of epochs that were run.
+    best_iter_ : int
+        The epoch, counted from 1, whose weights were kept.
+    loss_curve_ : list of float
+        Training loss of each epoch, the sum of all terms.
+    loss_terms_ : dict of str to list of float
+        The terms of the training loss: `"task"`, and those of the consistency, if any.
+    validation_curve_ : list of float or None
+        Validation loss of each epoch, or its score by `scoring`; None without
+        `early_stopping`.
+    net_ : skorch.NeuralNet
+        The network with its weights in double precision, for predictions.
+    modalities_ : mapping
+        Name of each modality to its columns.
+    n_features_in_ : int
+        Number of columns seen in `fit`.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of the columns, if X had names that are all strings.
+
+    See Also
+    --------
+    MHSAFusionClassifier : The same for classes and labels.
+    FusionRegressor : Takes a network of your own.
+    skmissing.ensemble.LateFusionRegressor : One plain model per modality.
+    skmissing.impute.ClusterGuidedImputer : Completes the samples first, as the paper
+        does.
+
+    Notes
+    -----
+    The network is that of :class:`MHSAFusionClassifier`, equations (4) to (8) of [1]_,
+    and sequences, padding and partially observed tokens are treated as there. Unlike
+    in [1]_, training does not see `bounds`. Modalities that are hidden at random [2]_
+    teach the network to predict from fewer. Loss and training are as for
+    :class:`FusionRegressor`.
+
+    References
+    ----------
+    .. [1] H. Ismkhan and A. Bouchahcia, "UL4M4", arXiv:2606.15743, equations (4) to
+       (8).
+    .. [2] Neverova, N., Wolf, C., Taylor, G. and Nebout, F. "ModDrop: adaptive
+       multi-modal gesture recognition." IEEE Transactions on Pattern Analysis and
+       Machine Intelligence 38(8), 2016.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.datasets import load_diabetes
+    >>> from skmissing.fusion import MHSAFusionRegressor
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> X[300:, :4] = np.nan  # only the blood values are observed
+    >>> model = MHSAFusionRegressor(
+    ...     modalities={"body": 4, "blood": 6}, max_epochs=20, random_state=0
+    ... )
+    >>> model.fit(X[:300], y[:300]).score(X[300:], y[300:]) > 0.2
+    True
+    """
+
+    _parameter_constraints: dict = {
+        **FusionRegressor._parameter_constraints,
+        **BaseMHSA._parameter_constraints,
+    }
+
+    def __init__(
+        self,
+        *,
+        modalities=None,
+        hidden_dim=64,
+        missing="mask",
+        modality_dropout=0.5,
+        dropout_policy="uniform_size",
+        optimizer="adamw",
+        lr=1e-3,
+        batch_size=64,
+        max_epochs=50,
+        callbacks=None,
+        early_stopping=False,
+        validation_fraction=0.1,
+        n_iter_no_change=10,
+        scoring="loss",
+        bounds=None,
+        standardize=True,
+        device="auto",
+        random_state=None,
+        verbose=0,
+        **kwargs,
+    ):
+        self.modalities = modalities
+        self.hidden_dim = hidden_dim
+        self.missing = missing
+        self.modality_dropout = modality_dropout
+        self.dropout_policy = dropout_policy
+        self.optimizer = optimizer
+        self.lr = lr
+        self.batch_size = batch_size
+        self.max_epochs = max_epochs
+        self.callbacks = callbacks
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.scoring = scoring
+        self.bounds = bounds
+        self.standardize = standardize
+        self.device = device
+        self.random_state = random_state
+        self.verbose = verbose
+        self._take(kwargs)
+
+
+_ESTIMATORS = {
+    "classification": MHSAFusionClassifier,
+    "regression": MHSAFusionRegressor,
+}
+
+
+@validate_params(
+    {"task": [StrOptions(set(_ESTIMATORS))]}, prefer_skip_nested_validation=True
+)
+def make_ul4m4(
+    task,
+    *,
+    modalities=None,
+    n_clusters=40,
+    strategy="greedy",
+    modality_dropout=0.0,
+    random_state=None,
+    **fusion_params,
+):
+    """Make the pipeline of UL4M4: cluster-guided imputation, then attention.
+
+    The defaults are those of the paper [1]_. `strategy="soft"` and
+    `modality_dropout=0.5` usually predict better, see the :ref:`User Guide <ul4m4>`.
+
+    Parameters
+    ----------
+    task : {"classification", "regression"}
+        Which fusion estimator ends the pipeline.
+
+    modalities : None, list of int, or dict, default=None
+        Which columns form a modality, as everywhere; both steps get it.
+
+    n_clusters : int, default=40
+        Number of clusters of the imputer.
+
+    strategy : {"soft", "nearest", "greedy"}, default="greedy"
+        Strategy of the imputer; `"greedy"` is that of the paper.
+
+    modality_dropout : float, default=0.0
+        Whether the network also hides modalities of a training sample. The paper does
+        not, and after an imputer nothing is missing any more.
+
+    random_state : int, RandomState instance or None, default=None
+        Seed of both steps.
+
+    **fusion_params : dict
+        Other parameters of :class:`skmissing.fusion.MHSAFusionClassifier` or
+        :class:`skmissing.fusion.MHSAFusionRegressor`.
+
+    Returns
+    -------
+    Pipeline
+        With the steps `clusterguidedimputer` and `mhsafusionclassifier` or
+        `mhsafusionregressor`.
+
+    See Also
+    --------
+    skmissing.impute.ClusterGuidedImputer : The first step.
+    skmissing.fusion.MHSAFusionClassifier : The second; also takes missing modalities.
+
+    References
+    ----------
+    .. [1] H. Ismkhan and A. Bouchahcia, "UL4M4", arXiv:2606.15743.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skmissing.fusion import make_ul4m4
+    >>> rng = np.random.RandomState(0)
+    >>> y = np.repeat([0, 1], 50)
+    >>> X = rng.normal(size=(100, 5)) + 3 * y[:, None]
+    >>> X[::3, :2] = np.nan
+    >>> model = make_ul4m4(
+    ...     "classification", modalities=[2, 3], n_clusters=4, random_state=0
+    ... )
+    >>> model.fit(X, y).score(X, y) > 0.95
+    True
+    """
+    imputer = ClusterGuidedImputer(
+        n_clusters, modalities=modalities, strategy=strategy, random_state=random_state
+    )
+    if modalities is None or isinstance(modalities, dict):
+        imputer.set_output(transform="pandas")
+    fusion = _ESTIMATORS[task](
+        modalities=modalities,
+        modality_dropout=modality_dropout,
+        random_state=random_state,
+        **fusion_params,
+    )
+    return make_pipeline(imputer, fusion)

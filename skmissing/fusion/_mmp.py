@@ -1,25 +1,135 @@
-"""Masked modality projection, whatever it predicts."""
+"""Masked modality projection: the network and its estimators."""
 
 from numbers import Integral, Real
 
 import numpy as np
+import torch
+import torch.nn.functional as F
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
+from torch import nn
 
-from skmissing._base import warn_empty_rows
 from skmissing._compat import Interval, StrOptions
-from skmissing.fusion._base import BaseFusion
-from skmissing.fusion._masking import LEVELS, POLICIES, Masking
-from skmissing.fusion._net import Architecture
-from skmissing.fusion._projection import KINDS
-from skmissing.fusion._trunk import AlignedLoss, MMPFusion
+from skmissing.fusion._base import BaseFusion, FusionClassifier, FusionRegressor
+from skmissing.fusion._layers import (
+    FusionOutput,
+    ModalityProjection,
+    SelfAttention,
+    ZeroSlots,
+    check_sizes,
+    count_tokens,
+    token_owners,
+)
+from skmissing.fusion._projection import KINDS, ProjectedSlots, alignment_loss
+
+
+class PreNormLayer(nn.Module):
+    """x <- x + SelfAttention(norm(x)), x <- x + FeedForward(norm(x)), with dropout."""
+
+    def __init__(self, dim, n_heads, dropout):
+        super().__init__()
+        self.attention_norm = nn.LayerNorm(dim)
+        self.attention = SelfAttention(dim, n_heads)
+        self.feed_norm = nn.LayerNorm(dim)
+        self.widen = nn.Linear(dim, 2 * dim)
+        self.narrow = nn.Linear(2 * dim, dim)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x, key_mask, n_queries=None):  # (B, T, p), (B, T)
+        """Update the tokens; only the first `n_queries`, if that is not None."""
+        mixed = self.attention(self.attention_norm(x), key_mask, n_queries)
+        x = x[:, :n_queries] + self.dropout(mixed)
+        wide = self.dropout(F.gelu(self.widen(self.feed_norm(x))))
+        return x + self.dropout(self.narrow(wide))
+
+
+class MMPFusion(nn.Module):
+    """Fusion by a pre-norm transformer, with missing modalities projected.
+
+    T counts the tokens that the network makes, which are more than those of the layout
+    where a vector becomes several. `projector="none"` puts zeros in the slots.
+    """
+
+    def __init__(
+        self,
+        shapes,
+        n_outputs,
+        *,
+        hidden_dim=64,
+        n_heads=4,
+        n_layers=1,
+        dropout=0.1,
+        projector="linear",
+        n_aggregated_tokens=8,
+        tokens_per_vector=1,
+        alignment_weight=1.0,
+    ):
+        super().__init__()
+        sizes = {"n_heads": n_heads, "n_layers": n_layers}
+        sizes |= {"n_aggregated_tokens": n_aggregated_tokens}
+        check_sizes(hidden_dim, tokens_per_vector=tokens_per_vector, **sizes)
+        n_tokens = count_tokens(shapes, tokens_per_vector)
+        owner = token_owners(n_tokens)
+        # Which token of the layout each token of the network is made of.
+        made = [tokens_per_vector if n == 1 else 1 for n, _ in shapes for _ in range(n)]
+        self.register_buffer("owner", owner, persistent=False)
+        self.register_buffer("source", token_owners(made), persistent=False)
+        self.alignment_weight = float(alignment_weight)
+        self.embed = ModalityProjection(
+            shapes, hidden_dim, tokens_per_vector=tokens_per_vector, positions=False
+        )
+        self.scale = nn.Parameter(torch.ones(len(shapes), hidden_dim))
+        self.shift = nn.Parameter(torch.zeros(len(shapes), hidden_dim))
+        if projector == "none" or len(shapes) == 1:
+            self.slots = ZeroSlots(n_tokens, hidden_dim)
+        else:
+            params = {"n_aggregated_tokens": n_aggregated_tokens, "n_heads": n_heads}
+            params |= {"kind": projector, "dropout": dropout}
+            self.slots = ProjectedSlots(n_tokens, hidden_dim, **params)
+        # Which modality a token belongs to, and where it is in its sequence.
+        self.place = nn.Parameter(0.02 * torch.randn(len(owner), hidden_dim))
+        self.summary = nn.Parameter(0.02 * torch.randn(hidden_dim))
+        self.layers = nn.ModuleList(
+            PreNormLayer(hidden_dim, n_heads, dropout) for _ in range(n_layers)
+        )
+        self.norm = nn.LayerNorm(hidden_dim)
+        self.head = nn.Linear(hidden_dim, n_outputs)
+
+    def tokenize(self, x, present):  # (B, D), (B, tokens of the layout)
+        """Tokens (B, T, p), normalized per modality, and which of them are there."""
+        tokens = F.layer_norm(self.embed(x), self.summary.shape)
+        tokens = tokens * self.scale[self.owner] + self.shift[self.owner]
+        return tokens, present[:, self.source]
+
+    def forward(self, x, present, observed=None):  # (B, D), (B, tokens of the layout)
+        tokens, present = self.tokenize(x, present)
+        h, key_mask = self.slots(tokens, present)
+        losses = {}
+        if observed is not None and self.alignment_weight:
+            losses = self._align(tokens, h, present, observed[:, self.source])
+        summary = self.summary.expand(len(h), 1, -1)
+        h = torch.cat([summary, h + self.place], dim=1)  # (B, 1 + T, p)
+        key_mask = F.pad(key_mask, (1, 0), value=True)
+        for i, layer in enumerate(self.layers, 1):
+            # Only the first token of the last layer is used.
+            h = layer(h, key_mask, 1 if i == len(self.layers) else None)
+        fused = self.norm(h[:, 0])
+        return FusionOutput(self.head(fused), fused, losses)
+
+    def _align(self, tokens, filled, present, observed):
+        """The loss of the estimated tokens, if there are any."""
+        if isinstance(self.slots, ZeroSlots):
+            return {}
+        n_tokens = self.slots.n_tokens
+        loss = alignment_loss(tokens, filled, present, observed, n_tokens=n_tokens)
+        return {"alignment": self.alignment_weight * loss}
 
 
 def _has_projector(estimator):
     projector = estimator.projector
-    if estimator.__sklearn_is_fitted__():  # as it was fitted, whatever is set since
-        projector = estimator._network.module_params["projector"]
+    if hasattr(estimator, "n_iter_"):  # as it was fitted, whatever is set since
+        projector = estimator._module[1]["projector"]
     if projector == "none":
         raise AttributeError("projector='none' estimates no modality.")
     return True
@@ -29,56 +139,31 @@ class BaseMMP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseFusion):
     """The network of masked modality projection, for any task."""
 
     _parameter_constraints: dict = {
-        **BaseFusion._parameter_constraints,
-        "n_layers": [Interval(Integral, 1, None, closed="left")],
-        "dropout": [Interval(Real, 0, 1, closed="left")],
+        "hidden_dim": [Interval(Integral, 1, None, closed="left")],
         "projector": [StrOptions({*KINDS, "none"})],
-        "n_aggregated_tokens": [Interval(Integral, 1, None, closed="left")],
         "alignment_weight": [Interval(Real, 0, None, closed="left")],
-        "tokens_per_vector": [Interval(Integral, 1, None, closed="left")],
-        "mask_probability": [Interval(Real, 0, 1, closed="both")],
-        "mask_policy": [StrOptions(set(POLICIES))],
-        "mask_level": [StrOptions(set(LEVELS))],
     }
-    del _parameter_constraints["modality_dropout"]
+    module = MMPFusion
 
-    def _masking(self, n_tokens):
-        return Masking(
-            n_tokens, float(self.mask_probability), self.mask_policy, self.mask_level
-        )
+    def _find_module(self):
+        names = ("hidden_dim", "projector", "alignment_weight")
+        own = {name: getattr(self, name) for name in names}
+        return self.module, {**own, **self._part("module")}
 
-    def _architecture(self, shapes, target):
-        params = {
-            "shapes": shapes,
-            "n_outputs": target.n_outputs,
-            "hidden_dim": self.hidden_dim,
-            "n_heads": self.n_heads,
-            "n_layers": self.n_layers,
-            "dropout": self.dropout,
-            "projector": self.projector,
-            "n_aggregated_tokens": self.n_aggregated_tokens,
-            "tokens_per_vector": self.tokens_per_vector,
-        }
-        loss = {
-            "task": target.task,
-            "shapes": shapes,
-            "alignment_weight": float(self.alignment_weight),
-            "tokens_per_vector": self.tokens_per_vector,
-        }
-        return Architecture(MMPFusion, params, AlignedLoss, loss)
-
-    def _count_cells(self, n_tokens):
-        n_tokens = n_tokens * self.tokens_per_vector
-        cells = super()._count_cells(n_tokens)
-        if self.projector == "none":
+    def _count_cells(self, params):
+        """Numbers that the network holds for one sample, about."""
+        per_vector = params.get("tokens_per_vector", 1)
+        n_tokens = sum(self._token_counts) * per_vector
+        dim = params["hidden_dim"]
+        cells = n_tokens * (dim + params.get("n_heads", 4) * n_tokens)
+        if params["projector"] == "none":
             return cells
-        n_pairs = len(self.modalities_) ** 2
-        tokens = max(m.n_tokens for m in self.modalities_.values())
-        tokens = max(tokens, self.tokens_per_vector) + self.n_aggregated_tokens
-        return cells + n_pairs * tokens * 2 * self.hidden_dim
+        tokens = max(*self._token_counts, per_vector)
+        tokens += params.get("n_aggregated_tokens", 8)
+        return cells + len(self._token_counts) ** 2 * tokens * 2 * dim
 
     def transform(self, X):
-        """Fused representation of the rows, which the last linear map predicts from.
+        """Compute the fused representation, which the last linear map predicts from.
 
         Parameters
         ----------
@@ -88,17 +173,20 @@ class BaseMMP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseFusion):
         Returns
         -------
         ndarray of shape (n_samples, hidden_dim)
-            A row without any modality gets the same as every such row.
+            All samples without any modality get the same.
         """
         check_is_fitted(self)
-        X = self._validate(X, reset=False)
-        fused, presence = self._compute(X, lambda net, batch: net.infer(batch).fused)
-        warn_empty_rows(presence, "represented by estimates of nothing")
-        return fused.astype(X.dtype, copy=False)
+        fused = self._outputs(
+            X,
+            lambda module, x, present: module(x, present).fused,
+            "represented by estimates of nothing",
+        )
+        kind = getattr(X, "dtype", None)
+        return fused.astype(np.float32) if kind == np.float32 else fused
 
     @available_if(_has_projector)
     def project(self, X):
-        """Tokens of each modality as the projector estimates them from the others.
+        """Estimate the tokens of each modality from the others.
 
         Parameters
         ----------
@@ -108,28 +196,27 @@ class BaseMMP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseFusion):
         Returns
         -------
         dict of str to ndarray of shape (n_samples, n_tokens, hidden_dim)
-            Of modalities that a row has, too, to be compared with what
-            :meth:`embed` returns. NaN where a row has no other modality.
+            Also of modalities that a sample has, to be compared with what
+            :meth:`embed` returns. NaN where a sample has no other modality.
         """
         check_is_fitted(self)
         if len(self.modalities_) == 1:
             raise ValueError(
-                f"X has one modality, {next(iter(self.modalities_))!r}, and none to "
-                "project it from."
+                "X must have several modalities to project one from the others; got "
+                f"one, {next(iter(self.modalities_))!r}."
             )
 
-        def estimate(net, batch):
-            module = net.module_
-            tokens, present = module.tokenize(**batch)
+        def estimate(module, x, present):
+            tokens, present = module.tokenize(x, present)
             there = module.slots.modality_present(present)
             made = module.slots.projector.project(tokens, present)
             others = there.sum(dim=1, keepdim=True) - there.long()
             return made.masked_fill((others < 1)[:, module.owner, None], np.nan)
 
-        return self._by_modality(X, estimate)
+        return self._per_modality(X, estimate)
 
     def embed(self, X):
-        """Tokens of each modality that is there.
+        """Compute the tokens of each observed modality.
 
         Parameters
         ----------
@@ -139,28 +226,417 @@ class BaseMMP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseFusion):
         Returns
         -------
         dict of str to ndarray of shape (n_samples, n_tokens, hidden_dim)
-            By modality; NaN where a token is absent.
+            By modality; NaN where a token is missing.
         """
         check_is_fitted(self)
 
-        def tokenize(net, batch):
-            tokens, present = net.module_.tokenize(**batch)
+        def tokenize(module, x, present):
+            tokens, present = module.tokenize(x, present)
             return tokens.masked_fill(~present[..., None], np.nan)
 
-        return self._by_modality(X, tokenize)
+        return self._per_modality(X, tokenize)
 
-    def _by_modality(self, X, function):
+    def _per_modality(self, X, answer):
         """Compute tokens (n_samples, T, hidden_dim), and cut them by modality."""
-        tokens, _ = self._compute(self._validate(X, reset=False), function)
+        tokens = self._outputs(X, answer, None)
         stops = np.cumsum(self.net_.module_.slots.n_tokens)
         return dict(zip(self.modalities_, np.split(tokens, stops[:-1], axis=1)))
 
     @property
     def _n_features_out(self):
         check_is_fitted(self)
-        return self._network.module_params["hidden_dim"]
+        return self._module[1]["hidden_dim"]
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
+
+
+class MMPClassifier(BaseMMP, FusionClassifier):
+    """Classifier that projects missing modalities from the observed ones.
+
+    One network, trained once, for every subset of the modalities: masked modality
+    projection [1]_. It needs no imputer and also learns from incomplete samples. It
+    takes two classes, several, or an indicator matrix of several labels per sample.
+
+    Read more in the :ref:`User Guide <mmp>`.
+
+    Parameters
+    ----------
+    modalities : None, list of int or dict, default=None
+        Which columns belong together: widths from left to right, or a dict from name
+        to width, token shape `(n_tokens, dim)`, slice or list of columns. None groups
+        columns by the prefix before `__` if all names have one, and otherwise makes
+        each column a modality.
+    hidden_dim : int, default=64
+        Width of the tokens; a multiple of `module__n_heads`.
+    projector : {"linear", "cross_attention", "none"}, default="linear"
+        What makes the tokens of a missing modality: a linear map from each other
+        modality; the cross-attention of the paper, which takes several times as long
+        and was not better on vectors; or zeros, which is modality dropout alone.
+    alignment_weight : float, default=1.0
+        Factor of the loss that draws the estimated tokens of hidden modalities to the
+        real ones. 0 trains the projector by the task alone.
+    modality_dropout : float, default=0.5
+        Probability that a training sample is shown with fewer modalities than it has,
+        drawn anew in every epoch. 0 shows all.
+    dropout_policy : {"uniform_size", "uniform_subset", "bernoulli"}, \
+            default="uniform_size"
+        What such a sample keeps, as for :class:`FusionClassifier`.
+    optimizer : {"adamw", "adam", "sgd"} or type, default="adamw"
+        Name of the optimizer, or a class of :mod:`torch.optim`. Named ones have
+        `optimizer__weight_decay=0.3`.
+    lr : float, default=1e-3
+        Largest learning rate. It rises to this value during the first tenth of the
+        steps, and then falls to 0 at `max_epochs`.
+    batch_size : int, default=64
+        Largest number of samples per training step.
+    max_epochs : int, default=100
+        Number of passes through the training samples.
+    callbacks : list, default=None
+        Callbacks of skorch, as for :class:`FusionClassifier`.
+    early_stopping : bool, default=False
+        Whether to stop when `scoring` of validation samples no longer improves, and to
+        keep the weights of the best epoch.
+    validation_fraction : float, default=0.1
+        Share of the samples that `early_stopping` sets aside, stratified by class.
+    n_iter_no_change : int, default=10
+        Number of epochs to wait for a better one.
+    scoring : str or callable, default="loss"
+        Score that chooses the best epoch, as for :class:`FusionClassifier`.
+    class_weight : dict, list of dict, "balanced" or None, default=None
+        Factors of the classes' losses.
+    standardize : bool, default=True
+        Whether columns are divided by their standard deviation.
+    device : str, default="auto"
+        `"cpu"`, `"cuda"` or `"cuda:1"`; `"auto"` takes CUDA if it is available.
+    random_state : int, RandomState instance or None, default=None
+        Pass an int for reproducible results.
+    verbose : int, default=0
+        Whether to print a line per epoch.
+    **kwargs : dict
+        Parameters of the parts, as for :class:`FusionClassifier`. Those of the network are
+        `module__n_heads=4`, `module__n_layers=1`, `module__dropout=0.1`,
+        `module__n_aggregated_tokens=8`, the learned tokens by which cross-attention
+        summarizes a modality, and `module__tokens_per_vector=1`, the number of tokens
+        that a modality which is one vector is split into. The paper has
+        `iterator_train__dropout_level="batch"`.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Class labels; with an indicator y, the numbers of its columns.
+    n_iter_ : int
+        Number of epochs that were run.
+    best_iter_ : int
+        The epoch, counted from 1, whose weights were kept.
+    loss_curve_ : list of float
+        Training loss of each epoch, the sum of all terms.
+    loss_terms_ : dict of str to list of float
+        The terms of the training loss: `"task"`, `"alignment"` times its weight unless
+        nothing is projected, and those of the consistency, if any.
+    validation_curve_ : list of float or None
+        Validation loss of each epoch, or its score by `scoring`; None without
+        `early_stopping`.
+    net_ : skorch.NeuralNet
+        The network with its weights in double precision, for predictions.
+    modalities_ : mapping
+        Name of each modality to its columns.
+    n_features_in_ : int
+        Number of columns seen in `fit`.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of the columns, if X had names that are all strings.
+
+    See Also
+    --------
+    MMPRegressor : The same for numbers.
+    MHSAFusionClassifier : Hides missing modalities from the attention; cheaper.
+    skmissing.fusion.modules.ModalityProjector : The projector, for other networks.
+
+    Notes
+    -----
+    Each observed modality becomes tokens by a linear map and a layer norm of its own.
+    The slots of missing modalities are filled by the projector
+    (:class:`skmissing.fusion.modules.ModalityProjector`). An embedding of modality and
+    position is added to all tokens, and a CLS token is put in front. Pre-norm
+    transformer layers follow, and a linear map of the CLS token predicts.
+
+    In training a random part of the modalities is hidden, and the loss is
+
+        task + alignment_weight * SmoothL1(projected, real)
+
+    with the alignment averaged over modalities that are observed and were hidden.
+    Modalities that are really missing are projected but never aligned, so that
+    incomplete samples can be learnt from. The real tokens get no gradient from the
+    alignment.
+
+    The steps of the paper's ablation are parameters: `projector="none"` with
+    `modality_dropout=0` is a network that never saw a missing modality, with 0.5 it is
+    modality dropout [2]_; then `projector="linear", alignment_weight=0`; the default;
+    and `projector="cross_attention"`, which is the paper. With one token per modality,
+    attention has nothing to choose from, and the projector is a sum of non-linear
+    maps, one per source. The :ref:`User Guide <mmp>` has measurements on embeddings.
+
+    A sequence of tokens, `(n_tokens, dim)` in `modalities`, shares its map. Tokens
+    that are NaN throughout in an observed modality are padding and hidden. A missing
+    cell of a token that is otherwise observed is filled with the column's training
+    mean. Loss, training, and samples without any modality are as for
+    :class:`FusionClassifier`.
+
+    References
+    ----------
+    .. [1] Nezakati, N., Reza, M. K., Patil, A., Solh, M. and Asif, M. S. "MMP: Towards
+       robust multi-modal learning with masked modality projection." arXiv:2410.03010.
+    .. [2] Neverova, N., Wolf, C., Taylor, G. and Nebout, F. "ModDrop: adaptive
+       multi-modal gesture recognition." IEEE Transactions on Pattern Analysis and
+       Machine Intelligence 38(8), 2016.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.datasets import load_digits
+    >>> from skmissing.fusion import MMPClassifier
+    >>> X, y = load_digits(return_X_y=True)
+    >>> X[1200:1500, :32] = np.nan  # the upper half is missing
+    >>> model = MMPClassifier(
+    ...     modalities={"upper": 32, "lower": 32}, max_epochs=10, random_state=0
+    ... )
+    >>> model.fit(X[:1200], y[:1200]).score(X[1200:1500], y[1200:1500]) > 0.6
+    True
+    >>> model.project(X[1200:])["upper"].shape
+    (597, 1, 64)
+    """
+
+    _parameter_constraints: dict = {
+        **FusionClassifier._parameter_constraints,
+        **BaseMMP._parameter_constraints,
+    }
+
+    def __init__(
+        self,
+        *,
+        modalities=None,
+        hidden_dim=64,
+        projector="linear",
+        alignment_weight=1.0,
+        modality_dropout=0.5,
+        dropout_policy="uniform_size",
+        optimizer="adamw",
+        lr=1e-3,
+        batch_size=64,
+        max_epochs=100,
+        callbacks=None,
+        early_stopping=False,
+        validation_fraction=0.1,
+        n_iter_no_change=10,
+        scoring="loss",
+        class_weight=None,
+        standardize=True,
+        device="auto",
+        random_state=None,
+        verbose=0,
+        **kwargs,
+    ):
+        self.modalities = modalities
+        self.hidden_dim = hidden_dim
+        self.projector = projector
+        self.alignment_weight = alignment_weight
+        self.modality_dropout = modality_dropout
+        self.dropout_policy = dropout_policy
+        self.optimizer = optimizer
+        self.lr = lr
+        self.batch_size = batch_size
+        self.max_epochs = max_epochs
+        self.callbacks = callbacks
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.scoring = scoring
+        self.class_weight = class_weight
+        self.standardize = standardize
+        self.device = device
+        self.random_state = random_state
+        self.verbose = verbose
+        self._take(kwargs)
+
+
+class MMPRegressor(BaseMMP, FusionRegressor):
+    """Regressor that projects missing modalities from the observed ones.
+
+    One network, trained once, for every subset of the modalities: masked modality
+    projection [1]_. It needs no imputer and also learns from incomplete samples. It
+    takes one target or several.
+
+    Read more in the :ref:`User Guide <mmp>`.
+
+    Parameters
+    ----------
+    modalities : None, list of int or dict, default=None
+        Which columns belong together: widths from left to right, or a dict from name
+        to width, token shape `(n_tokens, dim)`, slice or list of columns. None groups
+        columns by the prefix before `__` if all names have one, and otherwise makes
+        each column a modality.
+    hidden_dim : int, default=64
+        Width of the tokens; a multiple of `module__n_heads`.
+    projector : {"linear", "cross_attention", "none"}, default="linear"
+        What makes the tokens of a missing modality: a linear map from each other
+        modality; the cross-attention of the paper, which takes several times as long
+        and was not better on vectors; or zeros, which is modality dropout alone.
+    alignment_weight : float, default=1.0
+        Factor of the loss that draws the estimated tokens of hidden modalities to the
+        real ones. 0 trains the projector by the task alone.
+    modality_dropout : float, default=0.5
+        Probability that a training sample is shown with fewer modalities than it has,
+        drawn anew in every epoch. 0 shows all.
+    dropout_policy : {"uniform_size", "uniform_subset", "bernoulli"}, \
+            default="uniform_size"
+        What such a sample keeps, as for :class:`FusionRegressor`.
+    optimizer : {"adamw", "adam", "sgd"} or type, default="adamw"
+        Name of the optimizer, or a class of :mod:`torch.optim`. Named ones have
+        `optimizer__weight_decay=1.0`.
+    lr : float, default=1e-3
+        Largest learning rate. It rises to this value during the first tenth of the
+        steps, and then falls to 0 at `max_epochs`.
+    batch_size : int, default=64
+        Largest number of samples per training step.
+    max_epochs : int, default=50
+        Number of passes through the training samples.
+    callbacks : list, default=None
+        Callbacks of skorch, as for :class:`FusionRegressor`.
+    early_stopping : bool, default=False
+        Whether to stop when `scoring` of validation samples no longer improves, and to
+        keep the weights of the best epoch.
+    validation_fraction : float, default=0.1
+        Share of the samples that `early_stopping` sets aside.
+    n_iter_no_change : int, default=10
+        Number of epochs to wait for a better one.
+    scoring : str or callable, default="loss"
+        Score that chooses the best epoch, as for :class:`FusionRegressor`.
+    bounds : (float, float) or None, default=None
+        Range that predictions are clipped to; training targets must lie in it.
+    standardize : bool, default=True
+        Whether columns are divided by their standard deviation.
+    device : str, default="auto"
+        `"cpu"`, `"cuda"` or `"cuda:1"`; `"auto"` takes CUDA if it is available.
+    random_state : int, RandomState instance or None, default=None
+        Pass an int for reproducible results.
+    verbose : int, default=0
+        Whether to print a line per epoch.
+    **kwargs : dict
+        Parameters of the parts, as for :class:`FusionRegressor`. Those of the network are
+        `module__n_heads=4`, `module__n_layers=1`, `module__dropout=0.1`,
+        `module__n_aggregated_tokens=8`, the learned tokens by which cross-attention
+        summarizes a modality, and `module__tokens_per_vector=1`, the number of tokens
+        that a modality which is one vector is split into. The paper has
+        `iterator_train__dropout_level="batch"`.
+
+    Attributes
+    ----------
+    n_iter_ : int
+        Number of epochs that were run.
+    best_iter_ : int
+        The epoch, counted from 1, whose weights were kept.
+    loss_curve_ : list of float
+        Training loss of each epoch, the sum of all terms.
+    loss_terms_ : dict of str to list of float
+        The terms of the training loss: `"task"`, `"alignment"` times its weight unless
+        nothing is projected, and those of the consistency, if any.
+    validation_curve_ : list of float or None
+        Validation loss of each epoch, or its score by `scoring`; None without
+        `early_stopping`.
+    net_ : skorch.NeuralNet
+        The network with its weights in double precision, for predictions.
+    modalities_ : mapping
+        Name of each modality to its columns.
+    n_features_in_ : int
+        Number of columns seen in `fit`.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of the columns, if X had names that are all strings.
+
+    See Also
+    --------
+    MMPClassifier : The same for classes and labels.
+    MHSAFusionRegressor : Hides missing modalities from the attention; cheaper.
+    skmissing.fusion.modules.ModalityProjector : The projector, for other networks.
+
+    Notes
+    -----
+    The network, the loss of the alignment and the steps of the ablation are those of
+    :class:`MMPClassifier`; `projector="cross_attention"` is the paper [1]_, and
+    `projector="none"` is modality dropout [2]_ alone. Loss and training are as for
+    :class:`FusionRegressor`.
+
+    References
+    ----------
+    .. [1] Nezakati, N., Reza, M. K., Patil, A., Solh, M. and Asif, M. S. "MMP: Towards
+       robust multi-modal learning with masked modality projection." arXiv:2410.03010.
+    .. [2] Neverova, N., Wolf, C., Taylor, G. and Nebout, F. "ModDrop: adaptive
+       multi-modal gesture recognition." IEEE Transactions on Pattern Analysis and
+       Machine Intelligence 38(8), 2016.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.datasets import load_diabetes
+    >>> from skmissing.fusion import MMPRegressor
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> X[300:, :4] = np.nan  # only the blood values are observed
+    >>> model = MMPRegressor(
+    ...     modalities={"body": 4, "blood": 6}, max_epochs=20, random_state=0
+    ... )
+    >>> model.fit(X[:300], y[:300]).score(X[300:], y[300:]) > 0.2
+    True
+    """
+
+    _parameter_constraints: dict = {
+        **FusionRegressor._parameter_constraints,
+        **BaseMMP._parameter_constraints,
+    }
+
+    def __init__(
+        self,
+        *,
+        modalities=None,
+        hidden_dim=64,
+        projector="linear",
+        alignment_weight=1.0,
+        modality_dropout=0.5,
+        dropout_policy="uniform_size",
+        optimizer="adamw",
+        lr=1e-3,
+        batch_size=64,
+        max_epochs=50,
+        callbacks=None,
+        early_stopping=False,
+        validation_fraction=0.1,
+        n_iter_no_change=10,
+        scoring="loss",
+        bounds=None,
+        standardize=True,
+        device="auto",
+        random_state=None,
+        verbose=0,
+        **kwargs,
+    ):
+        self.modalities = modalities
+        self.hidden_dim = hidden_dim
+        self.projector = projector
+        self.alignment_weight = alignment_weight
+        self.modality_dropout = modality_dropout
+        self.dropout_policy = dropout_policy
+        self.optimizer = optimizer
+        self.lr = lr
+        self.batch_size = batch_size
+        self.max_epochs = max_epochs
+        self.callbacks = callbacks
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.scoring = scoring
+        self.bounds = bounds
+        self.standardize = standardize
+        self.device = device
+        self.random_state = random_state
+        self.verbose = verbose
+        self._take(kwargs)

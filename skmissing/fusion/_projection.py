@@ -1,29 +1,27 @@
-"""Tokens of absent modalities, estimated from those of the present ones.
+"""Tokens of missing modalities, estimated from those of the observed ones.
 
-Shapes in the comments: B rows, M modalities, T tokens of all of them, N tokens of the
-modality that has most, G aggregated tokens, p the width, C rows that want the estimate
-of one modality, K = M - 1 sources of each. Masks are True where something is there.
+Shapes in the comments: B samples, M modalities, T tokens of all of them, N tokens of
+the modality that has most, G aggregated tokens, p the width, C samples that want the
+estimate of one modality, K = M - 1 sources of each.
 """
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from skmissing.fusion._slots import SlotPolicy, token_owners
-from skmissing.fusion._stacks import CrossAttentionStack, LinearStack, normalise
+from skmissing.fusion._layers import (
+    CrossAttentionStack,
+    LinearStack,
+    SlotPolicy,
+    normalize,
+    token_owners,
+)
 
 KINDS = ("cross_attention", "linear")
 
 
 class CrossAttentionProjection(nn.Module):
-    """Equations (2) to (6) of masked modality projection.
-
-    Parameters
-    ----------
-    n_tokens : list of int
-    dim, n_aggregated_tokens, n_heads : int
-    dropout : float
-    """
+    """Equations (2) to (6) of masked modality projection."""
 
     def __init__(self, n_tokens, dim, n_aggregated_tokens, n_heads, dropout):
         super().__init__()
@@ -44,26 +42,20 @@ class CrossAttentionProjection(nn.Module):
     def forward(self, tokens, seen, pairs, share):
         # (B, M, N, p), (B, M, N), (M, C, K) positions in B * M, (M, C, K)
         n_targets, n_rows, n_sources = pairs.shape
-        tokens = normalise(tokens)
+        tokens = normalize(tokens)
         known = tokens.transpose(0, 1), seen.transpose(0, 1)
         aggregated = self.aggregate(self.aggregated, *known)  # (M, B, G, p)
-        aggregated = normalise(aggregated).transpose(0, 1)
+        aggregated = normalize(aggregated).transpose(0, 1)
         keys, sources = take(aggregated, pairs), take(tokens, pairs)
         z = self.project(self.aggregated, keys)  # (M, C * K, G, p)
         z = self.refine(z, sources, take(seen, pairs))
         z = z.unflatten(1, (n_rows, n_sources)) * share[..., None, None]
         mixed = self.mix[:, None] @ z.flatten(2, 3)  # (M, C, N, p)
-        return self.narrow.apply_maps(F.gelu(self.widen.apply_maps(normalise(mixed))))
+        return self.narrow(F.gelu(self.widen(normalize(mixed))))
 
 
 class LinearProjection(nn.Module):
-    """One linear map from each modality to each other, summed over those present.
-
-    Parameters
-    ----------
-    n_tokens : list of int
-    dim : int
-    """
+    """One linear map from each modality to each other, summed over those present."""
 
     def __init__(self, n_tokens, dim):
         super().__init__()
@@ -85,57 +77,57 @@ class LinearProjection(nn.Module):
             z = self.mix[:, None] @ z
         z = z * share[..., None, None]
         # The maps of all sources are one: it takes their tokens side by side.
-        made = self.maps.apply_maps(z.transpose(2, 3).flatten(3))  # (M, C, N, p)
+        made = self.maps(z.transpose(2, 3).flatten(3))  # (M, C, N, p)
         return made if self.offset is None else made + self.offset
 
 
 def take(x, pairs):  # (B, M, ...), (M, C, K)
-    """What belongs to the pairs of a row and a source, shape (M, C * K, ...)."""
+    """Cells of the pairs of a sample and a source, shape (M, C * K, ...)."""
     taken = x.flatten(0, 1).index_select(0, pairs.flatten())
     return taken.unflatten(0, (len(pairs), -1))
 
 
 class ModalityProjector(nn.Module):
-    """Fills the slots of absent modalities with tokens projected from the others.
+    """Fill the slots of missing modalities with tokens projected from the others.
 
-    The projection of masked modality projection [1]_, to be put between the embedding
-    layers and the fusion of any network.
+    This is the projection of masked modality projection [1]_. It goes between the
+    embedding layers and the fusion of any network.
 
     Parameters
     ----------
     n_tokens : list of int
         Number of tokens of each modality, at least two modalities.
     dim : int
-        Width in which the projector computes, and of the tokens unless `widths` says
-        otherwise.
+        Width in which the projector computes, and the width of the tokens unless
+        `widths` is given.
     widths : list of int, default=None
-        Width of each modality's tokens, if they differ. Tokens then come and go as a
-        list of tensors.
+        Width of each modality's tokens, if they differ. Input and output are then
+        lists of tensors.
     kind : {"cross_attention", "linear"}, default="cross_attention"
         The projection of the paper, or a linear map for each pair of modalities.
     n_aggregated_tokens : int, default=8
-        Learned tokens by which a modality is summed up.
+        Number of learned tokens that summarize a modality.
     n_heads : int, default=4
-        Heads of the cross-attention.
+        Number of heads of the cross-attention.
     dropout : float, default=0.1
-        Chance that a number is dropped after a cross-attention.
+        Dropout rate after a cross-attention.
 
     Notes
     -----
     With the learned tokens A of each modality and CA(q, k) = q + Attention(LN(q),
-    LN(k)), a modality m that is absent is estimated from each modality k that is there:
+    LN(k)), a missing modality m is estimated from each observed modality k:
 
         A'_k = CA(A_k, T_k);  Z = CA(A_m, A'_k);  R_k = CA(Z, T_k)
 
-    The R_k stand side by side, in a slot a modality, zero where k is absent and scaled
-    up so that the sum does not depend on how many are there; a linear map over these
-    tokens makes as many as m has, and a multi-layer perceptron the estimate. The paper
-    says neither how norm and residual are placed nor what a varying number of sources
-    becomes.
+    The R_k are concatenated, with zeros where k is missing, and scaled so that the sum
+    does not depend on the number of observed modalities. A linear map over these
+    tokens makes as many tokens as m has, and a multi-layer perceptron makes the
+    estimate. The paper does not specify the place of norm and residual, nor the
+    treatment of a varying number of sources.
 
-    Weights belong to the target, but for the first step, in which they are those of
-    the source. Only what is absent is computed: complete rows cost nothing, and their
-    tokens come back as they are.
+    Weights belong to the target, except in the first step, where they belong to the
+    source. Only missing modalities are computed: the tokens of complete samples are
+    returned unchanged at no cost.
 
     References
     ----------
@@ -214,28 +206,28 @@ class ModalityProjector(nn.Module):
             )
 
     def forward(self, tokens, present):
-        """Fill the slots of absent modalities.
+        """Fill the slots of missing modalities.
 
         Parameters
         ----------
         tokens : Tensor of shape (B, T, dim)
-            The tokens of all modalities, side by side; what stands at absent ones does
+            The tokens of all modalities, side by side. The values of missing ones do
             not matter. With `widths`, a list of tensors of shape (B, n_tokens, width).
         present : Tensor of shape (B, M) or (B, T), dtype bool
-            The modalities, or tokens, that may be seen. An absent token of a modality
-            that has others is padding: it is no source, and comes back as zeros.
+            The modalities, or tokens, that may be seen. A missing token of an observed
+            modality is padding: it is not a source, and is returned as zeros.
 
         Returns
         -------
         Tensor of shape (B, T, dim), or list of Tensor
-            As `tokens`, with estimates in place of absent modalities. Where a row has
-            no modality at all, they do not depend on it.
+            As `tokens`, with estimates in place of missing modalities. For samples
+            without any modality the estimates are the same.
         """
         present = self._by_token(present)
         return self._fill(tokens, present, ~self._by_modality(present))
 
     def project(self, tokens, present):
-        """Estimate every modality from the others, whether it is there or not.
+        """Estimate every modality from the others, whether it is observed or not.
 
         Parameters
         ----------
@@ -269,7 +261,7 @@ class ModalityProjector(nn.Module):
         return (present[:, self.place] & self.real).any(dim=2)
 
     def _fill(self, tokens, present, wanted):
-        """Put estimates where `wanted` (B, M) says so."""
+        """Put estimates where `wanted` (B, M) is True."""
         if self.enter is None:
             tokens = tokens.masked_fill(~present[..., None], 0.0)
             return self._estimate(tokens, present, wanted)
@@ -284,14 +276,14 @@ class ModalityProjector(nn.Module):
         ]
 
     def _estimate(self, tokens, present, wanted):
-        """Compute the estimates of wanted modalities, in rows that want any."""
+        """Compute the wanted estimates of the samples that want any."""
         needy = wanted.any(dim=1).nonzero()[:, 0]
         if not len(needy):
             return tokens
         wanted, blocks = wanted[needy].T, tokens[needy][:, self.place]  # (B, M, N, p)
         seen = present[needy][:, self.place] & self.real  # (B, M, N)
         blocks = blocks.masked_fill(~seen[..., None], 0.0)
-        # As many rows for each target: those that want it come first.
+        # As many samples for each target: those that want it come first.
         size = int(wanted.sum(dim=1).max())
         rows = wanted.byte().argsort(dim=1, descending=True, stable=True)[:, :size]
         pairs = rows[:, :, None] * len(wanted) + self.others[:, None]  # (M, C, K)
@@ -312,22 +304,22 @@ def alignment_loss(tokens, filled, present, observed=None, *, n_tokens):
     Parameters
     ----------
     tokens : Tensor of shape (B, T, p), or list of Tensor
-        The real tokens. No gradient flows into them: otherwise embedding layers that
-        are trained could lower the loss by making all tokens alike.
+        The real tokens. They get no gradient: otherwise embedding layers that are
+        trained could lower the loss by making all tokens alike.
     filled : Tensor of shape (B, T, p), or list of Tensor
-        What :class:`ModalityProjector` made of them.
+        The output of :class:`ModalityProjector`.
     present : Tensor of shape (B, M) or (B, T), dtype bool
         The modalities, or tokens, that the projector was allowed to see.
     observed : Tensor of the same shape, dtype bool, default=None
-        Those that are really there. None takes all for real.
+        The modalities, or tokens, that are observed. None means all of them.
     n_tokens : list of int
         Number of tokens of each modality.
 
     Returns
     -------
     Tensor of shape ()
-        The mean over tokens, then over the modalities of a row that are there and
-        were hidden, then over the rows that have such; 0 if there are none.
+        The mean over tokens, then over the modalities of a sample that are observed
+        but were hidden, then over the samples that have such; 0 if there are none.
 
     Examples
     --------
@@ -362,20 +354,11 @@ def alignment_loss(tokens, filled, present, observed=None, *, n_tokens):
 
 
 class ProjectedSlots(SlotPolicy):
-    """Absent modalities are seen as estimates from the others.
-
-    Parameters
-    ----------
-    n_tokens : list of int
-    dim : int
-    **params : dict
-        For :class:`ModalityProjector`.
-    """
+    """Missing modalities are estimates from the others."""
 
     def __init__(self, n_tokens, dim, **params):
         super().__init__(n_tokens, dim)
         self.projector = ModalityProjector(n_tokens, dim, **params)
 
     def forward(self, tokens, present):  # (B, T, p), (B, T)
-        filled = self.projector(tokens, present)
-        return filled, self.usable(present), filled
+        return self.projector(tokens, present), self.usable(present)

@@ -1,0 +1,470 @@
+"""Training with skorch: batches, losses, callbacks, and the one loop.
+
+Nothing here knows columns or scikit-learn estimators. Tensors and a module go in;
+weights as numpy arrays and a history of plain numbers come out.
+"""
+
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from skorch import NeuralNet
+from skorch.callbacks import Callback, EarlyStopping, GradientNormClipping, LRScheduler
+from skorch.helper import predefined_split
+from skorch.history import History
+from skorch.utils import noop
+from torch import nn
+
+from skmissing._masking import draw_subsets
+from skmissing._torch import SMALL_WORK, few_threads, seeded
+
+GRAD_CLIP = 1.0
+WARM_UP = 0.1  # share of the steps in which the learning rate rises ...
+WARM_UP_START = 0.1  # ... from this fraction of it
+DECAY_POWER = 0.9
+VALID_BATCH = 1024
+# Above 1, distillation also compares the unlikely classes.
+TEMPERATURE = 2.0
+
+OPTIMIZERS = {
+    "adam": (torch.optim.Adam, {}),
+    "adamw": (torch.optim.AdamW, {}),
+    "sgd": (torch.optim.SGD, {"momentum": 0.9}),
+}
+# Callbacks of skorch that ours replace, or whose times would make each fit differ.
+DISABLED = dict.fromkeys(
+    ("callbacks__epoch_timer", "callbacks__train_loss", "callbacks__valid_loss")
+)
+CONSISTENCY_WEIGHTS = {"align": 0.1, "distill": 1.0, "mofe": 0.1}
+
+
+# -------------------------------------------------------------------------------- data
+
+
+@dataclass(eq=False)
+class Samples(torch.utils.data.Dataset):
+    """Samples as whole tensors.
+
+    Attributes
+    ----------
+    values : Tensor of shape (n_samples, n_columns)
+        Standardized, in layout order, 0 where missing.
+    tokens : Tensor of shape (n_samples, n_tokens), dtype bool
+        The tokens that are observed.
+    targets : Tensor of shape (n_samples,) or (n_samples, n_outputs)
+    weight : Tensor of shape (n_samples,)
+        Factors of the losses, with mean 1.
+    """
+
+    values: torch.Tensor
+    tokens: torch.Tensor
+    targets: torch.Tensor
+    weight: torch.Tensor
+
+    def __len__(self):
+        return len(self.values)
+
+    def to(self, device):
+        """Return the same samples on a device."""
+        return Samples(*(t.to(device) for t in vars(self).values()))
+
+
+@dataclass(frozen=True)
+class Masking:
+    """Hides observed modalities at random, but never all of a sample.
+
+    Attributes
+    ----------
+    n_tokens : tuple of int
+        Number of tokens of each modality, in layout order.
+    probability : float
+        Probability that a sample, or at level "batch" a batch, is masked at all. With
+        `policy="bernoulli"`, probability that a modality is dropped.
+    policy : {"uniform_size", "uniform_subset", "bernoulli"}
+        As for :func:`skmissing._masking.draw_subsets`.
+    dropout_level : {"sample", "batch"}
+        Whether each sample has a draw of its own, or all samples of a batch share one.
+        In the second case a sample that would lose everything is not masked.
+    """
+
+    n_tokens: tuple
+    probability: float = 0.5
+    policy: str = "uniform_size"
+    dropout_level: str = "sample"
+
+    def __post_init__(self):
+        if self.dropout_level not in ("sample", "batch"):
+            raise ValueError(
+                "iterator_train__dropout_level must be 'sample' or 'batch'; got "
+                f"{self.dropout_level!r}."
+            )
+
+    def __call__(self, tokens, rng, batch=None):
+        """Return the tokens that stay, of `tokens` of shape (n_samples, n_tokens).
+
+        `batch` has the number of each sample's batch; None draws per sample.
+        """
+        if self.probability == 0:
+            return tokens
+        starts = np.cumsum(self.n_tokens) - self.n_tokens
+        present = np.logical_or.reduceat(tokens, starts, axis=1)
+        if self.dropout_level == "batch" and batch is not None:
+            every = np.ones((batch.max() + 1, len(starts)), dtype=bool)
+            keep = present & self._draw(every, rng)[batch]
+            keep = np.where(keep.any(axis=1, keepdims=True), keep, present)
+        else:
+            keep = self._draw(present, rng)
+        return tokens & np.repeat(keep, self.n_tokens, axis=1)
+
+    def _draw(self, present, rng):
+        if self.policy == "bernoulli":
+            return draw_subsets(
+                present, rng, policy="bernoulli", drop_probability=self.probability
+            )
+        keep = present.copy()
+        masked = np.flatnonzero(rng.random_sample(len(present)) < self.probability)
+        keep[masked] = draw_subsets(present[masked], rng, policy=self.policy)
+        return keep
+
+
+class Batches:
+    """Iterates over slices of whole tensors, so that samples are not collated.
+
+    Parameters
+    ----------
+    samples : Samples
+    batch_size : int
+        The largest size. Batches are made as equal as possible, so that no small one
+        at the end takes a noisy step.
+    masking : Masking or None
+    rng : RandomState or None
+        Shuffles and masks the samples anew in every pass. None keeps their order.
+    observed : bool
+        Whether the module takes the argument `observed`.
+    """
+
+    def __init__(self, samples, batch_size, masking=None, rng=None, observed=False):
+        self.samples, self.batch_size = samples, batch_size
+        self.masking, self.rng, self.observed = masking, rng, observed
+        self._tokens = samples.tokens.cpu().numpy()
+
+    def __len__(self):
+        return -(-len(self.samples) // self.batch_size)
+
+    def __iter__(self):
+        samples, device = self.samples, self.samples.values.device
+        n_samples = len(samples)
+        order = np.arange(n_samples)
+        if self.rng is not None:
+            order = self.rng.permutation(n_samples)
+        present = samples.tokens
+        if self.masking is not None:
+            batch = np.empty(n_samples, dtype=np.intp)
+            batch[order] = np.arange(n_samples) * len(self) // n_samples
+            present = self.masking(self._tokens, self.rng, batch)
+            present = torch.from_numpy(present).to(device)
+        ends = -(-np.arange(1, len(self)) * n_samples // len(self))
+        for index in np.split(order, ends):
+            index = torch.from_numpy(index).to(device)
+            observed = samples.tokens[index]
+            X = {"x": samples.values[index], "present": present[index]}
+            if self.observed:
+                X["observed"] = observed
+            y = {"y": samples.targets[index], "weight": samples.weight[index]}
+            yield X, {**y, "observed": observed}
+
+
+# -------------------------------------------------------------------------------- loss
+
+
+class FusionLoss(nn.Module):
+    """Loss of the task, the losses of the module, and the consistency of two views.
+
+    Parameters
+    ----------
+    task : {"multiclass", "labels", "regression"}
+        Cross-entropy; binary cross-entropy summed over labels (one label for two
+        classes); squared error, the mean over targets.
+    consistency : {"mofe", "distill", "align"} or None
+    consistency_weight : float or None
+        None takes the weight of `CONSISTENCY_WEIGHTS`.
+    """
+
+    def __init__(self, task, consistency=None, consistency_weight=None):
+        super().__init__()
+        if consistency not in (None, *CONSISTENCY_WEIGHTS):
+            raise ValueError(
+                f"criterion__consistency must be None or one of "
+                f"{sorted(CONSISTENCY_WEIGHTS)}; got {consistency!r}."
+            )
+        if consistency_weight is not None and not consistency_weight >= 0:
+            raise ValueError(
+                f"criterion__consistency_weight must be None or a number >= 0; got "
+                f"{consistency_weight!r}."
+            )
+        self.task, self.consistency = task, consistency
+        if consistency_weight is None:
+            consistency_weight = CONSISTENCY_WEIGHTS.get(consistency)
+        self.consistency_weight = consistency_weight
+        self.terms = {}
+
+    def by_sample(self, logits, y):
+        """Return the loss of each sample, shape (n_samples,)."""
+        if self.task == "multiclass":
+            return F.cross_entropy(logits, y, reduction="none")
+        if self.task == "labels":
+            loss = F.binary_cross_entropy_with_logits(logits, y, reduction="none")
+            return loss.sum(dim=1)
+        return F.mse_loss(logits, y, reduction="none").mean(dim=1)
+
+    def forward(self, output, target, fuller=None, same=None):
+        """Return named terms whose sum is minimized.
+
+        `fuller` is the output for the samples with all that they have, if consistency
+        is wanted, and `same` is True for samples of which nothing is hidden.
+        """
+        loss = self.by_sample(output.logits, target["y"])
+        terms = {"task": (loss * target["weight"]).mean(), **(output.losses or {})}
+        if fuller is not None:
+            full_loss = self.by_sample(fuller.logits, target["y"])
+            gap = self.gap(fuller, output, full_loss, loss).masked_fill(same, 0.0)
+            terms["fuller"] = (full_loss * target["weight"]).mean()
+            terms["consistency"] = self.consistency_weight * gap.mean()
+        return terms
+
+    def gap(self, fuller, reduced, full_loss, loss):
+        """Return what ties the view of fewer modalities to that of more, per sample."""
+        if self.consistency == "mofe":  # by how much more modalities raise the loss
+            return F.relu(full_loss - loss)
+        if self.consistency == "align":
+            if fuller.fused is None:
+                raise ValueError(
+                    "criterion__consistency='align' needs a module that returns "
+                    "`fused`; got a FusionOutput without it."
+                )
+            return 1 - F.cosine_similarity(reduced.fused, fuller.fused.detach(), dim=1)
+        teacher, student = fuller.logits.detach(), reduced.logits
+        if self.task == "regression":
+            return (teacher - student).square().mean(dim=1)
+        if self.task == "labels":  # each label is a choice of two
+            teacher, student = (
+                torch.stack([z, torch.zeros_like(z)], dim=2) for z in (teacher, student)
+            )
+        teacher = F.log_softmax(teacher / TEMPERATURE, dim=-1)
+        student = F.log_softmax(student / TEMPERATURE, dim=-1)
+        divergence = F.kl_div(student, teacher, reduction="none", log_target=True)
+        return TEMPERATURE**2 * divergence.flatten(1).sum(dim=1)
+
+
+class FusionNet(NeuralNet):
+    """The skorch net of the estimators; its loss has several terms."""
+
+    def get_loss(self, y_pred, y_true, X=None, training=False):
+        """Return the sum of all terms in training, and that of the task otherwise."""
+        fuller = same = None
+        if training and self.criterion_.consistency is not None:
+            observed = y_true["observed"]
+            fuller = self.module_(X["x"], observed)
+            same = (X["present"] == observed).all(dim=1)
+        terms = self.criterion_(y_pred, y_true, fuller, same)
+        loss = sum(terms.values()) if training else terms["task"]
+        self.criterion_.terms = {**terms, "loss": loss}  # for RecordTerms
+        return loss
+
+
+# --------------------------------------------------------------------------- callbacks
+
+
+class RecordTerms(Callback):
+    """Records the mean of each term of the loss, and refuses a loss that diverges."""
+
+    def on_epoch_begin(self, net, **kwargs):
+        """Start anew."""
+        self.totals_ = {True: {}, False: {}}
+        self.n_samples_ = {True: 0, False: 0}
+
+    def on_batch_end(self, net, batch=None, training=False, **kwargs):
+        """Add the terms of a batch."""
+        totals, size = self.totals_[training], len(batch[0]["x"])
+        self.n_samples_[training] += size
+        for name, term in net.criterion_.terms.items():
+            totals[name] = totals.get(name, 0.0) + size * term.detach()
+
+    def on_epoch_end(self, net, **kwargs):
+        """Record the means."""
+        for training, prefix in ((True, "train"), (False, "valid")):
+            for name, total in self.totals_[training].items():
+                mean = float(total) / self.n_samples_[training]
+                net.history.record(f"{prefix}_{name}", mean)
+        loss = net.history[-1, "train_loss"]
+        if not np.isfinite(loss):
+            raise ValueError(
+                f"Training diverged: the loss is {loss} in epoch {len(net.history)}. "
+                f"A smaller lr than {net.lr} may help."
+            )
+
+
+class ScoreEpoch(Callback):
+    """Records the validation score, which is to be maximized.
+
+    Parameters
+    ----------
+    monitor : callable or None
+        Takes the net and returns the score. None takes the negative validation loss.
+    """
+
+    def __init__(self, monitor=None):
+        self.monitor = monitor
+
+    def on_epoch_end(self, net, dataset_valid=None, **kwargs):
+        """Compute the score."""
+        if self.monitor is None:
+            score = -net.history[-1, "valid_loss"]
+        else:
+            score = float(self.monitor(net))
+        if np.isnan(score):
+            raise ValueError(
+                f"The score of the {len(dataset_valid)} validation samples is NaN in "
+                f"epoch {len(net.history)}; a larger validation_fraction or another "
+                "scoring may help."
+            )
+        net.history.record("valid_score", score)
+
+
+def learning_rate(step, n_steps):
+    """Factor of the learning rate: linear warm-up, then polynomial decay to 0."""
+    warm_up = WARM_UP * n_steps
+    rise = WARM_UP_START + (1 - WARM_UP_START) * step / max(warm_up, 1)
+    left = (n_steps - step) / max(n_steps - warm_up, 1)
+    return min(rise, left**DECAY_POWER)
+
+
+# ---------------------------------------------------------------------------- the loop
+
+
+def make_net(
+    module,
+    *,
+    samples,
+    valid=None,
+    masking=None,
+    rng=None,
+    observed=False,
+    monitor=None,
+    patience=10,
+    callbacks=None,
+    **params,
+):
+    """Return a skorch net with the callbacks of the estimators.
+
+    A callback of the user replaces one of ours that is of the same class.
+
+    Parameters
+    ----------
+    module : type
+    samples, valid : Samples
+        `valid` is masked already, and may be None.
+    masking, rng, observed : object
+        As for :class:`Batches`.
+    monitor : callable or None
+        As for :class:`ScoreEpoch`.
+    patience : int
+        Number of epochs without a better validation score that end the training.
+    callbacks : list or None
+        Of the user, as skorch takes them.
+    **params : dict
+        Further parameters of :class:`skorch.NeuralNet`.
+    """
+    n_steps = params["max_epochs"] * len(Batches(samples, params["batch_size"]))
+    own = [
+        GradientNormClipping(GRAD_CLIP),
+        LRScheduler(
+            torch.optim.lr_scheduler.LambdaLR,
+            lr_lambda=partial(learning_rate, n_steps=n_steps),
+            step_every="batch",
+        ),
+    ]
+    recorders = [("loss_terms", RecordTerms())]
+    if valid is not None:
+        recorders.append(("valid_score", ScoreEpoch(monitor)))
+        stop = {"patience": patience, "threshold": 0, "lower_is_better": False}
+        own.append(EarlyStopping("valid_score", load_best=True, sink=noop, **stop))
+    given = list(callbacks or ())
+    taken = [c[1] if isinstance(c, tuple) else c for c in given]
+    taken = tuple(c if isinstance(c, type) else type(c) for c in taken)
+    own = [c for c in own if not any(issubclass(t, type(c)) for t in taken)]
+    return FusionNet(
+        module,
+        FusionLoss,
+        iterator_train=Batches,
+        iterator_train__masking=masking,
+        iterator_train__rng=rng,
+        iterator_train__observed=observed,
+        iterator_valid=Batches,
+        iterator_valid__batch_size=VALID_BATCH,
+        train_split=None if valid is None else predefined_split(valid),
+        callbacks=[*recorders, *own, *given],
+        **DISABLED,
+        **params,
+    )
+
+
+def fit_net(net, dataset, *, seed, n_rows=None):
+    """Train a skorch net with random numbers of its own, which `seed` decides.
+
+    `net.fit` would take Ctrl-C for a wish to stop training; here it is raised. Early
+    stopping, for which skorch raises the same exception, ends the training.
+
+    `n_rows` is about how many rows go through each weight in a step. Small steps are
+    computed by one thread; None leaves the number of threads alone.
+    """
+    device = torch.device(net.device)
+    with seeded(seed, device), torch.enable_grad():
+        net.initialize()
+        net.module_.float()  # whatever torch's default is
+        net.notify("on_train_begin", X=dataset)
+        work = SMALL_WORK if n_rows is None else n_rows * count_weights(net.module_)
+        try:
+            with few_threads(work, device):
+                net.fit_loop(dataset)
+        except KeyboardInterrupt:
+            stops = [c for _, c in net.callbacks_ if isinstance(c, EarlyStopping)]
+            if not any(stop.misses_ == stop.patience for stop in stops):
+                raise
+        net.notify("on_train_end", X=dataset)
+
+
+def count_weights(module):
+    """Number of weights of a module."""
+    return sum(weight.numel() for weight in module.parameters())
+
+
+def arrays_of(module):
+    """State of a module as numpy arrays."""
+    return {name: w.cpu().numpy().copy() for name, w in module.state_dict().items()}
+
+
+def load_module(build, weights):
+    """Module that `build()` makes, with these weights; no random numbers are used."""
+    with seeded(0, torch.device("cpu")):
+        module = build()
+    state = {name: torch.from_numpy(w.copy()) for name, w in weights.items()}
+    module.load_state_dict(state)
+    return module
+
+
+def make_predictor(module, task, history, device):
+    """Skorch net for predictions, in float64.
+
+    In single precision the result for a sample would depend, in its last digits, on
+    how many samples are computed together.
+    """
+    net = FusionNet(
+        module.double().eval(), FusionLoss(task), callbacks="disable", device=device,
+        train_split=None, verbose=0,
+    )  # fmt: skip
+    net.initialize()
+    net.history = History(history)
+    return net
