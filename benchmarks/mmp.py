@@ -110,13 +110,13 @@ def estimators(data, seed):
         "zeros": mhsa(missing="zero", modality_dropout=0, **base),
         "zeros + dropout": mhsa(missing="zero", **base),
         "mask + dropout": mhsa(**base),
-        "make_ul4m4": make_ul4m4(task, **base),
+        "make_ul4m4": make_ul4m4(task, strategy="soft", **base),
         "late fusion": late(modalities=data.modalities),
-        "MMP trunk": mmp(projector="none", mask_probability=0, **base),
+        "MMP trunk": mmp(projector="none", modality_dropout=0, **base),
         "MMP trunk + dropout": mmp(projector="none", **base),
         "MMP linear, unaligned": mmp(projector="linear", alignment_weight=0, **base),
         "MMP linear": mmp(projector="linear", **base),
-        "MMP": mmp(**base),
+        "MMP": mmp(projector="cross_attention", **base),
     }
 
 
@@ -189,7 +189,7 @@ def tied(data, seed):
     make = MHSAFusionRegressor if data.regression else MHSAFusionClassifier
     base = {"modalities": data.modalities, "random_state": seed}
     kinds = (None, "mofe", "distill", "align")
-    return {str(kind): make(consistency=kind, **base) for kind in kinds}
+    return {str(kind): make(criterion__consistency=kind, **base) for kind in kinds}
 
 
 def run_consistency(log, sets):
@@ -198,12 +198,12 @@ def run_consistency(log, sets):
 
 
 SPACE = {
-    "tokens_per_vector": [1, 4],
-    "mask_policy": ["uniform_size", "uniform_subset", "bernoulli"],
-    "mask_probability": [0.5, 0.8],
-    "n_layers": [1, 2],
-    "weight_decay": [0.01, 0.3],
-    "dropout": [0.1, 0.3],
+    "module__tokens_per_vector": [1, 4],
+    "dropout_policy": ["uniform_size", "uniform_subset", "bernoulli"],
+    "modality_dropout": [0.5, 0.8],
+    "module__n_layers": [1, 2],
+    "optimizer__weight_decay": [0.01, 0.3],
+    "module__dropout": [0.1, 0.3],
 }
 ALIGNMENT = [0.1, 0.3, 1.0, 3.0]
 
@@ -270,7 +270,7 @@ def run_cost(log):
                 "mask + dropout": MHSAFusionClassifier(**base),
                 "none": MMPClassifier(projector="none", **base),
                 "linear": MMPClassifier(projector="linear", **base),
-                "cross_attention": MMPClassifier(**base),
+                "cross_attention": MMPClassifier(projector="cross_attention", **base),
             }.items():
                 times = []
                 for epochs in (1, 4):

@@ -37,7 +37,11 @@ def make_models(neural):
         from skmissing.fusion import MHSAFusionClassifier
 
         net = MHSAFusionClassifier(
-            modalities=WIDTHS, hidden_dim=16, n_heads=2, max_epochs=2, random_state=0
+            modalities=WIDTHS,
+            hidden_dim=16,
+            module__n_heads=2,
+            max_epochs=2,
+            random_state=0,
         )
         models.append((net, "predict"))
     return [getattr(model.fit(X, y), method) for model, method in models]

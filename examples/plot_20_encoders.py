@@ -124,7 +124,6 @@ def completed(features, width):
         n_clusters=20,
         strategy="soft",
         hidden_dim=32,
-        n_heads=4,
         max_epochs=30,
         random_state=0,
     )

@@ -27,7 +27,7 @@ X_train, X_test, y_train, y_test = train_test_split(
     X, y, train_size=600, test_size=600, stratify=y, random_state=0
 )
 rungs = {
-    "no gaps in training": {"projector": "none", "mask_probability": 0},
+    "no gaps in training": {"projector": "none", "modality_dropout": 0},
     "modality dropout": {"projector": "none"},
     "+ linear projection": {"projector": "linear", "alignment_weight": 0},
     "+ alignment": {"projector": "linear"},

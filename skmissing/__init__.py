@@ -32,6 +32,8 @@ _homes = {
     "AudioEncoder": "encoders",
     "ClusterGuidedImputer": "impute",
     "FactorImputer": "impute",
+    "FusionClassifier": "fusion",
+    "FusionRegressor": "fusion",
     "ImageEncoder": "encoders",
     "LateFusionClassifier": "ensemble",
     "LateFusionRegressor": "ensemble",

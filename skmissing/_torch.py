@@ -3,8 +3,8 @@
 import contextlib
 
 import torch
-from torch.overrides import TorchFunctionMode
 from threadpoolctl import ThreadpoolController
+from torch.overrides import TorchFunctionMode
 
 from skmissing._parallel import process_lock
 
@@ -82,6 +82,8 @@ def _other_device(device):
             "'mps', or another that torch can reach."
         ) from exc
     return torch.device(device)
+
+
 class Making(TorchFunctionMode):
     """Context in which weights are made with a dtype or device of our choice.
 
@@ -108,5 +110,3 @@ class Making(TorchFunctionMode):
                 if kwargs.get(name) is None:
                     kwargs[name] = value
         return func(*args, **kwargs)
-
-

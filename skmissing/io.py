@@ -53,9 +53,9 @@ MultipleImputationClassifier MultipleImputationRegressor PartialModalityFactorMi
 PartialModalityKMeans PatternClassifier PatternRegressor RegressionImputer
 RetrievalImputer SignalEncoder TextEncoder VideoEncoder
 
-AlignedLoss Architecture BlockScaler Centers FactorParams LevelScores MHSAFusion
-MMPFusion Modality ModalityFraction ModalityLayout ModalityRates OneMissing PatternTable
-Plan StratumScores TargetScores TaskLoss TemperatureScores Trained Units
+BlockScaler Centers FactorParams LevelScores MHSAFusion MMPFusion Modality
+ModalityFraction ModalityLayout ModalityRates OneMissing PatternTable Plan StratumScores
+TargetScores TemperatureScores Units
 """.split()
 # Nodes of skops that look a name up without calling it, and what others may call.
 LOOK_UP = "DTypeNode FunctionNode ObjectNode PartialNode TreeNode TypeNode".split()

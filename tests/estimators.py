@@ -31,6 +31,14 @@ def make_imputing(estimator):
     return make_pipeline(SimpleImputer(keep_empty_features=True), estimator)
 
 
+# A small, quick network.
+SMALL_NET = {
+    "module__n_heads": 2,
+    "lr": 0.05,
+    "max_epochs": 10,
+    "random_state": 0,
+}
+
 # class name -> list of constructor arguments, one dict an instance to be checked
 INSTANCES = {
     # One column of raw items, which no common test makes: tests/encoders/ checks these.
@@ -51,45 +59,12 @@ INSTANCES = {
     ],
     "LateFusionClassifier": [{"cv": 2}],
     "LateFusionRegressor": [{"cv": 2}],
-    "MHSAFusionClassifier": [
-        {
-            "hidden_dim": 8,
-            "n_heads": 2,
-            "lr": 0.05,
-            "max_epochs": 10,
-            "random_state": 0,
-        }
-    ],
-    "MHSAFusionRegressor": [
-        {
-            "hidden_dim": 8,
-            "n_heads": 2,
-            "lr": 0.05,
-            "max_epochs": 10,
-            "random_state": 0,
-        }
-    ],
-    "MMPClassifier": [
-        {
-            "hidden_dim": 8,
-            "n_heads": 2,
-            "n_aggregated_tokens": 2,
-            "lr": 0.05,
-            "max_epochs": 10,
-            "random_state": 0,
-        }
-    ],
-    "MMPRegressor": [
-        {
-            "hidden_dim": 8,
-            "n_heads": 2,
-            "n_aggregated_tokens": 2,
-            "lr": 0.05,
-            "weight_decay": 0.1,
-            "max_epochs": 10,
-            "random_state": 0,
-        }
-    ],
+    "FusionClassifier": [{"module__hidden_dim": 8, **SMALL_NET}],
+    "FusionRegressor": [{"module__hidden_dim": 8, **SMALL_NET}],
+    "MHSAFusionClassifier": [{"hidden_dim": 8, **SMALL_NET}],
+    "MHSAFusionRegressor": [{"hidden_dim": 8, **SMALL_NET}],
+    "MMPClassifier": [{"hidden_dim": 8, **SMALL_NET}],
+    "MMPRegressor": [{"hidden_dim": 8, "optimizer__weight_decay": 0.1, **SMALL_NET}],
     "ModalityAmputer": [{"random_state": 0}],
     "MultipleImputationClassifier": [
         {
@@ -131,29 +106,16 @@ INSTANCES = {
 
 # class name -> {name of a scikit-learn check: why it cannot hold here}
 EXPECTED_FAILED = {
-    "MHSAFusionClassifier": {
-        "check_sample_weight_equivalence_on_dense_data": (
-            "as in stochastic gradient descent elsewhere: a repeated row changes the "
-            "batches and the draws, and training rounds to single precision"
-        ),
-    },
-    "MHSAFusionRegressor": {
-        "check_sample_weight_equivalence_on_dense_data": (
-            "as in stochastic gradient descent elsewhere: a repeated row changes the "
-            "batches and the draws, and training rounds to single precision"
-        ),
-    },
-    "MMPClassifier": {
-        "check_sample_weight_equivalence_on_dense_data": (
-            "as in stochastic gradient descent elsewhere: a repeated row changes the "
-            "batches and the draws, and training rounds to single precision"
-        ),
-    },
-    "MMPRegressor": {
-        "check_sample_weight_equivalence_on_dense_data": (
-            "as in stochastic gradient descent elsewhere: a repeated row changes the "
-            "batches and the draws, and training rounds to single precision"
-        ),
+    **{
+        f"{network}{kind}": {
+            "check_sample_weight_equivalence_on_dense_data": (
+                "as in stochastic gradient descent elsewhere: a repeated sample "
+                "changes the batches and the draws, and training rounds to single "
+                "precision"
+            ),
+        }
+        for network in ("Fusion", "MHSAFusion", "MMP")
+        for kind in ("Classifier", "Regressor")
     },
     "ModalityDropout": {
         "check_sample_weight_equivalence_on_dense_data": (

@@ -429,7 +429,7 @@ def test_devices_that_are_not_there(small_multimodal):
     pytest.importorskip("torch")
     X, y, widths = small_multimodal
     inner = skmissing.fusion.MHSAFusionClassifier(
-        modalities=widths, hidden_dim=4, n_heads=1, max_epochs=1, random_state=0
+        modalities=widths, hidden_dim=4, module__n_heads=1, max_epochs=1, random_state=0
     ).fit(X, y)
     data = saved([inner.set_params(device="cuda:77")])
     with pytest.warns(skmissing._table.ModalityWarning, match=r"\['cuda:77'\]"):

@@ -39,7 +39,7 @@ def count_threads(model, X, y):
 if __name__ == "__main__":
     X, y = make_data(60)
     model = MHSAFusionClassifier(
-        modalities=WIDTHS, hidden_dim=8, n_heads=2, max_epochs=3, random_state=0
+        modalities=WIDTHS, hidden_dim=8, module__n_heads=2, max_epochs=3, random_state=0
     )
     grid = {"lr": [0.01, 0.1]}
     scoring = {"threads": count_threads, "accuracy": "accuracy"}

@@ -192,7 +192,7 @@ METHODS = {
     ),
     "ul4m4": (_ul4m4, f"UL4M4's imputer to the letter, k={K_PAPER}; attention"),
     "mmp": (
-        lambda s: s.fusion("MMP"),
+        lambda s: s.fusion("MMP", projector="cross_attention"),
         "masked modality projection: missing tokens predicted",
     ),
 }

@@ -10,14 +10,13 @@ import numpy as np
 import torch
 from scipy import sparse
 from scipy.special import expit, log_softmax, softmax
-from skorch.callbacks import EarlyStopping
 from sklearn.base import ClassifierMixin, RegressorMixin, is_regressor
 from sklearn.metrics import get_scorer
-from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import check_is_fitted, column_or_1d
+from skorch.callbacks import EarlyStopping
 
 from skmissing._blocks import fit_scaler, row_chunks
 from skmissing._compat import Interval, StrOptions
@@ -34,6 +33,8 @@ from skmissing.fusion._training import (
     load_module,
     make_net,
     make_predictor,
+    name_rarest,
+    split_samples,
 )
 
 # Numbers that the tensors of a prediction may hold together, about.
@@ -163,10 +164,10 @@ class BaseFusion(ModalityMixin, SkmissingEstimator):
         target = self._learn_target(y, table.weight, learnt, used)
         self._prior = target.prior
         self._learn_inputs(table[learnt])
+        probability, level = float(self.modality_dropout), self._part("iterator_train")
         masking = Masking(
-            tuple(self._token_counts), float(self.modality_dropout), self.dropout_policy,
-            **self._part("iterator_train"),
-        )  # fmt: skip
+            tuple(self._token_counts), probability, self.dropout_policy, **level
+        )
         samples = self._make_samples(table, used, target).to(device)
         if self.early_stopping:
             valid = self._make_samples(table, held_out, target)
@@ -446,8 +447,7 @@ class BaseFusion(ModalityMixin, SkmissingEstimator):
         """The skorch net with the trained weights, in float64, for predictions."""
         if "_net" not in vars(self):
             check_is_fitted(self)
-            module, params = self._module
-            module = load_module(lambda: module(**params), self._weights)
+            module = load_module(*self._module, self._weights)
             device = resolve_device(self.device, double=True)
             self._net = make_predictor(module, self._task, self._history, device)
         return self._net
@@ -1085,53 +1085,3 @@ def _is_of_part(name):
     """Whether a parameter is one of the module, the optimizer and so on."""
     part, _, rest = name.partition("__")
     return part in PARTS and rest != ""
-
-
-def name_rarest(classes, counts, most=5):
-    """Number of samples per class, the rarest first, for messages."""
-    order = np.argsort(counts, kind="stable")[:most]
-    named = str(dict(zip(classes[order].tolist(), counts[order].tolist())))
-    return named + f" and {len(counts) - most} classes more" * (len(counts) > most)
-
-
-def split_samples(n_samples, labels, classes, fraction, seed):
-    """Split samples into those to train on and those to validate on.
-
-    With `labels`, the number of each sample's class, both parts have their share of
-    every class of `classes`, and at least one sample. Returns two arrays of positions.
-    """
-    least, wanted = 1, "1"
-    if labels is not None:
-        counts = np.bincount(labels, minlength=len(classes))
-        lonely = classes[counts == 1].tolist()
-        if lonely:
-            raise ValueError(
-                "with early_stopping=True, each class must have at least two samples, "
-                "one to train on and one to validate on; got one sample of each of "
-                f"{lonely}."
-            )
-        least = int((counts > 0).sum())
-        wanted = (
-            f"{least}, one of each class, and as many to validate on; samples per "
-            f"class: {name_rarest(classes, counts)}"
-        )
-    n_valid = max(int(np.ceil(fraction * n_samples)), least)
-    if n_samples - n_valid < least:
-        raise ValueError(
-            f"validation_fraction={fraction} of {n_samples} samples leaves "
-            f"{n_samples - n_valid} to train on; it must leave at least {wanted}."
-        )
-    train, valid = train_test_split(
-        np.arange(n_samples), test_size=n_valid, stratify=labels, random_state=seed
-    )
-    if labels is not None:
-        valid, train = _lend(valid, train, labels)
-        train, valid = _lend(train, valid, labels)
-    return train, valid
-
-
-def _lend(poor, rich, labels):
-    """Move one sample of each class that only the second part has to the first."""
-    codes, first = np.unique(labels[rich], return_index=True)
-    moved = first[~np.isin(codes, labels[poor])]
-    return np.append(poor, rich[moved]), np.delete(rich, moved)

@@ -281,43 +281,13 @@ class MMPClassifier(BaseMMP, FusionClassifier):
     modality_dropout : float, default=0.5
         Probability that a training sample is shown with fewer modalities than it has,
         drawn anew in every epoch. 0 shows all.
-    dropout_policy : {"uniform_size", "uniform_subset", "bernoulli"}, \
-            default="uniform_size"
-        What such a sample keeps, as for :class:`FusionClassifier`.
-    optimizer : {"adamw", "adam", "sgd"} or type, default="adamw"
-        Name of the optimizer, or a class of :mod:`torch.optim`. Named ones have
-        `optimizer__weight_decay=0.3`.
-    lr : float, default=1e-3
-        Largest learning rate. It rises to this value during the first tenth of the
-        steps, and then falls to 0 at `max_epochs`.
-    batch_size : int, default=64
-        Largest number of samples per training step.
-    max_epochs : int, default=100
-        Number of passes through the training samples.
-    callbacks : list, default=None
-        Callbacks of skorch, as for :class:`FusionClassifier`.
-    early_stopping : bool, default=False
-        Whether to stop when `scoring` of validation samples no longer improves, and to
-        keep the weights of the best epoch.
-    validation_fraction : float, default=0.1
-        Share of the samples that `early_stopping` sets aside, stratified by class.
-    n_iter_no_change : int, default=10
-        Number of epochs to wait for a better one.
-    scoring : str or callable, default="loss"
-        Score that chooses the best epoch, as for :class:`FusionClassifier`.
-    class_weight : dict, list of dict, "balanced" or None, default=None
-        Factors of the classes' losses.
-    standardize : bool, default=True
-        Whether columns are divided by their standard deviation.
-    device : str, default="auto"
-        `"cpu"`, `"cuda"` or `"cuda:1"`; `"auto"` takes CUDA if it is available.
-    random_state : int, RandomState instance or None, default=None
-        Pass an int for reproducible results.
-    verbose : int, default=0
-        Whether to print a line per epoch.
+    dropout_policy, optimizer, lr, batch_size, max_epochs, callbacks, \
+            early_stopping, validation_fraction, n_iter_no_change, scoring, \
+            class_weight, standardize, device, random_state, verbose : object
+        As for :class:`FusionClassifier`, with the same defaults.
     **kwargs : dict
-        Parameters of the parts, as for :class:`FusionClassifier`. Those of the network are
-        `module__n_heads=4`, `module__n_layers=1`, `module__dropout=0.1`,
+        Parameters of the parts, as for :class:`FusionClassifier`. The network
+        has `module__n_heads=4`, `module__n_layers=1`, `module__dropout=0.1`,
         `module__n_aggregated_tokens=8`, the learned tokens by which cross-attention
         summarizes a modality, and `module__tokens_per_vector=1`, the number of tokens
         that a modality which is one vector is split into. The paper has
@@ -489,43 +459,13 @@ class MMPRegressor(BaseMMP, FusionRegressor):
     modality_dropout : float, default=0.5
         Probability that a training sample is shown with fewer modalities than it has,
         drawn anew in every epoch. 0 shows all.
-    dropout_policy : {"uniform_size", "uniform_subset", "bernoulli"}, \
-            default="uniform_size"
-        What such a sample keeps, as for :class:`FusionRegressor`.
-    optimizer : {"adamw", "adam", "sgd"} or type, default="adamw"
-        Name of the optimizer, or a class of :mod:`torch.optim`. Named ones have
-        `optimizer__weight_decay=1.0`.
-    lr : float, default=1e-3
-        Largest learning rate. It rises to this value during the first tenth of the
-        steps, and then falls to 0 at `max_epochs`.
-    batch_size : int, default=64
-        Largest number of samples per training step.
-    max_epochs : int, default=50
-        Number of passes through the training samples.
-    callbacks : list, default=None
-        Callbacks of skorch, as for :class:`FusionRegressor`.
-    early_stopping : bool, default=False
-        Whether to stop when `scoring` of validation samples no longer improves, and to
-        keep the weights of the best epoch.
-    validation_fraction : float, default=0.1
-        Share of the samples that `early_stopping` sets aside.
-    n_iter_no_change : int, default=10
-        Number of epochs to wait for a better one.
-    scoring : str or callable, default="loss"
-        Score that chooses the best epoch, as for :class:`FusionRegressor`.
-    bounds : (float, float) or None, default=None
-        Range that predictions are clipped to; training targets must lie in it.
-    standardize : bool, default=True
-        Whether columns are divided by their standard deviation.
-    device : str, default="auto"
-        `"cpu"`, `"cuda"` or `"cuda:1"`; `"auto"` takes CUDA if it is available.
-    random_state : int, RandomState instance or None, default=None
-        Pass an int for reproducible results.
-    verbose : int, default=0
-        Whether to print a line per epoch.
+    dropout_policy, optimizer, lr, batch_size, max_epochs, callbacks, \
+            early_stopping, validation_fraction, n_iter_no_change, scoring, \
+            bounds, standardize, device, random_state, verbose : object
+        As for :class:`FusionRegressor`, with the same defaults.
     **kwargs : dict
-        Parameters of the parts, as for :class:`FusionRegressor`. Those of the network are
-        `module__n_heads=4`, `module__n_layers=1`, `module__dropout=0.1`,
+        Parameters of the parts, as for :class:`FusionRegressor`. The network
+        has `module__n_heads=4`, `module__n_layers=1`, `module__dropout=0.1`,
         `module__n_aggregated_tokens=8`, the learned tokens by which cross-attention
         summarizes a modality, and `module__tokens_per_vector=1`, the number of tokens
         that a modality which is one vector is split into. The paper has

@@ -10,6 +10,7 @@ from functools import partial
 import numpy as np
 import torch
 import torch.nn.functional as F
+from sklearn.model_selection import train_test_split
 from skorch import NeuralNet
 from skorch.callbacks import Callback, EarlyStopping, GradientNormClipping, LRScheduler
 from skorch.helper import predefined_split
@@ -176,6 +177,56 @@ class Batches:
             yield X, {**y, "observed": observed}
 
 
+def name_rarest(classes, counts, most=5):
+    """Number of samples per class, the rarest first, for messages."""
+    order = np.argsort(counts, kind="stable")[:most]
+    named = str(dict(zip(classes[order].tolist(), counts[order].tolist())))
+    return named + f" and {len(counts) - most} classes more" * (len(counts) > most)
+
+
+def split_samples(n_samples, labels, classes, fraction, seed):
+    """Split samples into those to train on and those to validate on.
+
+    With `labels`, the number of each sample's class, both parts have their share of
+    every class of `classes`, and at least one sample. Returns two arrays of positions.
+    """
+    least, wanted = 1, "1"
+    if labels is not None:
+        counts = np.bincount(labels, minlength=len(classes))
+        lonely = classes[counts == 1].tolist()
+        if lonely:
+            raise ValueError(
+                "with early_stopping=True, each class must have at least two samples, "
+                "one to train on and one to validate on; got one sample of each of "
+                f"{lonely}."
+            )
+        least = int((counts > 0).sum())
+        wanted = (
+            f"{least}, one of each class, and as many to validate on; samples per "
+            f"class: {name_rarest(classes, counts)}"
+        )
+    n_valid = max(int(np.ceil(fraction * n_samples)), least)
+    if n_samples - n_valid < least:
+        raise ValueError(
+            f"validation_fraction={fraction} of {n_samples} samples leaves "
+            f"{n_samples - n_valid} to train on; it must leave at least {wanted}."
+        )
+    train, valid = train_test_split(
+        np.arange(n_samples), test_size=n_valid, stratify=labels, random_state=seed
+    )
+    if labels is not None:
+        valid, train = _lend(valid, train, labels)
+        train, valid = _lend(train, valid, labels)
+    return train, valid
+
+
+def _lend(poor, rich, labels):
+    """Move one sample of each class that only the second part has to the first."""
+    codes, first = np.unique(labels[rich], return_index=True)
+    moved = first[~np.isin(codes, labels[poor])]
+    return np.append(poor, rich[moved]), np.delete(rich, moved)
+
+
 # -------------------------------------------------------------------------------- loss
 
 
@@ -225,12 +276,14 @@ class FusionLoss(nn.Module):
         `fuller` is the output for the samples with all that they have, if consistency
         is wanted, and `same` is True for samples of which nothing is hidden.
         """
-        loss = self.by_sample(output.logits, target["y"])
-        terms = {"task": (loss * target["weight"]).mean(), **(output.losses or {})}
+        y, weight = target["y"], target["weight"]
+        loss = self.by_sample(output.logits, y)
+        terms = {"task": (loss * weight).mean(), **(output.losses or {})}
         if fuller is not None:
-            full_loss = self.by_sample(fuller.logits, target["y"])
+            full_loss = self.by_sample(fuller.logits, y)
+            loss = self.by_sample(output.logits, y)
             gap = self.gap(fuller, output, full_loss, loss).masked_fill(same, 0.0)
-            terms["fuller"] = (full_loss * target["weight"]).mean()
+            terms["fuller"] = (full_loss * weight).mean()
             terms["consistency"] = self.consistency_weight * gap.mean()
         return terms
 
@@ -446,10 +499,12 @@ def arrays_of(module):
     return {name: w.cpu().numpy().copy() for name, w in module.state_dict().items()}
 
 
-def load_module(build, weights):
-    """Module that `build()` makes, with these weights; no random numbers are used."""
+def load_module(module, params, weights):
+    """Instance of `module` with these weights; its random numbers do not matter."""
+    if not issubclass(module, nn.Module):  # files that were altered may name others
+        raise TypeError(f"module must be a subclass of torch.nn.Module; got {module}.")
     with seeded(0, torch.device("cpu")):
-        module = build()
+        module = module(**params)
     state = {name: torch.from_numpy(w.copy()) for name, w in weights.items()}
     module.load_state_dict(state)
     return module

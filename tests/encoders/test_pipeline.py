@@ -81,7 +81,7 @@ def test_grid_search_encodes_each_item_once(model_path, tmp_path, n_encoded):
         make_encoder(model_path, tmp_path / "cache").set_output(transform="pandas"),
         ClusterGuidedImputer(random_state=0).set_output(transform="pandas"),
         MHSAFusionClassifier(
-            hidden_dim=8, n_heads=2, lr=0.01, max_epochs=30, random_state=0
+            hidden_dim=8, module__n_heads=2, lr=0.01, max_epochs=30, random_state=0
         ),
     )
     search = GridSearchCV(
@@ -108,7 +108,7 @@ def test_make_ul4m4_takes_encoders_before_it(model_path, tmp_path):
         "classification",
         n_clusters=3,
         hidden_dim=8,
-        n_heads=2,
+        module__n_heads=2,
         max_epochs=5,
         random_state=0,
     )

@@ -8,7 +8,7 @@ WIDTHS = [3, 2, 4]
 SMALL = {
     "modalities": WIDTHS,
     "hidden_dim": 8,
-    "n_heads": 2,
+    "module__n_heads": 2,
     "lr": 0.05,
     "max_epochs": 6,
     "random_state": 0,

@@ -4,19 +4,17 @@ import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 
-from skmissing import _torch
-from skmissing._torch import Making, seeded
-from skmissing.fusion._device import SMALL_WORK, few_threads, resolve_device
+from skmissing._torch import SMALL_WORK, few_threads, resolve_device, seeded
 
 ROOT = Path(__file__).resolve().parents[2]
 CPU = torch.device("cpu")
-both_users = pytest.mark.parametrize("resolve", [_torch.resolve_device, resolve_device])
 FORK = """
 import os, pickle, signal, threading
 from skmissing.fusion import MHSAFusionClassifier
@@ -48,19 +46,19 @@ os._exit(status if status < 256 else 1)
 """
 
 
-@both_users
+@pytest.mark.parametrize("double", [False, True])
 @pytest.mark.parametrize("device", ["tpu", "cuda:x", "meta", ""])
-def test_unknown_device(resolve, device):
+def test_unknown_device(double, device):
     """A device that is not offered is refused by name."""
     with pytest.raises(ValueError, match=f"device='{device}' is not known; use 'auto'"):
-        resolve(device)
+        resolve_device(device, double=double)
 
 
-@both_users
-def test_device_that_is_not_there(resolve):
+@pytest.mark.parametrize("double", [False, True])
+def test_device_that_is_not_there(double):
     """A CUDA device that torch does not find is refused."""
     with pytest.raises(ValueError, match="device='cuda:99' asks for a CUDA device"):
-        resolve("cuda:99")
+        resolve_device("cuda:99", double=double)
 
 
 @pytest.mark.parametrize("cuda", [0, 2])
@@ -70,22 +68,22 @@ def test_which_device(monkeypatch, cuda, mps):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda > 0)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: cuda)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
-    single = _torch.resolve_device
-    found = single("auto").type, resolve_device("auto").type
+    single, double = resolve_device, partial(resolve_device, double=True)
+    found = single("auto").type, double("auto").type
     assert found == (
         "cuda" if cuda else "mps" if mps else "cpu",
         "cuda" if cuda else "cpu",
     )
-    assert single("cpu") == resolve_device("cpu") == CPU
+    assert single("cpu") == double("cpu") == CPU
     if cuda:
-        assert single("cuda:1") == resolve_device("cuda:1") == torch.device("cuda:1")
+        assert single("cuda:1") == double("cuda:1") == torch.device("cuda:1")
     if mps:
         assert single("mps") == torch.device("mps")
     else:
         with pytest.raises(ValueError, match="'mps' asks for an MPS device.*finds 0"):
             single("mps")
     with pytest.raises(ValueError, match="device='mps' has no double precision"):
-        resolve_device("mps")
+        double("mps")
 
 
 def test_seeded_puts_the_generator_back():
@@ -98,17 +96,6 @@ def test_seeded_puts_the_generator_back():
     assert torch.equal(torch.rand(2), expected)
     with seeded(7, CPU):
         assert torch.equal(nn.Linear(2, 2).weight, inside)
-
-
-def test_making_leaves_explicit_choices_alone():
-    """What names a type or holds given values stays; other threads do not notice."""
-    with ThreadPoolExecutor(1) as pool, Making(dtype=torch.float64, device="meta"):
-        made = torch.zeros(2), torch.zeros(2, dtype=torch.int64, device="cpu")
-        given, elsewhere = torch.tensor([1.0]), pool.submit(torch.zeros, 2).result()
-    assert [t.dtype for t in made] == [torch.float64, torch.int64]
-    assert [t.device.type for t in made] == ["meta", "cpu"]
-    for tensor in (given, elsewhere):
-        assert (tensor.dtype, tensor.device) == (torch.float32, CPU)
 
 
 @pytest.mark.skipif(torch.get_num_threads() == 1, reason="torch has one thread")

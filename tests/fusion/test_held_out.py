@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
+from skmissing._table import ModalityWarning
 from skmissing.fusion import MMPClassifier
-from skmissing.fusion._rows import name_rarest, split_rows
+from skmissing.fusion._training import name_rarest, split_samples
 from tests.fusion.data import SMALL, make_classifier, make_data, make_regressor
 
 RARE = np.repeat([0, 1, 2], [116, 2, 2])
@@ -40,9 +41,13 @@ def test_nothing_is_learnt_from_rows_held_out(maker):
     second = maker(**EARLY).fit(X, y, sample_weight=weight)
     assert second.loss_curve_ == first.loss_curve_
     assert second.validation_curve_ != first.validation_curve_
-    with pytest.warns(UserWarning, match="1 of 1 rows have no observed modality"):
+    with pytest.warns(
+        ModalityWarning, match="1 of 1 samples have no observed modality"
+    ):
         nothing = first.predict(np.full((1, 9), np.nan))
-    with pytest.warns(UserWarning, match="1 of 1 rows have no observed modality"):
+    with pytest.warns(
+        ModalityWarning, match="1 of 1 samples have no observed modality"
+    ):
         assert_array_equal(second.predict(np.full((1, 9), np.nan)), nothing)
 
 
@@ -58,7 +63,9 @@ def test_modality_that_only_rows_held_out_have():
         return 0.0
 
     model = make_classifier(**EARLY, scoring=scorer)
-    with pytest.warns(UserWarning, match="'modality2'; rows set aside do not count"):
+    with pytest.warns(
+        ModalityWarning, match="'modality2'; validation samples do not count"
+    ):
         model.fit(X, y)
     assert np.isnan(shown[0][:, 5:]).all() and not np.isnan(shown[0]).all()
 
@@ -67,7 +74,7 @@ def test_modality_that_only_rows_held_out_have():
 def test_split_leaves_every_class_on_both_sides(seed, fraction):
     """Each row is on one side; the sizes are those wanted, but for rare classes."""
     labels = np.random.RandomState(seed).permutation(RARE)
-    train, valid = split_rows(120, labels, np.arange(3), fraction, seed)
+    train, valid = split_samples(120, labels, np.arange(3), fraction, seed)
     assert_array_equal(np.sort(np.append(train, valid)), np.arange(120))
     assert set(labels[train]) == set(labels[valid]) == {0, 1, 2}
     assert abs(len(valid) - max(120 * fraction, 3)) <= 2
@@ -76,7 +83,7 @@ def test_split_leaves_every_class_on_both_sides(seed, fraction):
 def test_split_of_even_classes_is_exact():
     """Without rare classes, each gives the same share."""
     labels = np.arange(90) % 3
-    _, valid = split_rows(90, labels, np.arange(3), 0.2, 0)
+    _, valid = split_samples(90, labels, np.arange(3), 0.2, 0)
     assert_array_equal(np.bincount(labels[valid]), [6, 6, 6])
 
 
@@ -93,10 +100,12 @@ def test_rare_classes_are_scored(scoring):
 def test_too_few_rows_to_split():
     """The fraction and the rows of each class are named."""
     X, y = make_data(6)
-    match = r"=0.7 of 6 rows leaves 1 to train on; .* 3, .*: \{0: 2, 1: 2, 2: 2\}"
+    match = r"=0.7 of 6 samples leaves 1 to train on; .* 3, .*: \{0: 2, 1: 2, 2: 2\}"
     with pytest.raises(ValueError, match=match):
         make_classifier(early_stopping=True, validation_fraction=0.7).fit(X, y)
-    with pytest.raises(ValueError, match="of 1 rows leaves 0 .* wanted is at least 1"):
+    with pytest.raises(
+        ValueError, match="of 1 samples leaves 0 .* must leave at least 1"
+    ):
         make_regressor(early_stopping=True).fit(X[:1], y[:1])
     assert name_rarest(np.arange(7), np.arange(7)[::-1]).endswith("2 classes more")
 
@@ -108,7 +117,9 @@ def test_balanced_weights_count_the_rows_used(labels):
     y = np.eye(3, dtype=int)[y][:, :2] if labels == 2 else np.minimum(y, 1)
     empty = np.vstack([X, np.full((25, 9), np.nan)])
     first = make_classifier(class_weight="balanced").fit(X, y)
-    with pytest.warns(UserWarning, match="25 of 85 rows have no observed modality"):
+    with pytest.warns(
+        ModalityWarning, match="25 of 85 samples have no observed modality"
+    ):
         second = make_classifier(class_weight="balanced").fit(
             empty, np.concatenate([y, y[[0] * 25]])
         )
@@ -124,7 +135,9 @@ def test_class_of_weight_zero(early_stopping):
     names = np.array(["a", "b", "c"])[y]
     weight = (y != 1).astype(float)
     model = make_classifier(early_stopping=early_stopping, max_epochs=30)
-    with pytest.warns(UserWarning, match="1 of 3 classes have no row .* 'b'; all"):
+    with pytest.warns(
+        ModalityWarning, match="1 of 3 classes have no sample .* 'b'; all"
+    ):
         model.fit(X, names, sample_weight=weight)
     assert_array_equal(model.classes_, ["a", "b", "c"])
     rows = X[y != 1]
@@ -132,20 +145,24 @@ def test_class_of_weight_zero(early_stopping):
     assert proba.shape == (40, 3) and proba[:, 1].max() < 0.05
     assert set(model.predict(rows)) == {"a", "c"}
     X[y == 1] = 7.0
-    with pytest.warns(UserWarning, match="1 of 3 classes have no row"):
+    with pytest.warns(ModalityWarning, match="1 of 3 classes have no sample"):
         model.fit(X, names, sample_weight=weight)
     assert_array_equal(model.predict_proba(rows), proba)
-    with pytest.warns(UserWarning, match="1 of 1 rows have no observed modality"):
+    with pytest.warns(
+        ModalityWarning, match="1 of 1 samples have no observed modality"
+    ):
         prior = model.decision_function(np.full((1, 9), np.nan))
     assert_allclose(prior, np.log([[0.5, 1e-9, 0.5]]))
 
 
-@pytest.mark.filterwarnings("ignore:20 of 60 rows have no observed modality")
+@pytest.mark.filterwarnings("ignore:MHSAFusionClassifier. 20 of 60 samples have no")
 def test_class_without_any_modality():
     """It is told of in the same way, and may be an answer for rows like its own."""
     X, y = make_data(60)
     X[y == 1] = np.nan
-    with pytest.warns(UserWarning, match="1 of 3 classes have no row .* '1'; all"):
+    with pytest.warns(
+        ModalityWarning, match="1 of 3 classes have no sample .* '1'; all"
+    ):
         model = make_classifier().fit(X, y)
     prior = model.predict_proba(X)[1]
     assert_allclose(prior, [1 / 3] * 3)
@@ -154,7 +171,7 @@ def test_class_without_any_modality():
 def test_one_class_of_positive_weight():
     """There must be two; the error says that weights have to do with it."""
     X, y = make_data(60)
-    with pytest.raises(ValueError, match="one class, .*0.* in the rows of pos"):
+    with pytest.raises(ValueError, match="one class, .*0.* in the samples of pos"):
         make_classifier().fit(X, y, sample_weight=(y == 0).astype(float))
 
 
@@ -166,8 +183,8 @@ def test_one_class_of_positive_weight():
     [
         (
             "neg_max_error",
-            r"'neg_max_error' failed on the 24 validation rows, which hold targets "
-            r"from 0 to 2: .*sample_weight.*handed sample_weight if fit was",
+            r"'neg_max_error' failed on the 24 validation samples, which have targets "
+            r"from 0 to 2: .*sample_weight.*get sample_weight if fit did",
         ),
         (lambda *_: -np.inf, "must return a finite number; got -inf for the 24 val"),
         (lambda *_: None, "scoring=<function .* failed on the 24 .*'NoneType'"),
@@ -188,12 +205,10 @@ def test_scorer_that_fails_on_classes_and_labels():
     def scorer(model, X_valid, y_valid):
         raise KeyError("nothing")
 
-    match = (
-        r"24 validation rows, which hold rows by class: \{0: 8, 1: 8, 2: 8\}: 'nothing'"
-    )
+    match = r"24 .*, which have samples per class \{0: 8, 1: 8, 2: 8\}: 'nothing'"
     with pytest.raises(ValueError, match=match):
         make_classifier(**EARLY, scoring=scorer).fit(X, y)
-    match = "24 validation rows, which hold rows by label: {0: "
+    match = "24 validation samples, which have samples per label {0: "
     with pytest.raises(ValueError, match=match):
         make_classifier(**EARLY, scoring=scorer).fit(X, np.eye(3, dtype=int)[y])
 

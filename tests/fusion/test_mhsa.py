@@ -7,6 +7,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import expit, softmax
 
+from skmissing._table import ModalityWarning
 from tests.fusion.data import WIDTHS, make_classifier, make_data, make_regressor
 
 
@@ -223,9 +224,13 @@ def test_rows_without_any_modality():
     X, y = make_data(60)
     empty = np.full((4, X.shape[1]), np.nan)
     model = make_classifier()
-    with pytest.warns(UserWarning, match="4 of 64 rows have no.*they are left out"):
+    with pytest.warns(
+        ModalityWarning, match="4 of 64 samples have no.*they are left out"
+    ):
         model.fit(np.vstack([X, empty]), np.append(y, [0, 0, 0, 2]))
-    with pytest.warns(UserWarning, match="1 of 3 rows have no observed modality"):
+    with pytest.warns(
+        ModalityWarning, match="1 of 3 samples have no observed modality"
+    ):
         proba = model.predict_proba(np.vstack([X[:2], empty[:1]]))
     assert_allclose(proba[2], np.array([23, 20, 21]) / 64)
     with warnings.catch_warnings():
@@ -240,15 +245,15 @@ def test_rows_without_any_modality_other_tasks():
     empty = np.full((1, X.shape[1]), np.nan)
     weight = np.linspace(0.5, 2, 60)
     model = make_regressor().fit(X, y, sample_weight=weight)
-    with pytest.warns(UserWarning, match="1 of 1 rows"):
+    with pytest.warns(ModalityWarning, match="1 of 1 samples"):
         assert_allclose(model.predict(empty), [np.average(y, weights=weight)])
     model = make_classifier().fit(X, y == 1)
-    with pytest.warns(UserWarning, match="1 of 1 rows"):
+    with pytest.warns(ModalityWarning, match="1 of 1 samples"):
         assert_allclose(model.predict_proba(empty), [[2 / 3, 1 / 3]])
     model = make_classifier().fit(
         X, np.column_stack([y == 0, y < 3, y > 0]).astype(int)
     )
-    with pytest.warns(UserWarning, match="1 of 1 rows"):
+    with pytest.warns(ModalityWarning, match="1 of 1 samples"):
         assert_allclose(model.predict_proba(empty), [[1 / 3, 1, 2 / 3]], atol=1e-8)
 
 
@@ -258,16 +263,18 @@ def test_modality_never_seen_in_training():
     X[:, 3:5] = np.nan
     X = X[~np.isnan(X).all(axis=1)]
     y = y[: len(X)]
-    with pytest.warns(UserWarning, match="not observed in any row: 'modality1'"):
+    with pytest.warns(ModalityWarning, match="not observed in any sample: 'modality1'"):
         model = make_classifier().fit(X, y)
     late = X.copy()
     late[:, 3:5] = 7.0
-    with pytest.warns(UserWarning, match=f"'modality1', which {len(X)} of {len(X)}"):
+    with pytest.warns(
+        ModalityWarning, match=f"'modality1', which {len(X)} of {len(X)}"
+    ):
         assert_array_equal(model.predict_proba(late), model.predict_proba(X))
     only = np.full((1, X.shape[1]), np.nan)
     only[0, 3:5] = 1.0
     with (
-        pytest.warns(UserWarning, match="'modality1', which 1 of 1"),
-        pytest.warns(UserWarning, match="1 of 1 rows have no observed modality"),
+        pytest.warns(ModalityWarning, match="'modality1', which 1 of 1"),
+        pytest.warns(ModalityWarning, match="1 of 1 samples have no observed modality"),
     ):
         model.predict(only)

@@ -16,6 +16,7 @@ from sklearn.metrics import accuracy_score, make_scorer
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 
+from skmissing._table import ModalityWarning
 from tests.fusion.data import make_classifier, make_data, make_regressor
 
 
@@ -55,7 +56,12 @@ def test_only_ratios_of_weights_matter():
 def test_weight_is_repetition_without_noise():
     """In whole batches, weight 2 is the row twice, up to single precision."""
     X, y = make_data(40)
-    params = {"dropout": 0.0, "modality_dropout": 0, "batch_size": 200, "lr": 0.01}
+    params = {
+        "module__dropout": 0.0,
+        "modality_dropout": 0,
+        "batch_size": 200,
+        "lr": 0.01,
+    }
     weight = np.where(np.arange(40) < 15, 3, 1)
     weighted = make_classifier(**params).fit(X, y, sample_weight=weight)
     repeated = make_classifier(**params).fit(X.repeat(weight, axis=0), y.repeat(weight))
@@ -200,21 +206,6 @@ def test_clone_and_seeds(fitted):
     assert (first.predict_proba(X) != second.predict_proba(X)).any()
 
 
-def test_interrupted_fit_leaves_an_unfitted_estimator():
-    """Ctrl-C in a second fit takes the first one with it: never half of each."""
-    X, y = make_data(60)
-
-    def scorer(model, X_valid, y_valid):
-        raise KeyboardInterrupt
-
-    model = make_classifier().fit(X, y)
-    model.set_params(early_stopping=True, scoring=scorer)
-    with pytest.raises(KeyboardInterrupt):
-        model.fit(X, y)
-    with pytest.raises(NotFittedError):
-        model.predict(X)
-
-
 def test_search_and_pipeline():
     """The estimators are tuned inside a pipeline."""
     from sklearn.preprocessing import FunctionTransformer
@@ -239,21 +230,23 @@ def test_metadata_routing():
     assert np.isfinite(scores).all()
 
 
-@pytest.mark.parametrize("params", [{"n_layers": 2}, {"head_dims": (6, 5)}])
+@pytest.mark.parametrize(
+    "params", [{"module__n_layers": 2}, {"module__head_dims": (6, 5)}]
+)
 def test_depth(params):
     """More layers and hidden layers in the head are made."""
     X, y = make_data(60)
     model = make_classifier(**params).fit(X, y)
     module = model.net_.module_
-    assert len(module.layers) == params.get("n_layers", 1)
-    assert len(module.head) == 3 * len(params.get("head_dims", ())) + 1
+    assert len(module.layers) == params.get("module__n_layers", 1)
+    assert len(module.head) == 3 * len(params.get("module__head_dims", ())) + 1
 
 
 @pytest.mark.parametrize("policy", ["uniform_size", "uniform_subset", "bernoulli"])
 def test_mask_policies_train(policy):
     """Every policy of hiding modalities works, and they differ."""
     X, y = make_data(60)
-    proba = make_classifier(mask_policy=policy).fit(X, y).predict_proba(X)
+    proba = make_classifier(dropout_policy=policy).fit(X, y).predict_proba(X)
     without = make_classifier(modality_dropout=0).fit(X, y).predict_proba(X)
     assert np.abs(proba - without).max() > 1e-3
 
@@ -262,8 +255,15 @@ def test_many_single_columns():
     """Hundreds of modalities of one column are told, with the way out."""
     rng = np.random.RandomState(0)
     X, y = rng.standard_normal((10, 257)), np.arange(10) % 2
-    params = {"modalities": None, "max_epochs": 1, "hidden_dim": 2, "n_heads": 1}
-    with pytest.warns(UserWarning, match="Each of the 257 columns .* modalities=\\["):
+    params = {
+        "modalities": None,
+        "max_epochs": 1,
+        "hidden_dim": 2,
+        "module__n_heads": 1,
+    }
+    with pytest.warns(
+        ModalityWarning, match="each of the 257 columns .* modalities=\\["
+    ):
         make_classifier(**params).fit(X, y)
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -12,13 +12,14 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
+from skmissing._table import ModalityWarning
 from skmissing.fusion import MMPClassifier, MMPRegressor
+from skmissing.fusion._layers import ZeroSlots
 from skmissing.fusion._projection import (
     CrossAttentionProjection,
     LinearProjection,
     ProjectedSlots,
 )
-from skmissing.fusion._slots import ZeroSlots
 from tests.fusion.data import SMALL, WIDTHS, make_data
 
 SEQUENCES = {"vector": 3, "short": (2, 1), "long": (4, 1)}
@@ -26,12 +27,12 @@ SEQUENCES = {"vector": 3, "short": (2, 1), "long": (4, 1)}
 
 def make_mmp(**params):
     """A small, quick classifier."""
-    return MMPClassifier(**{**SMALL, "n_aggregated_tokens": 3, **params})
+    return MMPClassifier(**{**SMALL, "module__n_aggregated_tokens": 3, **params})
 
 
 def make_mmp_regressor(**params):
     """A small, quick regressor."""
-    return MMPRegressor(**{**SMALL, "n_aggregated_tokens": 3, **params})
+    return MMPRegressor(**{**SMALL, "module__n_aggregated_tokens": 3, **params})
 
 
 def module_of(model):
@@ -122,7 +123,7 @@ def test_alignment_weight_needs_hidden_modalities():
     """On complete rows of which nothing is hidden, it changes nothing."""
     X, y = make_data(missing=0.0)
     models = [
-        make_mmp(mask_probability=0, alignment_weight=weight).fit(X, y)
+        make_mmp(modality_dropout=0, alignment_weight=weight).fit(X, y)
         for weight in (0.0, 7.0)
     ]
     first, second = (model.decision_function(X) for model in models)
@@ -133,16 +134,17 @@ def test_alignment_weight_needs_hidden_modalities():
 def test_truly_absent_modalities_are_never_aligned():
     """Rows that lack modalities, of which nothing is hidden, are not aligned either."""
     X, y = make_data(missing=0.5)
-    model = make_mmp(mask_probability=0).fit(X, y)
+    model = make_mmp(modality_dropout=0).fit(X, y)
     assert set(model.loss_terms_["alignment"]) == {0.0}
-    model = make_mmp(mask_probability=0.5).fit(X, y)
+    model = make_mmp(modality_dropout=0.5).fit(X, y)
     assert min(model.loss_terms_["alignment"]) > 0
 
 
 def test_aggregated_tokens_are_learnt():
     """With one token a modality they have a gradient, thanks to the residual."""
     X, y = make_data()
-    short = {"max_epochs": 1, "weight_decay": 0.0}
+    short = {"max_epochs": 1, "optimizer__weight_decay": 0.0}
+    short["projector"] = "cross_attention"
     one = make_mmp(lr=1e-9, **short).fit(X, y)
     two = make_mmp(lr=1e-2, **short).fit(X, y)
     first, second = (
@@ -164,9 +166,9 @@ def test_seeds():
     """An int repeats a run; global generators stay as they are."""
     X, y = make_data()
     torch_state, numpy_state = torch.random.get_rng_state(), np.random.get_state()[1]
-    first = make_mmp(dropout=0.3).fit(X, y).decision_function(X)
-    again = make_mmp(dropout=0.3).fit(X, y).decision_function(X)
-    other = make_mmp(dropout=0.3, random_state=1).fit(X, y).decision_function(X)
+    first = make_mmp(module__dropout=0.3).fit(X, y).decision_function(X)
+    again = make_mmp(module__dropout=0.3).fit(X, y).decision_function(X)
+    other = make_mmp(module__dropout=0.3, random_state=1).fit(X, y).decision_function(X)
     assert_array_equal(first, again)
     assert np.abs(first - other).max() > 1e-3
     assert torch.equal(torch.random.get_rng_state(), torch_state)
@@ -174,7 +176,7 @@ def test_seeds():
 
 
 LADDER = [
-    ({"projector": "none", "mask_probability": 0}, ZeroSlots, None, {"task"}),
+    ({"projector": "none", "modality_dropout": 0}, ZeroSlots, None, {"task"}),
     ({"projector": "none"}, ZeroSlots, None, {"task"}),
     (
         {"projector": "linear", "alignment_weight": 0},
@@ -188,7 +190,12 @@ LADDER = [
         LinearProjection,
         {"task", "alignment"},
     ),
-    ({}, ProjectedSlots, CrossAttentionProjection, {"task", "alignment"}),
+    (
+        {"projector": "cross_attention"},
+        ProjectedSlots,
+        CrossAttentionProjection,
+        {"task", "alignment"},
+    ),
 ]
 
 
@@ -241,7 +248,7 @@ def test_regressor_learns_from_incomplete_rows():
     """So does the regressor; several targets work."""
     X, group = make_data()
     y = np.column_stack([group, 3.0 - group])
-    model = make_mmp_regressor(weight_decay=0.1, max_epochs=30).fit(X, y)
+    model = make_mmp_regressor(optimizer__weight_decay=0.1, max_epochs=30).fit(X, y)
     assert model.score(X, y) > 0.6
     assert model.predict(X).shape == y.shape
 
@@ -251,8 +258,13 @@ def test_projector_learns_what_is_redundant():
     rng = np.random.RandomState(0)
     A = rng.standard_normal((300, 3))
     X, y = np.hstack([A, A @ rng.standard_normal((3, 3))]), (A[:, 0] > 0).astype(int)
-    params = {"modalities": [3, 3], "max_epochs": 60, "lr": 0.01, "dropout": 0.0}
-    model = make_mmp(**params, mask_probability=0.9).fit(X, y)
+    params = {
+        "modalities": [3, 3],
+        "max_epochs": 60,
+        "lr": 0.01,
+        "module__dropout": 0.0,
+    }
+    model = make_mmp(**params, modality_dropout=0.9).fit(X, y)
     real, made = model.embed(X)["modality1"], model.project(X)["modality1"]
     error = np.square(real - made).mean()
     assert error < 0.2 * real.var(axis=0).mean()
@@ -269,7 +281,7 @@ def test_shapes_of_what_is_learnt():
     X[1::4, 5:] = np.nan  # a missing modality
     X[3, :] = np.nan
     X[3, :3] = 1.0
-    model = make_mmp(modalities=SEQUENCES, tokens_per_vector=2).fit(X, y)
+    model = make_mmp(modalities=SEQUENCES, module__tokens_per_vector=2).fit(X, y)
     made, real = model.project(X), model.embed(X)
     for name, n_tokens in {"vector": 2, "short": 2, "long": 4}.items():
         assert made[name].shape == real[name].shape == (40, n_tokens, 8)
@@ -289,13 +301,15 @@ def test_prediction_is_linear_in_the_representation(fitted):
     assert_allclose(model.decision_function(X), expected, rtol=1e-9, atol=1e-12)
 
 
-@pytest.mark.parametrize("tokens_per_vector", [1, 3])
-def test_padding_is_ignored(tokens_per_vector):
+@pytest.mark.parametrize("module__tokens_per_vector", [1, 3])
+def test_padding_is_ignored(module__tokens_per_vector):
     """The place of padding counts for nothing but which tokens are there."""
     rng = np.random.RandomState(0)
     X, y = rng.standard_normal((40, 9)), np.arange(40) % 2
     X[::2, 7:] = np.nan
-    model = make_mmp(modalities=SEQUENCES, tokens_per_vector=tokens_per_vector)
+    model = make_mmp(
+        modalities=SEQUENCES, module__tokens_per_vector=module__tokens_per_vector
+    )
     module = module_of(model.fit(X, y))
     x = torch.from_numpy(np.nan_to_num(X))
     present = torch.ones(40, 7, dtype=torch.bool)
@@ -311,9 +325,11 @@ def test_rows_without_any_modality():
     X, y = make_data(60)
     empty = np.full((2, X.shape[1]), np.nan)
     model = make_mmp().fit(X, y)
-    with pytest.warns(UserWarning, match="2 of 2 rows have no .* training targets"):
+    with pytest.warns(
+        ModalityWarning, match="2 of 2 samples have no .* training targets"
+    ):
         assert_allclose(model.predict_proba(empty), [[20 / 60] * 3] * 2)
-    with pytest.warns(UserWarning, match="2 of 2 rows .* estimates of nothing"):
+    with pytest.warns(ModalityWarning, match="2 of 2 samples .* estimates of nothing"):
         fused = model.transform(empty)
     assert np.isfinite(fused).all()
     assert_array_equal(fused[0], fused[1])
@@ -325,7 +341,7 @@ def test_one_modality():
     X, y = make_data(60, missing=0.0)
     model = make_mmp(modalities=[9], max_epochs=20).fit(X, y)
     assert model.score(X, y) > 0.8
-    with pytest.raises(ValueError, match="one modality, 'modality0', and none to pro"):
+    with pytest.raises(ValueError, match="several modalities .* got one, 'modality0'"):
         model.project(X)
 
 
@@ -370,7 +386,9 @@ def test_in_front_of_another_estimator():
 def test_masking(level, policy):
     """Every way of hiding modalities trains, and hides some."""
     X, y = make_data()
-    model = make_mmp(mask_level=level, mask_policy=policy, mask_probability=0.7)
+    model = make_mmp(
+        iterator_train__dropout_level=level, dropout_policy=policy, modality_dropout=0.7
+    )
     model.fit(X, y)
     assert max(model.loss_terms_["alignment"]) > 0
 
@@ -389,12 +407,15 @@ def test_early_stopping_looks_at_the_task_alone():
     [
         ({"hidden_dim": 9}, "hidden_dim=9 must be a multiple of n_heads=2"),
         ({"projector": "mlp"}, "The 'projector' parameter of MMPClassifier"),
-        ({"n_aggregated_tokens": 0}, "The 'n_aggregated_tokens' parameter"),
+        ({"module__n_aggregated_tokens": 0}, "n_aggregated_tokens must be an integer"),
         ({"alignment_weight": -1.0}, "The 'alignment_weight' parameter"),
-        ({"tokens_per_vector": 0}, "The 'tokens_per_vector' parameter"),
-        ({"mask_probability": 1.5}, "The 'mask_probability' parameter"),
-        ({"mask_policy": "all"}, "The 'mask_policy' parameter"),
-        ({"mask_level": "row"}, "The 'mask_level' parameter"),
+        ({"module__tokens_per_vector": 0}, "tokens_per_vector must be an integer"),
+        ({"modality_dropout": 1.5}, "The 'modality_dropout' parameter"),
+        ({"dropout_policy": "all"}, "The 'dropout_policy' parameter"),
+        (
+            {"iterator_train__dropout_level": "row"},
+            "iterator_train__dropout_level must be .* got 'row'",
+        ),
         ({"modalities": [3, 2]}, "modalities"),
     ],
 )

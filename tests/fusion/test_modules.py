@@ -6,8 +6,8 @@ import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from torch import nn
 
-from skmissing.fusion._modules import MHSAFusion, ModalityMean, SelfAttention
-from skmissing.fusion._slots import SLOTS, make_slots
+from skmissing.fusion._layers import SLOTS, ModalityMean, SelfAttention
+from skmissing.fusion._mhsa import MHSAFusion
 from tests.fusion.reference import mhsa_fusion, weights_by_modality
 
 LAYOUTS = {
@@ -176,13 +176,12 @@ def test_rows_are_independent(shapes, missing):
 @pytest.mark.parametrize("missing", ["zero", "token"])
 def test_padding_is_hidden_where_absence_is_shown(missing):
     """Zeros and learned tokens stand for absent modalities, never for padding."""
-    slots = make_slots(missing, [1, 3], 2)
+    slots = SLOTS[missing]([1, 3], 2)
     tokens = torch.ones(3, 4, 2)
     present = torch.tensor([[1, 1, 1, 0], [1, 0, 0, 0], [0, 0, 1, 0]]).bool()
-    filled, key_mask, projected = slots(tokens, present)
+    filled, key_mask = slots(tokens, present)
     expected = [[1, 1, 1, 0], [1, 1, 1, 1], [1, 0, 1, 0]]
     assert_array_equal(key_mask, np.array(expected, dtype=bool))
-    assert projected is None
     stand_in = torch.zeros(4, 2) if missing == "zero" else slots.token
     assert_array_equal(filled[1, 1:].detach(), stand_in[1:].detach())
     assert_array_equal(filled[present].detach(), 1.0)
@@ -191,10 +190,8 @@ def test_padding_is_hidden_where_absence_is_shown(missing):
 def test_masked_slots():
     """With "mask", exactly the present tokens may be used."""
     present = torch.tensor([[True, False, True]])
-    filled, key_mask, projected = make_slots("mask", [1, 1, 1], 2)(
-        torch.ones(1, 3, 2), present
-    )
-    assert torch.equal(key_mask, present) and projected is None
+    filled, key_mask = SLOTS["mask"]([1, 1, 1], 2)(torch.ones(1, 3, 2), present)
+    assert torch.equal(key_mask, present)
     assert_array_equal(filled[0, :, 0], [1, 0, 1])
 
 
