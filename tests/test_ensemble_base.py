@@ -155,51 +155,40 @@ def test_rare_classes_are_spread_over_folds(seed):
 
 
 class Memory(KNeighborsClassifier):
-    """Notes which samples, known by their first column, each clone was fitted on."""
+    """Notes pairs of the groups, the first column, in fit and in predict_proba."""
 
-    fitted, tested = [], []
+    pairs = []
 
     def fit(self, X, y):
         """Note the groups."""
-        self.fitted.append({*X[:, 0]})
+        self.groups_ = {*X[:, 0]}
         return super().fit(X, y)
 
     def predict_proba(self, X):
-        """Note the groups."""
-        self.tested.append({*X[:, 0]})
+        """Note the pair."""
+        self.pairs.append((self.groups_, {*X[:, 0]}))
         return super().predict_proba(X)
 
 
-@pytest.mark.parametrize("routing", [False, True])
-@pytest.mark.parametrize("cls", [LateFusionClassifier, PatternClassifier])
-def test_folds_never_split_a_group(cls, routing, monkeypatch, seed):
-    """Groups reach the splitter, with metadata routing or without."""
-    monkeypatch.setattr(Memory, "fitted", [])
-    monkeypatch.setattr(Memory, "tested", [])
+@pytest.mark.parametrize("how", ["direct", "routed", "search"])
+@pytest.mark.parametrize(
+    "cls, n_models", [(LateFusionClassifier, 2), (PatternClassifier, 3)]
+)
+def test_folds_never_split_a_group(cls, n_models, how, monkeypatch, seed):
+    """Groups reach the splitter: given to fit, by routing, and within a search."""
+    monkeypatch.setattr(Memory, "pairs", [])
     rng = np.random.RandomState(seed)
-    groups = rng.permutation(np.arange(60) % 12)
-    X = np.column_stack([groups, rng.standard_normal(60)]).astype(float)
-    y = rng.permutation(np.arange(60) % 2)
-    model = cls(Memory(), modalities=[2], cv=GroupKFold(4))
-    if cls is PatternClassifier:
-        # Scores are only needed if there are several models.
-        X = np.column_stack([X, X])
-        model.set_params(modalities=[2, 2])
-    with sklearn.config_context(enable_metadata_routing=routing):
+    groups, y = rng.permutation(np.arange(60) % 12), rng.permutation(np.arange(60) % 2)
+    X = np.column_stack([groups, y, groups, -y]) + 0.0
+    model = cls(Memory(), modalities=[2, 2], cv=GroupKFold(4))
+    if how == "search":
+        model = GridSearchCV(model, {}, cv=GroupKFold(2), scoring="accuracy")
+    with sklearn.config_context(enable_metadata_routing=how != "direct"):
         model.fit(X, y, groups=groups)
-        # A search passes the groups on to the folds inside.
-        params = {"groups": groups} if routing else {}
-        inner = GroupKFold(2) if routing else 2
-        search = GridSearchCV(
-            model.set_params(cv=GroupKFold(3) if routing else 3), {}, cv=inner
-        )
-        held_out = [fold for fold in Memory.tested if len(fold) < 12]
-        assert len(held_out) == 4 * len(model.modalities_) or cls is PatternClassifier
-        search.fit(X, y, **params)
-    with_folds = [fold for fold in Memory.fitted if len(fold) < 12]
-    for fold in held_out:
-        assert any(fold.isdisjoint(rest) and len(rest) == 9 for rest in with_folds)
-        assert len(fold) == 3
+    held_out = [pair for pair in Memory.pairs if pair[0] != pair[1]]
+    assert len(held_out) >= 4 * n_models
+    assert all(fitted.isdisjoint(tested) for fitted, tested in held_out)
+    assert set.union(*(tested for _, tested in held_out)) == set(range(12))
 
 
 def test_groups_that_are_not_used(small_multimodal):

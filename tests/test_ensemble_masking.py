@@ -1,4 +1,4 @@
-"""Random subsets of the modalities that rows have."""
+"""Random subsets of the modalities that samples have."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ COMPLETE = np.ones((6000, 3), dtype=bool)
 
 @pytest.mark.parametrize("policy", POLICIES)
 def test_subsets_are_nonempty_and_available(policy, seed):
-    """A row keeps some of what it has, nothing else, and nothing if it has nothing."""
+    """A sample keeps some of its modalities, and none if it has none."""
     rng = np.random.RandomState(seed)
     presence = rng.uniform(size=(500, 5)) < 0.4
     kept = draw_subsets(presence, rng, policy=policy, drop_probability=0.9)
@@ -19,31 +19,23 @@ def test_subsets_are_nonempty_and_available(policy, seed):
 
 
 def frequencies(kept):
-    """Share of rows by subset, the subset read as a binary number."""
+    """Share of samples per subset, the subset read as a binary number."""
     return np.bincount(kept @ [1, 2, 4], minlength=8) / len(kept)
 
 
-def test_uniform_size_draws_sizes_evenly(seed):
-    """Each size has a third of the rows, and subsets of one size are as likely."""
-    kept = draw_subsets(COMPLETE, np.random.RandomState(seed))
-    expected = np.array([0, 3, 3, 3, 3, 3, 3, 9]) / 27
-    # Index 3 is {0, 1}, of size two; 1, 2 and 4 are single modalities.
-    np.testing.assert_allclose(frequencies(kept), expected, atol=0.03)
-
-
-def test_uniform_subset_draws_subsets_evenly(seed):
-    """Each of the seven subsets has a seventh of the rows."""
-    rng = np.random.RandomState(seed)
-    kept = draw_subsets(COMPLETE, rng, policy="uniform_subset")
-    np.testing.assert_allclose(frequencies(kept)[1:], np.full(7, 1 / 7), atol=0.03)
-
-
-def test_bernoulli_drops_with_its_probability(seed):
-    """Subsets are as likely as independent drops make them; the empty one is shared."""
-    rng = np.random.RandomState(seed)
-    kept = draw_subsets(COMPLETE, rng, policy="bernoulli", drop_probability=0.5)
-    single, more = 1 / 8 + 1 / 24, 1 / 8
-    expected = [0, single, single, more, single, more, more, more]
+@pytest.mark.parametrize(
+    "policy, expected",
+    [
+        # Index 3 is {0, 1}, of size two; 1, 2 and 4 are single modalities.
+        ("uniform_size", np.array([0, 3, 3, 3, 3, 3, 3, 9]) / 27),
+        ("uniform_subset", np.array([0, 1, 1, 1, 1, 1, 1, 1]) / 7),
+        # As likely as independent drops make them; the empty one is shared.
+        ("bernoulli", np.array([0, 4, 4, 3, 4, 3, 3, 3]) / 24),
+    ],
+)
+def test_subsets_are_as_likely_as_the_policy_says(policy, expected, seed):
+    """Sizes evenly, subsets evenly, or independent drops with probability 0.5."""
+    kept = draw_subsets(COMPLETE, np.random.RandomState(seed), policy=policy)
     np.testing.assert_allclose(frequencies(kept), expected, atol=0.03)
 
 
