@@ -4,7 +4,6 @@ import contextlib
 
 import torch
 from threadpoolctl import ThreadpoolController
-from torch.overrides import TorchFunctionMode
 
 from skmissing._parallel import process_lock
 
@@ -28,6 +27,20 @@ def seeded(seed, device):
             with torch.cuda.device(used):
                 torch.cuda.manual_seed(seed)
         yield
+
+
+@contextlib.contextmanager
+def single_precision():
+    """Let modules be made with float32 weights, whatever torch's default is."""
+    before = torch.get_default_dtype()
+    if before == torch.float32:
+        yield
+        return
+    torch.set_default_dtype(torch.float32)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
 
 
 def few_threads(n_multiplications, device):
@@ -82,31 +95,3 @@ def _other_device(device):
             "'mps', or another that torch can reach."
         ) from exc
     return torch.device(device)
-
-
-class Making(TorchFunctionMode):
-    """Context in which weights are made with a dtype or device of our choice.
-
-    That of the thread alone, unlike torch's default dtype. Tensors that are made of
-    given values, and those whose maker names a choice of its own, stay as they are.
-
-    Parameters
-    ----------
-    dtype : torch.dtype, default=None
-    device : str, default=None
-        `"meta"` makes weights that have a shape, take no memory and draw no numbers.
-    """
-
-    _makers = {torch.empty, torch.ones, torch.randn, torch.zeros}
-
-    def __init__(self, *, dtype=None, device=None):
-        super().__init__()
-        self.chosen = {"dtype": dtype, "device": device}
-
-    def __torch_function__(self, func, types, args=(), kwargs=None):
-        kwargs = dict(kwargs or {})
-        if func in self._makers:
-            for name, value in self.chosen.items():
-                if kwargs.get(name) is None:
-                    kwargs[name] = value
-        return func(*args, **kwargs)

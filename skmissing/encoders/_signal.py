@@ -1,5 +1,7 @@
 """Learns to encode signals by an autoencoder, which is stage 0 of UL4M4."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from numbers import Integral, Real
 
 import numpy as np
@@ -8,6 +10,8 @@ import torch.nn.functional as F
 from sklearn.base import TransformerMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
+from skorch import NeuralNet
+from skorch.callbacks import Callback, GradientNormClipping, LRScheduler
 from torch import nn
 
 from skmissing._blocks import row_chunks
@@ -19,7 +23,8 @@ from skmissing._table import (
     SkmissingEstimator,
     _fit_context,
 )
-from skmissing._torch import Making, resolve_device, seeded
+from skmissing._torch import resolve_device
+from skmissing.fusion._training import DISABLED, arrays_of, fit_net
 
 # Values in the largest feature map of one forward pass.
 CHUNK_VALUES = 1 << 23
@@ -218,7 +223,6 @@ class SignalEncoder(ModalityMixin, TransformerMixin, SkmissingEstimator):
             )
         table.warn_never_observed(seen, "they are encoded as missing")
         self._fit_scale(table.X)
-        groups, read = self._signals(table)
         self._sizes = (
             int(self.latent_dim),
             tuple(int(n) for n in self.channels),
@@ -226,8 +230,7 @@ class SignalEncoder(ModalityMixin, TransformerMixin, SkmissingEstimator):
             int(self.pool_size),
         )
         self._weights, self.loss_curve_ = train_autoencoder(
-            groups,
-            read,
+            Signals(*self._signals(table)),
             self._sizes,
             max_epochs=self.max_epochs,
             batch_size=self.batch_size,
@@ -404,6 +407,14 @@ class Autoencoder(nn.Module):
         return self.out(z).squeeze(1)  # (batch, length)
 
 
+class Encoder(Autoencoder):
+    """The half of an autoencoder that encodes."""
+
+    def __init__(self, **sizes):
+        super().__init__(**sizes)
+        del self.from_latent, self.up, self.out
+
+
 def _block(n_in, n_out, kernel_size):
     return nn.Sequential(
         nn.Conv1d(n_in, n_out, kernel_size, padding=kernel_size // 2, bias=False),
@@ -412,72 +423,108 @@ def _block(n_in, n_out, kernel_size):
     )
 
 
-def train_autoencoder(
-    groups, read, sizes, *, max_epochs, batch_size, lr, device, seed, verbose
-):
-    """Train without labels; return the weights of the encoder and the losses.
+@dataclass(eq=False)
+class Signals(torch.utils.data.Dataset):
+    """Signals without labels.
 
     `groups` holds the number of signals of each length. `read` takes the index of a
     group and positions in it, and returns values (n, length), which are 0 where they
-    are missing, and the mask of observed values. Losses are those of the epochs.
+    are missing, and the mask of observed values.
     """
-    device = resolve_device(device)
-    # Made on the CPU. Training itself draws no numbers from torch.
-    with seeded(seed, torch.device("cpu")), Making(dtype=torch.float32):
-        net = Autoencoder(*sizes)
-    net = net.to(device).train()
-    optimizer = torch.optim.Adam(net.parameters(), lr=lr)
-    n_batches = sum(-(-n // batch_size) for n in groups)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(
-        optimizer, max_epochs * n_batches
+
+    groups: list
+    read: Callable
+
+    def __len__(self):
+        return sum(self.groups)
+
+
+class SignalBatches:
+    """Iterate over batches in random order; the signals of a batch have one length."""
+
+    def __init__(self, dataset, batch_size, rng):
+        self.groups, self.read = dataset.groups, dataset.read
+        self.batch_size, self.rng = batch_size, rng
+
+    def __len__(self):
+        return sum(-(-n // self.batch_size) for n in self.groups)
+
+    def __iter__(self):
+        parts = []
+        for group, n_signals in enumerate(self.groups):
+            order = self.rng.permutation(n_signals)
+            # Equal parts, because batch normalisation cannot use a last batch of one.
+            n_parts = -(-n_signals // self.batch_size)
+            parts += [(group, part) for part in np.array_split(order, n_parts)]
+        for i in self.rng.permutation(len(parts)):
+            values, observed = map(torch.from_numpy, self.read(*parts[i]))
+            if len(values) == 1:  # batch normalisation needs two signals
+                values, observed = values.repeat(2, 1), observed.repeat(2, 1)
+            yield values, (values, observed)
+
+
+class CellError(nn.Module):
+    """Mean squared error of the observed cells."""
+
+    def forward(self, made, target):
+        values, observed = target
+        error = (made - values).square()
+        return error.masked_fill(~observed, 0.0).sum() / observed.sum()
+
+
+class RecordCellError(Callback):
+    """Record the mean error of the observed cells of an epoch."""
+
+    def on_batch_end(self, net, batch=None, **kwargs):
+        """Record the number of observed cells."""
+        net.history.record_batch("n_cells", int(batch[1][1].sum()))
+
+    def on_epoch_end(self, net, **kwargs):
+        """Record the mean."""
+        losses = net.history[-1, "batches", :, ("train_loss", "n_cells")]
+        total = sum(loss * n_cells for loss, n_cells in losses)
+        count = sum(n_cells for _, n_cells in losses)
+        net.history.record("train_loss", total / count)
+
+
+def train_autoencoder(
+    dataset, sizes, *, max_epochs, batch_size, lr, device, seed, verbose
+):
+    """Train without labels; return the weights of the encoder and the losses."""
+    batches = {"batch_size": batch_size, "rng": np.random.RandomState(seed)}
+    names = ("latent_dim", "channels", "kernel_size", "pool_size")
+    schedule = LRScheduler(
+        torch.optim.lr_scheduler.CosineAnnealingLR,
+        T_max=max_epochs * len(SignalBatches(dataset, **batches)),
+        step_every="batch",
     )
-    rng = np.random.RandomState(seed)
-    losses = []
-    for epoch in range(max_epochs):
-        total = count = 0.0
-        for group, part in _shuffled(groups, batch_size, rng):
-            loss, n_cells = _step(net, optimizer, read(group, part), device)
-            schedule.step()
-            total, count = total + loss * n_cells, count + n_cells
-        losses.append(total / count)
-        if verbose:
-            print(f"epoch {epoch + 1:4d}  loss {losses[-1]:.4f}")
+    net = NeuralNet(
+        Autoencoder,
+        CellError,
+        **{f"module__{name}": size for name, size in zip(names, sizes)},
+        optimizer=torch.optim.Adam,
+        lr=lr,
+        max_epochs=max_epochs,
+        iterator_train=SignalBatches,
+        **{f"iterator_train__{name}": value for name, value in batches.items()},
+        train_split=None,
+        callbacks=[RecordCellError(), schedule, GradientNormClipping(GRAD_CLIP)],
+        **DISABLED,
+        device=resolve_device(device),
+        verbose=verbose,
+    )
+    fit_net(net, dataset, seed=seed)
     kept = ("down.", "to_latent.")
-    state = net.cpu().state_dict().items()
-    return {k: v.numpy().copy() for k, v in state if k.startswith(kept)}, losses
-
-
-def _shuffled(groups, batch_size, rng):
-    """Return batches of one epoch in random order, each with one length."""
-    parts = []
-    for group, n_signals in enumerate(groups):
-        order = rng.permutation(n_signals)
-        # Equal parts, because batch normalisation cannot use a last batch of one.
-        n_parts = -(-n_signals // batch_size)
-        parts += [(group, part) for part in np.array_split(order, n_parts)]
-    return [parts[i] for i in rng.permutation(len(parts))]
-
-
-def _step(net, optimizer, batch, device):
-    """Update the network; return the loss, and the number of cells in this mean."""
-    values, observed = (torch.from_numpy(array).to(device) for array in batch)
-    if len(values) == 1:  # batch normalisation needs two signals
-        values, observed = values.repeat(2, 1), observed.repeat(2, 1)
-    error = (net(values) - values).square()
-    loss = error.masked_fill(~observed, 0.0).sum() / observed.sum()
-    optimizer.zero_grad()
-    loss.backward()
-    nn.utils.clip_grad_norm_(net.parameters(), GRAD_CLIP)
-    optimizer.step()
-    return loss.item(), int(observed.sum())
+    weights = {k: w for k, w in arrays_of(net.module_).items() if k.startswith(kept)}
+    return weights, net.history[:, "train_loss"]
 
 
 def load_encoder(weights, sizes, device, dtype):
     """Return a function that maps signals (n, length) to embeddings (n, latent_dim)."""
     device = resolve_device(device)
-    with Making(device="meta"):
-        net = Autoencoder(*sizes)
-    del net.from_latent, net.up, net.out
+    names = ("latent_dim", "channels", "kernel_size", "pool_size")
+    with torch.device("meta"):  # no memory, and no random numbers
+        net = Encoder(**dict(zip(names, sizes)))
     state = {name: torch.from_numpy(array.copy()) for name, array in weights.items()}
     net.load_state_dict(state, assign=True)
     # In double precision an embedding does not depend on the size of its batch.

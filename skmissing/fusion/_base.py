@@ -82,16 +82,6 @@ class BaseFusion(ModalityMixin, SkmissingEstimator):
 
     # ------------------------------------------------------------------ parameters
 
-    def _take(self, params):
-        """Set parameters of the parts; a step of `__init__`."""
-        for name in params:
-            if not _is_of_part(name):
-                raise TypeError(
-                    f"{type(self).__name__}.__init__() got an unexpected keyword "
-                    f"argument {name!r}"
-                )
-        vars(self).update(params)
-
     def get_params(self, deep=True):
         """Get the parameters, also those of the module and the optimizer.
 
@@ -105,7 +95,7 @@ class BaseFusion(ModalityMixin, SkmissingEstimator):
         dict
             Parameters such as `module__width` are there if they have been set.
         """
-        given = {k: v for k, v in vars(self).items() if _is_of_part(k)}
+        given = {k: v for k, v in vars(self).items() if k[0] != "_" != k[-1]}
         return {**super().get_params(deep), **given}
 
     def set_params(self, **params):
@@ -131,6 +121,12 @@ class BaseFusion(ModalityMixin, SkmissingEstimator):
         params = vars(self).items()
         return {k.removeprefix(start): v for k, v in params if k.startswith(start)}
 
+    def _check_names(self):
+        """Raise TypeError if there are parameters of nothing."""
+        given = set(self.get_params(deep=False)) - set(super().get_params(deep=False))
+        if odd := sorted(name for name in given if not _is_of_part(name)):
+            raise TypeError(f"{type(self).__name__} got unexpected parameters {odd}.")
+
     def _find_module(self):
         """Class of the network, and its parameters but shapes and n_outputs."""
         from skmissing.fusion._mhsa import MHSAFusion
@@ -142,6 +138,7 @@ class BaseFusion(ModalityMixin, SkmissingEstimator):
     def _fit(self, X, y, sample_weight):
         for name in ("_net", "_weights"):  # of an earlier fit
             vars(self).pop(name, None)
+        self._check_names()
         table, y = self._validate(
             X, y, reset=True, sample_weight=sample_weight, multi_output=True,
             y_numeric=is_regressor(self),
@@ -677,7 +674,7 @@ class FusionClassifier(ClassifierMixin, BaseFusion):
         self.device = device
         self.random_state = random_state
         self.verbose = verbose
-        self._take(kwargs)
+        vars(self).update(kwargs)
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y, sample_weight=None):
@@ -999,7 +996,7 @@ class FusionRegressor(RegressorMixin, BaseFusion):
         self.device = device
         self.random_state = random_state
         self.verbose = verbose
-        self._take(kwargs)
+        vars(self).update(kwargs)
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y, sample_weight=None):

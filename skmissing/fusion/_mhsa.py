@@ -2,11 +2,13 @@
 
 from numbers import Integral
 
+import numpy as np
 import torch.nn.functional as F
 from sklearn.pipeline import make_pipeline
 from torch import nn
 
-from skmissing._compat import Interval, StrOptions, validate_params
+from skmissing import impute
+from skmissing._compat import Interval, StrOptions, import_optional, validate_params
 from skmissing.fusion._base import BaseFusion, FusionClassifier, FusionRegressor
 from skmissing.fusion._layers import (
     SLOTS,
@@ -16,7 +18,6 @@ from skmissing.fusion._layers import (
     SelfAttention,
     check_sizes,
 )
-from skmissing.impute import ClusterGuidedImputer
 
 
 class AttentionLayer(nn.Module):
@@ -264,7 +265,7 @@ class MHSAFusionClassifier(BaseMHSA, FusionClassifier):
         self.device = device
         self.random_state = random_state
         self.verbose = verbose
-        self._take(kwargs)
+        vars(self).update(kwargs)
 
 
 class MHSAFusionRegressor(BaseMHSA, FusionRegressor):
@@ -410,7 +411,19 @@ class MHSAFusionRegressor(BaseMHSA, FusionRegressor):
         self.device = device
         self.random_state = random_state
         self.verbose = verbose
-        self._take(kwargs)
+        vars(self).update(kwargs)
+
+
+class ClusterGuidedImputer(impute.ClusterGuidedImputer):
+    """Returns a frame for a frame, so that the next step can read its names."""
+
+    def transform(self, X):
+        filled = super().transform(X)
+        if isinstance(filled, np.ndarray) and hasattr(X, "columns"):
+            names, index = self.get_feature_names_out(), getattr(X, "index", None)
+            pandas = import_optional("pandas", "datasets")
+            return pandas.DataFrame(filled, columns=names, index=index)
+        return filled
 
 
 _ESTIMATORS = {
@@ -491,11 +504,11 @@ def make_ul4m4(
     >>> model.fit(X, y).score(X, y) > 0.95
     True
     """
-    imputer = ClusterGuidedImputer(
+    by_name = modalities is None or isinstance(modalities, dict)
+    imputer = ClusterGuidedImputer if by_name else impute.ClusterGuidedImputer
+    imputer = imputer(
         n_clusters, modalities=modalities, strategy=strategy, random_state=random_state
     )
-    if modalities is None or isinstance(modalities, dict):
-        imputer.set_output(transform="pandas")
     fusion = _ESTIMATORS[task](
         modalities=modalities,
         modality_dropout=modality_dropout,

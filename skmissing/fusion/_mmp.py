@@ -428,7 +428,7 @@ class MMPClassifier(BaseMMP, FusionClassifier):
         self.device = device
         self.random_state = random_state
         self.verbose = verbose
-        self._take(kwargs)
+        vars(self).update(kwargs)
 
 
 class MMPRegressor(BaseMMP, FusionRegressor):
@@ -579,4 +579,4 @@ class MMPRegressor(BaseMMP, FusionRegressor):
         self.device = device
         self.random_state = random_state
         self.verbose = verbose
-        self._take(kwargs)
+        vars(self).update(kwargs)

@@ -19,7 +19,7 @@ from skorch.utils import noop
 from torch import nn
 
 from skmissing._masking import draw_subsets
-from skmissing._torch import SMALL_WORK, few_threads, seeded
+from skmissing._torch import SMALL_WORK, few_threads, seeded, single_precision
 
 GRAD_CLIP = 1.0
 WARM_UP = 0.1  # share of the steps in which the learning rate rises ...
@@ -475,8 +475,8 @@ def fit_net(net, dataset, *, seed, n_rows=None):
     """
     device = torch.device(net.device)
     with seeded(seed, device), torch.enable_grad():
-        net.initialize()
-        net.module_.float()  # whatever torch's default is
+        with single_precision():
+            net.initialize()
         net.notify("on_train_begin", X=dataset)
         work = SMALL_WORK if n_rows is None else n_rows * count_weights(net.module_)
         try:
@@ -503,7 +503,7 @@ def load_module(module, params, weights):
     """Instance of `module` with these weights; its random numbers do not matter."""
     if not issubclass(module, nn.Module):  # files that were altered may name others
         raise TypeError(f"module must be a subclass of torch.nn.Module; got {module}.")
-    with seeded(0, torch.device("cpu")):
+    with seeded(0, torch.device("cpu")), single_precision():
         module = module(**params)
     state = {name: torch.from_numpy(w.copy()) for name, w in weights.items()}
     module.load_state_dict(state)

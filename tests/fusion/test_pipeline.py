@@ -76,7 +76,22 @@ def test_unknown_task():
         make_ul4m4("clustering")
 
 
-def test_unknown_parameter():
-    """A misspelt parameter of the network is refused."""
-    with pytest.raises(TypeError, match="hiden_dim"):
-        make_ul4m4("classification", hiden_dim=8)
+def test_unknown_parameter(digits):
+    """A misspelt parameter of the network is refused when it is fitted."""
+    model = make_ul4m4("classification", hiden_dim=8)
+    with pytest.raises(TypeError, match="unexpected parameters .'hiden_dim'"):
+        model.fit(*digits)
+
+
+def test_only_frames_become_frames(digits):
+    """The first step hands on a frame for a frame, and an array for an array."""
+    X, y = digits
+    model = make_ul4m4("classification", **QUICK).fit(X, y)
+    assert list(model[0].transform(X).columns) == list(X.columns)
+    layout = {name: m.width for name, m in model[1].modalities_.items()}
+    other = make_ul4m4("classification", modalities=layout, **QUICK)
+    other.fit(X.to_numpy(), y)
+    assert isinstance(other[0].transform(X.to_numpy()), np.ndarray)
+    np.testing.assert_array_equal(
+        other.predict_proba(X.to_numpy()), model.predict_proba(X)
+    )

@@ -11,6 +11,7 @@ from skorch.callbacks import Callback, EarlyStopping, GradientNormClipping, LRSc
 from skmissing._masking import POLICIES
 from skmissing._torch import seeded
 from skmissing.fusion._mhsa import MHSAFusion
+from skmissing.fusion._mmp import MMPFusion
 from skmissing.fusion._training import (
     OPTIMIZERS,
     Batches,
@@ -446,19 +447,30 @@ def test_predictor_is_in_double_precision():
     assert net.history[:, "train_loss"] == [e["train_loss"] for e in history]
 
 
+@pytest.mark.parametrize("projector", [None, "cross_attention", "linear", "none"])
 @pytest.mark.parametrize("dtype", [torch.float16, torch.float64])
-def test_weights_are_float32_whatever_torch_makes(dtype):
-    """A default type of torch neither breaks the training nor the loading."""
+def test_default_dtype_does_not_matter(dtype, projector):
+    """Weights are the same float32 numbers whatever torch makes by default."""
+    samples = make_samples()
+    samples.tokens = torch.ones(30, 4, dtype=torch.bool)
+    samples.tokens[::2, 0] = False
+    module, shapes, own = MHSAFusion, [(1, 2), (3, 1)], {"missing": "token"}
+    if projector is not None:
+        module, own = MMPFusion, {"projector": projector}
+    own["shapes"] = shapes
+    params = {f"module__{name}": value for name, value in own.items()}
+    params |= {"module": module, "masking": Masking((1, 3))}
+    expected = arrays_of(train(samples, **params).module_)
     before = torch.get_default_dtype()
     torch.set_default_dtype(dtype)
     try:
-        weights = arrays_of(train(module__missing="token").module_)
-        params = {**MODULE, "missing": "token"}
-        module = load_module(MHSAFusion, params, weights).double()
+        found = arrays_of(train(samples, **params).module_)
+        loaded = load_module(module, {**MODULE, **own}, found)
     finally:
         torch.set_default_dtype(before)
-    assert {w.dtype for w in weights.values()} == {np.dtype("float32")}
-    assert {w.dtype for w in module.parameters()} == {torch.float64}
+    for name, weight in expected.items():
+        assert_array_equal(found[name], weight, err_msg=name, strict=True)
+    assert {w.dtype for w in loaded.parameters()} == {torch.float32}
 
 
 def test_interruption_is_handed_on():
