@@ -47,8 +47,8 @@ print(X_test.iloc[:4, [0, 1, 64, 65, 104, 105, -2, -1]].round(1))
 # ----------
 # Rows filled by mean or by neighbours go to the same network as those filled by
 # :func:`~skmissing.fusion.make_ul4m4`, whose two steps are those of UL4M4. How its
-# imputer uses the centres is searched: averages of them (``"soft"``) or the nearest one.
-# The paper's own rule, ``"greedy"``, the default of `make_ul4m4`, is not tried.
+# imputer uses the centres is searched: averages of them (``"soft"``) or the nearest
+# one. The paper's own rule, ``"greedy"``, the default of `make_ul4m4`, is not tried.
 # With ``missing="mask"``, its default, the network needs no imputer: absent
 # views get no attention. Here it also hides views in training (``modality_dropout``).
 # :class:`~skmissing.ensemble.LateFusionClassifier` is the bar for all of them: one

@@ -43,6 +43,7 @@ _homes = {
     "MMPRegressor": "fusion",
     "ModalityAmputer": "simulate",
     "ModalityDropout": "ensemble",
+    "ModalityWarning": "_table",
     "PartialModalityFactorMixture": "mixture",
     "PartialModalityKMeans": "cluster",
     "PatternClassifier": "ensemble",

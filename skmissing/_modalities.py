@@ -1,14 +1,39 @@
-"""Resolves the parameter `modalities=` against the columns of X.
+"""Resolve the parameter `modalities=` against the columns of X; warn of modalities.
 
 A modality is a named group of columns. Nothing here looks at values.
 """
 
+import sys
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from numbers import Integral
 
 import numpy as np
+
+# Packages whose frames are not the user's.
+NOT_USER = {"skmissing", "sklearn", "joblib", "skorch", "threading", "concurrent"}
+
+
+class ModalityWarning(UserWarning):
+    """Warn that samples, modalities or columns were filled, dropped or ignored."""
+
+
+def warn(message, category=ModalityWarning):
+    """Warn at the line of the user's code that led here."""
+    frame = sys._getframe(1)
+    while frame.f_back is not None:
+        if frame.f_globals.get("__name__", "").partition(".")[0] not in NOT_USER:
+            break
+        frame = frame.f_back
+    warnings.warn_explicit(
+        message,
+        category,
+        frame.f_code.co_filename,
+        frame.f_lineno,
+        module=frame.f_globals.get("__name__"),
+        registry=frame.f_globals.setdefault("__warningregistry__", {}),
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,20 +142,6 @@ class ModalityLayout(Mapping):
         )
         return "{" + ", ".join(sizes) + "}"
 
-    def columns_of(self, index):
-        """Columns of X that hold modality number `index`: a slice if they are a run.
-
-        Parameters
-        ----------
-        index : int
-
-        Returns
-        -------
-        slice or ndarray of intp
-            Ready to index X; a slice avoids a copy.
-        """
-        return self.columns[index]
-
 
 def as_slice(positions):
     """Return a slice instead of positions that are a run: it indexes without a copy.
@@ -218,13 +229,11 @@ def _prefix_groups(feature_names):
 def _from_names(n_features, feature_names):
     groups, bare = _prefix_groups(feature_names)
     if groups and bare:
-        warnings.warn(
-            f"{len(bare)} of the {n_features} column names hold no '__': "
+        warn(
+            f"{len(bare)} of the {n_features} column names have no '__': "
             f"{_shorten(bare)}; so none are grouped, and each column is a modality of "
             f"its own. Name all columns modality__feature, as in '{bare[0]}__0', or "
-            "pass modalities=.",
-            UserWarning,
-            stacklevel=2,
+            "pass modalities=."
         )
     if bare or not groups:
         names = (

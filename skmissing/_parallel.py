@@ -7,32 +7,13 @@ from threading import Lock, RLock
 
 from threadpoolctl import ThreadpoolController
 
-# Into how many pieces rows are cut. Fixed, because sums are rounded by piece: a result
-# must not depend on the number of cores.
-N_PIECES = 8
-
-
-def row_pieces(n_rows, n_total=None):
-    """Cut rows into slices of an `N_PIECES`-th of `n_total` rows, by default of all."""
-    step = max(1, -(-(n_total or n_rows) // N_PIECES))
-    return [slice(i, min(i + step, n_rows)) for i in range(0, n_rows, step)]
-
-
 _locks = {}
 
 
 def process_lock(name):
     """The lock of a name, which the thread that has it may take again.
 
-    One a process: a fork must not wait for a thread of its parent's.
-
-    Parameters
-    ----------
-    name : str
-
-    Returns
-    -------
-    RLock
+    One per process: a fork must not wait for a thread of its parent.
     """
     return _locks.setdefault((name, os.getpid()), RLock())
 
@@ -44,7 +25,7 @@ def _controller():
 
 @cache
 def _pool(pid, n_threads):
-    """Threads that stay, one pool a process: a fork has none of its parent's."""
+    """Threads that stay, one pool per process: a fork has none of its parent."""
     del pid
     return ThreadPoolExecutor(n_threads, thread_name_prefix="skmissing")
 
@@ -58,9 +39,8 @@ def n_blas_threads():
 class SingleBlas:
     """While anyone is inside, matrix products have one thread each.
 
-    Threads may enter and leave in any order: the first one in sets the limit, the last
-    one out restores what was before. If each did so by itself, one that came second
-    and went last would restore the limit of the first, for good.
+    Threads may enter and leave in any order: the first one in sets the limit, the
+    last one out restores what was before.
     """
 
     def __init__(self):
@@ -83,7 +63,7 @@ class SingleBlas:
 
 @cache
 def _single_blas(pid):
-    """One a process: a fork must not wait for a thread of its parent's."""
+    """One per process: a fork must not wait for a thread of its parent."""
     del pid
     return SingleBlas()
 
@@ -91,22 +71,11 @@ def _single_blas(pid):
 def map_in_threads(function, items):
     """Yield `function(item)` in the order of the items, computed by several threads.
 
-    Parameters
-    ----------
-    function : callable
-        Should spend its time in numpy or scipy calls that release the interpreter,
-        and must not itself map in threads.
-    items : list
-
-    Yields
-    ------
-    object
-
-    Notes
-    -----
     As many threads as the matrix library would use, each with one thread of its own
-    for matrix products. How the work is cut into items must not depend on that
-    number: then neither does the result.
+    for matrix products. The function should spend its time in numpy or scipy calls
+    that release the interpreter, and must not itself map in threads. How the work is
+    cut into items must not depend on the number of threads: then neither does the
+    result.
     """
     n_threads = min(n_blas_threads(), len(items))
     if n_threads <= 1:
@@ -114,16 +83,3 @@ def map_in_threads(function, items):
         return
     with _single_blas(os.getpid()):
         yield from _pool(os.getpid(), n_threads).map(function, items)
-
-
-def for_each(function, items):
-    """Call `function(item)` for every item, in several threads, for its effects.
-
-    Parameters
-    ----------
-    function : callable
-        As in :func:`map_in_threads`; what it returns is dropped.
-    items : list
-    """
-    for _ in map_in_threads(function, items):
-        pass

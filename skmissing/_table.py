@@ -1,45 +1,28 @@
 """Validation of X, and what it makes: the table of samples and their modalities."""
 
 import functools
-import sys
-import warnings
 from functools import cached_property
 
 import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.base import _fit_context as checked_fit
 from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 
 from skmissing._blocks import find_patterns, find_presence
-from skmissing._compat import _check_sample_weight, _get_feature_names
-from skmissing._modalities import ModalityLayout, resolve_modalities
+from skmissing._compat import (
+    _check_sample_weight,
+    _get_feature_names,
+    checked_fit,
+)
+from skmissing._modalities import (
+    ModalityLayout,
+    ModalityWarning,
+    resolve_modalities,
+    warn,
+)
 
 # Above this many modalities of one column each, `modalities` was likely forgotten.
 MANY_COLUMNS = 256
-# Packages whose frames are not the user's.
-NOT_USER = {"skmissing", "sklearn", "joblib", "skorch", "threading", "concurrent"}
-
-
-class ModalityWarning(UserWarning):
-    """Warn that samples, modalities or columns were filled, dropped or ignored."""
-
-
-def warn(message, category=ModalityWarning):
-    """Warn at the line of the user's code that led here."""
-    frame = sys._getframe(1)
-    while frame.f_back is not None:
-        if frame.f_globals.get("__name__", "").partition(".")[0] not in NOT_USER:
-            break
-        frame = frame.f_back
-    warnings.warn_explicit(
-        message,
-        category,
-        frame.f_code.co_filename,
-        frame.f_lineno,
-        module=frame.f_globals.get("__name__"),
-        registry=frame.f_globals.setdefault("__warningregistry__", {}),
-    )
 
 
 def _fit_context(*, prefer_skip_nested_validation):

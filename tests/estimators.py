@@ -8,6 +8,7 @@ torch.
 import importlib
 import importlib.util
 import inspect
+import os
 import pkgutil
 
 import sklearn
@@ -104,6 +105,14 @@ INSTANCES = {
     ],
 }
 
+# Estimators that cannot be made without arguments, and those that train networks.
+REQUIRED = {"ModalityDropout"}
+NETWORKS = {"SignalEncoder"} | {
+    f"{network}{kind}"
+    for network in ("Fusion", "MHSAFusion", "MMP")
+    for kind in ("Classifier", "Regressor")
+}
+
 # class name -> {name of a scikit-learn check: why it cannot hold here}
 EXPECTED_FAILED = {
     **{
@@ -198,6 +207,23 @@ def make_instances():
         for name, cls in public_estimators().items()
         for params in INSTANCES.get(name, ())
     ]
+
+
+def make_checked():
+    """What scikit-learn's checks run on: defaults, and instances of further code paths.
+
+    Estimators that train networks take minutes with their default number of epochs,
+    and are checked with defaults if the variable SKMISSING_CHECKS is "all". Encoders
+    take raw items and are left out; tests/encoders checks them.
+    """
+    slow = set() if os.environ.get("SKMISSING_CHECKS") == "all" else NETWORKS
+    checked = []
+    for name, cls in public_estimators().items():
+        listed = [cls(**params) for params in INSTANCES.get(name, ())]
+        if listed and name not in REQUIRED | slow:
+            listed[0] = cls()
+        checked += listed
+    return checked
 
 
 def expected_failed_checks(estimator):

@@ -15,11 +15,13 @@ from tests.estimators import (
     NEEDS,
     expected_failed_checks,
     is_installed,
+    make_checked,
     make_instances,
     public_estimators,
 )
 
 ESTIMATORS = make_instances()
+CHECKED = make_checked()
 WIDTHS = [2, 3, 1]
 NAMES = ["text__0", "text__1", "audio__0", "audio__1", "audio__2", "age__0"]
 
@@ -48,7 +50,7 @@ def name_of(value):
 
 def extra_checks():
     """Pairs of estimator and name of an extra check, expected failures marked."""
-    for estimator in ESTIMATORS:
+    for estimator in CHECKED:
         names = [*EXTRA_CHECKS]
         if hasattr(estimator, "transform"):
             names += EXTRA_TRANSFORMER_CHECKS
@@ -66,7 +68,7 @@ every_estimator = pytest.mark.parametrize(
 )
 
 
-@parametrize_with_checks(ESTIMATORS, expected_failed_checks=expected_failed_checks)
+@parametrize_with_checks(CHECKED, expected_failed_checks=expected_failed_checks)
 def test_estimator_checks(estimator, check):
     """scikit-learn's checks pass."""
     check(estimator)

@@ -47,7 +47,7 @@ def test_forms(modalities, names, expected):
 
 def test_names_of_which_some_hold_no_prefix_are_told():
     """One bare name takes all groups away; the warning says which, and what helps."""
-    match = r"1 of the 5 column names hold no '__': 'age'; .* as in 'age__0', or pass"
+    match = r"1 of the 5 column names have no '__': 'age'; .* as in 'age__0', or pass"
     with pytest.warns(UserWarning, match=match):
         layout = resolve_modalities(None, 5, MIXED)
     assert columns(layout) == {n: [i] for i, n in enumerate(MIXED)}

@@ -263,7 +263,7 @@ class SignalEncoder(ModalityMixin, TransformerMixin, SkmissingEstimator):
         n_channels = len(self.channels_)
         self.mean_, self.scale_ = np.full(n_channels, np.nan), np.ones(n_channels)
         for c in range(n_channels):
-            block = X[:, self.channels_.columns_of(c)]
+            block = X[:, self.channels_.columns[c]]
             values = block[~np.isnan(block)].astype(np.float64)
             if values.size:
                 self.mean_[c], deviation = values.mean(), values.std()
@@ -318,7 +318,7 @@ class SignalEncoder(ModalityMixin, TransformerMixin, SkmissingEstimator):
         dim, (width, *_) = self._sizes[:2]
         out = np.full((len(X), len(learnt), dim), np.nan, dtype=X.dtype)
         for c in np.flatnonzero(learnt):
-            block = X[:, self.channels_.columns_of(c)]
+            block = X[:, self.channels_.columns[c]]
             rows = np.flatnonzero(presence[:, c])
             n_values = block.shape[1] * width
             for chunk in row_chunks(len(rows), n_values, CHUNK_VALUES):

@@ -444,7 +444,7 @@ class ModalityAmputer(
                 "mechanism='group' needs groups=, or driver=, the modality whose only "
                 "column holds the group."
             )
-        return table.X[:, table.layout.columns_of(self._driver)][:, 0]
+        return table.X[:, table.layout.columns[self._driver]][:, 0]
 
     def _make_scorer(self, table, values, rng):
         n_modalities = len(table.layout)

@@ -257,7 +257,7 @@ class LevelScores:
         """Mean standardised cell: (n_samples, n_modalities), NaN where missing."""
         levels = np.full((len(X), len(self.layout)), np.nan)
         for m, width in enumerate(self.layout.widths):
-            columns = self.layout.columns_of(m)
+            columns = self.layout.columns[m]
             mean, scale = self.scaler.mean[columns], self.scaler.scale[columns]
             for chunk in row_chunks(len(X), width):
                 z = (X[chunk, columns] - mean) / scale
