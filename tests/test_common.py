@@ -68,12 +68,15 @@ every_estimator = pytest.mark.parametrize(
 )
 
 
+# Default numbers of clusters are many for the small tables of the checks.
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @parametrize_with_checks(CHECKED, expected_failed_checks=expected_failed_checks)
 def test_estimator_checks(estimator, check):
     """scikit-learn's checks pass."""
     check(estimator)
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 # The checks of set_output change from frames to arrays and back on purpose.
 @pytest.mark.filterwarnings("ignore:X does not have valid feature names:UserWarning")
 @pytest.mark.filterwarnings("ignore:X has feature names, but:UserWarning")

@@ -66,7 +66,7 @@ def test_names_are_told_of_in_fit_only():
         PartialModalityKMeans(2),
         ModalityDropout(HistGradientBoostingRegressor()),
     ):
-        with pytest.warns(UserWarning, match="hold no '__'") as caught:
+        with pytest.warns(UserWarning, match="have no '__'") as caught:
             estimator.fit(frame, X[:, 0])
         assert len(caught) == 1
         estimator.predict(frame)
