@@ -77,7 +77,14 @@ class ModalityMixin:
     }
 
     def _validate(
-        self, X, y="no_validation", *, reset, sample_weight=None, **check_params
+        self,
+        X,
+        y="no_validation",
+        *,
+        reset,
+        sample_weight=None,
+        scan=True,
+        **check_params,
     ):
         """Validate data in which NaN and masked cells are missing.
 
@@ -117,6 +124,7 @@ class ModalityMixin:
             sample_weight=sample_weight,
             feature_names=names,
             owner=type(self).__name__,
+            scan=scan,
         )
         return (table, y) if has_y else table
 
@@ -145,6 +153,8 @@ class ModalityTable:
         Name of the estimator, which begins the warnings.
     presence, partial : ndarray, default=None
         Found in X if None.
+    scan : bool, default=True
+        If False, they are not found, and only :meth:`replace` makes a table with them.
 
     Attributes
     ----------
@@ -168,6 +178,7 @@ class ModalityTable:
         owner="",
         presence=None,
         partial=None,
+        scan=True,
     ):
         self.X = X
         self.layout = layout
@@ -175,11 +186,11 @@ class ModalityTable:
         self.weight = np.ones(len(X)) if sample_weight is None else sample_weight
         self.feature_names = feature_names
         self.owner = owner
-        if presence is None:
+        if presence is None and scan:
             presence, partial = find_presence(X, layout)
         self.presence = presence
         self.partial = partial
-        self.has_any = presence.any(axis=1)
+        self.has_any = None if presence is None else presence.any(axis=1)
 
     def __len__(self):
         return len(self.X)

@@ -4,7 +4,6 @@ import copy
 import inspect
 from dataclasses import replace
 from numbers import Integral, Real
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -27,8 +26,8 @@ from skmissing.fusion._training import (
     OPTIMIZERS,
     Masking,
     Samples,
+    Target,
     arrays_of,
-    count_weights,
     fit_net,
     load_module,
     make_net,
@@ -41,18 +40,9 @@ from skmissing.fusion._training import (
 PREDICT_CELLS = 1 << 21
 # Keeps the logit of a label that all or no training samples have finite.
 TINY = 1e-9
+PREDICTED = "predicted from the training targets alone"
 # Parameters of these parts have names such as `module__width`, as in skorch.
 PARTS = ("module", "criterion", "optimizer", "iterator_train")
-
-
-class Target(NamedTuple):
-    """What training needs to know of y."""
-
-    values: np.ndarray  # (n_samples,) or (n_samples, n_outputs), as the loss wants it
-    task: str  # "multiclass", "labels" or "regression"
-    n_outputs: int
-    prior: np.ndarray  # (n_outputs,), the output for samples without any modality
-    factor: np.ndarray | None = None  # (n_samples,), of the loss, from the class
 
 
 class BaseFusion(ModalityMixin, SkmissingEstimator):
@@ -77,13 +67,10 @@ class BaseFusion(ModalityMixin, SkmissingEstimator):
         "random_state": ["random_state"],
         "verbose": ["verbose"],
     }
-    # Whether missing modalities are refused; a parameter of the attention network.
-    missing = None
-
-    # ------------------------------------------------------------------ parameters
+    missing = None  # "error" refuses them; a parameter of the attention network
 
     def get_params(self, deep=True):
-        """Get the parameters, also those of the module and the optimizer.
+        """Get the parameters, also those of the parts that have been set.
 
         Parameters
         ----------
@@ -93,13 +80,12 @@ class BaseFusion(ModalityMixin, SkmissingEstimator):
         Returns
         -------
         dict
-            Parameters such as `module__width` are there if they have been set.
         """
         given = {k: v for k, v in vars(self).items() if k[0] != "_" != k[-1]}
         return {**super().get_params(deep), **given}
 
     def set_params(self, **params):
-        """Set parameters, also those of the module and the optimizer.
+        """Set parameters, also those of the parts.
 
         Parameters
         ----------
@@ -148,7 +134,8 @@ class BaseFusion(ModalityMixin, SkmissingEstimator):
         table.warn_many_modalities(self.modalities)
         if not table.weight.all():
             y, table = y[table.weight > 0], table[table.weight > 0]
-        self._refuse_gaps(table)
+        if self.missing == "error":
+            self._refuse_gaps(table)
         rng = check_random_state(self.random_state)
         seed, mask_seed, split_seed = (int(s) for s in rng.randint(2**31 - 1, size=3))
         labels = self._labels(y)
@@ -251,38 +238,15 @@ class BaseFusion(ModalityMixin, SkmissingEstimator):
             return get_scorer(self.scoring)
         except ValueError:
             raise ValueError(
-                "scoring must be 'loss', a callable, or a name that "
-                "sklearn.metrics.get_scorer_names() lists; got "
-                f"scoring={self.scoring!r}."
+                "scoring must be 'loss', a callable, or a name of "
+                f"sklearn.metrics.get_scorer_names(); got scoring={self.scoring!r}."
             ) from None
-
-    def _refuse_gaps(self, table):
-        """Raise if missing="error" and a modality or a part of a token is missing."""
-        if self.missing != "error":
-            return
-        found = {}
-        for modality in self.modalities_.values():
-            gaps = np.isnan(table.X[:, modality.columns])
-            gaps = gaps.reshape(len(table), *modality.shape)
-            partial = gaps.any(axis=2) & ~gaps.all(axis=2)
-            rows = partial.any(axis=1) | gaps.all(axis=(1, 2))
-            if rows.any():
-                found[modality.name] = int(rows.sum())
-        if found:
-            raise ValueError(
-                "with missing='error', X must have no missing modality; got samples "
-                f"with gaps per modality: {found}, of {len(table)}. Impute first, or "
-                "use missing='mask'."
-            )
 
     def _find_used(self, table, labels):
         """Positions of the samples that have a modality."""
         used = np.flatnonzero(table.has_any)
         if not len(used):
-            raise ValueError(
-                f"at least one of the {len(table)} samples must have a modality; got "
-                "none."
-            )
+            raise ValueError(f"X must have a modality in one of {len(table)} samples.")
         table.warn_empty("left out of training")
         if labels is not None:
             self._warn_untaught(labels[used])
@@ -369,23 +333,22 @@ class BaseFusion(ModalityMixin, SkmissingEstimator):
 
     # -------------------------------------------------------------------- outputs
 
-    def _outputs(
-        self, X, answer=None, fate="predicted from the training targets alone"
-    ):
-        """What `answer(module, x, present)` returns, for all samples, in float64.
+    def _outputs(self, X, answer=None, fate=PREDICTED, dtype=np.float64):
+        """What `answer(module, x, present)` returns, for all samples.
 
         By default these are the logits, and the prior for samples without a modality;
-        a warning names the `fate` of the latter. Another one is of modalities that
-        were not observed in training, which are left out.
+        a warning names the `fate` of the latter. A dtype of None is that of X.
         """
-        table = self._validate(X, reset=False)
-        self._refuse_gaps(table)
+        table = self._validate(X, reset=False, scan=False)
+        if self.missing == "error":
+            self._refuse_gaps(table)
         module = self.net_.module_
         like, outputs, tokens = next(module.parameters()), [], []
         known = np.repeat(self._known, self._token_counts)
         width = table.X.shape[1] + self._n_cells
         chunks = row_chunks(len(table.X), width, PREDICT_CELLS)
-        work = count_weights(module) * len(known) * chunks[0].stop
+        n_weights = sum(weight.numel() for weight in module.parameters())
+        work = n_weights * len(known) * chunks[0].stop
         with few_threads(work, like.device), torch.inference_mode():
             for chunk in chunks:
                 values, present = self._inputs(table.X[chunk])
@@ -396,14 +359,14 @@ class BaseFusion(ModalityMixin, SkmissingEstimator):
                 outputs.append(made.double().cpu().numpy())
         outputs, tokens = np.concatenate(outputs), np.concatenate(tokens)
         if not self._known.all():
-            table.warn_unlearnt(self._known)
+            table.replace(table.X).warn_unlearnt(self._known)
         empty = ~(tokens & known).any(axis=1)
         if empty.any():
             if answer is None:
                 outputs[empty] = self._prior
             if fate is not None:
                 table.warn_empty(fate, tokens & known)
-        return outputs
+        return outputs.astype(dtype or table.X.dtype, copy=False)
 
     def _make_monitor(self, scorer, X, y, weight):
         """Turn a scorer into a function of the net that is trained."""
@@ -437,8 +400,6 @@ class BaseFusion(ModalityMixin, SkmissingEstimator):
             )
         return score
 
-    # ----------------------------------------------------------------------- state
-
     @property
     def net_(self):
         """The skorch net with the trained weights, in float64, for predictions."""
@@ -467,9 +428,8 @@ class BaseFusion(ModalityMixin, SkmissingEstimator):
 class FusionClassifier(ClassifierMixin, BaseFusion):
     """Classifier with a fusion network of your own.
 
-    The network is a :class:`torch.nn.Module` that follows a small protocol. The
-    estimator standardizes the columns, hides modalities at random while it trains,
-    and predicts classes or several labels per sample.
+    The network is a :class:`torch.nn.Module` that follows a small protocol. Columns
+    are standardized, and modalities are hidden at random in training.
 
     Read more in the :ref:`User Guide <own_network>`.
 
@@ -495,9 +455,9 @@ class FusionClassifier(ClassifierMixin, BaseFusion):
         drawn anew in every epoch. 0 shows all. A sample never loses all modalities.
     dropout_policy : {"uniform_size", "uniform_subset", "bernoulli"}, \
             default="uniform_size"
-        What such a sample keeps: a random number of its modalities, from one to all;
-        any non-empty subset with equal probability; or, with `"bernoulli"`, every
-        sample loses each modality with the probability `modality_dropout`.
+        What such a sample keeps: a random number of its modalities; any non-empty
+        subset with equal probability; or, with `"bernoulli"`, every sample loses each
+        modality with the probability `modality_dropout`.
     optimizer : {"adamw", "adam", "sgd"} or type, default="adamw"
         Name of the optimizer, or a class of :mod:`torch.optim`. `"sgd"` has a momentum
         of 0.9. Named optimizers have `optimizer__weight_decay=0.3`, which is
@@ -528,13 +488,11 @@ class FusionClassifier(ClassifierMixin, BaseFusion):
         or a callable with the signature `scorer(estimator, X, y)`. Scorers given by
         name get `sample_weight` if `fit` did.
     class_weight : dict, list of dict, "balanced" or None, default=None
-        Factors of the classes' losses, as for
-        :func:`sklearn.utils.class_weight.compute_sample_weight`; `"balanced"` counts
-        the samples that are trained on.
+        Factors of the classes' losses, as in scikit-learn; `"balanced"` counts the
+        samples that are trained on.
     standardize : bool, default=True
         Whether columns are divided by their standard deviation after their mean was
-        subtracted, both learnt from the observed cells of the training samples. The
-        tokens of a sequence share theirs.
+        subtracted. The tokens of a sequence share theirs.
     device : str, default="auto"
         `"cpu"`, `"cuda"` or `"cuda:1"`; `"auto"` takes CUDA if it is available.
     random_state : int, RandomState instance or None, default=None
@@ -567,7 +525,7 @@ class FusionClassifier(ClassifierMixin, BaseFusion):
         Validation loss of each epoch, or its score by `scoring`; None without
         `early_stopping`.
     net_ : skorch.NeuralNet
-        The network with its weights in double precision, for predictions.
+        The network for predictions, in double precision.
     modalities_ : mapping
         Name of each modality to its columns.
     n_features_in_ : int
@@ -588,10 +546,9 @@ class FusionClassifier(ClassifierMixin, BaseFusion):
     gradient is clipped to 1.
 
     Samples without any modality take no part in training, and get the training
-    frequencies of the classes, both with a warning. Weights are trained in single and
-    used in double precision, in which the prediction for a sample does not depend on
-    the samples beside it. Modalities that are hidden in training [1]_ are the usual
-    way to learn to predict from fewer.
+    frequencies of the classes, both with a warning. Hiding modalities in training [1]_
+    is the usual way to learn to predict from fewer. Predictions are computed in double
+    precision and do not depend on the samples beside a sample.
 
     References
     ----------
@@ -604,24 +561,18 @@ class FusionClassifier(ClassifierMixin, BaseFusion):
     >>> from sklearn.datasets import load_digits
     >>> from torch import nn
     >>> from skmissing.fusion import FusionClassifier
-    >>> from skmissing.fusion.modules import FusionOutput
-    >>> class Plain(nn.Module):
-    ...     def __init__(self, shapes, n_outputs, width=32):
+    >>> from skmissing.fusion.modules import FusionOutput, ModalityProjection
+    >>> class LinearVotes(nn.Module):
+    ...     def __init__(self, shapes, n_outputs):
     ...         super().__init__()
-    ...         n_columns = sum(n_tokens * dim for n_tokens, dim in shapes)
-    ...         self.layers = nn.Sequential(
-    ...             nn.Linear(n_columns, width), nn.ReLU(), nn.Linear(width, n_outputs)
-    ...         )
-    ...         self.dims = [dim for n_tokens, dim in shapes for _ in range(n_tokens)]
+    ...         self.votes = ModalityProjection(shapes, n_outputs)
     ...
     ...     def forward(self, x, present):
-    ...         tokens = x.split(self.dims, dim=1)
-    ...         seen = [t * p[:, None] for t, p in zip(tokens, present.T)]
-    ...         return FusionOutput(self.layers(torch.cat(seen, dim=1)))
-    >>> import torch
+    ...         votes = self.votes(x) * present[..., None]
+    ...         return FusionOutput(votes.sum(dim=1))
     >>> X, y = load_digits(return_X_y=True)
     >>> model = FusionClassifier(
-    ...     Plain, modalities=[32, 32], module__width=64, max_epochs=10, random_state=0
+    ...     LinearVotes, modalities=[32, 32], max_epochs=20, random_state=0
     ... )
     >>> model.fit(X[:1200], y[:1200]).score(X[1200:], y[1200:]) > 0.8
     True
@@ -867,62 +818,24 @@ class FusionRegressor(RegressorMixin, BaseFusion):
         Which columns belong together, as for :class:`FusionClassifier`.
     modality_dropout : float, default=0.5
         Probability that a training sample is shown with fewer modalities than it has.
-    dropout_policy : {"uniform_size", "uniform_subset", "bernoulli"}, \
-            default="uniform_size"
-        What such a sample keeps, as for :class:`FusionClassifier`.
+    dropout_policy, lr, batch_size, callbacks, early_stopping, \
+            validation_fraction, n_iter_no_change, scoring, standardize, device, \
+            random_state, verbose : object
+        As for :class:`FusionClassifier`, with the same defaults.
     optimizer : {"adamw", "adam", "sgd"} or type, default="adamw"
         As for :class:`FusionClassifier`, but with `optimizer__weight_decay=1.0`.
-    lr : float, default=1e-3
-        Largest learning rate.
-    batch_size : int, default=64
-        Largest number of samples per training step.
     max_epochs : int, default=50
         Number of passes through the training samples.
-    callbacks : list, default=None
-        Callbacks of skorch.
-    early_stopping : bool, default=False
-        Whether to stop when the score of validation samples no longer improves, and to
-        keep the weights of the best epoch. With few samples this reduces overfitting.
-    validation_fraction : float, default=0.1
-        Share of the samples that `early_stopping` sets aside.
-    n_iter_no_change : int, default=10
-        Number of epochs to wait for a better one.
-    scoring : str or callable, default="loss"
-        Score that chooses the best epoch, as for :class:`FusionClassifier`.
     bounds : (float, float) or None, default=None
         Range that predictions are clipped to; training targets must lie in it.
-    standardize : bool, default=True
-        Whether columns are divided by their standard deviation.
-    device : str, default="auto"
-        `"cpu"`, `"cuda"` or `"cuda:1"`; `"auto"` takes CUDA if it is available.
-    random_state : int, RandomState instance or None, default=None
-        Pass an int for reproducible results.
-    verbose : int, default=0
-        Whether to print a line per epoch.
     **kwargs : dict
         Parameters of the parts, as for :class:`FusionClassifier`.
 
     Attributes
     ----------
-    n_iter_ : int
-        Number of epochs that were run.
-    best_iter_ : int
-        The epoch, counted from 1, whose weights were kept.
-    loss_curve_ : list of float
-        Training loss of each epoch, the sum of all terms.
-    loss_terms_ : dict of str to list of float
-        The terms of the training loss, as for :class:`FusionClassifier`.
-    validation_curve_ : list of float or None
-        Validation loss of each epoch, or its score by `scoring`; None without
-        `early_stopping`.
-    net_ : skorch.NeuralNet
-        The network with its weights in double precision, for predictions.
-    modalities_ : mapping
-        Name of each modality to its columns.
-    n_features_in_ : int
-        Number of columns seen in `fit`.
-    feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of the columns, if X had names that are all strings.
+    n_iter_, best_iter_, loss_curve_, loss_terms_, validation_curve_, net_, \
+            modalities_, n_features_in_, feature_names_in_ : object
+        As for :class:`FusionClassifier`.
 
     See Also
     --------

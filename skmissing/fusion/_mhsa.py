@@ -104,6 +104,23 @@ class BaseMHSA(BaseFusion):
         own = {"hidden_dim": self.hidden_dim, "missing": missing}
         return self.module, {**own, **self._part("module")}
 
+    def _refuse_gaps(self, table):
+        """Raise ValueError if a modality or a part of a token is missing."""
+        found = {}
+        for modality in self.modalities_.values():
+            gaps = np.isnan(table.X[:, modality.columns])
+            gaps = gaps.reshape(len(table), *modality.shape)
+            partial = gaps.any(axis=2) & ~gaps.all(axis=2)
+            rows = partial.any(axis=1) | gaps.all(axis=(1, 2))
+            if rows.any():
+                found[modality.name] = int(rows.sum())
+        if found:
+            raise ValueError(
+                "with missing='error', X must have no missing modality; got samples "
+                f"with gaps per modality: {found}, of {len(table)}. Impute first, or "
+                "use missing='mask'."
+            )
+
 
 class MHSAFusionClassifier(BaseMHSA, FusionClassifier):
     """Classifier that attends to the observed modalities.
@@ -142,27 +159,10 @@ class MHSAFusionClassifier(BaseMHSA, FusionClassifier):
 
     Attributes
     ----------
-    classes_ : ndarray of shape (n_classes,)
-        Class labels; with an indicator y, the numbers of its columns.
-    n_iter_ : int
-        Number of epochs that were run.
-    best_iter_ : int
-        The epoch, counted from 1, whose weights were kept.
-    loss_curve_ : list of float
-        Training loss of each epoch, the sum of all terms.
-    loss_terms_ : dict of str to list of float
-        The terms of the training loss: `"task"`, and those of the consistency, if any.
-    validation_curve_ : list of float or None
-        Validation loss of each epoch, or its score by `scoring`; None without
-        `early_stopping`.
-    net_ : skorch.NeuralNet
-        The network with its weights in double precision, for predictions.
-    modalities_ : mapping
-        Name of each modality to its columns.
-    n_features_in_ : int
-        Number of columns seen in `fit`.
-    feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of the columns, if X had names that are all strings.
+    classes_, n_iter_, best_iter_, loss_curve_, loss_terms_, \
+            validation_curve_, net_, modalities_, n_features_in_, \
+            feature_names_in_ : object
+        As for :class:`FusionClassifier`.
 
     See Also
     --------
@@ -305,25 +305,10 @@ class MHSAFusionRegressor(BaseMHSA, FusionRegressor):
 
     Attributes
     ----------
-    n_iter_ : int
-        Number of epochs that were run.
-    best_iter_ : int
-        The epoch, counted from 1, whose weights were kept.
-    loss_curve_ : list of float
-        Training loss of each epoch, the sum of all terms.
-    loss_terms_ : dict of str to list of float
-        The terms of the training loss: `"task"`, and those of the consistency, if any.
-    validation_curve_ : list of float or None
-        Validation loss of each epoch, or its score by `scoring`; None without
-        `early_stopping`.
-    net_ : skorch.NeuralNet
-        The network with its weights in double precision, for predictions.
-    modalities_ : mapping
-        Name of each modality to its columns.
-    n_features_in_ : int
-        Number of columns seen in `fit`.
-    feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of the columns, if X had names that are all strings.
+    n_iter_, best_iter_, loss_curve_, loss_terms_, \
+            validation_curve_, net_, modalities_, n_features_in_, \
+            feature_names_in_ : object
+        As for :class:`FusionRegressor`.
 
     See Also
     --------

@@ -176,13 +176,12 @@ class BaseMMP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseFusion):
             All samples without any modality get the same.
         """
         check_is_fitted(self)
-        fused = self._outputs(
+        return self._outputs(
             X,
             lambda module, x, present: module(x, present).fused,
             "represented by estimates of nothing",
+            dtype=None,
         )
-        kind = getattr(X, "dtype", None)
-        return fused.astype(np.float32) if kind == np.float32 else fused
 
     @available_if(_has_projector)
     def project(self, X):
@@ -295,28 +294,13 @@ class MMPClassifier(BaseMMP, FusionClassifier):
 
     Attributes
     ----------
-    classes_ : ndarray of shape (n_classes,)
-        Class labels; with an indicator y, the numbers of its columns.
-    n_iter_ : int
-        Number of epochs that were run.
-    best_iter_ : int
-        The epoch, counted from 1, whose weights were kept.
-    loss_curve_ : list of float
-        Training loss of each epoch, the sum of all terms.
+    classes_, n_iter_, best_iter_, loss_curve_, \
+            validation_curve_, net_, modalities_, n_features_in_, \
+            feature_names_in_ : object
+        As for :class:`FusionClassifier`.
     loss_terms_ : dict of str to list of float
         The terms of the training loss: `"task"`, `"alignment"` times its weight unless
         nothing is projected, and those of the consistency, if any.
-    validation_curve_ : list of float or None
-        Validation loss of each epoch, or its score by `scoring`; None without
-        `early_stopping`.
-    net_ : skorch.NeuralNet
-        The network with its weights in double precision, for predictions.
-    modalities_ : mapping
-        Name of each modality to its columns.
-    n_features_in_ : int
-        Number of columns seen in `fit`.
-    feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of the columns, if X had names that are all strings.
 
     See Also
     --------
@@ -473,26 +457,13 @@ class MMPRegressor(BaseMMP, FusionRegressor):
 
     Attributes
     ----------
-    n_iter_ : int
-        Number of epochs that were run.
-    best_iter_ : int
-        The epoch, counted from 1, whose weights were kept.
-    loss_curve_ : list of float
-        Training loss of each epoch, the sum of all terms.
+    n_iter_, best_iter_, loss_curve_, \
+            validation_curve_, net_, modalities_, n_features_in_, \
+            feature_names_in_ : object
+        As for :class:`FusionRegressor`.
     loss_terms_ : dict of str to list of float
         The terms of the training loss: `"task"`, `"alignment"` times its weight unless
         nothing is projected, and those of the consistency, if any.
-    validation_curve_ : list of float or None
-        Validation loss of each epoch, or its score by `scoring`; None without
-        `early_stopping`.
-    net_ : skorch.NeuralNet
-        The network with its weights in double precision, for predictions.
-    modalities_ : mapping
-        Name of each modality to its columns.
-    n_features_in_ : int
-        Number of columns seen in `fit`.
-    feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of the columns, if X had names that are all strings.
 
     See Also
     --------

@@ -6,6 +6,7 @@ weights as numpy arrays and a history of plain numbers come out.
 
 from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -70,6 +71,16 @@ class Samples(torch.utils.data.Dataset):
     def to(self, device):
         """Return the same samples on a device."""
         return Samples(*(t.to(device) for t in vars(self).values()))
+
+
+class Target(NamedTuple):
+    """What training needs to know of y."""
+
+    values: np.ndarray  # (n_samples,) or (n_samples, n_outputs), as the loss wants it
+    task: str  # "multiclass", "labels" or "regression"
+    n_outputs: int
+    prior: np.ndarray  # (n_outputs,), the output for samples without any modality
+    factor: np.ndarray | None = None  # (n_samples,), of the loss, from the class
 
 
 @dataclass(frozen=True)
@@ -478,7 +489,8 @@ def fit_net(net, dataset, *, seed, n_rows=None):
         with single_precision():
             net.initialize()
         net.notify("on_train_begin", X=dataset)
-        work = SMALL_WORK if n_rows is None else n_rows * count_weights(net.module_)
+        n_weights = sum(weight.numel() for weight in net.module_.parameters())
+        work = SMALL_WORK if n_rows is None else n_rows * n_weights
         try:
             with few_threads(work, device):
                 net.fit_loop(dataset)
@@ -487,11 +499,6 @@ def fit_net(net, dataset, *, seed, n_rows=None):
             if not any(stop.misses_ == stop.patience for stop in stops):
                 raise
         net.notify("on_train_end", X=dataset)
-
-
-def count_weights(module):
-    """Number of weights of a module."""
-    return sum(weight.numel() for weight in module.parameters())
 
 
 def arrays_of(module):

@@ -3,6 +3,7 @@
 import pickle
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
@@ -299,6 +300,9 @@ def test_prediction_is_linear_in_the_representation(fitted):
     weight, bias = head.weight.detach().numpy(), head.bias.detach().numpy()
     expected = model.transform(X) @ weight.T + bias
     assert_allclose(model.decision_function(X), expected, rtol=1e-9, atol=1e-12)
+    for dtype in (np.float32, np.float64):
+        frame = pd.DataFrame(X).astype(dtype)
+        assert model.transform(frame).dtype == dtype
 
 
 @pytest.mark.parametrize("module__tokens_per_vector", [1, 3])
