@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 from skmissing._blocks import Centers, fit_scaler
 from skmissing._compat import Interval, StrOptions
 from skmissing._distances import nearest_centers, squared_distances
+from skmissing._docs import shared_docs
 from skmissing._table import (
     ModalityMixin,
     SkmissingEstimator,
@@ -30,6 +31,7 @@ from skmissing.cluster._lloyd import (
 )
 
 
+@shared_docs
 class PartialModalityKMeans(
     ModalityMixin,
     ClassNamePrefixFeaturesOutMixin,
@@ -49,14 +51,7 @@ class PartialModalityKMeans(
     ----------
     n_clusters : int, default=8
         Number of clusters.
-
-    modalities : None, list of int, or dict, default=None
-        Which columns form a modality. None groups columns named `modality__feature`
-        by their prefix if all are named so, and otherwise makes every column a
-        modality of its own. A list gives widths from left to right. A dict gives, by
-        name, a width, a token shape `(n_tokens, dim)`, a slice, or a list of column
-        names or positions.
-
+    %(modalities)s
     init : {"k-means++", "random"}, callable or array-like of shape \
             (n_clusters, n_features), default="k-means++"
         How to start. "k-means++" is greedy k-means++ on the partial distance,
@@ -64,26 +59,20 @@ class PartialModalityKMeans(
         in at least one centre. An array gives the centres in the units of X, with NaN
         in the modalities that a centre lacks; a callable takes `X`, `n_clusters` and
         `random_state` and returns such an array.
-
     n_init : "auto" or int, default="auto"
         Number of runs, of which the one with the least inertia is kept. "auto" is 10
         for "random" and a callable, and otherwise 1.
-
     max_iter : int, default=300
         Maximum number of iterations of a single run.
-
     tol : float, default=1e-4
         A run ends when the squared shift of all centres is below `tol` times the mean
         variance of the scaled columns, as in :class:`sklearn.cluster.KMeans`.
-
     standardize : bool, default=True
         Whether to bring columns to zero mean and unit variance over the rows that
         have them. The tokens of a sequence share mean and variance. If False, columns
         with large values dominate their modality.
-
     random_state : int, RandomState instance or None, default=None
         Seed of the initial centres.
-
     verbose : int, default=0
         Print the inertia of each iteration if positive.
 
@@ -91,30 +80,17 @@ class PartialModalityKMeans(
     ----------
     cluster_centers_ : ndarray of shape (n_clusters, n_features)
         Centres in the units of X, NaN in the modalities that a centre lacks.
-
     center_presence_ : ndarray of shape (n_clusters, n_modalities), dtype bool
         Which modalities each centre has.
-
     labels_ : ndarray of shape (n_samples,), dtype int32
         Cluster of each row, -1 for rows in which nothing was observed.
-
     inertia_ : float
         Weighted sum of squared distances of the rows to their centres.
-
     n_iter_ : int
         Iterations of the best run; 1 after a later `partial_fit`.
-
     n_steps_ : int
         Number of batches seen: 1 after `fit`, one more after each `partial_fit`.
-
-    modalities_ : ModalityLayout
-        Ordered mapping from the name of each modality to its columns.
-
-    n_features_in_ : int
-        Number of columns seen in `fit`.
-
-    feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of the columns seen in `fit`, if they were strings.
+    %(modalities_, n_features_in_, feature_names_in_)s
 
     Raises
     ------

@@ -11,6 +11,7 @@ import torch
 from scipy.signal import resample_poly
 
 from skmissing._compat import Interval, StrOptions, import_optional
+from skmissing._docs import shared_docs
 from skmissing.encoders._base import FrozenEncoder
 from skmissing.encoders._items import BrokenItemError, digest_item, try_to
 from skmissing.encoders._models import load_config, load_processor
@@ -20,6 +21,7 @@ from skmissing.encoders._pooling import pool_tokens, to_device
 MOST_CHANNELS = 32
 
 
+@shared_docs
 class AudioEncoder(FrozenEncoder):
     """Encode a column of sounds by a pretrained model of waveforms.
 
@@ -34,75 +36,26 @@ class AudioEncoder(FrozenEncoder):
         Name of a model on the Hugging Face Hub, or a folder written by
         `save_pretrained`. A local copy is used if there is one. Otherwise the model
         is downloaded on first use. Code that comes with a model is never run.
-
     sampling_rate : int, default=16000
         Sampling rate, in Hz, that the model was trained for. Sounds of other rates
         are resampled.
-
     input_rate : int, default=None
         Sampling rate of items that are arrays without a rate. If None, such items
         raise an error.
-
     pooling : {"mean", "max"} or None, default="mean"
         How the frames of a sound, without padding, are reduced to one embedding.
         None keeps the frames, see `max_tokens`.
-
     max_duration : float, default=None
         Longer sounds are truncated to this number of seconds.
-
-    revision : str, default=None
-        Branch, tag or commit of the model on the Hub. None is the main branch.
-
-    normalize : bool, default=False
-        Whether to scale embeddings to Euclidean length 1.
-
-    max_tokens : int, default=None
-        Number of frames per sound in the output, required by `pooling=None`. The
-        output is a flattened sequence of the layout `(max_tokens, embedding_dim_)`.
-        Shorter items are padded with NaN and longer ones are truncated.
-
+    %(revision, normalize, max_tokens)s
     batch_size : int, default=8
         Maximum number of sounds per batch. Sounds of similar length share a batch. It
         is halved, with a warning, if a batch does not fit into memory.
-
-    device : str, default="auto"
-        Device of torch. "auto" is CUDA or Apple's GPU if there is one, otherwise the
-        CPU.
-
-    dtype : {"float32", "float16", "bfloat16"}, default="float32"
-        Precision of the model. The output is always float32.
-
-    cache : joblib.Memory, str or path, default=None
-        Where to store embeddings. The key is the content of the item, the revision
-        of the model and the parameters that change the embedding. Each item is
-        therefore encoded only once, in any order and any fold.
-
-    empty_is_missing : bool, default=True
-        Whether a blank path is a missing sound. If False, it is a broken one.
-
-    on_error : {"raise", "missing"}, default="raise"
-        Whether a sound that cannot be read or is too short raises an error, or is
-        treated as missing with a warning.
-
-    local_files_only : bool, default=False
-        Whether to forbid downloads.
-
-    verbose : bool or int, default=False
-        Whether to show a progress bar.
+    %(device, dtype, cache, empty_is_missing, on_error, local_files_only, verbose)s
 
     Attributes
     ----------
-    embedding_dim_ : int
-        Width of the embedding, or of one frame.
-
-    revision_ : str or None
-        Commit of the model found by `fit`. None for a folder without one.
-
-    n_features_in_ : int
-        Number of input columns, which is 1.
-
-    feature_names_in_ : ndarray of shape (1,)
-        Name of the column seen in `fit`, if it has one.
+    %(embedding_dim_, revision_, n_features_in_, feature_names_in_)s
 
     Raises
     ------

@@ -16,6 +16,7 @@ from torch import nn
 
 from skmissing._blocks import row_chunks
 from skmissing._compat import Interval, _check_feature_names_in
+from skmissing._docs import shared_docs
 from skmissing._modalities import Modality, ModalityLayout
 from skmissing._table import (
     ModalityMixin,
@@ -33,6 +34,7 @@ N_BINS = 16
 GRAD_CLIP = 1.0
 
 
+@shared_docs
 class SignalEncoder(ModalityMixin, TransformerMixin, SkmissingEstimator):
     """Learn to encode signals by an autoencoder, without labels.
 
@@ -47,38 +49,26 @@ class SignalEncoder(ModalityMixin, TransformerMixin, SkmissingEstimator):
     ----------
     latent_dim : int, default=128
         Width of the embedding of a channel.
-
     modalities : None, list of int, or dict, default=None
         Columns of each channel. A list holds the lengths of the channels, from left
         to right. A dict maps each name to a length, a slice, a list of columns, or
         `(n_channels, length)` for several channels side by side. None groups columns
         named `channel__time` by their prefix.
-
     channels : tuple of int, default=(32, 64, 128)
         Number of output channels of each convolution.
-
     kernel_size : int, default=7
         Size of the kernels, an odd number.
-
     pool_size : int, default=4
         Factor by which pooling shortens a signal after each convolution.
-
     max_epochs : int, default=30
         Number of passes over the signals.
-
     batch_size : int, default=128
         Number of signals per training step.
-
     lr : float, default=1e-3
         Initial learning rate, which falls to 0 along a cosine.
-
-    device : str, default="auto"
-        Device of torch. "auto" is CUDA or Apple's GPU if there is one, otherwise the
-        CPU.
-
+    %(device)s
     random_state : int, RandomState instance or None, default=None
         Seed of the initial weights and of the order of the signals.
-
     verbose : bool or int, default=False
         Whether to print the loss of each epoch.
 
@@ -87,25 +77,14 @@ class SignalEncoder(ModalityMixin, TransformerMixin, SkmissingEstimator):
     channels_ : ModalityLayout
         The channels, by name. The channels of a modality `ecg` of the form
         `(n_channels, length)` are `ecg0`, `ecg1` and so on.
-
     mean_ : ndarray of shape (n_channels,)
         Mean of each channel. NaN if no sample has it.
-
     scale_ : ndarray of shape (n_channels,)
         Standard deviation of each channel.
-
     loss_curve_ : list of float
         Mean squared error of the reconstruction in each epoch, relative to the
         variances of the channels.
-
-    modalities_ : ModalityLayout
-        Ordered mapping from the name of each modality to its columns.
-
-    n_features_in_ : int
-        Number of columns seen in `fit`.
-
-    feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of the columns seen in `fit`, if all of them are strings.
+    %(modalities_, n_features_in_, feature_names_in_)s
 
     Raises
     ------

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from skmissing._compat import Interval, StrOptions
+from skmissing._docs import shared_docs
 from skmissing.encoders._base import FrozenEncoder
 from skmissing.encoders._models import load_config, load_processor
 from skmissing.encoders._pooling import pool_tokens, pooled_output, to_device
@@ -18,6 +19,7 @@ FIXED_LENGTH = {"siglip", "siglip2"}
 SHIFTED = {"camembert", "longformer", "mpnet", "roberta", "xlm-roberta"}
 
 
+@shared_docs
 class TextEncoder(FrozenEncoder):
     """Encode a column of texts by a pretrained model.
 
@@ -32,70 +34,26 @@ class TextEncoder(FrozenEncoder):
         Name of a model on the Hugging Face Hub, or a folder written by
         `save_pretrained`. A local copy is used if there is one. Otherwise the model
         is downloaded on first use. Code that comes with a model is never run.
-
     pooling : {"cls", "mean", "max"} or None, default="cls"
         How the tokens of a text are reduced to one embedding. "cls" takes the class
         token or, if the model has two towers, the embedding that is compared with
         images. "mean" and "max" pool all tokens except padding. None keeps the
         tokens, see `max_tokens`.
-
     max_length : int, default=None
         Longer texts are truncated to this number of tokens. None is the maximum of
         the model, with a warning that counts the truncated texts.
-
-    revision : str, default=None
-        Branch, tag or commit of the model on the Hub. None is the main branch.
-
-    normalize : bool, default=False
-        Whether to scale embeddings to Euclidean length 1.
-
-    max_tokens : int, default=None
-        Number of tokens per text in the output, required by `pooling=None`. The
-        output is a flattened sequence of the layout `(max_tokens, embedding_dim_)`.
-        Shorter items are padded with NaN and longer ones are truncated.
-
+    %(revision, normalize, max_tokens)s
     batch_size : int, default=32
         Maximum number of texts per batch. Texts of similar length share a batch. It
         is halved, with a warning, if a batch does not fit into memory.
-
-    device : str, default="auto"
-        Device of torch. "auto" is CUDA or Apple's GPU if there is one, otherwise the
-        CPU.
-
-    dtype : {"float32", "float16", "bfloat16"}, default="float32"
-        Precision of the model. The output is always float32.
-
-    cache : joblib.Memory, str or path, default=None
-        Where to store embeddings. The key is the content of the item, the revision
-        of the model and the parameters that change the embedding. Each item is
-        therefore encoded only once, in any order and any fold.
-
+    %(device, dtype, cache)s
     empty_is_missing : bool, default=True
         Whether a blank text is missing. If False, it is encoded.
-
-    on_error : {"raise", "missing"}, default="raise"
-        Whether an item that cannot be encoded raises an error, or is treated as
-        missing with a warning.
-
-    local_files_only : bool, default=False
-        Whether to forbid downloads.
-
-    verbose : bool or int, default=False
-        Whether to show a progress bar.
+    %(on_error, local_files_only, verbose)s
 
     Attributes
     ----------
-    embedding_dim_ : int
-        Width of the embedding, or of one token.
-
-    revision_ : str or None
-        Commit of the model found by `fit`. None for a folder without one.
-
-    n_features_in_ : int
-        Number of input columns, which is 1.
-
-    feature_names_in_ : ndarray of shape (1,)
-        Name of the column seen in `fit`, if it has one.
+    %(embedding_dim_, revision_, n_features_in_, feature_names_in_)s
 
     Raises
     ------

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from skmissing._compat import Interval, StrOptions, import_optional
+from skmissing._docs import shared_docs
 from skmissing.encoders._base import FrozenEncoder
 from skmissing.encoders._image import (
     check_sees_images,
@@ -19,6 +20,7 @@ from skmissing.encoders._image import (
 from skmissing.encoders._items import BrokenItemError
 
 
+@shared_docs
 class VideoEncoder(FrozenEncoder):
     """Encode a column of videos by a pretrained model of images.
 
@@ -32,64 +34,22 @@ class VideoEncoder(FrozenEncoder):
         Name of a model on the Hugging Face Hub, or a folder written by
         `save_pretrained`. A local copy is used if there is one. Otherwise the model
         is downloaded on first use. Code that comes with a model is never run.
-
     n_frames : int, default=8
         Number of frames per video to encode, from the first to the last. All frames
         of a shorter video are encoded.
-
     pooling : {"mean", "max"} or None, default="mean"
         How the embeddings of the frames are reduced to one. None keeps them. The
         output is then a flattened sequence of the layout
         `(n_frames, embedding_dim_)`, which is NaN after the last frame.
-
-    revision : str, default=None
-        Branch, tag or commit of the model on the Hub. None is the main branch.
-
-    normalize : bool, default=False
-        Whether to scale embeddings to Euclidean length 1.
-
+    %(revision, normalize)s
     batch_size : int, default=4
         Maximum number of videos per batch, each with `n_frames` images. It is halved,
         with a warning, if a batch does not fit into memory.
-
-    device : str, default="auto"
-        Device of torch. "auto" is CUDA or Apple's GPU if there is one, otherwise the
-        CPU.
-
-    dtype : {"float32", "float16", "bfloat16"}, default="float32"
-        Precision of the model. The output is always float32.
-
-    cache : joblib.Memory, str or path, default=None
-        Where to store embeddings. The key is the content of the item, the revision
-        of the model and the parameters that change the embedding. Each item is
-        therefore encoded only once, in any order and any fold.
-
-    empty_is_missing : bool, default=True
-        Whether a blank path is a missing video. If False, it is a broken one.
-
-    on_error : {"raise", "missing"}, default="raise"
-        Whether a video that cannot be read raises an error, or is treated as
-        missing with a warning.
-
-    local_files_only : bool, default=False
-        Whether to forbid downloads.
-
-    verbose : bool or int, default=False
-        Whether to show a progress bar.
+    %(device, dtype, cache, empty_is_missing, on_error, local_files_only, verbose)s
 
     Attributes
     ----------
-    embedding_dim_ : int
-        Width of the embedding of a video or frame.
-
-    revision_ : str or None
-        Commit of the model found by `fit`. None for a folder without one.
-
-    n_features_in_ : int
-        Number of input columns, which is 1.
-
-    feature_names_in_ : ndarray of shape (1,)
-        Name of the column seen in `fit`, if it has one.
+    %(embedding_dim_, revision_, n_features_in_, feature_names_in_)s
 
     Raises
     ------

@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skmissing._blocks import find_patterns
 from skmissing._compat import HasMethods, StrOptions
+from skmissing._docs import shared_docs
 from skmissing.ensemble._base import (
     FLOOR,
     BlockEnsemble,
@@ -78,6 +79,7 @@ class LateFusion(BlockEnsemble):
                 yield m, rows, self.named_estimators_[name], block
 
 
+@shared_docs
 class LateFusionClassifier(ClassifierMixin, LateFusion):
     """Late fusion: one classifier per modality, whose probabilities are joined.
 
@@ -95,9 +97,7 @@ class LateFusionClassifier(ClassifierMixin, LateFusion):
         Classifier with `predict_proba`. None stands for standardised logistic
         regression with `C=0.05`, whose strong penalty keeps the probabilities of a
         single modality moderate.
-    modalities : None, list of int or dict, default=None
-        Which columns belong together. None groups columns by the prefix before `__`
-        if all names have one, and otherwise makes each column a modality.
+    %(modalities)s
     combine : {"stacked", "log", "mean"}, default="stacked"
         How probabilities are joined. "log" adds log-probabilities minus those of the
         class frequencies, as if modalities were independent given the class. "stacked"
@@ -110,13 +110,11 @@ class LateFusionClassifier(ClassifierMixin, LateFusion):
         :class:`~sklearn.model_selection.StratifiedKFold`, without shuffling. Classes
         with fewer samples than folds are spread over as many folds as they have
         samples. If `cv` tests a sample more than once, the last prediction counts.
-    n_jobs : int or None, default=None
-        Number of models fitted at once, in the terms of joblib.
+    %(n_jobs)s
 
     Attributes
     ----------
-    classes_ : ndarray of shape (n_classes,)
-        Class labels.
+    %(classes_)s
     estimators_ : list
         Fitted models, one per modality that is observed in training, in the order of
         `modalities_`. A modality whose training samples are all of one class has a
@@ -129,12 +127,7 @@ class LateFusionClassifier(ClassifierMixin, LateFusion):
         Weight of each modality's evidence; ones unless `combine="stacked"`.
     count_weights_ : ndarray of shape (n_modalities,)
         `count_weights_[s - 1]` multiplies the evidence of samples with `s` modalities.
-    modalities_ : mapping
-        Name of each modality to its columns.
-    n_features_in_ : int
-        Number of columns seen in `fit`.
-    feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Their names, if X had names that are all strings.
+    %(modalities_, n_features_in_, feature_names_in_)s
 
     See Also
     --------
@@ -304,6 +297,7 @@ def _log_ratios(model, block, classes, frequencies):
     return np.log(every) - np.log(frequencies)
 
 
+@shared_docs
 class LateFusionRegressor(RegressorMixin, LateFusion):
     """Late fusion: one regressor per modality, whose predictions are joined.
 
@@ -318,9 +312,7 @@ class LateFusionRegressor(RegressorMixin, LateFusion):
     estimator : estimator object or None, default=None
         Regressor. None stands for standardised Bayesian ridge regression, which tunes
         its own penalty.
-    modalities : None, list of int or dict, default=None
-        Which columns belong together. None groups columns by the prefix before `__`
-        if all names have one, and otherwise makes each column a modality.
+    %(modalities)s
     combine : {"stacked", "variance", "mean"}, default="stacked"
         How predictions are joined. "variance" averages them with weights inverse to
         the mean squared error of each model on samples that it was not fitted on.
@@ -333,8 +325,7 @@ class LateFusionRegressor(RegressorMixin, LateFusion):
         :class:`~sklearn.model_selection.KFold`, without shuffling: if samples are
         sorted by the target, pass ``KFold(5, shuffle=True, random_state=0)``. If `cv`
         tests a sample more than once, the last prediction counts.
-    n_jobs : int or None, default=None
-        Number of models fitted at once, in the terms of joblib.
+    %(n_jobs)s
 
     Attributes
     ----------
@@ -351,12 +342,7 @@ class LateFusionRegressor(RegressorMixin, LateFusion):
     covariance_ : ndarray of shape (n_modalities + 1, n_modalities + 1)
         Joint covariance of predictions and, last, of the target. Only if
         `combine="stacked"`.
-    modalities_ : mapping
-        Name of each modality to its columns.
-    n_features_in_ : int
-        Number of columns seen in `fit`.
-    feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Their names, if X had names that are all strings.
+    %(modalities_, n_features_in_, feature_names_in_)s
 
     See Also
     --------

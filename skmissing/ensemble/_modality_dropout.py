@@ -15,6 +15,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from skmissing._compat import HasMethods, Interval, StrOptions
+from skmissing._docs import shared_docs
 from skmissing._masking import POLICIES, draw_subsets
 from skmissing._table import ModalityMixin, SkmissingEstimator, _fit_context
 from skmissing.ensemble._base import route_weight
@@ -44,6 +45,7 @@ def _as_given(values, X):
     return values
 
 
+@shared_docs
 class ModalityDropout(MetaEstimatorMixin, ModalityMixin, SkmissingEstimator):
     """Train an estimator on the samples and on copies with random modalities hidden.
 
@@ -73,9 +75,7 @@ class ModalityDropout(MetaEstimatorMixin, ModalityMixin, SkmissingEstimator):
         random where none would be left.
     modality_dropout : float, default=0.5
         Used by `dropout_policy="bernoulli"` only.
-    modalities : None, list of int or dict, default=None
-        Which columns belong together. None groups columns by the prefix before `__`
-        if all names have one, and otherwise makes each column a modality.
+    %(modalities)s
     random_state : int, RandomState instance or None, default=None
         Seed of the draws. An int makes runs repeatable.
 
@@ -85,12 +85,7 @@ class ModalityDropout(MetaEstimatorMixin, ModalityMixin, SkmissingEstimator):
         Fitted clone of `estimator`.
     classes_ : ndarray of shape (n_classes,)
         Class labels. Only if `estimator` is a classifier.
-    modalities_ : mapping
-        Name of each modality to its columns.
-    n_features_in_ : int
-        Number of columns seen in `fit`.
-    feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Their names, if X had names that are all strings.
+    %(modalities_, n_features_in_, feature_names_in_)s
 
     See Also
     --------

@@ -13,6 +13,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skmissing._compat import HasMethods, Interval
+from skmissing._docs import shared_docs
 from skmissing._table import (
     ModalityMixin,
     SkmissingEstimator,
@@ -23,7 +24,27 @@ from skmissing.impute import FactorImputer
 
 
 class BaseMultipleImputation(MetaEstimatorMixin, SkmissingEstimator):
-    """Base class; subclasses give `_default_estimator`, and `_predict` of one model."""
+    """Base class; subclasses give `_default_estimator`, and `_predict` of one model.
+
+    Parameters
+    ----------
+    imputer : imputer or None, default=None
+        Has the parameters `sample_posterior`, which is set, and `random_state`. None
+        is `FactorImputer()`.
+    modalities : None, list of int, or dict, default=None
+        Which columns form a modality; passed to the imputer unless it is None.
+    n_imputations : int, default=5
+        Number of completions.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the draws.
+
+    Attributes
+    ----------
+    imputers_ : list
+        Fitted imputers, one per completion.
+    modalities_ : ModalityLayout
+        That of the imputer; only if it has one.
+    """
 
     _parameter_constraints: dict = {
         **ModalityMixin._parameter_constraints,
@@ -157,6 +178,7 @@ class BaseMultipleImputation(MetaEstimatorMixin, SkmissingEstimator):
         return tags
 
 
+@shared_docs
 class MultipleImputationClassifier(ClassifierMixin, BaseMultipleImputation):
     """Classifier that pools over several imputations.
 
@@ -171,30 +193,15 @@ class MultipleImputationClassifier(ClassifierMixin, BaseMultipleImputation):
     ----------
     estimator : classifier or None, default=None
         Has `predict_proba`. None is logistic regression on standardised columns.
-    imputer : imputer or None, default=None
-        Has the parameters `sample_posterior`, which is set, and `random_state`. None
-        is `FactorImputer()`.
-    modalities : None, list of int, or dict, default=None
-        Which columns form a modality; passed to the imputer unless it is None.
-    n_imputations : int, default=5
-        Number of completions.
-    random_state : int, RandomState instance or None, default=None
-        Seed of the draws.
+    %(imputer, modalities, n_imputations, random_state)s
 
     Attributes
     ----------
-    imputers_ : list
-        Fitted imputers, one per completion.
+    %(imputers_)s
     estimators_ : list
         Fitted classifiers, one per completion.
-    classes_ : ndarray of shape (n_classes,)
-        Class labels.
-    modalities_ : ModalityLayout
-        That of the imputer; only if it has one.
-    n_features_in_ : int
-        Number of columns seen in `fit`.
-    feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of the columns seen in `fit`, only if they were strings.
+    %(classes_)s
+    %(modalities_, n_features_in_, feature_names_in_)s
 
     See Also
     --------
@@ -275,6 +282,7 @@ class MultipleImputationClassifier(ClassifierMixin, BaseMultipleImputation):
         return self.classes_[proba.argmax(axis=1)]
 
 
+@shared_docs
 class MultipleImputationRegressor(RegressorMixin, BaseMultipleImputation):
     """Regressor that pools over several imputations.
 
@@ -288,28 +296,14 @@ class MultipleImputationRegressor(RegressorMixin, BaseMultipleImputation):
     ----------
     estimator : regressor or None, default=None
         None is ridge regression on standardised columns.
-    imputer : imputer or None, default=None
-        Has the parameters `sample_posterior`, which is set, and `random_state`. None
-        is `FactorImputer()`.
-    modalities : None, list of int, or dict, default=None
-        Which columns form a modality; passed to the imputer unless it is None.
-    n_imputations : int, default=5
-        Number of completions.
-    random_state : int, RandomState instance or None, default=None
-        Seed of the draws.
+    %(imputer, modalities, n_imputations, random_state)s
 
     Attributes
     ----------
-    imputers_ : list
-        Fitted imputers, one per completion.
+    %(imputers_)s
     estimators_ : list
         Fitted regressors, one per completion.
-    modalities_ : ModalityLayout
-        That of the imputer; only if it has one.
-    n_features_in_ : int
-        Number of columns seen in `fit`.
-    feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of the columns seen in `fit`, only if they were strings.
+    %(modalities_, n_features_in_, feature_names_in_)s
 
     See Also
     --------

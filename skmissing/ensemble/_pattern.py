@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skmissing._blocks import find_patterns
 from skmissing._compat import Interval, StrOptions
+from skmissing._docs import shared_docs
 from skmissing.ensemble._base import (
     FLOOR,
     BlockEnsemble,
@@ -41,7 +42,29 @@ def count_rows(candidates, presence):
 
 
 class PatternEnsemble(BlockEnsemble):
-    """Fits one model per combination of modalities and chooses one per sample."""
+    """Fits one model per combination of modalities and chooses one per sample.
+
+    Parameters
+    ----------
+    patterns : {"observed", "all"}, default="observed"
+        Which combinations get a model: those that some training sample has exactly, or
+        all of at most ten modalities. Use "all" if training samples are more complete
+        than later ones. Each single modality gets a model in both cases.
+    min_rows : int, default=30
+        A combination of several modalities gets a model if at least this many training
+        samples contain it, or all of them if there are fewer; otherwise models of
+        fewer modalities are used.
+
+    Attributes
+    ----------
+    patterns_ : list of tuple of str
+        Names of the modalities of each model.
+    estimators_ : list
+        Fitted models, in the order of `patterns_`: ``dict(zip(model.patterns_,
+        model.estimators_))`` maps combinations to models.
+    n_rows_ : ndarray of shape (n_models,)
+        Number of samples that fitted each model.
+    """
 
     _parameter_constraints: dict = {
         **BlockEnsemble._parameter_constraints,
@@ -201,6 +224,7 @@ def _has_probabilities(self):
     return True
 
 
+@shared_docs
 class PatternClassifier(ClassifierMixin, PatternEnsemble):
     """Classifier with one model per combination of modalities.
 
@@ -217,17 +241,7 @@ class PatternClassifier(ClassifierMixin, PatternEnsemble):
     ----------
     estimator : estimator object or None, default=None
         Classifier. None stands for standardised logistic regression with `C=0.05`.
-    modalities : None, list of int or dict, default=None
-        Which columns belong together. None groups columns by the prefix before `__`
-        if all names have one, and otherwise makes each column a modality.
-    patterns : {"observed", "all"}, default="observed"
-        Which combinations get a model: those that some training sample has exactly, or
-        all of at most ten modalities. Use "all" if training samples are more complete
-        than later ones. Each single modality gets a model in both cases.
-    min_rows : int, default=30
-        A combination of several modalities gets a model if at least this many training
-        samples contain it, or all of them if there are fewer; otherwise models of
-        fewer modalities are used.
+    %(modalities, patterns, min_rows)s
     select : {"score", "largest"}, default="score"
         Which of the models that apply to a sample is used. "score" takes the one with
         the best cross-validated score, which may have fewer modalities but more
@@ -238,31 +252,18 @@ class PatternClassifier(ClassifierMixin, PatternEnsemble):
         :class:`~sklearn.model_selection.StratifiedKFold`, without shuffling. Classes
         with fewer samples than folds are spread over as many folds as they have
         samples.
-    n_jobs : int or None, default=None
-        Number of models fitted at once, in the terms of joblib.
+    %(n_jobs)s
 
     Attributes
     ----------
-    classes_ : ndarray of shape (n_classes,)
-        Class labels.
+    %(classes_)s
     class_prior_ : ndarray of shape (n_classes,)
         Weighted class frequencies; samples without any modality get them.
-    patterns_ : list of tuple of str
-        Names of the modalities of each model.
-    estimators_ : list
-        Fitted models, in the order of `patterns_`: ``dict(zip(model.patterns_,
-        model.estimators_))`` maps combinations to models.
-    n_rows_ : ndarray of shape (n_models,)
-        Number of samples that fitted each model.
+    %(patterns_, estimators_, n_rows_)s
     scores_ : ndarray of shape (n_models,)
         Mean log-probability of the true class on samples held out; accuracy, if
         `estimator` has no probabilities. NaN if not needed.
-    modalities_ : mapping
-        Name of each modality to its columns.
-    n_features_in_ : int
-        Number of columns seen in `fit`.
-    feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Their names, if X had names that are all strings.
+    %(modalities_, n_features_in_, feature_names_in_)s
 
     See Also
     --------
@@ -389,6 +390,7 @@ class PatternClassifier(ClassifierMixin, PatternEnsemble):
         return out
 
 
+@shared_docs
 class PatternRegressor(RegressorMixin, PatternEnsemble):
     """Regressor with one model per combination of modalities.
 
@@ -403,17 +405,7 @@ class PatternRegressor(RegressorMixin, PatternEnsemble):
     ----------
     estimator : estimator object or None, default=None
         Regressor. None stands for standardised Bayesian ridge regression.
-    modalities : None, list of int or dict, default=None
-        Which columns belong together. None groups columns by the prefix before `__`
-        if all names have one, and otherwise makes each column a modality.
-    patterns : {"observed", "all"}, default="observed"
-        Which combinations get a model: those that some training sample has exactly, or
-        all of at most ten modalities. Use "all" if training samples are more complete
-        than later ones. Each single modality gets a model in both cases.
-    min_rows : int, default=30
-        A combination of several modalities gets a model if at least this many training
-        samples contain it, or all of them if there are fewer; otherwise models of
-        fewer modalities are used.
+    %(modalities, patterns, min_rows)s
     select : {"score", "largest"}, default="score"
         Which of the models that apply to a sample is used: the one with the best
         cross-validated score, which takes `cv` more fits per combination, or the one
@@ -422,28 +414,16 @@ class PatternRegressor(RegressorMixin, PatternEnsemble):
         Folds for `select="score"`. An int is the number of folds of
         :class:`~sklearn.model_selection.KFold`, without shuffling: if samples are
         sorted by the target, pass ``KFold(5, shuffle=True, random_state=0)``.
-    n_jobs : int or None, default=None
-        Number of models fitted at once, in the terms of joblib.
+    %(n_jobs)s
 
     Attributes
     ----------
     target_mean_ : float
         Weighted mean of y; samples without any modality get it.
-    patterns_ : list of tuple of str
-        Names of the modalities of each model.
-    estimators_ : list
-        Fitted models, in the order of `patterns_`: ``dict(zip(model.patterns_,
-        model.estimators_))`` maps combinations to models.
-    n_rows_ : ndarray of shape (n_models,)
-        Number of samples that fitted each model.
+    %(patterns_, estimators_, n_rows_)s
     scores_ : ndarray of shape (n_models,)
         Minus the mean squared error on samples held out. NaN if not needed.
-    modalities_ : mapping
-        Name of each modality to its columns.
-    n_features_in_ : int
-        Number of columns seen in `fit`.
-    feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Their names, if X had names that are all strings.
+    %(modalities_, n_features_in_, feature_names_in_)s
 
     See Also
     --------

@@ -19,6 +19,15 @@ class BaseModalityImputer(ModalityMixin, TransformerMixin, SkmissingEstimator):
     A subclass learns in `_fit_imputer` and answers in `_impute`. This class writes
     the answer into missing cells only, puts the training mean where there is none,
     and warns.
+
+    Parameters
+    ----------
+    add_indicator : bool, default=False
+        Whether to append one column per modality that is 1 where it is missing. The
+        columns depend on the layout only, not on what was missing in `fit`.
+    keep_empty_features : bool, default=True
+        Whether columns that are never observed in `fit` are kept, filled with 0. If
+        False they are dropped.
     """
 
     _parameter_constraints: dict = {

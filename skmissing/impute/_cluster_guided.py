@@ -9,6 +9,7 @@ import numpy as np
 from skmissing._blocks import block_norms, find_patterns
 from skmissing._compat import Interval, StrOptions
 from skmissing._distances import label_distances, nearest_centers, squared_distances
+from skmissing._docs import shared_docs
 from skmissing._table import _fit_context
 from skmissing.cluster import PartialModalityKMeans
 from skmissing.impute._base import BaseModalityImputer
@@ -19,6 +20,7 @@ USUAL_CLUSTERS = 40
 MOST_SCORED = 2000
 
 
+@shared_docs
 class ClusterGuidedImputer(BaseModalityImputer):
     """Impute missing modalities from the centres of clusters.
 
@@ -33,14 +35,7 @@ class ClusterGuidedImputer(BaseModalityImputer):
     n_clusters : int or "auto", default="auto"
         Number of clusters. "auto" is 40, or the number of samples with an observed
         cell if there are fewer. With one cluster, every gap gets the training mean.
-
-    modalities : None, list of int, or dict, default=None
-        Which columns form a modality. None groups columns named `modality__feature`
-        by their prefix if all are named so, and otherwise makes every column a
-        modality of its own. A list gives widths from left to right. A dict gives, by
-        name, a width, a token shape `(n_tokens, dim)`, a slice, or a list of column
-        names or positions.
-
+    %(modalities)s
     strategy : {"soft", "nearest", "greedy"}, default="soft"
         What a gap is filled from.
 
@@ -51,38 +46,23 @@ class ClusterGuidedImputer(BaseModalityImputer):
         - "greedy": Algorithm 2 of the paper to the letter. The same as "nearest" if
           all centres are complete. If not, it favours centres that share nothing with
           the sample, see Notes.
-
     temperature : "auto" or float, default="auto"
         Scale of squared distances at which the weights of `strategy="soft"` fall off.
         "auto" chooses it by hiding modalities of the training samples.
-
     standardize : bool, default=True
         Whether distances are between standardised columns.
-
     init : {"k-means++", "random"}, callable or array-like of shape \
             (n_clusters, n_features), default="k-means++"
         Initial centres of the clustering.
-
     n_init : "auto" or int, default="auto"
         Number of runs of the clustering.
-
     max_iter : int, default=300
         Maximum number of iterations of a single run.
-
     tol : float, default=1e-4
         Tolerance of the clustering.
-
-    add_indicator : bool, default=False
-        Whether to append one column per modality that is 1 where it is missing. The
-        columns depend on the layout only, not on what was missing in `fit`.
-
-    keep_empty_features : bool, default=True
-        Whether columns that are never observed in `fit` are kept, filled with 0. If
-        False they are dropped.
-
+    %(add_indicator, keep_empty_features)s
     random_state : int, RandomState instance or None, default=None
         Seed of the clustering.
-
     verbose : int, default=0
         Verbosity of the clustering.
 
@@ -90,24 +70,13 @@ class ClusterGuidedImputer(BaseModalityImputer):
     ----------
     clusterer_ : PartialModalityKMeans
         The fitted clustering.
-
     temperature_ : float
         The temperature that is used. Only with `strategy="soft"`.
-
     n_iter_ : int
         Number of iterations of the clustering.
-
     statistics_ : ndarray of shape (n_features,)
         Training mean of each column, for samples in which nothing is observed.
-
-    modalities_ : ModalityLayout
-        Ordered mapping from the name of each modality to its columns.
-
-    n_features_in_ : int
-        Number of columns seen in `fit`.
-
-    feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of the columns seen in `fit`, if they were strings.
+    %(modalities_, n_features_in_, feature_names_in_)s
 
     Raises
     ------

@@ -9,10 +9,12 @@ from sklearn.utils.validation import check_is_fitted
 
 from skmissing._blocks import fit_scaler
 from skmissing._compat import Interval, StrOptions
+from skmissing._docs import shared_docs
 from skmissing.impute._base import MOST_DEVIATIONS, BaseModalityImputer
 from skmissing.mixture import PartialModalityFactorMixture
 
 
+@shared_docs
 class FactorImputer(BaseModalityImputer):
     """Impute missing modalities from factors that the modalities share.
 
@@ -27,49 +29,27 @@ class FactorImputer(BaseModalityImputer):
     n_components : int or "auto", default="auto"
         Number of clusters. "auto" takes of 1, 10 and 40 the number that imputes
         hidden modalities of the training samples best.
-
     n_factors : int or "auto", default=32
         Maximum number of factors. "auto" takes the best of 8, 32 and 64.
-
-    modalities : None, list of int, or dict, default=None
-        Which columns form a modality. None groups columns named `modality__feature`
-        by their prefix if all are named so, and otherwise makes every column a
-        modality of its own. A list gives widths from left to right. A dict gives, by
-        name, a width, a token shape `(n_tokens, dim)`, a slice, or a list of column
-        names or positions.
-
+    %(modalities)s
     sample_posterior : bool, default=False
         Whether gaps are filled with draws from the posterior and not with its mean.
         The draws depend on `random_state` and on the samples: with an int, the same
         table is filled in the same way each time.
-
     standardize : bool, default=True
         Whether the model is of standardised columns.
-
     init : {"k-means++", "random"}, default="k-means++"
         Initial centres of the clusters.
-
     n_init : int, default=1
         Number of runs, of which the best is kept.
-
     max_iter : int, default=300
         Maximum number of iterations of EM.
-
     tol : float, default=1e-3
         EM ends when an iteration raises the objective by less than `tol` per observed
         cell.
-
-    add_indicator : bool, default=False
-        Whether to append one column per modality that is 1 where it is missing. The
-        columns depend on the layout only, not on what was missing in `fit`.
-
-    keep_empty_features : bool, default=True
-        Whether columns that are never observed in `fit` are kept, filled with 0. If
-        False they are dropped.
-
+    %(add_indicator, keep_empty_features)s
     random_state : int, RandomState instance or None, default=None
         Seed of the initial centres and of the draws.
-
     verbose : int, default=0
         Verbosity of the mixture.
 
@@ -77,21 +57,11 @@ class FactorImputer(BaseModalityImputer):
     ----------
     mixture_ : PartialModalityFactorMixture
         The fitted mixture.
-
     n_iter_ : int
         Number of iterations of EM.
-
     statistics_ : ndarray of shape (n_features,)
         Training mean of each column, for samples in which nothing is observed.
-
-    modalities_ : ModalityLayout
-        Ordered mapping from the name of each modality to its columns.
-
-    n_features_in_ : int
-        Number of columns seen in `fit`.
-
-    feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of the columns seen in `fit`, if they were strings.
+    %(modalities_, n_features_in_, feature_names_in_)s
 
     Raises
     ------

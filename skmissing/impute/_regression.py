@@ -10,9 +10,11 @@ from sklearn.utils import Bunch, get_tags
 
 from skmissing._blocks import fit_scaler
 from skmissing._compat import HasMethods, Interval
+from skmissing._docs import shared_docs
 from skmissing.impute._base import MOST_DEVIATIONS, BaseModalityImputer
 
 
+@shared_docs
 class RegressionImputer(BaseModalityImputer):
     """Predict missing modalities from the observed ones.
 
@@ -30,50 +32,25 @@ class RegressionImputer(BaseModalityImputer):
         `Ridge(alpha=n_columns)` with the number of columns that it predicts from, so
         that the penalty means the same for every pattern. If there are more columns
         than samples, ridge regression is solved in the dual.
-
-    modalities : None, list of int, or dict, default=None
-        Which columns form a modality. None groups columns named `modality__feature`
-        by their prefix if all are named so, and otherwise makes every column a
-        modality of its own. A list gives widths from left to right. A dict gives, by
-        name, a width, a token shape `(n_tokens, dim)`, a slice, or a list of column
-        names or positions.
-
+    %(modalities)s
     min_rows : int, default=10
         Minimum number of samples to fit a regression to. If there are fewer, observed
         modalities are left out, starting with the one that makes most samples
         available. If none is left, the gap gets the training mean.
-
     standardize : bool, default=True
         Whether columns are brought to zero mean and unit variance, or only centred.
-
-    add_indicator : bool, default=False
-        Whether to append one column per modality that is 1 where it is missing. The
-        columns depend on the layout only, not on what was missing in `fit`.
-
-    keep_empty_features : bool, default=True
-        Whether columns that are never observed in `fit` are kept, filled with 0. If
-        False they are dropped.
+    %(add_indicator, keep_empty_features)s
 
     Attributes
     ----------
     estimators_ : list of regressors
         The regressions for the patterns of the training samples. Others are fitted
         when they are needed, and not kept.
-
     named_estimators_ : Bunch
         The same by the names of the modalities, such as `"text, image -> audio"`.
-
     statistics_ : ndarray of shape (n_features,)
         Training mean of each column, for gaps that no regression fills.
-
-    modalities_ : ModalityLayout
-        Ordered mapping from the name of each modality to its columns.
-
-    n_features_in_ : int
-        Number of columns seen in `fit`.
-
-    feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of the columns seen in `fit`, if they were strings.
+    %(modalities_, n_features_in_, feature_names_in_)s
 
     See Also
     --------

@@ -7,12 +7,14 @@ import numpy as np
 from skmissing._blocks import Centers, fit_scaler, row_chunks
 from skmissing._compat import Interval, StrOptions
 from skmissing._distances import squared_distances
+from skmissing._docs import shared_docs
 from skmissing.impute._base import BaseModalityImputer
 
 # Distances held at a time.
 DISTANCE_CELLS = 1 << 23
 
 
+@shared_docs
 class RetrievalImputer(BaseModalityImputer):
     """Impute missing modalities from the most similar samples that have them.
 
@@ -26,51 +28,26 @@ class RetrievalImputer(BaseModalityImputer):
     ----------
     n_neighbors : int, default=10
         Number of samples to average; fewer if fewer can be compared with the sample.
-
-    modalities : None, list of int, or dict, default=None
-        Which columns form a modality. None groups columns named `modality__feature`
-        by their prefix if all are named so, and otherwise makes every column a
-        modality of its own. A list gives widths from left to right. A dict gives, by
-        name, a width, a token shape `(n_tokens, dim)`, a slice, or a list of column
-        names or positions.
-
+    %(modalities)s
     weights : {"uniform", "soft"}, default="uniform"
         Weights of the neighbours: equal, or `exp(-d**2 / T)` with T the mean squared
         distance of the neighbours of the sample in excess of the nearest.
-
     n_hops : int, default=1
         If more than 1, training samples are first completed from each other
         `n_hops - 1` times, so that samples pass on modalities that they got from
         their own neighbours (feature propagation). This takes the distances between
         all training samples.
-
     standardize : bool, default=True
         Whether distances are between standardised columns.
-
-    add_indicator : bool, default=False
-        Whether to append one column per modality that is 1 where it is missing. The
-        columns depend on the layout only, not on what was missing in `fit`.
-
-    keep_empty_features : bool, default=True
-        Whether columns that are never observed in `fit` are kept, filled with 0. If
-        False they are dropped.
+    %(add_indicator, keep_empty_features)s
 
     Attributes
     ----------
     n_samples_fit_ : int
         Number of training samples that values are taken from.
-
     statistics_ : ndarray of shape (n_features,)
         Training mean of each column, for gaps that no sample can fill.
-
-    modalities_ : ModalityLayout
-        Ordered mapping from the name of each modality to its columns.
-
-    n_features_in_ : int
-        Number of columns seen in `fit`.
-
-    feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of the columns seen in `fit`, if they were strings.
+    %(modalities_, n_features_in_, feature_names_in_)s
 
     See Also
     --------

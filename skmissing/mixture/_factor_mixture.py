@@ -17,6 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skmissing._blocks import fit_scaler
 from skmissing._compat import Interval, StrOptions
+from skmissing._docs import shared_docs
 from skmissing._table import (
     ModalityMixin,
     SkmissingEstimator,
@@ -42,6 +43,7 @@ AUTO_FACTORS = 32, 8, 64
 FIRST_ITERATIONS = 10
 
 
+@shared_docs
 class PartialModalityFactorMixture(
     ModalityMixin,
     ClassNamePrefixFeaturesOutMixin,
@@ -65,58 +67,41 @@ class PartialModalityFactorMixture(
         is 10, or the number of samples with an observed cell if there are fewer.
         "auto" takes of 1, 10 and 40 the number that fills hidden modalities best, see
         `calibrate`.
-
     n_factors : int or "auto", default=32
         Number of factors, at most the number of columns or samples. With `ard=True`,
         it is an upper limit: factors that the data do not support are turned off, for
         each modality separately. With 0, there are only clusters. "auto" takes the
         best of 8, 32 and 64 in the same way.
-
-    modalities : None, list of int, or dict, default=None
-        Which columns form a modality. None groups columns named `modality__feature`
-        by their prefix if all are named so, and otherwise makes every column a
-        modality of its own. A list gives widths from left to right. A dict gives, by
-        name, a width, a token shape `(n_tokens, dim)`, a slice, or a list of column
-        names or positions.
-
+    %(modalities)s
     noise : {"modality", "feature"}, default="modality"
         Whether the columns of a modality share one noise variance.
-
     ard : bool, default=True
         Automatic relevance determination: means and loadings have normal priors and
         are integrated out (variational Bayes). The precisions of the priors, one per
         modality and factor, are learnt. If False, means and loadings are estimated by
         maximum likelihood, which overfits if there are few samples.
-
     max_iter : int, default=100
         Maximum number of iterations of a single run.
-
     tol : float, default=1e-3
         A run ends when an iteration raises the objective by less than `tol` per
         observed cell.
-
     init : {"k-means++", "random"}, default="k-means++"
         Method of initialisation. A few iterations with one cluster find factors. Then
         the samples are clustered by their factors, by k-means or by the nearest of
         some samples drawn at random.
-
     n_init : int, default=1
         Number of runs. The run with the highest objective is kept.
-
     standardize : bool, default=True
         Whether columns are brought to zero mean and unit variance first. The tokens
         of a sequence share mean and variance.
-
     calibrate : bool, default=False
         Whether the model is first fitted without some samples. Each of their
         modalities is hidden in turn, to learn how far imputed values can be trusted
         (`shrinkage_`) and how wide their errors are (`std_scale_`). The fit takes
         about twice as long, or longer if there are few samples. "auto" takes three
         times that.
-
     random_state : int, RandomState instance or None, default=None
         Seed of the initialisation, and of :meth:`sample` if it is an int.
-
     verbose : int, default=0
         Print the objective of each iteration if positive.
 
@@ -124,56 +109,36 @@ class PartialModalityFactorMixture(
     ----------
     weights_ : ndarray of shape (n_components,)
         Share of each cluster.
-
     means_ : ndarray of shape (n_components, n_features)
         Means of the clusters in the units of X.
-
     loadings_ : ndarray of shape (n_features, `n_factors_`)
         What one unit of a factor adds to a column, in the units of X.
-
     noise_variance_ : ndarray of shape (n_features,)
         In the squared units of X.
-
     relevance_ : ndarray of shape (n_modalities, `n_factors_`)
         Share of the variance of each modality that each factor accounts for.
-
     n_components_ : int
         Number of clusters.
-
     n_factors_ : int
         Number of factors, at most the number of columns or samples.
-
     shrinkage_ : ndarray of shape (n_modalities,)
         Factor by which the distance of imputed values from the mean is multiplied: 0
         for a modality that no sample has together with another one; otherwise 1, or
         what is learnt from hidden modalities with `calibrate`.
-
     std_scale_ : ndarray of shape (n_modalities,)
         Factor by which the standard errors of the model are multiplied; 1 without
         `calibrate`.
-
     lower_bound_ : float
         The objective per sample, at the parameters that were kept: with `ard=False`
         the log-likelihood, otherwise a lower bound of the log evidence. In the
         standardised columns, and up to a constant.
-
     lower_bounds_ : list of float
         The objective at each iteration.
-
     n_iter_ : int
         Number of iterations of the run that was kept.
-
     converged_ : bool
         Whether that run ended by `tol`.
-
-    modalities_ : ModalityLayout
-        Ordered mapping from the name of each modality to its columns.
-
-    n_features_in_ : int
-        Number of columns seen in `fit`.
-
-    feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of the columns seen in `fit`, if they were strings.
+    %(modalities_, n_features_in_, feature_names_in_)s
 
     Raises
     ------

@@ -10,6 +10,7 @@ from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from skmissing._compat import Interval, StrOptions
+from skmissing._docs import shared_docs
 from skmissing._table import ModalityMixin, SkmissingEstimator, _fit_context
 from skmissing.simulate._config import (
     ModalityFraction,
@@ -42,6 +43,7 @@ _MISSING = [
 ]
 
 
+@shared_docs
 class ModalityAmputer(
     OneToOneFeatureMixin, TransformerMixin, ModalityMixin, SkmissingEstimator
 ):
@@ -120,12 +122,7 @@ class ModalityAmputer(
     realized_rates_ : dict
         By modality, the fraction that loses it in `fit_transform`, of the samples given
         to `fit` that have it; NaN if none has it.
-    modalities_ : ModalityLayout
-        From name to columns.
-    n_features_in_ : int
-        Number of columns seen in `fit`.
-    feature_names_in_ : ndarray of shape (n_features,)
-        Names of the columns seen in `fit`; only if all are strings.
+    %(modalities_, n_features_in_, feature_names_in_)s
 
     See Also
     --------
