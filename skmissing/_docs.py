@@ -4,7 +4,7 @@ import inspect
 import re
 
 ENTRY = re.compile(r"^([\w*][\w, *]*) : .*(?:\n+ +.*)*", re.MULTILINE)
-MARKER = re.compile(r"^( *)%\(([\w, ]+)\)s$", re.MULTILINE)
+MARKER = re.compile(r"^( *)%\(([\w*, ]+)\)s$", re.MULTILINE)
 
 SHARED = """
 modalities : None, list of int or dict, default=None

@@ -19,6 +19,7 @@ from skorch.callbacks import EarlyStopping
 
 from skmissing._blocks import fit_scaler, row_chunks
 from skmissing._compat import Interval, StrOptions
+from skmissing._docs import shared_docs
 from skmissing._masking import POLICIES
 from skmissing._table import ModalityMixin, SkmissingEstimator, _fit_context, name_list
 from skmissing._torch import few_threads, resolve_device
@@ -46,7 +47,75 @@ PARTS = ("module", "criterion", "optimizer", "iterator_train")
 
 
 class BaseFusion(ModalityMixin, SkmissingEstimator):
-    """Trains a network on samples that may have missing modalities."""
+    """Trains a network on samples that may have missing modalities.
+
+    Parameters
+    ----------
+    modality_dropout : float, default=0.5
+        Probability that a training sample is shown with fewer modalities than it has,
+        drawn anew in every epoch. 0 shows all. A sample never loses all modalities.
+    dropout_policy : {"uniform_size", "uniform_subset", "bernoulli"}, \
+            default="uniform_size"
+        What such a sample keeps: a random number of its modalities; any non-empty
+        subset with equal probability; or, with `"bernoulli"`, every sample loses each
+        modality with the probability `modality_dropout`.
+    lr : float, default=1e-3
+        Largest learning rate. It rises to this value during the first tenth of the
+        steps, and then falls to 0 at `max_epochs`.
+    batch_size : int, default=64
+        Largest number of samples per training step.
+    callbacks : list, default=None
+        Callbacks of skorch. A learning rate scheduler, a gradient clipping or an early
+        stopping replaces the one of the estimator.
+    early_stopping : bool, default=False
+        Whether to stop when the score of validation samples has not improved for
+        `n_iter_no_change` epochs, and to keep the weights of the best epoch. This
+        saves time on many samples; on a few hundred, it mostly costs samples.
+    validation_fraction : float, default=0.1
+        Share of the samples that `early_stopping` sets aside, stratified by class,
+        with at least one sample of each. Their modalities are hidden once, as those of
+        the training samples are.
+    n_iter_no_change : int, default=10
+        Number of epochs to wait for a better one.
+    scoring : str or callable, default="loss"
+        Score that chooses the best epoch: `"loss"`, the name of a scikit-learn scorer,
+        or a callable with the signature `scorer(estimator, X, y)`. Scorers given by
+        name get `sample_weight` if `fit` did.
+    standardize : bool, default=True
+        Whether columns are divided by their standard deviation after their mean was
+        subtracted. The tokens of a sequence share theirs.
+    device : str, default="auto"
+        `"cpu"`, `"cuda"` or `"cuda:1"`; `"auto"` takes CUDA if it is available.
+    random_state : int, RandomState instance or None, default=None
+        Decides the initial weights, the order of samples, the hidden modalities, and
+        the validation samples. Pass an int for reproducible results.
+    verbose : int, default=0
+        Whether to print a line per epoch.
+    **kwargs : dict
+        Parameters of the parts, as in skorch: `module__...` of the network;
+        `optimizer__...` of the optimizer; `criterion__consistency`, one of `"mofe"`,
+        `"distill"` and `"align"`, and `criterion__consistency_weight`, see the
+        :ref:`User Guide <consistency>`; `iterator_train__dropout_level="batch"`, by
+        which all samples of a batch lose the same modalities.
+
+    Attributes
+    ----------
+    n_iter_ : int
+        Number of epochs that were run.
+    best_iter_ : int
+        The epoch, counted from 1, whose weights were kept: the last one without
+        `early_stopping`.
+    loss_curve_ : list of float
+        Training loss of each epoch, the sum of all terms.
+    loss_terms_ : dict of str to list of float
+        The terms of the training loss: `"task"`, the losses of the module, and with
+        consistency `"fuller"` and `"consistency"`.
+    validation_curve_ : list of float or None
+        Validation loss of each epoch, or its score by `scoring`; None without
+        `early_stopping`.
+    net_ : skorch.NeuralNet
+        The network for predictions, in double precision.
+    """
 
     _parameter_constraints: dict = {
         **ModalityMixin._parameter_constraints,
@@ -425,6 +494,7 @@ class BaseFusion(ModalityMixin, SkmissingEstimator):
         return tags
 
 
+@shared_docs
 class FusionClassifier(ClassifierMixin, BaseFusion):
     """Classifier with a fusion network of your own.
 
@@ -445,93 +515,28 @@ class FusionClassifier(ClassifierMixin, BaseFusion):
         returns a :class:`skmissing.fusion.modules.FusionOutput`. If it has a third
         argument `observed=None`, it gets the mask before modalities were hidden, in
         training only. None takes the network of :class:`MHSAFusionClassifier`.
-    modalities : None, list of int or dict, default=None
-        Which columns belong together: widths from left to right, or a dict from name
-        to width, token shape `(n_tokens, dim)`, slice or list of columns. None groups
-        columns by the prefix before `__` if all names have one, and otherwise makes
-        each column a modality.
-    modality_dropout : float, default=0.5
-        Probability that a training sample is shown with fewer modalities than it has,
-        drawn anew in every epoch. 0 shows all. A sample never loses all modalities.
-    dropout_policy : {"uniform_size", "uniform_subset", "bernoulli"}, \
-            default="uniform_size"
-        What such a sample keeps: a random number of its modalities; any non-empty
-        subset with equal probability; or, with `"bernoulli"`, every sample loses each
-        modality with the probability `modality_dropout`.
+    %(modalities, modality_dropout, dropout_policy)s
     optimizer : {"adamw", "adam", "sgd"} or type, default="adamw"
         Name of the optimizer, or a class of :mod:`torch.optim`. `"sgd"` has a momentum
         of 0.9. Named optimizers have `optimizer__weight_decay=0.3`, which is
         decoupled from the gradient with `"adamw"`, and an L2 penalty otherwise, where
         much smaller values are usual.
-    lr : float, default=1e-3
-        Largest learning rate. It rises to this value during the first tenth of the
-        steps, and then falls to 0 at `max_epochs`.
-    batch_size : int, default=64
-        Largest number of samples per training step.
+    %(lr, batch_size)s
     max_epochs : int, default=100
         Number of passes through the training samples.
-    callbacks : list, default=None
-        Callbacks of skorch. A learning rate scheduler, a gradient clipping or an early
-        stopping replaces the one of the estimator.
-    early_stopping : bool, default=False
-        Whether to stop when the score of validation samples has not improved for
-        `n_iter_no_change` epochs, and to keep the weights of the best epoch. This
-        saves time on many samples; on a few hundred, it mostly costs samples.
-    validation_fraction : float, default=0.1
-        Share of the samples that `early_stopping` sets aside, stratified by class,
-        with at least one sample of each. Their modalities are hidden once, as those of
-        the training samples are.
-    n_iter_no_change : int, default=10
-        Number of epochs to wait for a better one.
-    scoring : str or callable, default="loss"
-        Score that chooses the best epoch: `"loss"`, the name of a scikit-learn scorer,
-        or a callable with the signature `scorer(estimator, X, y)`. Scorers given by
-        name get `sample_weight` if `fit` did.
+    %(callbacks, early_stopping, validation_fraction, n_iter_no_change, scoring)s
     class_weight : dict, list of dict, "balanced" or None, default=None
         Factors of the classes' losses, as in scikit-learn; `"balanced"` counts the
         samples that are trained on.
-    standardize : bool, default=True
-        Whether columns are divided by their standard deviation after their mean was
-        subtracted. The tokens of a sequence share theirs.
-    device : str, default="auto"
-        `"cpu"`, `"cuda"` or `"cuda:1"`; `"auto"` takes CUDA if it is available.
-    random_state : int, RandomState instance or None, default=None
-        Decides the initial weights, the order of samples, the hidden modalities, and
-        the validation samples. Pass an int for reproducible results.
-    verbose : int, default=0
-        Whether to print a line per epoch.
-    **kwargs : dict
-        Parameters of the parts, as in skorch: `module__...` of the network;
-        `optimizer__...` of the optimizer; `criterion__consistency`, one of `"mofe"`,
-        `"distill"` and `"align"`, and `criterion__consistency_weight`, see the
-        :ref:`User Guide <consistency>`; `iterator_train__dropout_level="batch"`, by
-        which all samples of a batch lose the same modalities.
+    %(standardize, device, random_state, verbose, **kwargs)s
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
         Class labels; with an indicator y, the numbers of its columns.
-    n_iter_ : int
-        Number of epochs that were run.
-    best_iter_ : int
-        The epoch, counted from 1, whose weights were kept: the last one without
-        `early_stopping`.
-    loss_curve_ : list of float
-        Training loss of each epoch, the sum of all terms.
-    loss_terms_ : dict of str to list of float
-        The terms of the training loss: `"task"`, the losses of the module, and with
-        consistency `"fuller"` and `"consistency"`.
-    validation_curve_ : list of float or None
-        Validation loss of each epoch, or its score by `scoring`; None without
-        `early_stopping`.
-    net_ : skorch.NeuralNet
-        The network for predictions, in double precision.
-    modalities_ : mapping
-        Name of each modality to its columns.
-    n_features_in_ : int
-        Number of columns seen in `fit`.
-    feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of the columns, if X had names that are all strings.
+    %(n_iter_, best_iter_, loss_curve_, loss_terms_)s
+    %(validation_curve_, net_, modalities_, n_features_in_)s
+    %(feature_names_in_)s
 
     See Also
     --------
@@ -801,6 +806,7 @@ class FusionClassifier(ClassifierMixin, BaseFusion):
         return self.classes_[raw.argmax(axis=1)]
 
 
+@shared_docs
 class FusionRegressor(RegressorMixin, BaseFusion):
     """Regressor with a fusion network of your own.
 
@@ -814,28 +820,24 @@ class FusionRegressor(RegressorMixin, BaseFusion):
     module : type, default=None
         Class of the network, as for :class:`FusionClassifier`. None takes the network
         of :class:`MHSAFusionRegressor`.
-    modalities : None, list of int or dict, default=None
-        Which columns belong together, as for :class:`FusionClassifier`.
-    modality_dropout : float, default=0.5
-        Probability that a training sample is shown with fewer modalities than it has.
-    dropout_policy, lr, batch_size, callbacks, early_stopping, \
-            validation_fraction, n_iter_no_change, scoring, standardize, device, \
-            random_state, verbose : object
-        As for :class:`FusionClassifier`, with the same defaults.
+    %(modalities, modality_dropout, dropout_policy)s
     optimizer : {"adamw", "adam", "sgd"} or type, default="adamw"
-        As for :class:`FusionClassifier`, but with `optimizer__weight_decay=1.0`.
+        Name of the optimizer, or a class of :mod:`torch.optim`. `"sgd"` has a momentum
+        of 0.9. Named optimizers have `optimizer__weight_decay=1.0`, which is
+        decoupled from the gradient with `"adamw"`, and an L2 penalty otherwise, where
+        much smaller values are usual.
+    %(lr, batch_size)s
     max_epochs : int, default=50
         Number of passes through the training samples.
+    %(callbacks, early_stopping, validation_fraction, n_iter_no_change, scoring)s
     bounds : (float, float) or None, default=None
         Range that predictions are clipped to; training targets must lie in it.
-    **kwargs : dict
-        Parameters of the parts, as for :class:`FusionClassifier`.
+    %(standardize, device, random_state, verbose, **kwargs)s
 
     Attributes
     ----------
-    n_iter_, best_iter_, loss_curve_, loss_terms_, validation_curve_, net_, \
-            modalities_, n_features_in_, feature_names_in_ : object
-        As for :class:`FusionClassifier`.
+    %(n_iter_, best_iter_, loss_curve_, loss_terms_, validation_curve_, net_)s
+    %(modalities_, n_features_in_, feature_names_in_)s
 
     See Also
     --------

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 class FusionOutput(NamedTuple):
     """Output of a fusion network.
 
-    Attributes
+    Parameters
     ----------
     logits : Tensor of shape (n_samples, n_outputs)
         The log-odds of the second of two classes or of each label, the unnormalized
@@ -144,6 +144,7 @@ class ModalityProjection(nn.Module):
         Returns
         -------
         Tensor of shape (B, T, dim)
+            In the order of the layout.
         """
         blocks, made = x.split(self.widths, dim=1), []
         for linear, members, shape in zip(self.maps, self.members, self.shapes):
@@ -191,6 +192,7 @@ class ModalityMean(nn.Module):
         Parameters
         ----------
         tokens : Tensor of shape (B, T, p)
+            Tokens of all modalities.
         mask : Tensor of shape (B, T), dtype bool
             The tokens that count.
 

@@ -9,6 +9,7 @@ from torch import nn
 
 from skmissing import impute
 from skmissing._compat import Interval, StrOptions, import_optional, validate_params
+from skmissing._docs import shared_docs
 from skmissing.fusion._base import BaseFusion, FusionClassifier, FusionRegressor
 from skmissing.fusion._layers import (
     SLOTS,
@@ -90,7 +91,23 @@ class MHSAFusion(nn.Module):
 
 
 class BaseMHSA(BaseFusion):
-    """The network of UL4M4, for any task."""
+    """The network of UL4M4, for any task.
+
+    Parameters
+    ----------
+    hidden_dim : int, default=64
+        Width of the tokens; a multiple of `module__n_heads`.
+    missing : {"mask", "zero", "token", "error"}, default="mask"
+        What stands in the slot of a missing modality. With `"mask"` it gets no
+        attention and no share in the mean. `"zero"` puts zeros there, `"token"` a
+        learned token. `"error"` refuses samples with missing modalities, in `fit` and
+        in prediction, for use after an imputer; modalities that `modality_dropout`
+        hides are then masked.
+    **kwargs : dict
+        Parameters of the parts, as for :class:`FusionClassifier`. The network
+        has `module__n_heads=4`, `module__n_layers=1`, `module__dropout=0.1`, and
+        `module__head_dims=()`, the widths of hidden layers in the head.
+    """
 
     _parameter_constraints: dict = {
         "hidden_dim": [Interval(Integral, 1, None, closed="left")],
@@ -122,6 +139,7 @@ class BaseMHSA(BaseFusion):
             )
 
 
+@shared_docs
 class MHSAFusionClassifier(BaseMHSA, FusionClassifier):
     """Classifier that attends to the observed modalities.
 
@@ -132,37 +150,15 @@ class MHSAFusionClassifier(BaseMHSA, FusionClassifier):
 
     Parameters
     ----------
-    modalities : None, list of int or dict, default=None
-        Which columns belong together: widths from left to right, or a dict from name
-        to width, token shape `(n_tokens, dim)`, slice or list of columns. None groups
-        columns by the prefix before `__` if all names have one, and otherwise makes
-        each column a modality.
-    hidden_dim : int, default=64
-        Width of the tokens; a multiple of `module__n_heads`.
-    missing : {"mask", "zero", "token", "error"}, default="mask"
-        What stands in the slot of a missing modality. With `"mask"` it gets no
-        attention and no share in the mean. `"zero"` puts zeros there, `"token"` a
-        learned token. `"error"` refuses samples with missing modalities, in `fit` and
-        in prediction, for use after an imputer; modalities that `modality_dropout`
-        hides are then masked.
-    modality_dropout : float, default=0.5
-        Probability that a training sample is shown with fewer modalities than it has,
-        drawn anew in every epoch. 0 shows all.
-    dropout_policy, optimizer, lr, batch_size, max_epochs, callbacks, \
-            early_stopping, validation_fraction, n_iter_no_change, scoring, \
-            class_weight, standardize, device, random_state, verbose : object
-        As for :class:`FusionClassifier`, with the same defaults.
-    **kwargs : dict
-        Parameters of the parts, as for :class:`FusionClassifier`. The network
-        has `module__n_heads=4`, `module__n_layers=1`, `module__dropout=0.1`, and
-        `module__head_dims=()`, the widths of hidden layers in the head.
+    %(modalities, hidden_dim, missing, modality_dropout)s
+    %(dropout_policy, optimizer, lr, batch_size, max_epochs, callbacks)s
+    %(early_stopping, validation_fraction, n_iter_no_change, scoring, class_weight)s
+    %(standardize, device, random_state, verbose, **kwargs)s
 
     Attributes
     ----------
-    classes_, n_iter_, best_iter_, loss_curve_, loss_terms_, \
-            validation_curve_, net_, modalities_, n_features_in_, \
-            feature_names_in_ : object
-        As for :class:`FusionClassifier`.
+    %(classes_, n_iter_, best_iter_, loss_curve_, loss_terms_)s
+    %(validation_curve_, net_, modalities_, n_features_in_, feature_names_in_)s
 
     See Also
     --------
@@ -268,6 +264,7 @@ class MHSAFusionClassifier(BaseMHSA, FusionClassifier):
         vars(self).update(kwargs)
 
 
+@shared_docs
 class MHSAFusionRegressor(BaseMHSA, FusionRegressor):
     """Regressor that attends to the observed modalities.
 
@@ -278,37 +275,15 @@ class MHSAFusionRegressor(BaseMHSA, FusionRegressor):
 
     Parameters
     ----------
-    modalities : None, list of int or dict, default=None
-        Which columns belong together: widths from left to right, or a dict from name
-        to width, token shape `(n_tokens, dim)`, slice or list of columns. None groups
-        columns by the prefix before `__` if all names have one, and otherwise makes
-        each column a modality.
-    hidden_dim : int, default=64
-        Width of the tokens; a multiple of `module__n_heads`.
-    missing : {"mask", "zero", "token", "error"}, default="mask"
-        What stands in the slot of a missing modality. With `"mask"` it gets no
-        attention and no share in the mean. `"zero"` puts zeros there, `"token"` a
-        learned token. `"error"` refuses samples with missing modalities, in `fit` and
-        in prediction, for use after an imputer; modalities that `modality_dropout`
-        hides are then masked.
-    modality_dropout : float, default=0.5
-        Probability that a training sample is shown with fewer modalities than it has,
-        drawn anew in every epoch. 0 shows all.
-    dropout_policy, optimizer, lr, batch_size, max_epochs, callbacks, \
-            early_stopping, validation_fraction, n_iter_no_change, scoring, \
-            bounds, standardize, device, random_state, verbose : object
-        As for :class:`FusionRegressor`, with the same defaults.
-    **kwargs : dict
-        Parameters of the parts, as for :class:`FusionRegressor`. The network
-        has `module__n_heads=4`, `module__n_layers=1`, `module__dropout=0.1`, and
-        `module__head_dims=()`, the widths of hidden layers in the head.
+    %(modalities, hidden_dim, missing, modality_dropout)s
+    %(dropout_policy, optimizer, lr, batch_size, max_epochs, callbacks)s
+    %(early_stopping, validation_fraction, n_iter_no_change, scoring, bounds)s
+    %(standardize, device, random_state, verbose, **kwargs)s
 
     Attributes
     ----------
-    n_iter_, best_iter_, loss_curve_, loss_terms_, \
-            validation_curve_, net_, modalities_, n_features_in_, \
-            feature_names_in_ : object
-        As for :class:`FusionRegressor`.
+    %(n_iter_, best_iter_, loss_curve_, loss_terms_)s
+    %(validation_curve_, net_, modalities_, n_features_in_, feature_names_in_)s
 
     See Also
     --------

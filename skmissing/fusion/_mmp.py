@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 from skmissing._compat import Interval, StrOptions
+from skmissing._docs import shared_docs
 from skmissing.fusion._base import BaseFusion, FusionClassifier, FusionRegressor
 from skmissing.fusion._layers import (
     FusionOutput,
@@ -136,7 +137,33 @@ def _has_projector(estimator):
 
 
 class BaseMMP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseFusion):
-    """The network of masked modality projection, for any task."""
+    """The network of masked modality projection, for any task.
+
+    Parameters
+    ----------
+    hidden_dim : int, default=64
+        Width of the tokens; a multiple of `module__n_heads`.
+    projector : {"linear", "cross_attention", "none"}, default="linear"
+        What makes the tokens of a missing modality: a linear map from each other
+        modality; the cross-attention of the paper, which takes several times as long
+        and was not better on vectors; or zeros, which is modality dropout alone.
+    alignment_weight : float, default=1.0
+        Factor of the loss that draws the estimated tokens of hidden modalities to the
+        real ones. 0 trains the projector by the task alone.
+    **kwargs : dict
+        Parameters of the parts, as for :class:`FusionClassifier`. The network
+        has `module__n_heads=4`, `module__n_layers=1`, `module__dropout=0.1`,
+        `module__n_aggregated_tokens=8`, the learned tokens by which cross-attention
+        summarizes a modality, and `module__tokens_per_vector=1`, the number of tokens
+        that a modality which is one vector is split into. The paper has
+        `iterator_train__dropout_level="batch"`.
+
+    Attributes
+    ----------
+    loss_terms_ : dict of str to list of float
+        The terms of the training loss: `"task"`, `"alignment"` times its weight unless
+        nothing is projected, and those of the consistency, if any.
+    """
 
     _parameter_constraints: dict = {
         "hidden_dim": [Interval(Integral, 1, None, closed="left")],
@@ -252,6 +279,7 @@ class BaseMMP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseFusion):
         return tags
 
 
+@shared_docs
 class MMPClassifier(BaseMMP, FusionClassifier):
     """Classifier that projects missing modalities from the observed ones.
 
@@ -263,44 +291,15 @@ class MMPClassifier(BaseMMP, FusionClassifier):
 
     Parameters
     ----------
-    modalities : None, list of int or dict, default=None
-        Which columns belong together: widths from left to right, or a dict from name
-        to width, token shape `(n_tokens, dim)`, slice or list of columns. None groups
-        columns by the prefix before `__` if all names have one, and otherwise makes
-        each column a modality.
-    hidden_dim : int, default=64
-        Width of the tokens; a multiple of `module__n_heads`.
-    projector : {"linear", "cross_attention", "none"}, default="linear"
-        What makes the tokens of a missing modality: a linear map from each other
-        modality; the cross-attention of the paper, which takes several times as long
-        and was not better on vectors; or zeros, which is modality dropout alone.
-    alignment_weight : float, default=1.0
-        Factor of the loss that draws the estimated tokens of hidden modalities to the
-        real ones. 0 trains the projector by the task alone.
-    modality_dropout : float, default=0.5
-        Probability that a training sample is shown with fewer modalities than it has,
-        drawn anew in every epoch. 0 shows all.
-    dropout_policy, optimizer, lr, batch_size, max_epochs, callbacks, \
-            early_stopping, validation_fraction, n_iter_no_change, scoring, \
-            class_weight, standardize, device, random_state, verbose : object
-        As for :class:`FusionClassifier`, with the same defaults.
-    **kwargs : dict
-        Parameters of the parts, as for :class:`FusionClassifier`. The network
-        has `module__n_heads=4`, `module__n_layers=1`, `module__dropout=0.1`,
-        `module__n_aggregated_tokens=8`, the learned tokens by which cross-attention
-        summarizes a modality, and `module__tokens_per_vector=1`, the number of tokens
-        that a modality which is one vector is split into. The paper has
-        `iterator_train__dropout_level="batch"`.
+    %(modalities, hidden_dim, projector, alignment_weight, modality_dropout)s
+    %(dropout_policy, optimizer, lr, batch_size, max_epochs, callbacks)s
+    %(early_stopping, validation_fraction, n_iter_no_change, scoring, class_weight)s
+    %(standardize, device, random_state, verbose, **kwargs)s
 
     Attributes
     ----------
-    classes_, n_iter_, best_iter_, loss_curve_, \
-            validation_curve_, net_, modalities_, n_features_in_, \
-            feature_names_in_ : object
-        As for :class:`FusionClassifier`.
-    loss_terms_ : dict of str to list of float
-        The terms of the training loss: `"task"`, `"alignment"` times its weight unless
-        nothing is projected, and those of the consistency, if any.
+    %(classes_, n_iter_, best_iter_, loss_curve_, loss_terms_)s
+    %(validation_curve_, net_, modalities_, n_features_in_, feature_names_in_)s
 
     See Also
     --------
@@ -415,6 +414,7 @@ class MMPClassifier(BaseMMP, FusionClassifier):
         vars(self).update(kwargs)
 
 
+@shared_docs
 class MMPRegressor(BaseMMP, FusionRegressor):
     """Regressor that projects missing modalities from the observed ones.
 
@@ -426,44 +426,15 @@ class MMPRegressor(BaseMMP, FusionRegressor):
 
     Parameters
     ----------
-    modalities : None, list of int or dict, default=None
-        Which columns belong together: widths from left to right, or a dict from name
-        to width, token shape `(n_tokens, dim)`, slice or list of columns. None groups
-        columns by the prefix before `__` if all names have one, and otherwise makes
-        each column a modality.
-    hidden_dim : int, default=64
-        Width of the tokens; a multiple of `module__n_heads`.
-    projector : {"linear", "cross_attention", "none"}, default="linear"
-        What makes the tokens of a missing modality: a linear map from each other
-        modality; the cross-attention of the paper, which takes several times as long
-        and was not better on vectors; or zeros, which is modality dropout alone.
-    alignment_weight : float, default=1.0
-        Factor of the loss that draws the estimated tokens of hidden modalities to the
-        real ones. 0 trains the projector by the task alone.
-    modality_dropout : float, default=0.5
-        Probability that a training sample is shown with fewer modalities than it has,
-        drawn anew in every epoch. 0 shows all.
-    dropout_policy, optimizer, lr, batch_size, max_epochs, callbacks, \
-            early_stopping, validation_fraction, n_iter_no_change, scoring, \
-            bounds, standardize, device, random_state, verbose : object
-        As for :class:`FusionRegressor`, with the same defaults.
-    **kwargs : dict
-        Parameters of the parts, as for :class:`FusionRegressor`. The network
-        has `module__n_heads=4`, `module__n_layers=1`, `module__dropout=0.1`,
-        `module__n_aggregated_tokens=8`, the learned tokens by which cross-attention
-        summarizes a modality, and `module__tokens_per_vector=1`, the number of tokens
-        that a modality which is one vector is split into. The paper has
-        `iterator_train__dropout_level="batch"`.
+    %(modalities, hidden_dim, projector, alignment_weight, modality_dropout)s
+    %(dropout_policy, optimizer, lr, batch_size, max_epochs, callbacks)s
+    %(early_stopping, validation_fraction, n_iter_no_change, scoring, bounds)s
+    %(standardize, device, random_state, verbose, **kwargs)s
 
     Attributes
     ----------
-    n_iter_, best_iter_, loss_curve_, \
-            validation_curve_, net_, modalities_, n_features_in_, \
-            feature_names_in_ : object
-        As for :class:`FusionRegressor`.
-    loss_terms_ : dict of str to list of float
-        The terms of the training loss: `"task"`, `"alignment"` times its weight unless
-        nothing is projected, and those of the consistency, if any.
+    %(n_iter_, best_iter_, loss_curve_, loss_terms_)s
+    %(validation_curve_, net_, modalities_, n_features_in_, feature_names_in_)s
 
     See Also
     --------

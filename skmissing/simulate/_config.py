@@ -181,6 +181,7 @@ class PatternTable:
         keep : ndarray of shape (n_patterns, n_modalities), dtype bool
             In the order of `names`.
         probabilities : ndarray of shape (n_patterns,)
+            Fraction of each pattern.
         """
         keep = np.zeros((len(self.probabilities), len(names)), dtype=bool)
         for row, pattern in zip(keep, self.probabilities):
@@ -237,6 +238,7 @@ class OneMissing:
         keep : ndarray of shape (n_modalities + 1, n_modalities), dtype bool
             In the order of `names`; the first pattern keeps all.
         probabilities : ndarray of shape (n_modalities + 1,)
+            Fraction of each pattern.
         """
         n = len(names)
         keep = np.vstack([np.ones((1, n), dtype=bool), ~np.eye(n, dtype=bool)])
