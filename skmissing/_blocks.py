@@ -122,37 +122,17 @@ def find_patterns(presence):
 
 @dataclass(frozen=True)
 class RowGroup:
-    """Rows that the kernels treat alike.
+    """Rows that the kernels treat alike; only the columns of `modalities` are kept."""
 
-    Attributes
-    ----------
-    rows : ndarray of shape (n_rows,), dtype intp
-        Positions in X, ascending.
-    source : ndarray of shape (n_rows, n_columns)
-        Values in layout order, 0 where not observed, scaled unless `shift` and
-        `factor` say how. Only the columns of `modalities` are kept.
-    presence : ndarray of shape (1 or n_rows, n_kept), dtype bool
-        Which of `modalities` a row has; one row if all have the same.
-    modalities : ndarray of shape (n_kept,), dtype intp
-        Modalities that at least one of the rows has.
-    widths : ndarray of shape (n_kept,), dtype intp
-        Their numbers of columns.
-    columns : slice or ndarray of intp
-        Positions of the kept columns in layout order.
-    observed : ndarray of shape (n_rows, n_columns), dtype bool, or None
-        Observed cells; None if no row of the group is partially observed.
-    shift, factor : ndarray of shape (n_columns,) or None
-        Of complete rows that are read from X itself: scaled values are
-        `(source - shift) * factor`.
-    """
-
-    rows: np.ndarray
+    rows: np.ndarray  # (n_rows,), positions in X, ascending
+    # (n_rows, n_columns), in layout order, 0 where not observed. Scaled values are
+    # `(source - shift) * factor` if there are `shift` and `factor`, (n_columns,).
     source: np.ndarray
-    presence: np.ndarray
-    modalities: np.ndarray
-    widths: np.ndarray
-    columns: object
-    observed: np.ndarray | None = None
+    presence: np.ndarray  # (1 or n_rows, n_kept), one row if all have the same
+    modalities: np.ndarray  # (n_kept,), those that at least one of the rows has
+    widths: np.ndarray  # (n_kept,), their numbers of columns
+    columns: object  # slice or positions of the kept columns in layout order
+    observed: np.ndarray | None = None  # (n_rows, n_columns), if any row is partial
     shift: np.ndarray | None = None
     factor: np.ndarray | None = None
 
@@ -181,23 +161,12 @@ class RowGroup:
 
 @dataclass(frozen=True)
 class Blocks:
-    """The rows of X in groups.
+    """The rows of X in groups."""
 
-    Attributes
-    ----------
-    groups : list of RowGroup
-        Each row of X is in exactly one of them.
-    presence : ndarray of shape (n_samples, n_modalities), dtype bool
-        In the order of X.
-    layout : ModalityLayout
-    dtype : dtype
-        Of the values.
-    """
-
-    groups: list
-    presence: np.ndarray
+    groups: list  # of RowGroup; each row of X is in exactly one of them
+    presence: np.ndarray  # (n_samples, n_modalities), in the order of X
     layout: object
-    dtype: np.dtype
+    dtype: np.dtype  # of the values
 
     def find(self, position):
         """Group that holds a row of X, and its place there as an array of one."""
@@ -234,49 +203,26 @@ class Blocks:
 
 @dataclass(frozen=True)
 class Centers:
-    """Centres in the scaled space of the blocks.
+    """Centres in the scaled space of the blocks."""
 
-    Attributes
-    ----------
-    values : ndarray of shape (n_clusters, n_features)
-        In layout order, 0 where the centre lacks the modality.
-    presence : ndarray of shape (n_clusters, n_modalities), dtype bool
-    """
-
-    values: np.ndarray
-    presence: np.ndarray
+    values: np.ndarray  # (n_clusters, n_features), in layout order, 0 where missing
+    presence: np.ndarray  # (n_clusters, n_modalities)
 
 
 @dataclass(frozen=True)
 class BlockScaler:
-    """Affine map between X and the scaled blocks.
-
-    Attributes
-    ----------
-    layout : ModalityLayout
-    factor : ndarray of shape (n_features,)
-        Multiplies what is left after subtracting the mean, in layout order; 0 for
-        columns without an observed cell.
-    mean : ndarray of shape (n_features,)
-        Subtracted from X; in X's column order.
-    scale : ndarray of shape (n_features,)
-        Divides what is left; ones if columns are not standardised.
-    variance : ndarray of shape (n_features,)
-        Of the observed cells, in X's units.
-    weight : ndarray of shape (n_features,)
-        Of the observed cells. Without any, whatever comes in that column later is
-        mapped to 0, the same for all rows, and so takes no part in distances.
-    column_mean, column_weight : ndarray of shape (n_features,)
-        The same for each column by itself, where `mean` and `weight` are shared by
-        the tokens of a sequence; `mean` if the column has no observed cell.
-    """
+    """Affine map between X and the scaled blocks."""
 
     layout: object
-    factor: np.ndarray
+    factor: np.ndarray  # multiplies X - mean, in layout order; 0 for unseen columns
+    # All of shape (n_features,); from here on in the order of X.
     mean: np.ndarray
-    scale: np.ndarray
-    variance: np.ndarray
+    scale: np.ndarray  # ones if columns are not standardised
+    variance: np.ndarray  # of the observed cells, in the units of X
+    # Without weight, whatever comes in that column later is mapped to 0, the same for
+    # all rows, and so takes no part in distances.
     weight: np.ndarray
+    # The same for each column by itself, where tokens of a sequence share the above.
     column_mean: np.ndarray
     column_weight: np.ndarray
 
@@ -456,17 +402,6 @@ def fit_scaler(table, *, sample_weight=None, standardize=True):
     rounding gets scale 1; one without any observed cell, mean 0 and scale 1. The
     tokens of a sequence share their statistics, so that the place of a token does not
     change its scale. Raises ValueError if the variance of a column overflows.
-
-    Parameters
-    ----------
-    table : ModalityTable
-    sample_weight : ndarray of shape (n_samples,), default=None
-        Ones if None.
-    standardize : bool, default=True
-
-    Returns
-    -------
-    BlockScaler
     """
     X, layout = table.X, table.layout
     weight = np.ones(len(X)) if sample_weight is None else sample_weight

@@ -18,7 +18,7 @@ from skmissing._blocks import (
 
 
 class GroupDistances:
-    """Squared distances of the rows of one group to all centres.
+    """Squared distances of the rows of one RowGroup to all Centers.
 
     With x the scaled blocks, A and B the presence of rows and centres, and A₂, C₂ the
     block norms, the sum over shared modalities is A₂Bᵀ − 2XCᵀ + AC₂ᵀ and their number
@@ -28,11 +28,6 @@ class GroupDistances:
     A partially observed row is compared over its observed cells only: their squared
     differences count `width / n_observed` fold, and a second product with the mask
     stands in for AC₂ᵀ.
-
-    Parameters
-    ----------
-    centers : Centers
-    group : RowGroup
     """
 
     def __init__(self, centers, group):
@@ -164,20 +159,9 @@ class GroupDistances:
 
 
 def nearest_centers(blocks, centers, return_squared=False):
-    """Label every row with its nearest centre.
+    """Label every row with its nearest centre, -1 where it shares a modality with none.
 
-    Parameters
-    ----------
-    blocks : Blocks
-    centers : Centers
-    return_squared : bool, default=False
-
-    Returns
-    -------
-    labels : ndarray of shape (n_rows,), dtype int32
-        -1 where no centre shares a modality with the row.
-    squared : ndarray of shape (n_rows,)
-        As of :func:`label_distances`. Only if `return_squared`.
+    With `return_squared`, also the distances of :func:`label_distances`.
     """
     labels = np.empty(len(blocks.presence), dtype=np.int32)
     squared = None

@@ -9,24 +9,12 @@ POLICIES = ("uniform_size", "uniform_subset", "bernoulli")
 
 
 def draw_subsets(presence, rng, *, policy="uniform_size", drop_probability=0.5):
-    """Draw for every row a random, non-empty subset of the modalities it has.
+    """Draw for every row of `presence` a random, non-empty subset of its modalities.
 
-    Parameters
-    ----------
-    presence : ndarray of shape (n_samples, n_modalities), dtype bool
-    rng : RandomState
-    policy : {"uniform_size", "uniform_subset", "bernoulli"}, default="uniform_size"
-        "uniform_size" draws how many are kept, uniformly from one to all, and then
-        which; "uniform_subset" takes each non-empty subset with equal probability;
-        "bernoulli" drops each modality with `drop_probability`, and keeps one at
-        random where none would be left.
-    drop_probability : float, default=0.5
-        Used by "bernoulli" only.
-
-    Returns
-    -------
-    ndarray of shape (n_samples, n_modalities), dtype bool
-        Never more than `presence`. Rows that have nothing keep nothing.
+    "uniform_size" draws how many are kept, uniformly from one to all, and then which;
+    "uniform_subset" takes each non-empty subset with equal probability; "bernoulli"
+    drops each modality with `drop_probability`, and keeps one at random where none
+    would be left. Rows that have nothing keep nothing.
     """
     if policy == "uniform_size":
         return _uniform_size(presence, rng)

@@ -38,20 +38,11 @@ def warn(message, category=ModalityWarning):
 
 @dataclass(frozen=True, eq=False)
 class Modality:
-    """A named group of columns of X.
-
-    Attributes
-    ----------
-    name : str
-    columns : ndarray of shape (width,), dtype intp
-        Positions in X, in the order in which the block is read.
-    n_tokens : int
-        How many tokens the block holds, row-major; 1 for a plain vector.
-    """
+    """A named group of columns of X."""
 
     name: str
-    columns: np.ndarray
-    n_tokens: int = 1
+    columns: np.ndarray  # positions in X, in the order in which the block is read
+    n_tokens: int = 1  # that the block holds, row-major; 1 for a plain vector
 
     @property
     def width(self):
@@ -87,26 +78,6 @@ class ModalityLayout(Mapping):
     Together the modalities hold every column of X exactly once. "Layout order" is
     the columns of the first modality, then those of the second, and so on; the
     kernels work in it because there every block is a slice.
-
-    Parameters
-    ----------
-    modalities : iterable of Modality
-
-    Attributes
-    ----------
-    names : tuple of str
-    widths : ndarray of shape (n_modalities,)
-    n_features : int
-    order : ndarray of shape (n_features,)
-        `X[:, order]` is X in layout order.
-    slices : list of slice
-        Where each modality lies in layout order.
-    owner : ndarray of shape (n_features,)
-        Index of the modality of each position in layout order.
-    column_owner : ndarray of shape (n_features,)
-        Index of the modality of each column of X.
-    columns : list of slice or ndarray of intp
-        Columns of X that hold each modality: slices where they are a run.
     """
 
     def __init__(self, modalities):
@@ -117,14 +88,17 @@ class ModalityLayout(Mapping):
         self.n_features = int(self.widths.sum())
         stops = np.cumsum(self.widths)
         starts = stops - self.widths
+        # Where each modality lies in layout order, and the number of the modality of
+        # each position there; `X[:, order]` is X in layout order.
         self.slices = [slice(int(a), int(b)) for a, b in zip(starts, stops)]
         self.owner = np.repeat(np.arange(len(self.widths)), self.widths)
         self.order = np.concatenate([m.columns for m in listed])
+        # The number of the modality of each column of X.
         self.column_owner = np.empty_like(self.owner)
         self.column_owner[self.order] = self.owner
         self.one_column_each = bool((self.widths == 1).all())
         self.has_tokens = any(m.n_tokens > 1 for m in listed)
-        self.columns = [as_slice(m.columns) for m in listed]
+        self.columns = [as_slice(m.columns) for m in listed]  # of X
 
     def __getitem__(self, name):
         return self._modalities[name]
@@ -144,16 +118,7 @@ class ModalityLayout(Mapping):
 
 
 def as_slice(positions):
-    """Return a slice instead of positions that are a run: it indexes without a copy.
-
-    Parameters
-    ----------
-    positions : ndarray of intp
-
-    Returns
-    -------
-    slice or ndarray
-    """
+    """Return a slice instead of positions that are a run: it indexes without a copy."""
     if not len(positions):
         return slice(0, 0)
     first, length = int(positions[0]), len(positions)
@@ -165,35 +130,16 @@ def as_slice(positions):
 def resolve_modalities(modalities, n_features, feature_names=None):
     """Turn the parameter `modalities` into a layout of X.
 
-    Parameters
-    ----------
-    modalities : None, list of int, dict, or ModalityLayout
-        None groups columns named `modality__feature` by what stands before the first
-        `__`, if all names have it, and otherwise makes each column a modality; if
-        only some have it, a warning tells. A list
-        gives widths from left to right. A dict gives, by name, a width, a token shape
-        `(n_tokens, dim)`, a slice, or a list of column names or positions. Widths and
-        token shapes take the columns of that prefix if there are any, and otherwise
-        the next columns, left to right, that no other entry names. A layout, the
-        `modalities_` of another estimator, is taken as it is.
-    n_features : int
-    feature_names : array-like of str or None
+    None groups columns named `modality__feature` by what stands before the first `__`,
+    if all names have it, and otherwise makes each column a modality, with a warning if
+    only some have it. A list gives widths from left to right. A dict gives, by name, a
+    width, a token shape `(n_tokens, dim)`, a slice, or a list of column names or
+    positions. Widths and token shapes take the columns of that prefix if there are any,
+    and otherwise the next columns, left to right, that no other entry names. A layout,
+    the `modalities_` of another estimator, is taken as it is.
 
-    Returns
-    -------
-    ModalityLayout
-
-    Raises
-    ------
-    ValueError
-        If a column is in no modality, in two, or not in X, or if widths do not fit.
-    TypeError
-        If `modalities` or one of its values is of another kind.
-
-    Warns
-    -----
-    UserWarning
-        If `modalities` is None and some names, but not all, hold `__`.
+    Raises ValueError if a column is in no modality, in two, or not in X, or if widths
+    do not fit; TypeError if `modalities` or one of its values is of another kind.
     """
     if isinstance(modalities, ModalityLayout):
         if modalities.n_features != n_features:

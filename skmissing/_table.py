@@ -140,21 +140,8 @@ class ModalityTable:
     """Samples, the modalities that each of them has, and their weights.
 
     Validation makes it, and kernels, imputers, ensembles and networks take it. All
-    warnings about samples, columns and modalities are given here.
-
-    Parameters
-    ----------
-    X : ndarray of shape (n_samples, n_features)
-        Missing cells are NaN.
-    layout : ModalityLayout
-    sample_weight : ndarray of shape (n_samples,), default=None
-    feature_names : ndarray of shape (n_features,), default=None
-    owner : str, default=""
-        Name of the estimator, which begins the warnings.
-    presence, partial : ndarray, default=None
-        Found in X if None.
-    scan : bool, default=True
-        If False, they are not found, and only :meth:`replace` makes a table with them.
+    warnings about samples, columns and modalities are given here. Missing cells of X
+    are NaN; `owner` is the name of the estimator, which begins the warnings.
 
     Attributes
     ----------
@@ -229,13 +216,9 @@ class ModalityTable:
         return whole | ~np.isnan(self.X[self.partial]).all(axis=0)
 
     def column_means(self):
-        """Weighted means of the observed cells, and the weight of these.
+        """Weighted means of the observed cells, 0 where there are none; their weight.
 
-        Returns
-        -------
-        means : ndarray of shape (n_features,), dtype of X
-            0 where no cell is observed.
-        mass : ndarray of shape (n_features,)
+        Both have the shape (n_features,).
         """
         means = np.zeros(self.X.shape[1], dtype=self.X.dtype)
         mass = np.zeros(self.X.shape[1])
@@ -255,12 +238,7 @@ class ModalityTable:
         return self._like(X)
 
     def hide(self, hidden):
-        """Table without some modalities of some samples.
-
-        Parameters
-        ----------
-        hidden : ndarray of shape (n_samples, n_modalities), dtype bool
-        """
+        """Table in which modalities are hidden by a mask like `presence`."""
         X = self.X.copy()
         for m in np.flatnonzero((hidden & self.presence).any(axis=0)):
             rows = np.flatnonzero(hidden[:, m])
@@ -277,15 +255,7 @@ class ModalityTable:
     def learnt(self, columns):
         """Table without the cells of columns that `fit` never saw, with a warning.
 
-        Parameters
-        ----------
-        columns : ndarray of shape (n_features,), dtype bool
-            Columns that some sample of `fit` had.
-
-        Returns
-        -------
-        ModalityTable
-            This one if there are no such cells.
+        `columns`, (n_features,), are those that some sample of `fit` had.
         """
         unlearnt = np.flatnonzero(~columns)
         if np.isnan(self.X[:, unlearnt]).all():
@@ -314,15 +284,11 @@ class ModalityTable:
             )
 
     def warn_never_observed(self, seen, modalities, columns=None):
-        """Warn of what no sample given to `fit` has.
+        """Warn of columns, or of modalities if `columns` is None, that no sample has.
 
-        Parameters
-        ----------
-        seen : ndarray of shape (n_features,) or (n_modalities,), dtype bool
-            Columns, or modalities if `columns` is None.
-        modalities, columns : str
-            What happens to modalities of which no column is seen, and to columns of
-            the others; ends the sentence.
+        `seen` is a mask of those that some sample given to `fit` has. `modalities` and
+        `columns` end the sentence: what happens to modalities of which no column is
+        seen, and to columns of the others.
         """
         if seen.all():
             return
@@ -342,17 +308,7 @@ class ModalityTable:
                 )
 
     def warn_unlearnt(self, learnt):
-        """Warn of samples with modalities that `fit` never saw.
-
-        Parameters
-        ----------
-        learnt : ndarray of shape (n_modalities,), dtype bool
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_modalities), dtype bool
-            Presence of those that it saw.
-        """
+        """Warn of modalities that `fit` never saw; return the presence of the others."""
         if not learnt.all():
             ignored = self.presence & ~learnt
             names = [self.layout.names[m] for m in np.flatnonzero(ignored.any(axis=0))]
@@ -362,12 +318,7 @@ class ModalityTable:
     def warn_many_modalities(self, modalities, consequence=""):
         """Warn if each of many columns became a modality, for want of a layout.
 
-        Parameters
-        ----------
-        modalities : None, list or dict
-            The parameter.
-        consequence : str
-            What that costs; stands before a comma.
+        `consequence` is what that costs; it stands before a comma.
         """
         layout = self.layout
         if modalities is None and len(layout) > MANY_COLUMNS and layout.one_column_each:
@@ -379,17 +330,9 @@ class ModalityTable:
             )
 
     def check_enough(self, **wanted):
-        """Raise ValueError if there are fewer usable samples than a parameter wants.
+        """Return the number of samples with an observed cell and a positive weight.
 
-        Parameters
-        ----------
-        **wanted : int
-            The one parameter, by its name.
-
-        Returns
-        -------
-        int
-            Number of samples with an observed cell and a positive weight.
+        Raises ValueError if it is below the one parameter, given by its name.
         """
         ((name, value),) = wanted.items()
         n_usable = np.count_nonzero(self.has_any & (self.weight > 0))

@@ -23,18 +23,10 @@ _MISSING_HELP = {
 
 
 def main(arguments=None):
-    """Run the command.
+    """Run the command with the arguments of the shell, or others.
 
-    Parameters
-    ----------
-    arguments : list of str or None, default=None
-        None takes the arguments of the shell.
-
-    Returns
-    -------
-    int
-        0 if every cell has a score, 1 if some failed, 2 if an argument is not valid,
-        130 after an interruption.
+    Returns 0 if every cell has a score, 1 if some failed, 2 if an argument is not
+    valid, 130 after an interruption.
     """
     parser = _make_parser()
     args = parser.parse_args(arguments)

@@ -22,46 +22,20 @@ TINY = 1e-12
 
 @dataclass(frozen=True)
 class LloydResult:
-    """What one run found.
+    """What one run found."""
 
-    Attributes
-    ----------
-    labels : ndarray of shape (n_samples,), dtype int32
-    centers : Centers
-    inertia : float
-    n_iter : int
-    counts : ndarray of shape (n_clusters, n_features)
-        Weight of the cells that each centre is the mean of, in layout order.
-    """
-
-    labels: np.ndarray
+    labels: np.ndarray  # (n_samples,), int32
     centers: Centers
     inertia: float
     n_iter: int
-    counts: np.ndarray
+    counts: np.ndarray  # (n_clusters, n_features), weight of the cells of each mean
 
 
 def lloyd(blocks, centers, sample_weight, *, max_iter, tol, verbose=0):
     """Alternate assignment and update until labels repeat or centres stand still.
 
-    Parameters
-    ----------
-    blocks : Blocks
-    centers : Centers
-        Where to start.
-    sample_weight : ndarray of shape (n_samples,)
-    max_iter : int
-    tol : float
-        On the squared shift of all centres together, in the scaled space.
-    verbose : int
-
-    Returns
-    -------
-    LloydResult
-
-    Notes
-    -----
-    The order of steps and tests is that of :class:`sklearn.cluster.KMeans`, so that
+    `tol` is on the squared shift of all centres together, in the scaled space. The
+    order of steps and tests is that of :class:`sklearn.cluster.KMeans`, so that
     complete data with modalities of equal width give its labels and iterations.
     """
     labels, assigned = np.full(len(blocks.presence), -1, dtype=np.int32), None
@@ -103,18 +77,8 @@ def lloyd(blocks, centers, sample_weight, *, max_iter, tol, verbose=0):
 def online_step(blocks, centers, counts, sample_weight):
     """Assign new rows, and move each centre to the mean of old and new rows.
 
-    Parameters
-    ----------
-    blocks : Blocks
-    centers : Centers
-    counts : ndarray of shape (n_clusters, n_features)
-        As in :class:`LloydResult`.
-    sample_weight : ndarray of shape (n_samples,)
-
-    Returns
-    -------
-    LloydResult
-        Labels and inertia are those of the new rows after the step.
+    `counts` are those of a LloydResult; labels and inertia of the one that is returned
+    are those of the new rows after the step.
     """
     labels = np.full(len(blocks.presence), -1, dtype=np.int32)
     labels, sums = _reassign(blocks, centers, sample_weight, labels, None)
@@ -144,27 +108,13 @@ def online_step(blocks, centers, counts, sample_weight):
 
 @dataclass
 class ClusterSums:
-    """Weighted sums by cluster, from which centres are means.
+    """Weighted sums by cluster, from which centres are means."""
 
-    Attributes
-    ----------
-    values : ndarray of shape (n_clusters, n_features)
-        Sums of observed cells.
-    weights : ndarray of shape (n_clusters, n_modalities)
-        Weight of the rows that have the modality.
-    missing : ndarray of shape (n_clusters, n_features) or None
-        Weight to take off where such a row misses the cell; None if none does.
-    sizes : ndarray of shape (n_clusters,)
-        Weight of all rows.
-    owner : ndarray of shape (n_features,)
-        Index of the modality of each column, in layout order.
-    """
-
-    values: np.ndarray
-    weights: np.ndarray
-    missing: np.ndarray | None
-    sizes: np.ndarray
-    owner: np.ndarray
+    values: np.ndarray  # (n_clusters, n_features), sums of observed cells
+    weights: np.ndarray  # (n_clusters, n_modalities), of the rows that have it
+    missing: np.ndarray | None  # (n_clusters, n_features), weight of missing cells
+    sizes: np.ndarray  # (n_clusters,), weight of all rows
+    owner: np.ndarray  # (n_features,), number of the modality, in layout order
 
     def add_rows(self, group, rows, weight, cluster):
         """Add rows of a group, by weight, to one cluster."""
@@ -354,17 +304,7 @@ def centers_at_rows(blocks, rows):
 def random_rows(blocks, n_clusters, sample_weight, rng):
     """Distinct rows drawn by weight, of which each modality is in at least one.
 
-    Parameters
-    ----------
-    blocks : Blocks
-    n_clusters : int
-    sample_weight : ndarray of shape (n_samples,)
-        0 for rows that must not be drawn.
-    rng : RandomState
-
-    Returns
-    -------
-    ndarray of shape (n_clusters,), dtype intp
+    Rows of weight 0 are not drawn. Returns positions of shape (n_clusters,).
     """
     presence = blocks.presence
     probability = sample_weight / sample_weight.sum()
@@ -384,27 +324,13 @@ def random_rows(blocks, n_clusters, sample_weight, rng):
 
 
 def plus_plus_rows(blocks, n_clusters, sample_weight, rng):
-    """Rows chosen by greedy k-means++.
+    """Rows chosen by greedy k-means++, positions of shape (n_clusters,).
 
-    Parameters
-    ----------
-    blocks : Blocks
-    n_clusters : int
-    sample_weight : ndarray of shape (n_samples,)
-        0 for rows that must not be drawn.
-    rng : RandomState
-
-    Returns
-    -------
-    ndarray of shape (n_clusters,), dtype intp
-
-    Notes
-    -----
-    The first seeds are drawn among the rows that have most of the modalities that no
-    seed has yet: then every row shares a modality with a seed, and no distance is
-    infinite, which would make the draw follow patterns in place of values. The rest
-    is the draw of :func:`sklearn.cluster.kmeans_plusplus`, by the same calls of the
-    generator, so that complete data give the same seeds.
+    Rows of weight 0 are not drawn. The first seeds are drawn among the rows that have
+    most of the modalities that no seed has yet: then every row shares a modality with
+    a seed, and no distance is infinite, which would make the draw follow patterns in
+    place of values. The rest is the draw of :func:`sklearn.cluster.kmeans_plusplus`,
+    by the same calls of the generator, so that complete data give the same seeds.
     """
     rows, presence = [], blocks.presence
     uncovered = presence[sample_weight > 0].any(axis=0)

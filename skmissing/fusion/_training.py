@@ -47,23 +47,12 @@ CONSISTENCY_WEIGHTS = {"align": 0.1, "distill": 1.0, "mofe": 0.1}
 
 @dataclass(eq=False)
 class Samples(torch.utils.data.Dataset):
-    """Samples as whole tensors.
+    """Samples as whole tensors."""
 
-    Attributes
-    ----------
-    values : Tensor of shape (n_samples, n_columns)
-        Standardized, in layout order, 0 where missing.
-    tokens : Tensor of shape (n_samples, n_tokens), dtype bool
-        The tokens that are observed.
-    targets : Tensor of shape (n_samples,) or (n_samples, n_outputs)
-    weight : Tensor of shape (n_samples,)
-        Factors of the losses, with mean 1.
-    """
-
-    values: torch.Tensor
-    tokens: torch.Tensor
-    targets: torch.Tensor
-    weight: torch.Tensor
+    values: torch.Tensor  # (n_samples, n_columns), standardized, 0 where missing
+    tokens: torch.Tensor  # (n_samples, n_tokens), those that are observed
+    targets: torch.Tensor  # (n_samples,) or (n_samples, n_outputs)
+    weight: torch.Tensor  # (n_samples,), factors of the losses, with mean 1
 
     def __len__(self):
         return len(self.values)
@@ -85,25 +74,13 @@ class Target(NamedTuple):
 
 @dataclass(frozen=True)
 class Masking:
-    """Hides observed modalities at random, but never all of a sample.
+    """Hides observed modalities at random, but never all of a sample."""
 
-    Attributes
-    ----------
-    n_tokens : tuple of int
-        Number of tokens of each modality, in layout order.
-    probability : float
-        Probability that a sample, or at level "batch" a batch, is masked at all. With
-        `policy="bernoulli"`, probability that a modality is dropped.
-    policy : {"uniform_size", "uniform_subset", "bernoulli"}
-        As for :func:`skmissing._masking.draw_subsets`.
-    dropout_level : {"sample", "batch"}
-        Whether each sample has a draw of its own, or all samples of a batch share one.
-        In the second case a sample that would lose everything is not masked.
-    """
-
-    n_tokens: tuple
+    n_tokens: tuple  # of each modality, in layout order
+    # That a sample or batch is masked at all; with "bernoulli", a modality dropped.
     probability: float = 0.5
-    policy: str = "uniform_size"
+    policy: str = "uniform_size"  # as for `draw_subsets`
+    # Samples of a "batch" share one draw; one that would lose all is not masked then.
     dropout_level: str = "sample"
 
     def __post_init__(self):
@@ -144,17 +121,9 @@ class Masking:
 class Batches:
     """Iterates over slices of whole tensors, so that samples are not collated.
 
-    Parameters
-    ----------
-    samples : Samples
-    batch_size : int
-        The largest size. Batches are made as equal as possible, so that no small one
-        at the end takes a noisy step.
-    masking : Masking or None
-    rng : RandomState or None
-        Shuffles and masks the samples anew in every pass. None keeps their order.
-    observed : bool
-        Whether the module takes the argument `observed`.
+    Batches have at most `batch_size` samples, and are made as equal as possible, so
+    that no small one at the end takes a noisy step. `rng` shuffles and masks the
+    samples anew in every pass. `observed` is whether the module takes that argument.
     """
 
     def __init__(self, samples, batch_size, masking=None, rng=None, observed=False):
@@ -244,14 +213,8 @@ def _lend(poor, rich, labels):
 class FusionLoss(nn.Module):
     """Loss of the task, the losses of the module, and the consistency of two views.
 
-    Parameters
-    ----------
-    task : {"multiclass", "labels", "regression"}
-        Cross-entropy; binary cross-entropy summed over labels (one label for two
-        classes); squared error, the mean over targets.
-    consistency : {"mofe", "distill", "align"} or None
-    consistency_weight : float or None
-        None takes the weight of `CONSISTENCY_WEIGHTS`.
+    The tasks: "multiclass", cross-entropy; "labels", binary cross-entropy summed over
+    labels (one label for two classes); "regression", the mean squared error.
     """
 
     def __init__(self, task, consistency=None, consistency_weight=None):
@@ -373,10 +336,7 @@ class RecordTerms(Callback):
 class ScoreEpoch(Callback):
     """Records the validation score, which is to be maximized.
 
-    Parameters
-    ----------
-    monitor : callable or None
-        Takes the net and returns the score. None takes the negative validation loss.
+    `monitor` takes the net and returns it; None takes the negative validation loss.
     """
 
     def __init__(self, monitor=None):
@@ -423,23 +383,9 @@ def make_net(
 ):
     """Return a skorch net with the callbacks of the estimators.
 
-    A callback of the user replaces one of ours that is of the same class.
-
-    Parameters
-    ----------
-    module : type
-    samples, valid : Samples
-        `valid` is masked already, and may be None.
-    masking, rng, observed : object
-        As for :class:`Batches`.
-    monitor : callable or None
-        As for :class:`ScoreEpoch`.
-    patience : int
-        Number of epochs without a better validation score that end the training.
-    callbacks : list or None
-        Of the user, as skorch takes them.
-    **params : dict
-        Further parameters of :class:`skorch.NeuralNet`.
+    A callback of the user replaces one of ours that is of the same class. `valid` is
+    masked already, and may be None. `patience` is the number of epochs without a
+    better validation score that end the training.
     """
     n_steps = params["max_epochs"] * len(Batches(samples, params["batch_size"]))
     own = [

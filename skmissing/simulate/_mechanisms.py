@@ -72,25 +72,14 @@ def _set_generator(keys):
 
 @dataclass
 class Plan:
-    """What to hide, resolved against the modalities of X.
+    """What to hide, resolved against the modalities of X."""
 
-    Attributes
-    ----------
-    rates : ndarray of shape (n_modalities,)
-        Fraction of samples that are to lose each modality.
-    keep : ndarray of shape (n_patterns, n_modalities), dtype bool, or None
-        The patterns of a table; None if modalities are hidden by their rates.
-    probabilities : ndarray of shape (n_patterns,) or None
-    exact : bool
-        Whether the number of samples of each pattern is fixed.
-    intercepts : ndarray of shape (n_modalities,) or None
-        Log-odds of being hidden at score 0; None if nothing drives the mechanism.
-    """
-
-    rates: np.ndarray
+    rates: np.ndarray  # (n_modalities,), fraction of samples that are to lose each
+    # Patterns of a table, (n_patterns, n_modalities); None to hide by the rates.
     keep: np.ndarray | None = None
-    probabilities: np.ndarray | None = None
-    exact: bool = False
+    probabilities: np.ndarray | None = None  # (n_patterns,)
+    exact: bool = False  # whether the number of samples of each pattern is fixed
+    # Log-odds of being hidden at score 0, (n_modalities,); None if nothing drives it.
     intercepts: np.ndarray | None = None
 
 
