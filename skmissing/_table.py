@@ -308,7 +308,7 @@ class ModalityTable:
                 )
 
     def warn_unlearnt(self, learnt):
-        """Warn of modalities that `fit` never saw; return the presence of the others."""
+        """Warn of modalities unknown to `fit`; return the presence of the others."""
         if not learnt.all():
             ignored = self.presence & ~learnt
             names = [self.layout.names[m] for m in np.flatnonzero(ignored.any(axis=0))]
