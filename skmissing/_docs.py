@@ -2,11 +2,23 @@
 
 import inspect
 import re
+from functools import partial
+from types import FunctionType
 
 ENTRY = re.compile(r"^([\w*][\w, *]*) : .*(?:\n+ +.*)*", re.MULTILINE)
 MARKER = re.compile(r"^( *)%\(([\w*, ]+)\)s$", re.MULTILINE)
 
 SHARED = """
+X : array-like of shape (n_samples, n_features)
+    NaN and masked cells are missing.
+y : None
+    Ignored.
+self : object
+    Fitted estimator.
+ax : matplotlib Axes, default=None
+    Where to draw; a new figure if None.
+figure_ : matplotlib Figure
+    Figure that holds them.
 modalities : None, list of int or dict, default=None
     Which columns form a modality. None groups columns named `modality__feature` by
     their prefix if all are named so, and otherwise makes every column a modality of
@@ -55,15 +67,16 @@ revision_ : str or None
 """
 
 
-def shared_docs(cls):
-    """Fill lines such as ``%(modalities, n_jobs)s`` in the docstring of a class.
+def shared_docs(obj=None, *, like=None):
+    """Fill lines such as ``%(modalities, n_jobs)s`` in docstrings.
 
-    The paragraphs are those of the base classes, and otherwise those of `SHARED`.
+    Decorates a class, whose methods are filled too, or a function. The paragraphs are
+    those of the function `like` or of the base classes, and otherwise of `SHARED`.
     """
-    if cls.__doc__ is None:  # python -OO
-        return cls
-    known = _entries(SHARED)
-    for base in reversed(cls.__mro__[1:]):
+    if obj is None:
+        return partial(shared_docs, like=like)
+    known = _entries(SHARED) | _entries(like.__doc__ if like else None)
+    for base in reversed(getattr(obj, "__mro__", ())[1:]):
         if base.__module__.startswith("skmissing"):
             known |= _entries(base.__doc__)
 
@@ -72,8 +85,16 @@ def shared_docs(cls):
         text = "\n".join(known[name] for name in names.split(", "))
         return re.sub(r"^(?=.)", indent, text, flags=re.MULTILINE)
 
-    cls.__doc__ = MARKER.sub(fill, cls.__doc__)
-    return cls
+    parts = [obj]
+    if isinstance(obj, type):
+        for part in vars(
+            obj
+        ).values():  # classmethods and `available_if` wrap functions
+            parts.append(getattr(part, "__func__", getattr(part, "fn", part)))
+    for part in parts:
+        if isinstance(part, (type, FunctionType)) and part.__doc__:
+            part.__doc__ = MARKER.sub(fill, part.__doc__)
+    return obj
 
 
 def _entries(doc):

@@ -188,17 +188,13 @@ class PartialModalityKMeans(
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            NaN and masked cells are missing.
-        y : None
-            Ignored.
+        %(X, y)s
         sample_weight : array-like of shape (n_samples,), default=None
             Weight of each row; a weight of 2 counts as the row twice.
 
         Returns
         -------
-        self : object
-            Fitted estimator.
+        %(self)s
         """
         del y
         table = self._validate(X, reset=True, sample_weight=sample_weight)
@@ -232,8 +228,7 @@ class PartialModalityKMeans(
         X : array-like of shape (n_samples, n_features)
             NaN and masked cells are missing. At least `n_clusters` rows in the first
             call.
-        y : None
-            Ignored.
+        %(y)s
         sample_weight : array-like of shape (n_samples,), default=None
             Weight of each row.
 
@@ -341,8 +336,7 @@ class PartialModalityKMeans(
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            NaN and masked cells are missing.
+        %(X)s
 
         Returns
         -------
@@ -362,8 +356,7 @@ class PartialModalityKMeans(
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            NaN and masked cells are missing.
+        %(X)s
 
         Returns
         -------
@@ -384,10 +377,7 @@ class PartialModalityKMeans(
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            NaN and masked cells are missing.
-        y : None
-            Ignored.
+        %(X, y)s
         sample_weight : array-like of shape (n_samples,), default=None
             Weight of each row.
 
@@ -403,10 +393,7 @@ class PartialModalityKMeans(
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            NaN and masked cells are missing.
-        y : None
-            Ignored.
+        %(X, y)s
         sample_weight : array-like of shape (n_samples,), default=None
             Weight of each row.
 

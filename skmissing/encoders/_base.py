@@ -17,6 +17,7 @@ from skmissing._compat import (
     _check_feature_names_in,
     import_optional,
 )
+from skmissing._docs import shared_docs
 from skmissing._table import SkmissingEstimator, _fit_context
 from skmissing._torch import resolve_device
 from skmissing.encoders._cache import EmbeddingCache
@@ -52,6 +53,7 @@ NOT_IN_KEY = {
 OUT_OF_MEMORY = ("out of memory", "can't allocate memory")
 
 
+@shared_docs
 class FrozenEncoder(TransformerMixin, SkmissingEstimator, ABC):
     """Base class of the encoders of raw items by a pretrained model.
 
@@ -157,8 +159,7 @@ class FrozenEncoder(TransformerMixin, SkmissingEstimator, ABC):
         ----------
         X : sequence or table of one column
             The items.
-        y : None
-            Ignored.
+        %(y)s
 
         Returns
         -------

@@ -180,8 +180,7 @@ class SignalEncoder(ModalityMixin, TransformerMixin, SkmissingEstimator):
         ----------
         X : array-like of shape (n_samples, n_features)
             Signals, channels side by side. NaN and masked cells are missing.
-        y : None
-            Ignored.
+        %(y)s
 
         Returns
         -------

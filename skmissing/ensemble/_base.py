@@ -26,6 +26,7 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 from sklearn.utils.parallel import Parallel, delayed
 
 from skmissing._compat import HasMethods, Interval
+from skmissing._docs import shared_docs
 from skmissing._table import (
     ModalityMixin,
     ModalityTable,
@@ -64,6 +65,7 @@ class TrainingData:
         return np.where(unseen, floor, mass / mass.sum() * (1 - floor * unseen.sum()))
 
 
+@shared_docs
 class BlockEnsemble(MetaEstimatorMixin, ModalityMixin, SkmissingEstimator):
     """Base of meta-estimators that fit clones of one estimator on blocks of X.
 
@@ -102,8 +104,7 @@ class BlockEnsemble(MetaEstimatorMixin, ModalityMixin, SkmissingEstimator):
 
         Returns
         -------
-        self : object
-            Fitted estimator.
+        %(self)s
 
         Raises
         ------

@@ -162,8 +162,7 @@ class ModalityDropout(MetaEstimatorMixin, ModalityMixin, SkmissingEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            NaN, or masked, where missing.
+        %(X)s
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Target; None if `estimator` needs none.
         sample_weight : array-like of shape (n_samples,) or None, default=None
@@ -171,8 +170,7 @@ class ModalityDropout(MetaEstimatorMixin, ModalityMixin, SkmissingEstimator):
 
         Returns
         -------
-        self : object
-            Fitted estimator.
+        %(self)s
 
         Raises
         ------
@@ -254,8 +252,7 @@ class ModalityDropout(MetaEstimatorMixin, ModalityMixin, SkmissingEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            NaN, or masked, where missing.
+        %(X)s
 
         Returns
         -------
@@ -271,8 +268,7 @@ class ModalityDropout(MetaEstimatorMixin, ModalityMixin, SkmissingEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            NaN, or masked, where missing.
+        %(X)s
 
         Returns
         -------
@@ -288,8 +284,7 @@ class ModalityDropout(MetaEstimatorMixin, ModalityMixin, SkmissingEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            NaN, or masked, where missing.
+        %(X)s
 
         Returns
         -------
@@ -305,8 +300,7 @@ class ModalityDropout(MetaEstimatorMixin, ModalityMixin, SkmissingEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            NaN, or masked, where missing.
+        %(X)s
 
         Returns
         -------
@@ -322,8 +316,7 @@ class ModalityDropout(MetaEstimatorMixin, ModalityMixin, SkmissingEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            NaN, or masked, where missing.
+        %(X)s
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             True targets.
         sample_weight : array-like of shape (n_samples,) or None, default=None

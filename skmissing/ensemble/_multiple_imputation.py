@@ -23,6 +23,7 @@ from skmissing._table import (
 from skmissing.impute import FactorImputer
 
 
+@shared_docs
 class BaseMultipleImputation(MetaEstimatorMixin, SkmissingEstimator):
     """Base class; subclasses give `_default_estimator`, and `_predict` of one model.
 
@@ -75,15 +76,13 @@ class BaseMultipleImputation(MetaEstimatorMixin, SkmissingEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            NaN and masked cells are missing.
+        %(X)s
         y : array-like of shape (n_samples,)
             Class labels, or target values.
 
         Returns
         -------
-        self : object
-            Fitted estimator.
+        %(self)s
 
         Raises
         ------
@@ -160,8 +159,7 @@ class BaseMultipleImputation(MetaEstimatorMixin, SkmissingEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            NaN and masked cells are missing.
+        %(X)s
 
         Returns
         -------
@@ -255,8 +253,7 @@ class MultipleImputationClassifier(ClassifierMixin, BaseMultipleImputation):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            NaN and masked cells are missing.
+        %(X)s
 
         Returns
         -------
@@ -270,8 +267,7 @@ class MultipleImputationClassifier(ClassifierMixin, BaseMultipleImputation):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            NaN and masked cells are missing.
+        %(X)s
 
         Returns
         -------
@@ -338,8 +334,7 @@ class MultipleImputationRegressor(RegressorMixin, BaseMultipleImputation):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            NaN and masked cells are missing.
+        %(X)s
 
         Returns
         -------

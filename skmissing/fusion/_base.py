@@ -638,8 +638,7 @@ class FusionClassifier(ClassifierMixin, BaseFusion):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            NaN where a modality is missing.
+        %(X)s
         y : array-like of shape (n_samples,) or (n_samples, n_labels)
             Class labels, or an indicator matrix of 0 and 1 for several labels per
             sample.
@@ -649,8 +648,7 @@ class FusionClassifier(ClassifierMixin, BaseFusion):
 
         Returns
         -------
-        self : object
-            Fitted estimator.
+        %(self)s
         """
         return self._fit(X, y, sample_weight)
 
@@ -728,8 +726,7 @@ class FusionClassifier(ClassifierMixin, BaseFusion):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            NaN where a modality is missing.
+        %(X)s
 
         Returns
         -------
@@ -746,8 +743,7 @@ class FusionClassifier(ClassifierMixin, BaseFusion):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            NaN where a modality is missing.
+        %(X)s
 
         Returns
         -------
@@ -768,8 +764,7 @@ class FusionClassifier(ClassifierMixin, BaseFusion):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            NaN where a modality is missing.
+        %(X)s
 
         Returns
         -------
@@ -789,8 +784,7 @@ class FusionClassifier(ClassifierMixin, BaseFusion):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            NaN where a modality is missing.
+        %(X)s
 
         Returns
         -------
@@ -919,8 +913,7 @@ class FusionRegressor(RegressorMixin, BaseFusion):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            NaN where a modality is missing.
+        %(X)s
         y : array-like of shape (n_samples,) or (n_samples, n_targets)
             Target values.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -928,8 +921,7 @@ class FusionRegressor(RegressorMixin, BaseFusion):
 
         Returns
         -------
-        self : object
-            Fitted estimator.
+        %(self)s
         """
         return self._fit(X, y, sample_weight)
 
@@ -979,8 +971,7 @@ class FusionRegressor(RegressorMixin, BaseFusion):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            NaN where a modality is missing.
+        %(X)s
 
         Returns
         -------

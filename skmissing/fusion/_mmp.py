@@ -136,6 +136,7 @@ def _has_projector(estimator):
     return True
 
 
+@shared_docs
 class BaseMMP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseFusion):
     """The network of masked modality projection, for any task.
 
@@ -194,8 +195,7 @@ class BaseMMP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseFusion):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            NaN where a modality is missing.
+        %(X)s
 
         Returns
         -------
@@ -216,8 +216,7 @@ class BaseMMP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseFusion):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            NaN where a modality is missing.
+        %(X)s
 
         Returns
         -------
@@ -246,8 +245,7 @@ class BaseMMP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseFusion):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            NaN where a modality is missing.
+        %(X)s
 
         Returns
         -------

@@ -6,6 +6,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skmissing._blocks import CHUNK_CELLS, row_chunks
 from skmissing._compat import _check_feature_names_in
+from skmissing._docs import shared_docs
 from skmissing._table import ModalityMixin, SkmissingEstimator, _fit_context
 
 # Standard deviations from the mean beyond which cells are cut off where a linear model
@@ -13,6 +14,7 @@ from skmissing._table import ModalityMixin, SkmissingEstimator, _fit_context
 MOST_DEVIATIONS = 4.0
 
 
+@shared_docs
 class BaseModalityImputer(ModalityMixin, TransformerMixin, SkmissingEstimator):
     """Base class of the imputers; not for direct use.
 
@@ -53,15 +55,11 @@ class BaseModalityImputer(ModalityMixin, TransformerMixin, SkmissingEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            NaN and masked cells are missing.
-        y : None
-            Ignored.
+        %(X, y)s
 
         Returns
         -------
-        self : object
-            Fitted estimator.
+        %(self)s
         """
         del y
         table = self._validate(X, reset=True)
@@ -81,8 +79,7 @@ class BaseModalityImputer(ModalityMixin, TransformerMixin, SkmissingEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            NaN and masked cells are missing.
+        %(X)s
 
         Returns
         -------

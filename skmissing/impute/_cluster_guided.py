@@ -216,13 +216,11 @@ class ClusterGuidedImputer(BaseModalityImputer):
         X : array-like of shape (n_samples, n_features)
             NaN and masked cells are missing. At least `n_clusters` samples in the
             first call.
-        y : None
-            Ignored.
+        %(y)s
 
         Returns
         -------
-        self : object
-            Fitted estimator.
+        %(self)s
         """
         if not hasattr(self, "statistics_"):
             return self.fit(X, y)

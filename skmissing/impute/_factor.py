@@ -181,8 +181,7 @@ class FactorImputer(BaseModalityImputer):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            NaN and masked cells are missing.
+        %(X)s
 
         Returns
         -------

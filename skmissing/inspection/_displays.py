@@ -6,6 +6,7 @@ from numbers import Real
 import numpy as np
 
 from skmissing._compat import import_optional
+from skmissing._docs import shared_docs
 from skmissing._table import warn
 from skmissing.inspection._scores import ANY, modality_importance, robustness_curve
 from skmissing.inspection._scoring import as_table
@@ -62,6 +63,7 @@ def place_legend(ax):
         ax.legend(frameon=False, loc="best")
 
 
+@shared_docs
 class MissingPatternDisplay:
     """Which modalities are missing together, and how often.
 
@@ -88,8 +90,7 @@ class MissingPatternDisplay:
         The bars.
     dot_ax_ : matplotlib Axes
         The dots.
-    figure_ : matplotlib Figure
-        Figure that holds them.
+    %(figure_)s
 
     See Also
     --------
@@ -123,8 +124,7 @@ class MissingPatternDisplay:
             fitted one.
         max_patterns : int, default=20
             Number of patterns to draw; the others are drawn as one bar.
-        ax : matplotlib Axes, default=None
-            Where to draw; a new figure if None.
+        %(ax)s
 
         Returns
         -------
@@ -147,8 +147,7 @@ class MissingPatternDisplay:
 
         Parameters
         ----------
-        ax : matplotlib Axes, default=None
-            Where to draw; a new figure if None.
+        %(ax)s
         max_patterns : int, default=20
             Number of patterns to draw; the others are drawn as one bar.
 
@@ -222,6 +221,7 @@ def _percent(share):
     return "<1 %" if 0 < percent < 0.5 else f"{percent:.0f} %"
 
 
+@shared_docs(like=robustness_curve)
 class RobustnessCurveDisplay:
     """Score against the share of missing modalities.
 
@@ -249,8 +249,7 @@ class RobustnessCurveDisplay:
     ----------
     ax_ : matplotlib Axes
         Axes with the curves.
-    figure_ : matplotlib Figure
-        Figure that holds them.
+    %(figure_)s
     lines_ : list of matplotlib Line2D
         The mean curves.
     bands_ : list of matplotlib artists
@@ -299,16 +298,10 @@ class RobustnessCurveDisplay:
 
         Parameters
         ----------
-        estimator : estimator
-            Fitted; it must predict samples with missing modalities.
-        X : array-like or dataframe of shape (n_samples, n_features)
-            Samples that the estimator was not fitted on.
-        y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
-            Targets.
+        %(estimator, X, y)s
         name : str, default=None
             Name of the estimator, for the legend.
-        ax : matplotlib Axes, default=None
-            Where to draw; a new figure if None.
+        %(ax)s
         **params : dict
             Other parameters of :func:`robustness_curve`: `modalities`, `hide`, `rates`,
             `n_repeats`, `scoring`, `sample_weight`, `random_state`, `n_jobs`.
@@ -332,8 +325,7 @@ class RobustnessCurveDisplay:
             From :func:`robustness_curve`.
         name : str, default=None
             Name of the estimator, for the legend.
-        ax : matplotlib Axes, default=None
-            Where to draw; a new figure if None.
+        %(ax)s
 
         Returns
         -------
@@ -354,8 +346,7 @@ class RobustnessCurveDisplay:
 
         Parameters
         ----------
-        ax : matplotlib Axes, default=None
-            Where to draw; a new figure if None.
+        %(ax)s
 
         Returns
         -------
@@ -380,6 +371,7 @@ class RobustnessCurveDisplay:
         return self
 
 
+@shared_docs(like=modality_importance)
 class ModalityImportanceDisplay:
     """Shapley value of each modality, with its interval.
 
@@ -410,8 +402,7 @@ class ModalityImportanceDisplay:
     ----------
     ax_ : matplotlib Axes
         Axes with the bars.
-    figure_ : matplotlib Figure
-        Figure that holds them.
+    %(figure_)s
     bars_ : matplotlib BarContainer
         The bars, from the bottom up.
 
@@ -469,14 +460,7 @@ class ModalityImportanceDisplay:
 
         Parameters
         ----------
-        estimator : estimator
-            Fitted; it must predict samples with missing modalities.
-        X : array-like or dataframe of shape (n_samples, n_features)
-            Samples that the estimator was not fitted on.
-        y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
-            Targets.
-        ax : matplotlib Axes, default=None
-            Where to draw; a new figure if None.
+        %(estimator, X, y, ax)s
         **params : dict
             Other parameters of :func:`modality_importance`: `modalities`, `scoring`,
             `empty_score`, `n_bootstraps`, `confidence_level`, `n_permutations`,
@@ -498,8 +482,7 @@ class ModalityImportanceDisplay:
         ----------
         result : :class:`~sklearn.utils.Bunch`
             From :func:`modality_importance`.
-        ax : matplotlib Axes, default=None
-            Where to draw; a new figure if None.
+        %(ax)s
 
         Returns
         -------
@@ -522,8 +505,7 @@ class ModalityImportanceDisplay:
 
         Parameters
         ----------
-        ax : matplotlib Axes, default=None
-            Where to draw; a new figure if None.
+        %(ax)s
 
         Returns
         -------
@@ -558,6 +540,7 @@ WIDE_RANGE = 16
 MOST_TICKS = 12
 
 
+@shared_docs
 class ClusterSensitivityDisplay:
     """Score against the number of clusters.
 
@@ -582,8 +565,7 @@ class ClusterSensitivityDisplay:
     ----------
     ax_ : matplotlib Axes
         Axes with the curves.
-    figure_ : matplotlib Figure
-        Figure that holds them.
+    %(figure_)s
     lines_ : list of matplotlib Line2D
         The mean curves.
     bands_ : list of matplotlib artists
@@ -626,8 +608,7 @@ class ClusterSensitivityDisplay:
             Name of the metric, if the search had several.
         score_name : str, default="Score"
             Label of the vertical axis.
-        ax : matplotlib Axes, default=None
-            Where to draw; a new figure if None.
+        %(ax)s
 
         Returns
         -------
@@ -665,8 +646,7 @@ class ClusterSensitivityDisplay:
             Names of the curves.
         score_name : str, default="Score"
             Label of the vertical axis.
-        ax : matplotlib Axes, default=None
-            Where to draw; a new figure if None.
+        %(ax)s
 
         Returns
         -------
@@ -699,8 +679,7 @@ class ClusterSensitivityDisplay:
 
         Parameters
         ----------
-        ax : matplotlib Axes, default=None
-            Where to draw; a new figure if None.
+        %(ax)s
 
         Returns
         -------

@@ -9,6 +9,7 @@ import numpy as np
 from sklearn.utils import Bunch, check_array, check_random_state
 
 from skmissing._compat import Interval, import_optional, validate_params
+from skmissing._docs import shared_docs
 from skmissing._table import warn
 from skmissing.inspection._scoring import (
     Scoring,
@@ -243,6 +244,7 @@ def _to_frame(result):
 MOST_EXACT = 10
 
 
+@shared_docs(like=score_by_pattern)
 @validate_params(
     {
         "empty_score": [Real, None],
@@ -277,18 +279,7 @@ def modality_importance(
 
     Parameters
     ----------
-    estimator : estimator
-        Fitted; it must predict samples with missing modalities.
-    X : array-like or dataframe of shape (n_samples, n_features)
-        Samples that the estimator was not fitted on.
-    y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
-        Targets.
-    modalities : list of int, dict or None, default=None
-        The groups of columns of X; None asks the estimator, as in
-        :func:`score_by_pattern`.
-    scoring : str, callable or None, default=None
-        Scorer, as for :func:`sklearn.metrics.check_scoring`; None takes the
-        estimator's own `score`.
+    %(estimator, X, y, modalities, scoring)s
     empty_score : float, default=None
         The score with no modality, for an estimator that refuses such samples. None
         scores the prediction for them, which is the same for all.
@@ -299,8 +290,7 @@ def modality_importance(
     n_permutations : int, default=100
         Number of orders that are sampled with more than 10 modalities, in pairs of an
         order and its reverse. Ignored with fewer, for which all subsets are scored.
-    sample_weight : array-like of shape (n_samples,), default=None
-        Weights of the samples, passed to the scorer.
+    %(sample_weight)s
     random_state : int, RandomState instance or None, default=None
         Resamples the samples, and draws the orders.
     n_jobs : int, default=None
@@ -503,6 +493,7 @@ ANY = "any modality"
 _RATES = tuple(i / 10 for i in range(10))
 
 
+@shared_docs(like=score_by_pattern)
 @validate_params(
     {
         "rates": ["array-like"],
@@ -530,15 +521,7 @@ def robustness_curve(
 
     Parameters
     ----------
-    estimator : estimator
-        Fitted; it must predict samples with missing modalities.
-    X : array-like or dataframe of shape (n_samples, n_features)
-        Samples that the estimator was not fitted on.
-    y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
-        Targets.
-    modalities : list of int, dict or None, default=None
-        The groups of columns of X; None asks the estimator, as in
-        :func:`score_by_pattern`.
+    %(estimator, X, y, modalities)s
     hide : {"all", "each", "both"} or list, default="all"
         What is hidden. "all" hides all modalities, independently of each other, and
         gives one curve; "each" gives one curve per modality; "both" gives all of these.
@@ -548,11 +531,7 @@ def robustness_curve(
         Shares of the samples with a modality that lose it.
     n_repeats : int, default=5
         Number of draws of the samples that lose a modality.
-    scoring : str, callable or None, default=None
-        Scorer, as for :func:`sklearn.metrics.check_scoring`; None takes the
-        estimator's own `score`.
-    sample_weight : array-like of shape (n_samples,), default=None
-        Weights of the samples, passed to the scorer.
+    %(scoring, sample_weight)s
     random_state : int, RandomState instance or None, default=None
         Draws the samples that lose a modality.
     n_jobs : int, default=None

@@ -3,6 +3,7 @@
 import numpy as np
 from sklearn.utils import check_array
 
+from skmissing._docs import shared_docs
 from skmissing._modalities import resolve_modalities
 from skmissing._table import fill_masked, read_array
 from skmissing.metrics._distances import check_same_columns
@@ -49,6 +50,7 @@ def masked_rmse(X_true, X_imputed, mask):
     return float(np.sqrt(np.mean(error**2)))
 
 
+@shared_docs(like=masked_rmse)
 def block_nrmse(X_true, X_imputed, mask, *, modalities=None, scale=None, average=True):
     """Normalised root mean squared error with the same weight for every modality.
 
@@ -56,14 +58,7 @@ def block_nrmse(X_true, X_imputed, mask, *, modalities=None, scale=None, average
 
     Parameters
     ----------
-    X_true : array-like of shape (n_samples, n_features)
-        The table before anything was hidden.
-    X_imputed : array-like of shape (n_samples, n_features)
-        The completed table.
-    mask : array-like of shape (n_samples, n_features)
-        Which cells to score. Either booleans, True for a hidden cell; or the
-        incomplete table that the imputer was given: then its missing cells are scored
-        that are observed in `X_true`.
+    %(X_true, X_imputed, mask)s
     modalities : list of int, dict or None, default=None
         The groups of columns, as in every estimator; or the `modalities_` of a
         fitted one.
@@ -127,6 +122,7 @@ def block_nrmse(X_true, X_imputed, mask, *, modalities=None, scale=None, average
     return {name: float(np.sqrt(error)) for name, error in errors.items()}
 
 
+@shared_docs(like=masked_rmse)
 def masked_cosine(
     X_true, X_imputed, mask, *, modalities=None, center=None, average=True
 ):
@@ -137,14 +133,7 @@ def masked_cosine(
 
     Parameters
     ----------
-    X_true : array-like of shape (n_samples, n_features)
-        The table before anything was hidden.
-    X_imputed : array-like of shape (n_samples, n_features)
-        The completed table.
-    mask : array-like of shape (n_samples, n_features)
-        Which cells to score. Either booleans, True for a hidden cell; or the
-        incomplete table that the imputer was given: then its missing cells are scored
-        that are observed in `X_true`.
+    %(X_true, X_imputed, mask)s
     modalities : list of int, dict or None, default=None
         The groups of columns, as in every estimator; or the `modalities_` of a
         fitted one.

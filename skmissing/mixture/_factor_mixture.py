@@ -252,18 +252,14 @@ class PartialModalityFactorMixture(
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            NaN and masked cells are missing.
-        y : None
-            Ignored.
+        %(X, y)s
         sample_weight : array-like of shape (n_samples,), default=None
             Weight of each sample: the number of times that it counts. With weights of
             1/n, all samples together count as one, from which little is learnt.
 
         Returns
         -------
-        self : object
-            Fitted estimator.
+        %(self)s
         """
         del y
         table = self._validate(X, reset=True, sample_weight=sample_weight)
@@ -479,8 +475,7 @@ class PartialModalityFactorMixture(
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            NaN and masked cells are missing.
+        %(X)s
 
         Returns
         -------
@@ -501,8 +496,7 @@ class PartialModalityFactorMixture(
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            NaN and masked cells are missing.
+        %(X)s
 
         Returns
         -------
@@ -519,10 +513,7 @@ class PartialModalityFactorMixture(
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            NaN and masked cells are missing.
-        y : None
-            Ignored.
+        %(X, y)s
         sample_weight : array-like of shape (n_samples,), default=None
             Weight of each sample.
 
@@ -538,8 +529,7 @@ class PartialModalityFactorMixture(
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            NaN and masked cells are missing.
+        %(X)s
 
         Returns
         -------
@@ -558,8 +548,7 @@ class PartialModalityFactorMixture(
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            NaN and masked cells are missing.
+        %(X)s
 
         Returns
         -------
@@ -580,10 +569,7 @@ class PartialModalityFactorMixture(
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            NaN and masked cells are missing.
-        y : None
-            Ignored.
+        %(X, y)s
         sample_weight : array-like of shape (n_samples,), default=None
             Weight of each sample.
 
@@ -608,8 +594,7 @@ class PartialModalityFactorMixture(
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            NaN and masked cells are missing.
+        %(X)s
 
         Returns
         -------
@@ -624,8 +609,7 @@ class PartialModalityFactorMixture(
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            NaN and masked cells are missing.
+        %(X)s
 
         Returns
         -------
@@ -665,8 +649,7 @@ class PartialModalityFactorMixture(
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            NaN and masked cells are missing.
+        %(X)s
 
         Returns
         -------
@@ -682,8 +665,7 @@ class PartialModalityFactorMixture(
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            NaN and masked cells are missing.
+        %(X)s
 
         Returns
         -------

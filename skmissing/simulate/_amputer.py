@@ -221,8 +221,7 @@ class ModalityAmputer(
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            Missing cells are NaN or masked.
+        %(X)s
         y : array-like of shape (n_samples,), default=None
             Classes or a continuous target, for `mechanism="label"`; otherwise ignored.
         groups : array-like of shape (n_samples,), default=None
@@ -260,8 +259,7 @@ class ModalityAmputer(
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            Missing cells are NaN or masked.
+        %(X)s
         groups : array-like of shape (n_samples,), default=None
             As in `fit`.
 
