@@ -1,0 +1,88 @@
+"""Warnings have one class, the estimator's name, and the line of the user.
+
+The tests of encoders check theirs; they take raw items.
+"""
+
+import inspect
+import warnings
+
+import numpy as np
+import pytest
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.pipeline import make_pipeline
+
+from skmissing import ModalityWarning
+from tests.test_common import ESTIMATORS, make_data, name_of, with_widths
+
+# ModalityAmputer and ModalityDropout make gaps and never warn of them.
+SILENT = {"ModalityAmputer", "ModalityDropout"}
+FIRST = {type(e).__name__: e for e in reversed(ESTIMATORS)}
+
+
+def apply(model, X, y=None):
+    """Predict or transform; a scorer as well."""
+    method = "predict" if hasattr(model, "predict") else "transform"
+    getattr(model, method)(X)
+    return 0.0
+
+
+def direct(model, X, y, later):
+    """Fit the model, and apply it to a table with a modality that is new."""
+    model.fit(X, y)
+    apply(model, later)
+
+
+def pipeline(model, X, y, later):
+    """Do the same within a pipeline."""
+    steps = make_pipeline("passthrough", model).fit(X, y)
+    apply(steps, later)
+
+
+def search(model, X, y, later):
+    """Fit a grid search."""
+    grid = {"steps": [[("only", model)]]}
+    GridSearchCV(make_pipeline(model), grid, cv=2, scoring=apply).fit(X, y)
+
+
+def cross_validation(model, X, y, later):
+    """Score two folds."""
+    cross_val_score(model, X, y, cv=2, scoring=apply)
+
+
+@pytest.mark.parametrize("way", [direct, pipeline, search, cross_validation])
+@pytest.mark.parametrize("name", sorted({*FIRST} - SILENT))
+def test_class_name_and_line(name, way):
+    """Samples without a modality, and a modality unknown to fit, warn as they should."""
+    X, y = make_data(FIRST[name])
+    later = X.copy()
+    X[:, 2:5] = np.nan
+    X[4:6] = later[5] = np.nan
+    model = with_widths(FIRST[name])
+    if hasattr(model, "max_epochs"):
+        model.set_params(max_epochs=1)
+    with warnings.catch_warnings(record=True) as record:
+        warnings.simplefilter("always")
+        way(model, X, y, later)
+    names = {name} | {name_of(value) for value in model.get_params().values()}
+    lines = set()
+    for function in (way, apply):
+        source, start = inspect.getsourcelines(function)
+        lines |= set(range(start, start + len(source)))
+    for warning in record:
+        assert warning.category is ModalityWarning
+        assert str(warning.message).partition(":")[0] in names
+        assert (warning.filename, warning.lineno in lines) == (__file__, True)
+    said = " ".join(str(w.message) for w in record)
+    assert "not observed in any sample: 'modality1'" in said
+    if way in (direct, pipeline):
+        assert "not observed in fit are ignored: 'modality1', which 51 of 60" in said
+    if name != "SignalEncoder":
+        assert "samples have no observed modality" in said
+
+
+@pytest.mark.parametrize("name", sorted(SILENT & {*FIRST}))
+def test_what_makes_gaps_does_not_warn(name):
+    """Nor does it make the model inside warn."""
+    X, y = make_data(FIRST[name])
+    X[4:6] = X[:, 2:5] = np.nan
+    direct(with_widths(FIRST[name]), X, y, X)
