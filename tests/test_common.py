@@ -109,7 +109,7 @@ def make_data(estimator, n_rows=60):
 
 
 def with_widths(estimator):
-    """A clone told the layout by the widths of the modalities."""
+    """Return a clone that knows the widths of the modalities."""
     estimator = clone(estimator)
     if "modalities" in estimator.get_params(deep=False):
         estimator.set_params(modalities=WIDTHS)
@@ -117,7 +117,7 @@ def with_widths(estimator):
 
 
 def outputs(estimator, X):
-    """What a fitted estimator says of X, by method."""
+    """Return the results of a fitted estimator on X, by method."""
     methods = ["transform", "predict", "predict_proba", "decision_function"]
     return {
         method: np.asarray(getattr(estimator, method)(X))
@@ -163,12 +163,12 @@ CONTAINERS = [as_masked, as_pandas, as_nullable_pandas, as_polars]
 @every_estimator
 @pytest.mark.parametrize("container", CONTAINERS)
 def test_same_result_for_every_container(estimator, container):
-    """An array with widths, a masked array and frames with prefixes say the same."""
+    """Arrays with widths, masked arrays and frames with prefixes are equivalent."""
     X, y = make_data(estimator)
     expected = outputs(with_widths(estimator).fit(X, y), X)
     same = container(X)
-    told = with_widths(estimator) if container is as_masked else clone(estimator)
-    assert_same(outputs(told.fit(same, y), same), expected)
+    twin = with_widths(estimator) if container is as_masked else clone(estimator)
+    assert_same(outputs(twin.fit(same, y), same), expected)
 
 
 @every_estimator
@@ -209,7 +209,7 @@ def test_arrays_are_not_edited(estimator, order):
 @every_estimator
 @pytest.mark.parametrize("container", [as_pandas, as_polars])
 def test_frames_are_not_edited(estimator, container):
-    """A frame that was fitted and predicted on is what it was."""
+    """Fitting and predicting leave a frame unchanged."""
     X, y = make_data(estimator)
     frame, untouched = container(X), container(X)
     outputs(clone(estimator).fit(frame, y), frame)
@@ -229,8 +229,8 @@ def test_float32_stays_float32(estimator):
 
 
 @every_estimator
-def test_rows_do_not_see_each_other(estimator):
-    """With modalities missing, a row's result does not depend on its neighbours."""
+def test_samples_do_not_see_each_other(estimator):
+    """With modalities missing, a result does not depend on the other samples."""
     if get_tags(estimator).non_deterministic:
         pytest.skip("draws at random when it transforms")
     X, y = make_data(estimator)
@@ -242,7 +242,7 @@ def test_rows_do_not_see_each_other(estimator):
 
 @every_estimator
 def test_global_generators_are_left_alone(estimator):
-    """With random_state set, numpy's and torch's global generators stand still."""
+    """With random_state set, numpy's and torch's global generators are not used."""
     X, y = make_data(estimator)
     states = global_states()
     outputs(with_widths(estimator).fit(X, y), X)

@@ -52,7 +52,7 @@ def cross_validation(model, X, y, later):
 @pytest.mark.parametrize("way", [direct, pipeline, search, cross_validation])
 @pytest.mark.parametrize("name", sorted({*FIRST} - SILENT))
 def test_class_name_and_line(name, way):
-    """Samples without a modality, and a modality unknown to fit, warn as they should."""
+    """Samples without a modality, and a modality unknown to fit, give warnings."""
     X, y = make_data(FIRST[name])
     later = X.copy()
     X[:, 2:5] = np.nan

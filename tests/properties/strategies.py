@@ -156,7 +156,7 @@ def as_memmap(X):
 
 
 @contextmanager
-def told():
+def no_warnings():
     """Let pass what estimators tell of the table: empty rows, modalities never seen.
 
     Warnings of numpy stay errors.

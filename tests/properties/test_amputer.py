@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
 from skmissing.simulate import ModalityAmputer
-from tests.properties.strategies import FORMS, as_array, in_form, tables, told
+from tests.properties.strategies import FORMS, as_array, in_form, no_warnings, tables
 
 rates = st.floats(0, 0.99)  # a rate of 1 leaves nothing, which is refused
 mechanisms = st.sampled_from(["mcar", "mar", "mnar", "burst"])
@@ -36,7 +36,7 @@ def test_hides_whole_modalities_and_nothing_else(table, rate, how, allow_empty, 
     if how == "burst":
         rate = min(rate, 0.9)  # higher rates need longer runs, as the error says
     X = in_form(table.X, form)
-    with told():
+    with no_warnings():
         amputer = make(table, rate, how, allow_empty=allow_empty)
         out = np.asarray(amputer.fit_transform(X))
         again = np.asarray(amputer.transform(X))
@@ -59,7 +59,7 @@ def test_mask_goes_with_the_row(table, rate, random):
     """Rows in another order lose the same modalities."""
     rows = list(range(len(table.X)))
     random.shuffle(rows)
-    with told():
+    with no_warnings():
         amputer = make(table, rate).fit(table.X)
         plain, shuffled = amputer.transform(table.X), amputer.transform(table.X[rows])
     assert_array_equal(shuffled, plain[rows])
@@ -68,7 +68,7 @@ def test_mask_goes_with_the_row(table, rate, random):
 @given(tables(), rates, rates)
 def test_masks_of_one_seed_are_nested(table, one, other):
     """What is hidden at one rate is hidden at any higher one."""
-    with told():
+    with no_warnings():
         hidden = [
             make(table, rate, allow_empty=True).fit(table.X).hidden_modalities(table.X)
             for rate in sorted([one, other])

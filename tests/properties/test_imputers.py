@@ -13,9 +13,9 @@ from tests.properties.strategies import (
     FORMS,
     as_array,
     in_form,
+    no_warnings,
     short_name,
     tables,
-    told,
 )
 
 IMPUTERS = [e for e in make_instances() if isinstance(e, BaseModalityImputer)]
@@ -47,7 +47,7 @@ def test_fills_gaps_and_nothing_else(imputer, table, form):
     """
     before, X = table.X.copy(), in_form(table.X, form)
     array = as_array(table.X, form)
-    with told():
+    with no_warnings():
         out = np.asarray(fitted(imputer, X, table.modalities).transform(X))
         plain = fitted(imputer, array, table.modalities).transform(array)
     observed = ~np.isnan(before)
@@ -65,7 +65,7 @@ def test_transform_after_fit_is_fit_transform(imputer, table, indicator, keep):
     imputer = clone(imputer).set_params(
         modalities=table.modalities, add_indicator=indicator, keep_empty_features=keep
     )
-    with told():
+    with no_warnings():
         once = clone(imputer).fit_transform(table.X)
         model = imputer.fit(table.X)
         twice = model.transform(table.X)
@@ -82,7 +82,7 @@ def test_order_of_rows_is_nothing(imputer, table, random):
     """
     rows = list(range(len(table.X)))
     random.shuffle(rows)
-    with told():
+    with no_warnings():
         model = fitted(imputer, table.X, table.modalities)
         together = model.transform(table.X)
         shuffled = model.transform(table.X[rows])
@@ -98,7 +98,7 @@ def test_order_of_columns_is_nothing(imputer, table, data):
     order = np.array(data.draw(st.permutations(range(table.X.shape[1]))))
     place = np.argsort(order)
     moved = {n: place[list(c)].tolist() for n, c in table.modalities.items()}
-    with told():
+    with no_warnings():
         expected = fitted(imputer, table.X, table.modalities).transform(table.X)
         X = table.X[:, order]
         found = fitted(imputer, X, moved).transform(X)
@@ -110,7 +110,7 @@ def test_order_of_columns_is_nothing(imputer, table, data):
 def test_float32_is_close_to_float64(imputer, table):
     """A model answers float32 rows as it answers the same rows in float64."""
     X = table.X.astype(np.float64)
-    with told():
+    with no_warnings():
         model = fitted(imputer, X, table.modalities)
         wide, narrow = model.transform(X), model.transform(table.X)
     assert narrow.dtype == np.float32

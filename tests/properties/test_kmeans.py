@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 from skmissing.cluster import PartialModalityKMeans
-from tests.properties.strategies import FORMS, as_array, in_form, tables, told
+from tests.properties.strategies import FORMS, as_array, in_form, no_warnings, tables
 from tests.reference import partial_distance
 
 
@@ -40,7 +40,7 @@ def test_labels_are_those_of_the_nearest_centres(table, k, seed, form):
         min(k, n_usable), modalities=table.modalities, random_state=seed
     )
     X, array = in_form(table.X, form), as_array(table.X, form)
-    with told():
+    with no_warnings():
         kmeans.fit(X)
         labels, distances = kmeans.predict(X), np.asarray(kmeans.transform(X))
         assert_array_equal(labels, kmeans.fit(array).predict(array))
@@ -57,7 +57,7 @@ def test_labels_are_those_of_the_nearest_centres(table, k, seed, form):
 def test_distances_are_those_of_plain_loops(table, k):
     """transform is the square root of eq. (2) of UL4M4, written as loops."""
     n_usable = int(table.presence.any(axis=1).sum())
-    with told():
+    with no_warnings():
         kmeans = PartialModalityKMeans(
             min(k, n_usable),
             modalities=table.modalities,
@@ -79,7 +79,7 @@ def test_order_of_rows_is_nothing(case, random):
     table, start = case
     rows = list(range(len(table.X)))
     random.shuffle(rows)
-    with told():
+    with no_warnings():
         plain, shuffled = fit(table, start), fit(table, start, table.X[rows])
     assert_array_equal(shuffled.labels_, plain.labels_[rows])
     assert_same_centers(shuffled.cluster_centers_, plain.cluster_centers_)
@@ -90,7 +90,7 @@ def test_order_of_modalities_is_nothing(case, data):
     """The modalities named in another order, the same clusters."""
     table, start = case
     names = data.draw(st.permutations(list(table.modalities)))
-    with told():
+    with no_warnings():
         plain = fit(table, start)
         renamed = PartialModalityKMeans(
             len(start),
@@ -110,7 +110,7 @@ def test_weight_two_is_the_row_twice(case, data):
     weight = data.draw(st.lists(st.integers(0, 3), min_size=n_rows, max_size=n_rows))
     weight = np.array(weight)
     weight[start] = np.maximum(weight[start], 1)
-    with told():
+    with no_warnings():
         weighted = fit(table, start, sample_weight=weight)
         repeated = fit(table, start, np.repeat(table.X, weight, axis=0))
     # A centre that lost its rows moves to one row, be it one of two twins.
@@ -125,7 +125,7 @@ def test_float32_is_close_to_float64(case):
     """The distances of float32 rows are those of the same rows in float64."""
     table, start = case
     X = table.X.astype(np.float64)
-    with told():
+    with no_warnings():
         kmeans = fit(table, start, X)
         wide, narrow = kmeans.transform(X), kmeans.transform(table.X)
     assert narrow.dtype == np.float32
@@ -137,7 +137,7 @@ def test_float32_is_close_to_float64(case):
 def test_a_row_alone_is_labelled_as_among_others(table, k):
     """A batch of one row and a batch of all of them say the same."""
     n_usable = int(table.presence.any(axis=1).sum())
-    with told():
+    with no_warnings():
         kmeans = PartialModalityKMeans(
             min(k, n_usable), modalities=table.modalities, random_state=0
         ).fit(table.X)

@@ -19,7 +19,7 @@ from skmissing.impute import ClusterGuidedImputer
 from skmissing.simulate import ModalityAmputer
 from tests.estimators import make_instances
 from tests.properties.conftest import few
-from tests.properties.strategies import short_name, tables, told
+from tests.properties.strategies import no_warnings, short_name, tables
 
 ESTIMATORS = [e for e in make_instances() if get_tags(e).input_tags.two_d_array]
 READS = ("predict_proba", "predict", "transform")
@@ -54,7 +54,7 @@ def assert_same_fit(estimator, table, split, how):
     """Fits beside clean and beside poisoned test rows say the same of all rows."""
     test = np.sort(split)
     train = np.setdiff1d(np.arange(len(table.X)), test)
-    with told():
+    with no_warnings():
         clean = fit_on_split(estimator, table.X, table.y, train, test)
         dirty = fit_on_split(estimator, *poison(table, test, how), train, test)
         read = next(name for name in READS if hasattr(clean, name))

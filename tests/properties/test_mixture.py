@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 from skmissing.mixture import PartialModalityFactorMixture
-from tests.properties.strategies import FORMS, as_array, in_form, tables, told
+from tests.properties.strategies import FORMS, as_array, in_form, no_warnings, tables
 
 
 def make(table, n_components=1, n_factors=1, **params):
@@ -29,7 +29,7 @@ factors = st.integers(0, 3)
 def test_answers_are_finite_and_probabilities(table, n_components, n_factors, form):
     """No NaN but in errors of columns that no row has; observed cells stay."""
     X, array = in_form(table.X, form), as_array(table.X, form)
-    with told():
+    with no_warnings():
         mixture = make(table, n_components, n_factors).fit(X)
         proba, filled = mixture.predict_proba(X), mixture.impute(X)
         std, scores = mixture.imputation_std(X), mixture.score_samples(X)
@@ -48,7 +48,7 @@ def test_answers_are_finite_and_probabilities(table, n_components, n_factors, fo
 @given(tables(), components, factors)
 def test_objective_never_falls(table, n_components, n_factors):
     """Each iteration of EM raises the objective, up to rounding."""
-    with told():
+    with no_warnings():
         mixture = make(table, n_components, n_factors, tol=0).fit(table.X)
     bounds = np.array(mixture.lower_bounds_)
     slack = 1e-4 if table.X.dtype == np.float32 else 1e-7
@@ -60,7 +60,7 @@ def test_order_of_rows_is_nothing(table, n_components, n_factors, random):
     """Rows in another order, or one at a time, get what they get together."""
     rows = list(range(len(table.X)))
     random.shuffle(rows)
-    with told():
+    with no_warnings():
         mixture = make(table, n_components, n_factors).fit(table.X)
         together = mixture.impute(table.X)
         shuffled = mixture.impute(table.X[rows])
@@ -75,7 +75,7 @@ def test_weight_two_is_the_row_twice(table, data):
     """With one component, which draws no rows, a weight of w is the row w times."""
     n_rows = len(table.X)
     weight = data.draw(st.lists(st.integers(1, 3), min_size=n_rows, max_size=n_rows))
-    with told():
+    with no_warnings():
         weighted = make(table).fit(table.X, sample_weight=weight)
         repeated = make(table).fit(np.repeat(table.X, weight, axis=0))
         found, expected = weighted.impute(table.X), repeated.impute(table.X)

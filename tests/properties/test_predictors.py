@@ -15,9 +15,9 @@ from tests.properties.strategies import (
     Table,
     as_array,
     in_form,
+    no_warnings,
     short_name,
     tables,
-    told,
 )
 
 PREDICTORS = [e for e in make_instances() if is_classifier(e) or is_regressor(e)]
@@ -65,7 +65,7 @@ def assert_near(found, expected, table, error=1e-5):
 def test_predictions_are_finite_and_the_same_for_any_container(estimator, table, form):
     """No NaN; probabilities add up to 1; a memmap or a frame is as good as an array."""
     X, array = in_form(table.X, form), as_array(table.X, form)
-    with told():
+    with no_warnings():
         found = says(fitted(estimator, table, X), X)
         plain = says(fitted(estimator, table, array), array)
     assert np.isfinite(found).all()
@@ -81,7 +81,7 @@ def test_a_row_alone_is_predicted_as_among_others(estimator, table, random):
     """A batch of one, the batch in another order and the whole batch say the same."""
     rows = list(range(len(table.X)))
     random.shuffle(rows)
-    with told():
+    with no_warnings():
         model = fitted(estimator, table)
         together = says(model, table.X)
         alone = np.concatenate([says(model, row) for row in table.X[:, None]])
@@ -97,7 +97,7 @@ def test_order_of_training_samples_is_nothing(estimator, table, random):
     """If the folds are the same."""
     rows = list(range(len(table.X)))
     random.shuffle(rows)
-    with told():
+    with no_warnings():
         same = with_folds(estimator, range(len(rows)))
         plain = says(fitted(same, table), table.X)
         moved = with_folds(estimator, rows)
@@ -111,7 +111,7 @@ def test_order_of_training_samples_is_nothing(estimator, table, random):
 def test_float32_is_close_to_float64(estimator, table):
     """A model answers float32 rows as it answers the same rows in float64."""
     X = table.X.astype(np.float64)
-    with told():
+    with no_warnings():
         model = fitted(estimator, table, X)
         wide, narrow = says(model, X), says(model, table.X)
     assert_near(narrow, wide, table, 1e-4)
@@ -129,7 +129,7 @@ def test_order_of_modalities_is_nothing(estimator, table, random):
     random.shuffle(order)
     columns = [table.columns[m] for m in order]
     moved = Table(table.X, columns, table.presence[:, order], table.y)
-    with told():
+    with no_warnings():
         plain = says(fitted(estimator, table), table.X)
         permuted = says(fitted(estimator, moved), table.X)
     assert_near(permuted, plain, table, SOLVED)
@@ -145,7 +145,7 @@ def test_weight_is_repetition(estimator, table, random):
     rows = np.repeat(np.arange(len(weight)), weight)
     if hasattr(estimator, "min_rows"):  # which counts rows, whatever their weight
         estimator = clone(estimator).set_params(min_rows=1)
-    with told():
+    with no_warnings():
         same = with_folds(estimator, range(len(weight)))
         weighted = fitted(same, table, sample_weight=weight)
         repeated = fitted(with_folds(estimator, rows), table, rows=rows)
