@@ -168,7 +168,6 @@ def public_modules():
 
 
 def listed_modules():
-    """The same, and those inside of packages."""
     modules = public_modules()
     for name in NESTED:
         if name.partition(".")[0] in modules:
@@ -177,7 +176,6 @@ def listed_modules():
 
 
 def public_objects():
-    """What the public modules list in `__all__`, as (module name, name, object)."""
     return [
         (module_name, name, getattr(module, name))
         for module_name, module in sorted(listed_modules().items())
@@ -223,5 +221,4 @@ def make_checked():
 
 
 def expected_failed_checks(estimator):
-    """Checks that must fail for an estimator, with the reason for each."""
     return EXPECTED_FAILED.get(type(estimator).__name__, {})

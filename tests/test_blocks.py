@@ -44,7 +44,6 @@ def test_presence_and_holes(modalities, dtype, seed):
 
 
 def test_presence_does_not_mistake_overflow_for_a_gap():
-    """Cells whose sum overflows to inf - inf are observed all the same."""
     layout = resolve_modalities([4], 4)
     big = np.finfo(np.float32).max
     X = np.array([[big, big, -big, -big]], dtype=np.float32)
@@ -54,7 +53,6 @@ def test_presence_does_not_mistake_overflow_for_a_gap():
 
 @pytest.mark.parametrize("n_modalities", [1, 3, 9, 70])
 def test_patterns(n_modalities, seed):
-    """Patterns are the distinct rows, and the inverse leads back."""
     presence = np.random.RandomState(seed).uniform(size=(50, n_modalities)) < 0.7
     patterns, inverse = find_patterns(presence)
     np.testing.assert_array_equal(patterns[inverse], presence)
@@ -143,7 +141,6 @@ def test_rows_that_must_be_copied(prepare, seed):
 
 @pytest.mark.parametrize("scale", [1e-30, 1e-20, 1.0, 1e18, 1e30])
 def test_scaler_of_extreme_float32(scale, seed):
-    """Squares that float32 cannot hold are summed in float64."""
     layout = resolve_modalities([2, 3, 1], 6)
     X = (np.random.RandomState(seed).standard_normal((50, 6)) * scale).astype("f4")
     scaler = fit_scaler(ModalityTable(X, layout))
@@ -152,7 +149,6 @@ def test_scaler_of_extreme_float32(scale, seed):
 
 @pytest.mark.parametrize("modalities", [[2, 3, 1], None])
 def test_scaler_is_nan_mean_and_std(modalities, seed):
-    """Mean and standard deviation are over the observed cells."""
     layout = resolve_modalities(modalities, 6)
     X = make(layout, seed)
     scaler = fit_scaler(ModalityTable(X, layout))
@@ -161,7 +157,6 @@ def test_scaler_is_nan_mean_and_std(modalities, seed):
 
 
 def test_scaler_weight_two_is_the_row_twice(seed):
-    """Statistics with weights are those of repeated rows; weight 0 is no row."""
     layout = resolve_modalities([2, 3, 1], 6)
     X = make(layout, seed)
     weight = np.random.RandomState(seed).randint(3, size=len(X))
@@ -174,7 +169,6 @@ def test_scaler_weight_two_is_the_row_twice(seed):
 
 @pytest.mark.parametrize("modalities", [[2, 3, 1], {"tokens": (2, 2), "vector": 2}])
 def test_scaler_merges(modalities, seed):
-    """Merged statistics of two parts are those of the whole."""
     layout = resolve_modalities(modalities, 6)
     X = make(layout, seed)
     X[:150, 5] = np.nan
@@ -187,7 +181,6 @@ def test_scaler_merges(modalities, seed):
 
 
 def test_tokens_share_statistics_and_keep_their_means(seed):
-    """One mean and scale for the tokens of a sequence, and a mean of each column."""
     layout = resolve_modalities({"tokens": (2, 2), "vector": 2}, 6)
     X = make(layout, seed)
     scaler = fit_scaler(ModalityTable(X, layout))

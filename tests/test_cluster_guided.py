@@ -85,7 +85,6 @@ def test_greedy_prefers_what_shares_nothing():
 
 
 def test_nearest_by_loops(seed):
-    """Each missing modality comes from the nearest centre that has it."""
     rng = np.random.RandomState(seed)
     rows = rows_with_gaps(rng, 60, WIDTHS)
     centers = rows_with_gaps(rng, 9, WIDTHS)
@@ -101,7 +100,6 @@ def test_nearest_by_loops(seed):
 
 
 def test_nearest_and_greedy_agree_on_complete_centers(seed):
-    """Then they are the same to the last bit."""
     rng = np.random.RandomState(seed)
     train = rng.standard_normal((200, 6))
     X = rows_with_gaps(rng, 100, WIDTHS)
@@ -248,7 +246,6 @@ def test_temperature_without_linked_rows(seed):
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_one_cluster_is_mean_imputation(strategy, seed):
-    """With k = 1 every gap gets the training mean."""
     X = rows_with_gaps(np.random.RandomState(seed), 60, WIDTHS)
     filled = ClusterGuidedImputer(
         1, modalities=WIDTHS, strategy=strategy, random_state=seed
@@ -273,14 +270,12 @@ def test_input_kinds_agree(df_module, seed):
 
 
 def test_masked_integers():
-    """A masked cell of an integer array is missing too."""
     X = np.ma.array([[1, 2], [3, 4], [5, 6]], mask=[[0, 1], [0, 0], [0, 0]])
     filled = ClusterGuidedImputer(1).fit_transform(X)
     np.testing.assert_array_equal(filled, [[1, 5], [3, 4], [5, 6]])
 
 
 def test_indicator_depends_on_layout_only(seed):
-    """One column a modality, also if nothing was missing in fit."""
     train = np.random.RandomState(seed).standard_normal((30, 6))
     imputer = ClusterGuidedImputer(
         3, modalities={"a": 2, "b": 3, "c": 1}, add_indicator=True, random_state=0
@@ -309,7 +304,6 @@ def test_indicators_are_a_modality_by_prefix():
 
 @pytest.mark.parametrize("keep", [True, False])
 def test_modality_never_observed(keep, seed):
-    """It is filled with 0 or dropped, and told."""
     X = rows_with_gaps(np.random.RandomState(seed), 40, [3, 3])
     X = np.hstack([X, np.full((40, 2), np.nan)])
     imputer = ClusterGuidedImputer(
@@ -345,7 +339,6 @@ def test_column_never_observed(keep, seed):
 
 
 def test_rows_with_nothing_get_the_mean(seed):
-    """They are counted in one warning."""
     X = rows_with_gaps(np.random.RandomState(seed), 40, WIDTHS)
     imputer = ClusterGuidedImputer(3, modalities=WIDTHS, random_state=seed).fit(X)
     with pytest.warns(UserWarning, match="2 of 3 samples have no observed modality"):
@@ -398,6 +391,5 @@ def test_k_larger_than_n():
 
 
 def test_unknown_strategy():
-    """The error lists what there is."""
     with pytest.raises(ValueError, match="strategy.*Got 'best' instead"):
         ClusterGuidedImputer(2, strategy="best").fit(np.eye(3))

@@ -72,7 +72,6 @@ every_estimator = pytest.mark.parametrize(
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @parametrize_with_checks(CHECKED, expected_failed_checks=expected_failed_checks)
 def test_estimator_checks(estimator, check):
-    """scikit-learn's checks pass."""
     check(estimator)
 
 
@@ -87,7 +86,6 @@ def test_extra_estimator_checks(estimator, check):
 
 
 def test_every_public_estimator_is_checked():
-    """A public estimator has an entry in INSTANCES, and no entry is stale."""
     missing = sorted(set(public_estimators()) - set(INSTANCES))
     assert not missing, f"add to INSTANCES in tests/estimators.py: {missing}"
     if all(is_installed(needed) for needed in NEEDS.values()):
@@ -152,7 +150,6 @@ def as_nullable_pandas(X):
 
 
 def as_polars(X):
-    """A polars frame, null where missing."""
     polars = pytest.importorskip("polars")
     return polars.DataFrame(X, schema=NAMES, nan_to_null=True)
 
@@ -173,7 +170,6 @@ def test_same_result_for_every_container(estimator, container):
 
 @every_estimator
 def test_pickle_keeps_results(estimator):
-    """A fitted estimator that was pickled gives bit for bit the same results."""
     X, y = make_data(estimator)
     fitted = with_widths(estimator).fit(X, y)
     expected = outputs(fitted, X)
@@ -182,7 +178,6 @@ def test_pickle_keeps_results(estimator):
 
 @every_estimator
 def test_clone_repeats_fit(estimator):
-    """A clone of a fitted estimator is unfitted, and fitting it gives the same."""
     X, y = make_data(estimator)
     fitted = with_widths(estimator).fit(X, y)
     twin = clone(fitted)
@@ -209,7 +204,6 @@ def test_arrays_are_not_edited(estimator, order):
 @every_estimator
 @pytest.mark.parametrize("container", [as_pandas, as_polars])
 def test_frames_are_not_edited(estimator, container):
-    """Fitting and predicting leave a frame unchanged."""
     X, y = make_data(estimator)
     frame, untouched = container(X), container(X)
     outputs(clone(estimator).fit(frame, y), frame)
@@ -230,7 +224,6 @@ def test_float32_stays_float32(estimator):
 
 @every_estimator
 def test_samples_do_not_see_each_other(estimator):
-    """With modalities missing, a result does not depend on the other samples."""
     if get_tags(estimator).non_deterministic:
         pytest.skip("draws at random when it transforms")
     X, y = make_data(estimator)
@@ -271,7 +264,6 @@ def test_layout_is_learnt_at_fit(estimator):
 
 @every_estimator
 def test_classifiers_take_strings(estimator):
-    """Labels may be strings, with modalities missing too."""
     if not is_classifier(estimator):
         pytest.skip("not a classifier")
     X, y = make_data(estimator)

@@ -23,13 +23,11 @@ LOADERS = [load_digits_views, load_breast_cancer_views]
 
 
 def column_names(bunch):
-    """Names of the columns of one modality after the other."""
     return [name.split("__")[0] for name in bunch.feature_names]
 
 
 @pytest.mark.parametrize("load", LOADERS)
 def test_embedded_data_have_the_form_of_scikit_learns_loaders(load):
-    """Bunch, pair, arrays and frames hold the same."""
     pytest.importorskip("pandas")
     bunch, framed = load(), load(as_frame=True)
     X, y = load(return_X_y=True)
@@ -68,7 +66,6 @@ def test_fourier_magnitudes_against_the_sum():
 
 
 def test_fourier_magnitudes_ignore_shifts():
-    """An image shifted around its edges has the same magnitudes."""
     images = load_digits().images[:5]
     shifted = np.roll(images, (3, 2), axis=(1, 2))
     assert_allclose(
@@ -130,7 +127,6 @@ def test_redundancy_is_the_share_that_every_modality_has(redundancy, seed):
 
 
 def test_scores_of_classes_obey_the_same_law(seed):
-    """The classes' scores have the shares of variance that the notes give."""
     data = make_multimodal_classification(
         4000, n_classes=4, noise=0, return_X_y=False, random_state=seed
     )
@@ -145,7 +141,6 @@ def test_scores_of_classes_obey_the_same_law(seed):
 
 @pytest.mark.parametrize("n_classes", [2, 3, 5])
 def test_classes_are_balanced(n_classes):
-    """All classes are equally frequent, up to chance."""
     _, y = make_multimodal_classification(5000, n_classes=n_classes, random_state=0)
     counts = np.bincount(y)
     assert len(counts) == n_classes
@@ -165,7 +160,6 @@ def test_noise_and_flips():
 
 
 def test_target_noise_and_several_targets():
-    """Noise adds its variance to the target; y has a column for each target."""
     clean = make_multimodal_regression(3000, n_targets=2, random_state=0)[1]
     noisy = make_multimodal_regression(
         3000, n_targets=2, target_noise=1.5, random_state=0
@@ -220,7 +214,6 @@ BAD_MAKERS = [
 
 @pytest.mark.parametrize("params, message", BAD_MAKERS)
 def test_makers_refuse(params, message):
-    """What cannot be made is refused by name."""
     with pytest.raises(ValueError, match=message):
         make_multimodal_classification(10, **params)
 
@@ -239,7 +232,6 @@ def test_names_that_frames_cannot_tell_are_refused(names):
 
 
 def test_regression_maker_refuses_no_signal():
-    """Factors that carry weight must exist."""
     with pytest.raises(ValueError, match="n_shared=0 must be at least 1 with redund"):
         make_multimodal_regression(10, n_shared=0)
     X, _ = make_multimodal_regression(10, n_shared=0, redundancy=0.0, random_state=0)
@@ -306,7 +298,6 @@ def test_fetch_mfeat_checks_what_came(fake_openml):
 
 
 def test_missing_pandas_is_told(monkeypatch):
-    """Without pandas, frames name the extra to install."""
     monkeypatch.setitem(sys.modules, "pandas", None)
     with pytest.raises(ImportError, match=r'pip install "skmissing\[datasets\]"'):
         load_digits_views(as_frame=True)

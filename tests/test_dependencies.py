@@ -31,7 +31,6 @@ MODULES = {
 
 
 def requirements():
-    """What the project and its extras ask for: extra (or ""), requirement."""
     extras = PROJECT["optional-dependencies"]
     listed = {"": PROJECT["dependencies"], **extras}
     return [
@@ -56,14 +55,12 @@ def pins():
 
 
 def floor_of(requirement):
-    """The lowest version that is allowed."""
     bounds = [s for s in requirement.specifier if s.operator == ">="]
     assert len(bounds) == 1, f"{requirement} has no floor"
     return Version(bounds[0].version)
 
 
 def installed(name):
-    """Version that is installed, or None."""
     try:
         return Version(version(name))
     except PackageNotFoundError:
@@ -77,7 +74,6 @@ every_requirement = pytest.mark.parametrize(
 
 @every_requirement
 def test_floor_and_pin_agree(extra, requirement):
-    """Each has a floor and no ceiling; the pin and what is installed are not below."""
     floor, name = floor_of(requirement), canonicalize_name(requirement.name)
     assert len(requirement.specifier) == 1, f"{requirement} has more than a floor"
     assert name in pins(), f"constraints.txt lacks {name}"
@@ -88,7 +84,6 @@ def test_floor_and_pin_agree(extra, requirement):
 
 
 def test_one_floor_for_each_package():
-    """Two extras do not ask for different versions of one package."""
     floors = {}
     for _, requirement in requirements():
         floors.setdefault(requirement.name, set()).add(str(floor_of(requirement)))
@@ -114,7 +109,6 @@ def test_floors_ask_for_nothing_older():
 
 
 def test_imports_are_declared():
-    """Every package that is imported by an import statement is a requirement."""
     declared = {r.name: extra for extra, r in requirements()}
     modules = {MODULES.get(name, name.replace("-", "_")) for name in declared}
     for path in (ROOT / "skmissing").rglob("*.py"):
@@ -131,14 +125,12 @@ def test_imports_are_declared():
 
 
 def test_python_of_the_classifiers_is_the_floor():
-    """`requires-python` and the classifiers name the same version."""
     floor = PROJECT["requires-python"].removeprefix(">=")
     assert f"Programming Language :: Python :: {floor}" in PROJECT["classifiers"]
     assert sys.version_info >= tuple(map(int, floor.split(".")))
 
 
 def test_security_page_names_this_version():
-    """SECURITY.md supports the version that pyproject.toml has."""
     series = ".".join(PROJECT["version"].split(".")[:2])
     text = (ROOT / "SECURITY.md").read_text(encoding="utf-8")
     assert f"| {series} | yes |" in text

@@ -48,7 +48,6 @@ def make_rows(n_rows):
 
 
 def fit_and_read(estimator, n_rows, **params):
-    """What a clone, fitted to rows, says of them."""
     estimator = clone(estimator).set_params(modalities=WIDTHS, **params)
     X, group = make_rows(n_rows)
     y = group + 0.1 * np.nansum(X, axis=1) if is_regressor(estimator) else group
@@ -58,7 +57,6 @@ def fit_and_read(estimator, n_rows, **params):
 
 
 def set_torch_threads(n_threads):
-    """Set torch's number of threads, and return what it was."""
     import torch
 
     before = torch.get_num_threads()
@@ -70,7 +68,6 @@ def set_torch_threads(n_threads):
 @each_estimator
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_number_of_threads_makes_no_difference(estimator):
-    """One thread and more give the same to 1e-6."""
     neural = type(estimator).__module__.startswith(NEURAL)
     results = []
     for n_threads in (1, 2) if neural else (1, 2, 4):

@@ -40,7 +40,6 @@ ENSEMBLES = [
 
 
 def predictions(model, X):
-    """Probabilities or numbers."""
     return model.predict_proba(X) if is_classifier(model) else model.predict(X)
 
 
@@ -86,7 +85,6 @@ def test_weight_names(estimator, expected):
 
 
 def test_predict_all_classes_leaves_no_evidence_on_unseen_ones(seed):
-    """Unseen classes have their frequency; the others share the rest as predicted."""
     rng = np.random.RandomState(seed)
     X, y = rng.standard_normal((30, 2)), np.array(["a", "c"])[np.arange(30) % 2]
     model = LogisticRegression().fit(X, y)
@@ -98,7 +96,6 @@ def test_predict_all_classes_leaves_no_evidence_on_unseen_ones(seed):
 
 
 def test_class_frequencies_by_hand():
-    """Weighted frequencies; a class that has no weight gets a small share."""
     X, y, weight = np.zeros((4, 1)), [0, 0, 2, 1], [1.0, 2.0, 3.0, 0.0]
     model = LateFusionClassifier(GaussianNB(var_smoothing=1), combine="log")
     # Three classes and a weight of six: class 1 gets 1/9, at the others' expense.
@@ -109,7 +106,6 @@ def test_class_frequencies_by_hand():
 
 @pytest.mark.parametrize("cls", ENSEMBLES)
 def test_integer_cv_is_that_of_scikit_learn(cls, small_multimodal):
-    """StratifiedKFold or KFold, also where samples were left out."""
     X, y, widths = small_multimodal
     X[3] = np.nan
     weight = np.ones(60)
@@ -160,12 +156,10 @@ class Memory(KNeighborsClassifier):
     pairs = []
 
     def fit(self, X, y):
-        """Note the groups."""
         self.groups_ = {*X[:, 0]}
         return super().fit(X, y)
 
     def predict_proba(self, X):
-        """Note the pair."""
         self.pairs.append((self.groups_, {*X[:, 0]}))
         return super().predict_proba(X)
 
@@ -237,7 +231,6 @@ def test_equal_weights_below_one_are_no_weights(model, scale, small_multimodal):
 
 @pytest.mark.parametrize("cls", [LateFusionClassifier, PatternRegressor])
 def test_weights_with_a_mean_below_one_are_scaled_to_one(cls, small_multimodal):
-    """The ratios stay; a mean of at least 1 stays as it is."""
     X, y, widths = small_multimodal
     weight = np.arange(60) / 59 + 0.01
     model = cls(modalities=widths, cv=2)
@@ -269,7 +262,6 @@ def test_sample_weight_is_repetition(cls, small_multimodal):
 
 @pytest.mark.parametrize("cls", ENSEMBLES)
 def test_order_of_samples_does_not_matter(cls, small_multimodal, seed):
-    """If the folds are the same."""
     X, y, widths = small_multimodal
     order = np.random.RandomState(seed).permutation(60)
     folds = list(KFold(3).split(X))
@@ -283,7 +275,6 @@ def test_order_of_samples_does_not_matter(cls, small_multimodal, seed):
 
 @pytest.mark.parametrize("cls", [LateFusionClassifier, PatternClassifier])
 def test_sample_weight_needs_an_estimator_that_takes_it(cls, small_multimodal):
-    """Otherwise an error names the estimator."""
     X, y, widths = small_multimodal
     model = cls(KNeighborsClassifier(), modalities=widths).fit(X, y)
     with pytest.raises(ValueError, match="estimator=KNeighborsClassifier does not"):

@@ -29,13 +29,11 @@ class Recorder(ClassifierMixin, BaseEstimator):
     """Keeps what it was given."""
 
     def fit(self, X, y, sample_weight=None):
-        """Keep everything."""
         self.given_ = X, y, sample_weight
         self.classes_ = np.unique(y)
         return self
 
     def predict(self, X):
-        """Keep X, predict the first class."""
         self.asked_ = X
         return np.full(len(X), self.classes_[0])
 
@@ -52,7 +50,6 @@ def make_linear(inner):
 
 @pytest.mark.parametrize("n_copies", [1, 3])
 def test_samples_come_first_and_copies_keep_modalities(n_copies, small_multimodal):
-    """Copies equal their sample in some modalities; the others are missing."""
     X, y, widths = small_multimodal
     before = X.copy()
     model = ModalityDropout(
@@ -78,7 +75,6 @@ def test_samples_come_first_and_copies_keep_modalities(n_copies, small_multimoda
 
 
 def test_scattered_columns_are_hidden_together(small_multimodal):
-    """Groups need not be contiguous."""
     X, y, _ = small_multimodal
     layout = {"a": [5, 0], "b": [1, 3], "c": [2, 4]}
     X = np.nan_to_num(X)
@@ -94,7 +90,6 @@ def test_scattered_columns_are_hidden_together(small_multimodal):
 
 
 def test_bernoulli_of_zero_hides_nothing(small_multimodal):
-    """Copies are then plain copies."""
     X, y, widths = small_multimodal
     model = ModalityDropout(
         Recorder(), dropout_policy="bernoulli", modality_dropout=0.0, modalities=widths
@@ -120,7 +115,6 @@ def test_it_makes_estimators_robust(seed):
 
 
 def test_kind_and_methods_are_those_of_the_estimator():
-    """A classifier stays one, and methods appear as the estimator has them."""
     classifier = ModalityDropout(make_linear(LogisticRegression()))
     regressor = ModalityDropout(HistGradientBoostingRegressor())
     assert is_classifier(classifier) and not is_regressor(classifier)
@@ -134,7 +128,6 @@ def test_kind_and_methods_are_those_of_the_estimator():
 
 
 def test_methods_are_delegated(small_multimodal):
-    """They give what the fitted estimator gives."""
     X, y, widths = small_multimodal
     y = np.array(["a", "b", "c"])[y]
     model = ModalityDropout(
@@ -171,7 +164,6 @@ def test_frames_reach_the_estimator_as_frames(df_module, small_multimodal):
 
 
 def test_several_targets(small_multimodal):
-    """A target of two columns goes through."""
     X, y, widths = small_multimodal
     Y = np.column_stack([y, -y]).astype(float)
     model = ModalityDropout(make_linear(Ridge()), modalities=widths, random_state=0)
@@ -179,7 +171,6 @@ def test_several_targets(small_multimodal):
 
 
 def test_estimator_must_accept_nan(small_multimodal):
-    """The error names it and what to do; other errors are passed on."""
     X, y, widths = small_multimodal
     model = ModalityDropout(LogisticRegression(), modalities=widths)
     with pytest.raises(ValueError, match="must accept NaN.*got LogisticRegression"):
@@ -230,7 +221,6 @@ def test_metadata_routing(small_multimodal):
 
 
 def test_grid_search(small_multimodal):
-    """Inner parameters can be searched."""
     X, y, widths = small_multimodal
     model = ModalityDropout(
         make_linear(LogisticRegression()), modalities=widths, random_state=0

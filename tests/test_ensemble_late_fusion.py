@@ -80,7 +80,6 @@ def test_log_rule_is_the_product_of_ratios(small_multimodal):
 
 
 def test_mean_rule_is_the_mean(small_multimodal):
-    """The mean of the probabilities of the observed modalities."""
     X, y, widths = small_multimodal
     said, _ = votes(X, y)
     model = LateFusionClassifier(PLAIN, modalities=widths, combine="mean").fit(X, y)
@@ -88,7 +87,6 @@ def test_mean_rule_is_the_mean(small_multimodal):
 
 
 def test_one_modality_is_the_estimator(small_multimodal):
-    """With one modality the log rule and the mean are the estimator itself."""
     X, y, _ = small_multimodal
     X = np.nan_to_num(X)
     expected = clone(PLAIN).set_params(C=0.1).fit(X, y).predict_proba(X)
@@ -162,7 +160,6 @@ def test_samples_without_modality_get_class_frequencies(combine, small_multimoda
 
 @pytest.mark.parametrize("combine", ["stacked", "variance", "mean"])
 def test_samples_without_modality_get_mean_target(combine, small_multimodal):
-    """The same for numbers."""
     X, y, widths = small_multimodal
     model = LateFusionRegressor(modalities=widths, combine=combine, cv=2).fit(X, y)
     X[:4] = np.nan
@@ -186,7 +183,6 @@ def test_modality_never_seen_is_ignored(cls, small_multimodal):
 
 
 def test_no_sample_with_a_modality_is_refused():
-    """There is nothing to learn from samples of NaN."""
     X = np.full((6, 2), np.nan)
     with pytest.raises(ValueError, match="observed modality .*none of its 6 samples"):
         LateFusionClassifier().fit(X, [0, 1] * 3)
@@ -194,7 +190,6 @@ def test_no_sample_with_a_modality_is_refused():
 
 @pytest.mark.parametrize("combine", ["stacked", "log", "mean"])
 def test_class_unseen_by_a_modality(combine, seed):
-    """A model that has not seen a class is no evidence for or against it."""
     rng = np.random.RandomState(seed)
     y = np.array(["a", "b", "c"], dtype=object)[np.arange(90) % 3]
     X = rng.standard_normal((90, 4)) + 3 * (np.arange(90) % 3)[:, None]
@@ -220,7 +215,6 @@ def test_unseen_class_ratio_is_one():
 
 
 def test_modality_of_one_class_is_no_evidence():
-    """Its samples are all of one class: it has a dummy, and ratios of 1."""
     y = np.arange(40) % 2
     X = np.column_stack([np.where(y == 1, np.arange(40), np.nan), y])
     model = LateFusionClassifier(PLAIN, modalities=[1, 1], combine="log").fit(X, y)
@@ -230,7 +224,6 @@ def test_modality_of_one_class_is_no_evidence():
 
 
 def test_missing_cells_are_filled_with_column_means(small_multimodal):
-    """A missing cell of an observed modality counts as the mean of the column."""
     X, y, widths = small_multimodal
     model = LateFusionClassifier(modalities=widths).fit(X, y)
     gap, mean = X[:1].copy(), X[:1].copy()
@@ -261,7 +254,6 @@ def test_empty_column_warns(small_multimodal):
 
 
 def test_multilabel_is_referred_to_one_vs_rest(small_multimodal):
-    """The error says what to do, and that works."""
     X, y, widths = small_multimodal
     Y = np.column_stack([y == 0, y > 0]).astype(int)
     model = LateFusionClassifier(modalities=widths)
@@ -273,7 +265,6 @@ def test_multilabel_is_referred_to_one_vs_rest(small_multimodal):
 
 
 def test_several_targets_by_multioutput(small_multimodal):
-    """The note of the regressor does the same."""
     X, y, widths = small_multimodal
     Y = np.column_stack([y, -2.0 * y])
     model = MultiOutputRegressor(LateFusionRegressor(modalities=widths)).fit(X, Y)
@@ -281,7 +272,6 @@ def test_several_targets_by_multioutput(small_multimodal):
 
 
 def test_metadata_routing(small_multimodal):
-    """With routing on, weights go where they are requested, or there is an error."""
     X, y, widths = small_multimodal
     weight = np.arange(60) % 3
     model = LateFusionClassifier(modalities=widths)
@@ -301,7 +291,6 @@ def test_metadata_routing(small_multimodal):
 
 
 def test_estimator_without_probabilities_is_refused(small_multimodal):
-    """Late fusion needs predict_proba."""
     X, y, widths = small_multimodal
     with pytest.raises(ValueError, match="'estimator' parameter .*'predict_proba'"):
         LateFusionClassifier(LinearSVC(), modalities=widths).fit(X, y)
@@ -344,7 +333,6 @@ def test_grid_search_and_jobs(small_multimodal):
 
 
 def test_variance_rule_is_the_weighted_mean(small_multimodal, seed):
-    """As a loop, with the errors of an explicit two-fold split."""
     X, _, widths = small_multimodal
     y = target_of(X, np.random.RandomState(seed))
     halves = [(np.arange(30), np.arange(30, 60)), (np.arange(30, 60), np.arange(30))]
@@ -366,7 +354,6 @@ def test_variance_rule_is_the_weighted_mean(small_multimodal, seed):
 
 
 def test_mean_rule_of_numbers(small_multimodal, seed):
-    """The plain mean of the observed modalities, without folds."""
     X, _, widths = small_multimodal
     y = target_of(X, np.random.RandomState(seed))
     model = LateFusionRegressor(Ridge(), modalities=widths, combine="mean").fit(X, y)
@@ -394,7 +381,6 @@ def test_stacking_adds_what_is_additive(seed):
 
 
 def test_stacking_shares_between_twins(seed):
-    """Two identical modalities get half the weight each."""
     X, _ = make_twins(seed, 2000)
     y = np.nanmean(X.reshape(-1, 2, 3), axis=1).sum(axis=1)
     model = LateFusionRegressor(LinearRegression(), modalities=[3, 3]).fit(X, y)

@@ -40,6 +40,5 @@ def test_subsets_are_as_likely_as_the_policy_says(policy, expected, seed):
 
 
 def test_unknown_policy_is_named():
-    """A policy that does not exist is refused."""
     with pytest.raises(ValueError, match="policy must be one of .*; got 'half'"):
         draw_subsets(COMPLETE, np.random.RandomState(0), policy="half")

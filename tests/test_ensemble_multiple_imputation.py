@@ -37,7 +37,6 @@ def test_predictions_are_pooled():
 
 
 def test_imputer_must_draw():
-    """The error names the parameters that are needed."""
     X, labels, _ = make_task(0)
     model = MultipleImputationClassifier(imputer=RetrievalImputer())
     with pytest.raises(ValueError, match="sample_posterior and random_state.*Retr"):

@@ -21,14 +21,12 @@ NAMES = ("modality0", "modality1", "modality2")
 
 
 def presence_of(X, widths):
-    """Which modalities each sample has."""
     blocks = np.split(X, np.cumsum(widths)[:-1], axis=1)
     return np.column_stack([~np.isnan(block).all(axis=1) for block in blocks])
 
 
 @pytest.mark.parametrize("min_rows", [1, 35])
 def test_largest_model_on_all_samples_that_contain_it(min_rows, small_multimodal):
-    """As a loop: the model with most modalities that enough samples contain."""
     X, y, widths = small_multimodal
     model = PatternClassifier(
         PLAIN, modalities=widths, min_rows=min_rows, select="largest"
@@ -79,7 +77,6 @@ def make_noisy_second(seed, n_rows=200):
 
 
 def test_score_prefers_fewer_modalities_that_do_better(seed):
-    """Samples with both modalities are predicted without the one that is noise."""
     X, y = make_noisy_second(seed)
     model = PatternClassifier(LogisticRegression(C=100), modalities=[2, 60]).fit(X, y)
     assert model.patterns_ == [("modality1",), ("modality0",), NAMES[:2]]
@@ -108,7 +105,6 @@ def test_combination_never_seen_in_training_backs_off(seed):
 
 
 def test_new_combination_where_all_were_asked_for(seed):
-    """The advice to use all would not help."""
     X = np.random.RandomState(seed).standard_normal((40, 2))
     X[::2, 0] = X[1::2, 1] = np.nan
     model = PatternRegressor(patterns="all").fit(X, np.arange(40))
@@ -118,7 +114,6 @@ def test_new_combination_where_all_were_asked_for(seed):
 
 @pytest.mark.parametrize("chunk", [1, 40, 1 << 20])
 def test_samples_are_counted_by_chunks(chunk, seed, monkeypatch):
-    """Like a loop counts them."""
     presence = np.random.RandomState(seed).uniform(size=(70, 5)) < 0.6
     candidates = np.random.RandomState(seed + 1).uniform(size=(12, 5)) < 0.4
     monkeypatch.setattr("skmissing.ensemble._pattern.CHUNK_CELLS", chunk)
@@ -142,7 +137,6 @@ def test_rare_combinations_take_no_memory(seed):
 
 
 def test_very_many_models_warn(monkeypatch, seed):
-    """A warning says how many and what to do, unless all were asked for."""
     monkeypatch.setattr("skmissing.ensemble._pattern.MANY_MODELS", 4)
     X = np.random.RandomState(seed).standard_normal((40, 3))
     X[::4, 0] = X[1::4, 1] = X[2::4, 2] = np.nan
@@ -161,14 +155,12 @@ def test_rare_combination_backs_off_without_warning(small_multimodal):
 
 
 def test_all_patterns_of_many_modalities_are_refused():
-    """2**11 models are a mistake."""
     X = np.random.RandomState(0).standard_normal((20, 11))
     with pytest.raises(ValueError, match="patterns='all' .* at most 10; got 11"):
         PatternRegressor(patterns="all").fit(X, X[:, 0])
 
 
 def test_all_patterns_of_modalities_seen(small_multimodal):
-    """A modality that no sample has is in none of them."""
     X, y, widths = small_multimodal
     X = np.column_stack([X, np.full(60, np.nan)])
     with pytest.warns(ModalityWarning, match="modality3"):
@@ -231,7 +223,6 @@ def test_class_unseen_by_a_model(seed):
 
 
 def test_regressor_is_least_squares_on_its_samples(small_multimodal, seed):
-    """A complete sample is predicted by the model of complete samples."""
     X, _, widths = small_multimodal
     y = np.random.RandomState(seed).standard_normal(60)
     model = PatternRegressor(

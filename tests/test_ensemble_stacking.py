@@ -16,7 +16,6 @@ from skmissing.ensemble._stacking import (
 
 
 def random_presence(rng, n_rows, n_modalities, rate=0.6):
-    """Presence with some modality in every sample."""
     presence = rng.uniform(size=(n_rows, n_modalities)) < rate
     presence[np.arange(n_rows), rng.randint(n_modalities, size=n_rows)] = True
     return presence
@@ -78,7 +77,6 @@ def test_gradients_are_right(seed):
 
 
 def test_stacking_ranks_modalities_by_worth(seed):
-    """Overconfident noise gets the least weight."""
     rng = np.random.RandomState(seed)
     D, codes, presence, log_prior = make_evidence(rng, n_rows=1000)
     D[:, 2] = 3 * rng.standard_normal(D[:, 2].shape) * presence[:, 2, None]
@@ -87,7 +85,6 @@ def test_stacking_ranks_modalities_by_worth(seed):
 
 
 def test_stacking_discounts_repetition(seed):
-    """Two identical modalities count as one when a sample has both."""
     rng = np.random.RandomState(seed)
     logits = 2 * rng.standard_normal((3000, 1, 3))
     # Drawn from the model's own probabilities, so that one alone is calibrated.

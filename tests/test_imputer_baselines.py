@@ -62,7 +62,6 @@ def test_retrieval_by_loops(weights, seed):
 
 
 def test_retrieval_fills_holes_from_rows_that_have_the_cell():
-    """A row with a hole lends only if no whole row is there."""
     X = [[0.0, 1.0, 5.0], [0.1, NAN, 5.0], [9.0, 7.0, 1.0], [0.05, NAN, 5.1]]
     filled = RetrievalImputer(1, modalities=[2, 1]).fit(X).transform(X)
     assert filled[1, 1] == filled[3, 1] == 1.0
@@ -78,7 +77,6 @@ def test_hops_pass_values_on():
 
 
 def test_more_neighbors_than_rows():
-    """All rows that can be compared are averaged."""
     X = np.array([[0.0, 1.0], [1.0, 3.0], [2.0, NAN]])
     filled = RetrievalImputer(50).fit_transform(X)
     assert filled[2, 1] == 2.0
@@ -138,7 +136,6 @@ def test_regression_hole_in_a_sequence():
 
 
 def test_regression_back_off_does_not_depend_on_company():
-    """Patterns that share a regression get what each gets by itself."""
     X = make_rows(np.random.RandomState(0), 150, rate=0.5)
     imputer = RegressionImputer(modalities=WIDTHS, min_rows=25).fit(X)
     alone = np.vstack([imputer.transform(row[None]) for row in X])
@@ -146,14 +143,12 @@ def test_regression_back_off_does_not_depend_on_company():
 
 
 def test_regression_of_very_many_modalities_is_told():
-    """A forgotten layout costs a regression a column and pattern."""
     X = make_rows(np.random.RandomState(0), 12)[:, np.arange(300) % 6]
     with pytest.warns(UserWarning, match="each of the 300 columns .* regressions"):
         RegressionImputer(min_rows=100).fit(X)
 
 
 def test_regressors_of_one_target():
-    """A regressor that takes one column is fitted once a column."""
     X = make_rows(np.random.RandomState(0), 80)
     imputer = RegressionImputer(
         HistGradientBoostingRegressor(max_iter=3), modalities=WIDTHS
@@ -173,7 +168,6 @@ def make_task(seed, n=300):
 
 
 def factor_imputer():
-    """A quick one."""
     return FactorImputer(2, modalities=WIDTHS, n_factors=3, max_iter=10)
 
 
@@ -260,7 +254,6 @@ def test_outliers_do_not_blow_up(standardize):
 @pytest.mark.parametrize("fitted", ["nearest", "soft", "greedy"])
 @pytest.mark.parametrize("later", ["greedy", "soft"])
 def test_strategy_of_the_fit_stays(fitted, later):
-    """A parameter set after `fit` waits for the next."""
     X = make_rows(np.random.RandomState(0), 60)
     imputer = ClusterGuidedImputer(
         3, modalities=WIDTHS, strategy=fitted, random_state=0
@@ -288,7 +281,6 @@ def test_padding_is_told(seed):
 
 
 def test_too_few_samples_for_the_components():
-    """The message names the parameter and what was found."""
     X = make_rows(np.random.RandomState(0), 30)
     with pytest.raises(ValueError, match="n_samples=30 should be >= n_components=40"):
         FactorImputer(40, modalities=WIDTHS).fit(X)
@@ -344,7 +336,6 @@ def test_score_does_not_depend_on_units():
 
 
 def test_constant_columns_are_not_scored():
-    """They would count as perfect, or divide by nothing."""
     X = make_rows(np.random.RandomState(0), 80, rate=0.2)
     plain = masked_imputation_score(Filled(), X, modalities=WIDTHS)
     constant = np.where(np.isnan(X[:, 2]), NAN, 0.1)
@@ -358,7 +349,6 @@ def test_constant_columns_are_not_scored():
 
 
 def test_score_refuses_an_imputer_that_leaves_gaps():
-    """It would be perfect at what it does not do."""
     X = make_rows(np.random.RandomState(0), 60, rate=0)
     message = "Filled must fill all 120 hidden cells .* got 120 cells"
     for value in (NAN, np.inf):
@@ -367,7 +357,6 @@ def test_score_refuses_an_imputer_that_leaves_gaps():
 
 
 def test_score_refuses_what_it_cannot_score():
-    """No row with two modalities; an imputer that drops columns."""
     X = make_rows(np.random.RandomState(0), 60, rate=0)
     imputer = RetrievalImputer(modalities=WIDTHS).fit(X)
     single = X.copy()

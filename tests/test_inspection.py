@@ -95,7 +95,6 @@ def reduce_to(X, present):
 
 
 def has_all(X, present):
-    """Rows that have each of the present modalities."""
     return np.array(
         [
             all(not np.isnan(row[c]).all() for c, keep in zip(COLUMNS, present) if keep)
@@ -126,7 +125,6 @@ def test_score_by_pattern_equals_slow_loop(data):
 
 
 def test_observed_patterns_hide_nothing(data):
-    """Each row counts once, in the pattern that it has."""
     X, y, model = data
     X = X.copy()
     X[:3] = np.nan
@@ -143,7 +141,6 @@ def test_observed_patterns_hide_nothing(data):
 
 
 def test_chosen_patterns(data):
-    """Tuples of names and single names, in the order given."""
     X, y, model = data
     everything = score_by_pattern(model, X, y, modalities=WIDTHS)
     chosen = score_by_pattern(
@@ -158,7 +155,6 @@ def test_chosen_patterns(data):
 
 
 def test_pattern_without_samples_is_warned_of(data):
-    """Its score is NaN, and one warning names it."""
     X, y, model = data
     X = X.copy()
     X[:, 5] = np.nan
@@ -206,7 +202,6 @@ def test_regressors_and_clusterers(data):
 
 
 def test_same_table_in_every_form(data, df_module):
-    """Masked array and dataframes give what the array gives."""
     X, y, _ = data
     names = [f"m{m}__{c}" for m, columns in enumerate(COLUMNS) for c in columns]
     frame = df_module.DataFrame(dict(zip(names, X.T.copy())))
@@ -257,7 +252,6 @@ def test_layout_comes_from_the_estimator(data):
 
 
 def test_layout_of_other_columns_is_refused(data):
-    """A step before the one with `modalities_` has changed the columns."""
     X, y, _ = data
     model = make_pipeline(
         SimpleImputer(), PCA(4), KeepsLayout([2, 2]), LogisticRegression(max_iter=500)
@@ -269,7 +263,6 @@ def test_layout_of_other_columns_is_refused(data):
 
 
 def test_as_frame_and_jobs(data):
-    """A dataframe by pattern; the number of jobs changes nothing."""
     pytest.importorskip("pandas")
     X, y, model = data
     expected = score_by_pattern(model, X, y, modalities=WIDTHS)
@@ -300,14 +293,12 @@ BAD_SCORES = [
 
 @pytest.mark.parametrize("params, match", BAD_SCORES)
 def test_score_by_pattern_refuses_bad_input(data, params, match):
-    """Each error names the parameter and what was given."""
     X, y, model = data
     with pytest.raises((ValueError, TypeError), match=match):
         score_by_pattern(model, **{"X": X, "y": y, "modalities": WIDTHS, **params})
 
 
 def test_input_is_left_alone(data):
-    """No function writes to X."""
     X, y, model = data
     before = X.copy()
     score_by_pattern(model, X, y, modalities=WIDTHS)
@@ -317,7 +308,6 @@ def test_input_is_left_alone(data):
 
 
 def test_names_of_scores(data):
-    """Names of scores for the axes of plots."""
     model = data[2]
     assert name_score(model, "neg_mean_squared_error") == "Negative mean squared error"
     assert name_score(model, "r2") == "R²"
@@ -379,7 +369,6 @@ def test_ends_of_the_robustness_curve(data):
 
 
 def test_curves_by_modality(data):
-    """All, each, both, names, and names together."""
     X, y, model = data
     kept = {"modalities": WIDTHS, "rates": [0.5], "n_repeats": 2, "random_state": 0}
     both = robustness_curve(model, X, y, hide="both", **kept)
@@ -398,7 +387,6 @@ def test_curves_by_modality(data):
 
 
 def test_realized_rate_is_counted(data):
-    """With one modality per sample nothing can be hidden."""
     X, y, model = data
     X = reduce_to(X, [0, 1, 0])
     keep = ~np.isnan(X).all(axis=1)
@@ -420,7 +408,6 @@ def test_realized_rate_is_counted(data):
     ],
 )
 def test_robustness_curve_refuses_bad_input(data, params, match):
-    """Each error names the parameter and what was given."""
     X, y, model = data
     with pytest.raises(ValueError, match=match):
         robustness_curve(model, X, y, modalities=WIDTHS, **params)
@@ -431,7 +418,6 @@ def test_robustness_curve_refuses_bad_input(data, params, match):
 
 
 def random_game(n_players, rng, n_games=2):
-    """A value for every subset, drawn at random."""
     return {s: rng.standard_normal(n_games) for s in all_subsets(n_players)}
 
 
@@ -446,7 +432,6 @@ def slow_shapley(values, n_players):
 
 
 def test_exact_shapley_equals_mean_over_all_orders(seed):
-    """Random games of four players."""
     values = random_game(4, np.random.RandomState(seed))
     np.testing.assert_allclose(exact_shapley(values, 4), slow_shapley(values, 4))
 
@@ -459,7 +444,6 @@ def test_shapley_by_hand():
 
 
 def test_sampled_shapley_with_all_orders_is_exact(seed):
-    """And any set of orders adds up to the value of all."""
     rng = np.random.RandomState(seed)
     values = random_game(4, rng)
     forward = [o for o in itertools.permutations(range(4)) if o[0] < o[-1]]
@@ -533,7 +517,6 @@ def test_predictions_are_made_once_per_subset(data):
 
 
 def test_other_scorers_predict_each_resample(data):
-    """A callable gives the scores of the named scorer on each resample."""
     X, y, model = data
     kept = {"modalities": WIDTHS, "n_bootstraps": 8, "random_state": 3}
     weight = np.random.RandomState(0).uniform(size=len(y))
@@ -582,7 +565,6 @@ def test_estimators_that_refuse_empty_rows(data):
 
 
 def test_warnings_about_emptied_rows_are_not_shown(data):
-    """The function emptied them itself; other warnings are shown."""
     X, y, _ = data
     model = Stub(lambda X: np.zeros(len(X), dtype=int)).fit(X, y)
     modality_importance(model, X, y, modalities=WIDTHS, n_bootstraps=0)
@@ -616,7 +598,6 @@ def test_scorers_that_need_every_class(data):
 
 
 def test_constant_model_is_worth_nothing(data):
-    """All importances are 0, with intervals of no width."""
     X, y, _ = data
     model = DummyClassifier().fit(X, y)
     result = modality_importance(model, X, y, modalities=WIDTHS, n_bootstraps=3)
@@ -625,7 +606,6 @@ def test_constant_model_is_worth_nothing(data):
 
 
 def test_interval_covers_less_with_less_confidence(data):
-    """And there is none without bootstraps."""
     X, y, model = data
     kept = {"modalities": WIDTHS, "random_state": 0}
     wide = modality_importance(model, X, y, confidence_level=0.95, **kept)
@@ -648,7 +628,6 @@ def test_interval_covers_less_with_less_confidence(data):
     ],
 )
 def test_modality_importance_refuses_bad_input(data, name, value):
-    """Each error names the parameter and the value."""
     X, y, model = data
     match = f"'{name}' parameter of modality_importance .* Got {value!r} instead"
     with pytest.raises(ValueError, match=match):

@@ -44,7 +44,6 @@ def data(small_multimodal):
 
 
 def texts_of(ax):
-    """Every text in some axes that is not empty."""
     return [text.get_text() for text in ax.texts]
 
 
@@ -53,7 +52,6 @@ def texts_of(ax):
 
 
 def test_patterns_are_counted_and_drawn(pyplot):
-    """Three rows complete, two with text only, one with nothing."""
     X = np.ones((6, 6))
     X[3:5, 2:] = np.nan
     X[5] = np.nan
@@ -70,7 +68,6 @@ def test_patterns_are_counted_and_drawn(pyplot):
 
 
 def test_rare_patterns_become_one_bar(pyplot, data):
-    """The others are summed, and their number is written below."""
     X = data[0]
     _, ax = pyplot.subplots()
     display = MissingPatternDisplay.from_data(
@@ -86,7 +83,6 @@ def test_rare_patterns_become_one_bar(pyplot, data):
 
 
 def test_patterns_of_raw_dataframes(pyplot, df_module):
-    """Text columns count as they are."""
     frame = df_module.DataFrame({"t__a": ["x", None], "i__b": [1.0, 2.0]})
     display = MissingPatternDisplay.from_data(frame)
     assert display.modalities == ("t", "i")
@@ -156,7 +152,6 @@ def test_importances_are_drawn(pyplot, data):
 
 
 def test_importances_without_intervals(pyplot, data):
-    """The label of the axis names no interval."""
     X, y, model = data
     result = modality_importance(model, X, y, modalities=WIDTHS, n_bootstraps=0)
     _, ax = pyplot.subplots()
@@ -187,7 +182,6 @@ def test_imputed_points_differ_from_real_ones(pyplot, data):
 
 
 def test_pca_keeps_the_plane(pyplot):
-    """Two standardised columns are only turned: distances stay."""
     rng = np.random.RandomState(0)
     true = rng.standard_normal((30, 3)) * [1, 5, 1]
     X = true.copy()
@@ -221,7 +215,6 @@ def test_tsne_and_samples(pyplot, data):
 
 
 def test_many_modalities_get_a_panel_each(pyplot):
-    """Five panels in two rows, and no empty axes."""
     rng = np.random.RandomState(0)
     true = rng.standard_normal((20, 10))
     X = true.copy()
@@ -250,7 +243,6 @@ def test_indicators_are_not_drawn(pyplot, data, output):
 
 
 def test_columns_that_an_imputer_dropped(pyplot, data):
-    """Indicators are not taken for a column that was never observed."""
     X = data[0].copy()
     X[:, 0] = np.nan
     with pytest.warns(UserWarning, match="Skipping features without any observed"):
@@ -260,7 +252,6 @@ def test_columns_that_an_imputer_dropped(pyplot, data):
 
 
 def test_imputation_display_refuses_bad_input(pyplot, data):
-    """Each error names the parameter and what was given."""
     X = data[0]
     imputed = SimpleImputer().fit_transform(X)
     kept = {"modalities": WIDTHS}
@@ -318,7 +309,6 @@ def test_search_over_clusters_is_drawn(pyplot):
 
 
 def test_candidates_without_a_number_are_warned_of(pyplot):
-    """With "auto", or with grids that differ, only the numbers are drawn."""
     results = {
         "params": [
             {"k__n_clusters": "auto", "k__init": "a"},
@@ -361,7 +351,6 @@ def test_sensitivity_from_arrays(pyplot):
 
 
 def test_runs_that_were_not_made_leave_gaps(pyplot):
-    """A random search does not try each k with each strategy."""
     results = {
         "params": [
             {"a__n_clusters": 2, "a__strategy": "soft"},
@@ -382,7 +371,6 @@ def test_runs_that_were_not_made_leave_gaps(pyplot):
 
 
 def test_sensitivity_refuses_bad_arrays(pyplot):
-    """Shapes that do not fit."""
     with pytest.raises(ValueError, match=r"shape \(2, n_runs\), .* got \(1, 3, 1\)"):
         ClusterSensitivityDisplay.from_data([1, 2], np.zeros((3, 1)))
     with pytest.raises(ValueError, match="curve must hold 2 names, .* got 1"):
@@ -393,7 +381,6 @@ def test_sensitivity_refuses_bad_arrays(pyplot):
 
 
 def test_tables_without_rows_are_refused(pyplot, df_module):
-    """Of frames as of arrays."""
     empty = df_module.DataFrame({"text__0": [1.0], "text__1": [2.0]})[:0]
     with pytest.raises(ValueError, match=r"at least one sample .* the shape \(0, 2\)"):
         MissingPatternDisplay.from_data(empty)

@@ -54,19 +54,16 @@ sk = SimpleNamespace(**dict(all_estimators()))
 
 
 def saved(obj, **options):
-    """The bytes of a saved object."""
     file = io.BytesIO()
     dump(obj, file, **options)
     return file.getvalue()
 
 
 def loaded(data, **options):
-    """Load from bytes."""
     return load(io.BytesIO(data), **options)
 
 
 def round_trip(obj, **options):
-    """Save and load."""
     return loaded(saved(obj, **options), **options)
 
 
@@ -74,7 +71,6 @@ def round_trip(obj, **options):
 
 
 def test_every_public_estimator_is_listed():
-    """The list of what a file may name has all public estimators."""
     public = public_estimators()
     assert set(public) <= set(OWN), "add these to OWN in skmissing/io.py"
 
@@ -96,7 +92,6 @@ def test_estimators(estimator, framed):
 
 @pytest.mark.parametrize("estimator", ESTIMATORS, ids=name_of)
 def test_estimators_that_are_not_fitted(estimator):
-    """They come back so, with their parameters."""
     twin = round_trip(estimator)
     assert repr(twin.get_params()) == repr(estimator.get_params())
     assert not [name for name in vars(twin) if name.endswith("_")]
@@ -158,7 +153,6 @@ def make_scikit_learn():
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("estimator", make_scikit_learn(), ids=repr)
 def test_scikit_learn(estimator):
-    """So do estimators of scikit-learn, pipelines and searches."""
     pytest.importorskip("polars")
     X, y = make_data(LogisticRegression())
     X = as_pandas(X)
@@ -182,7 +176,6 @@ def test_scikit_learn(estimator):
     ids=repr,
 )
 def test_categories(encoder):
-    """Infrequent and dropped categories come back too."""
     table = np.array([list("xxyz" * 10), list("pq" * 20)], dtype=object).T
     fitted = encoder.fit(table)
     found, expected = (e.transform(table) for e in (round_trip(fitted), fitted))
@@ -192,7 +185,6 @@ def test_categories(encoder):
 
 
 def test_gradient_boosting_with_categories():
-    """It keeps a check of its input as a partial function."""
     pandas = pytest.importorskip("pandas")
     X = pandas.DataFrame(
         {"a": np.arange(60.0), "b": pandas.Categorical(["u", "v"] * 30)}
@@ -217,7 +209,6 @@ def test_several_targets():
 
 
 def test_objects_made_of_estimators():
-    """Dictionaries and lists of estimators are saved as well."""
     twin = round_trip({"first": [PartialModalityKMeans(3)], 2: (np.float32(1), None)})
     assert twin["first"][0].n_clusters == 3
     assert twin[2] == (np.float32(1), None)
@@ -235,7 +226,6 @@ def test_loaded_model_learns_on(small_multimodal):
 
 
 def test_generator_comes_back_where_it_was():
-    """A RandomState that was given goes on with the same numbers."""
     rng = np.random.RandomState(7)
     rng.standard_normal(3)
     twin = round_trip(PartialModalityKMeans(3, random_state=rng))
@@ -244,7 +234,6 @@ def test_generator_comes_back_where_it_was():
 
 @pytest.mark.parametrize("mechanism", ["mar", "mnar", "label", "group", "burst"])
 def test_amputer_of_each_mechanism(mechanism, small_multimodal):
-    """What drives an amputer comes back too."""
     X, y, widths = small_multimodal
     amputer = ModalityAmputer(
         0.3,
@@ -262,7 +251,6 @@ def test_amputer_of_each_mechanism(mechanism, small_multimodal):
 
 
 def test_configuration_objects_as_parameters():
-    """Tables of patterns are parameters that are saved."""
     table = PatternTable({"text": 0.5, "text+audio": 0.5})
     assert round_trip(ModalityAmputer(table)).missing == table
 
@@ -281,7 +269,6 @@ def test_configuration_objects_as_parameters():
     ids=lambda cv: type(cv).__name__,
 )
 def test_splitters_and_ranges_as_parameters(cv, small_multimodal):
-    """They come back, and split as they did."""
     X, y, _ = small_multimodal
     layout = {"b": range(5, 1, -1), "a": range(2)}
     twin = round_trip(LateFusionClassifier(modalities=layout, cv=cv))
@@ -314,7 +301,6 @@ def test_imputers_with_odd_data(special, small_multimodal):
 
 @pytest.mark.parametrize("output", ["pandas", "default"])
 def test_output_container_is_kept(output, small_multimodal):
-    """The choice of set_output is part of the model."""
     X, _, widths = small_multimodal
     imputer = ClusterGuidedImputer(2, modalities=widths, random_state=0).fit(X)
     imputer.set_output(transform=output)
@@ -322,7 +308,6 @@ def test_output_container_is_kept(output, small_multimodal):
 
 
 def test_requests_for_metadata_are_kept():
-    """So is what set_fit_request asked for."""
     with config_context(enable_metadata_routing=True):
         model = LogisticRegression().set_fit_request(sample_weight=True)
         request = round_trip(model).get_metadata_routing().fit.requests
@@ -339,7 +324,6 @@ class Majority(ClassifierMixin, BaseEstimator):
         self.offset = offset
 
     def fit(self, X, y):
-        """Count the labels."""
         self.classes_, counts = np.unique(y, return_counts=True)
         self.label_ = self.classes_[counts.argmax()]
         return self
@@ -351,7 +335,6 @@ class Majority(ClassifierMixin, BaseEstimator):
 
 @pytest.mark.parametrize("trusted", [Majority, f"{__name__}.Majority"])
 def test_types_of_the_user(trusted):
-    """They are saved and loaded if the user names them, and else are named."""
     X, y = make_data(LogisticRegression())
     model = make_pipeline(StandardScaler(), Majority(2)).fit(X, y)
     data = saved(model, trusted=trusted)
@@ -386,7 +369,6 @@ def test_what_cannot_be_loaded_is_not_saved(value, match, tmp_path):
 
 
 def test_objects_within_themselves_are_refused():
-    """A list in itself would never end."""
     loop = []
     loop.append(loop)
     with pytest.raises(TypeError, match="must not contain itself"):
@@ -506,7 +488,6 @@ SCORER = "sklearn.metrics._scorer._PassthroughScorer"
 
 
 def partial_of(function, *args):
-    """Node of a partial function."""
     content = {
         "func": function,
         "args": plain(args),
@@ -572,7 +553,6 @@ def test_no_code_runs(name, tmp_path):
 
 @pytest.mark.parametrize("name", ["constructor", "inside an estimator"])
 def test_the_attacks_are_attacks(name, tmp_path):
-    """With trust in the function some of them do make the folder."""
     target = tmp_path / "made"
     schema = {"protocol": 2, **attacks(str(target))[name]}
     loaded(joined(schema), trusted=[MKDIR])
@@ -613,7 +593,6 @@ def known_names_called():
 
 @pytest.mark.parametrize("name", known_names_called())
 def test_known_names_are_not_called(name):
-    """Loading sets attributes of known classes; it does not call them."""
     schema = {"protocol": 2, **known_names_called()[name]}
     with pytest.raises(ValueError, match="would call it|would be others"):
         loaded(joined(schema))
@@ -635,7 +614,6 @@ def test_known_names_are_not_called(name):
 )
 @pytest.mark.parametrize("loader", ["FunctionNode", "TypeNode", "ObjectNode"])
 def test_other_names_are_not_looked_up(name, loader, tmp_path, monkeypatch):
-    """No module of another name is imported."""
     for module in ("evil_module", "skmissing_of_a_stranger"):
         (tmp_path / f"{module}.py").write_text("raise SystemExit('imported')")
     monkeypatch.syspath_prepend(str(tmp_path))
@@ -658,7 +636,6 @@ def test_distributions_of_scipy_are_not_known():
 
 
 def test_pickles_are_not_read(tmp_path):
-    """Neither as a file, nor inside of an array."""
     target = tmp_path / "made"
 
     class Evil:
@@ -679,7 +656,6 @@ def test_pickles_are_not_read(tmp_path):
 
 @pytest.mark.parametrize("compression", [zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA])
 def test_bombs_are_refused(compression):
-    """A small file does not unfold to a large one."""
     schema, entries = parts(saved(StandardScaler()))
     data = joined(schema, {"bomb.npy": bytes(10**7)}, compression)
     with pytest.raises(ValueError, match="entries of 1000"):
@@ -704,7 +680,6 @@ def forest():
     ],
 )
 def test_trees_do_not_lead_astray(field, value, forest):
-    """Their nodes must make a tree, not deeper than they say."""
     schema, entries = parts(saved(forest))
     state = schema["content"]["content"]["tree_"]["content"]["content"]
     if field in state:
@@ -721,7 +696,6 @@ def test_trees_do_not_lead_astray(field, value, forest):
 
 
 def test_gradient_boosting_does_not_lead_astray():
-    """Nor do the trees of gradient boosting, which have a format of their own."""
     X, y = make_data(LogisticRegression())
     model = sk.HistGradientBoostingClassifier(max_iter=1).fit(X, y)
     model._predictors[0][0].nodes["left"][0] = 1000
@@ -751,7 +725,6 @@ def test_truncated_files(model_bytes, tmp_path):
 
 
 def test_altered_files(model_bytes):
-    """A changed byte in the content of an entry is noticed."""
     with zipfile.ZipFile(io.BytesIO(model_bytes)) as archive:
         entries = archive.infolist()
     for entry in entries[:: len(entries) // 20]:
@@ -763,13 +736,11 @@ def test_altered_files(model_bytes):
 
 @pytest.mark.parametrize("text", ["[" * 100_000, "NaN", "", "{", "3", "{}", "null"])
 def test_schemas_that_are_none(text):
-    """Deep, broken and empty texts end in the same error."""
     with pytest.raises(ValueError, match="must be an undamaged file"):
         loaded(joined(text))
 
 
 def test_missing_files(tmp_path):
-    """Only the content of a file is a ValueError."""
     with pytest.raises(FileNotFoundError):
         load(tmp_path / "none.skops")
 

@@ -46,7 +46,6 @@ def gaps(seed, widths=WIDTHS, rate=0.4, holes=0.0, n=300, empty=0):
 @pytest.mark.parametrize("complete", [True, False])
 @pytest.mark.parametrize("widths", [WIDTHS, [1] * 6])
 def test_kernels_equal_loops(min_rows, holes, complete, widths, seed):
-    """All kernels give eq. (2), row by row, for any grouping of the rows."""
     layout = resolve_modalities(widths, 6)
     X = gaps(seed, widths, holes=holes, n=60, empty=3)
     scaler = fit_scaler(ModalityTable(X, layout), standardize=False)
@@ -126,7 +125,6 @@ def test_complete_data_equal_sklearn(dtype, n_clusters, seed):
 
 
 def test_empty_clusters_move_as_in_sklearn(seed):
-    """Centres that start far away are moved to the same rows."""
     X = np.vstack([blobs(seed), blobs(seed, n=5) + 50])
     init = np.vstack([X[:2], np.full((3, 6), 1e3)])
     theirs = KMeans(5, init=init, n_init=1, algorithm="lloyd").fit(X)
@@ -138,7 +136,6 @@ def test_empty_clusters_move_as_in_sklearn(seed):
 
 @pytest.mark.parametrize("init", ["k-means++", "random"])
 def test_complete_data_start_as_sklearn(init, seed):
-    """The generator is asked the same questions: same seeds, same result."""
     X = blobs(seed)
     scaled = StandardScaler().fit_transform(X)
     params = {"init": init, "n_init": 2, "random_state": seed}
@@ -148,7 +145,6 @@ def test_complete_data_start_as_sklearn(init, seed):
 
 
 def test_first_iteration_starts_at_kmeans_plusplus(seed):
-    """The seeds themselves are those of sklearn.cluster.kmeans_plusplus."""
     X = blobs(seed)
     seeds, _ = kmeans_plusplus(X, 5, random_state=seed)
     params = {"modalities": [3, 3], "standardize": False, "max_iter": 1}
@@ -158,7 +154,6 @@ def test_first_iteration_starts_at_kmeans_plusplus(seed):
 
 
 def reference_lloyd(X, centers, layout, n_iter):
-    """Assignment and means, row by row."""
     for _ in range(n_iter):
         distances = [[partial_distance(x, c, layout) for c in centers] for x in X]
         labels = np.argmin(distances, axis=1)
@@ -229,7 +224,6 @@ def test_weight_two_is_the_row_twice(seed):
 
 @pytest.mark.parametrize("n_threads", [1, 2])
 def test_number_of_threads_does_not_matter(n_threads, monkeypatch, seed):
-    """Rows are cut and summed alike for any number of threads."""
     X = gaps(seed, n=3000)
     model = PartialModalityKMeans(20, modalities=WIDTHS, random_state=seed)
     expected = model.fit(X).cluster_centers_
@@ -255,7 +249,6 @@ def test_start_given_as_array_or_callable(seed):
 
 
 def test_token_modality_counts_as_one(seed):
-    """A token sequence is one modality whose columns count alike."""
     X = gaps(seed)
     vector = PartialModalityKMeans(
         3, modalities={"a": 2, "b": 3, "c": 1}, standardize=False, random_state=0
@@ -307,14 +300,12 @@ def test_duplicate_rows_warn():
 
 
 def test_k_equals_n(seed):
-    """Every row its own cluster: no inertia left."""
     X = gaps(seed, n=30)
     model = PartialModalityKMeans(30, modalities=WIDTHS, random_state=seed).fit(X)
     assert model.inertia_ < 1e-20
 
 
 def test_verbose_prints_progress(capsys, seed):
-    """One line an iteration, with the inertia."""
     model = PartialModalityKMeans(3, modalities=WIDTHS, verbose=1, random_state=0)
     model.fit(gaps(seed))
     lines = capsys.readouterr().out.splitlines()
@@ -336,7 +327,6 @@ def test_verbose_prints_progress(capsys, seed):
     ],
 )
 def test_bad_parameters(params, match, seed):
-    """Each refusal names the parameter and the value found."""
     params = {"n_clusters": 3, "modalities": WIDTHS, **params}
     with pytest.raises(ValueError, match=match):
         PartialModalityKMeans(**params).fit(gaps(seed))
@@ -357,13 +347,11 @@ def test_bad_data(X, match):
 
 
 def test_sample_weight_all_zero(seed):
-    """There is nothing to learn from rows without weight."""
     with pytest.raises(ValueError, match="at least one non-zero"):
         PartialModalityKMeans(2).fit(blobs(seed), sample_weight=np.zeros(300))
 
 
 def test_explicit_n_init_with_array_warns(seed):
-    """Several runs from one start would be one run."""
     model = PartialModalityKMeans(3, init=blobs(seed, n=3), n_init=4)
     with pytest.warns(RuntimeWarning, match="performing only one init"):
         model.fit(blobs(seed))
@@ -381,7 +369,6 @@ def test_centers_are_plain_arrays():
 
 
 def test_one_batch_is_fit(seed):
-    """The first call of partial_fit is fit."""
     X = gaps(seed, holes=0.05)
     model = PartialModalityKMeans(6, modalities=WIDTHS, random_state=seed)
     expected = model.fit(X).cluster_centers_
@@ -419,7 +406,6 @@ def test_batches_approach_the_full_fit(seed):
 
 
 def test_modality_that_comes_late(seed):
-    """A modality first seen in a later batch is learnt from there on."""
     X = gaps(seed)
     early = X[:150].copy()
     early[:, 5] = np.nan
@@ -433,7 +419,6 @@ def test_modality_that_comes_late(seed):
 
 
 def test_batch_with_empty_rows_warns(seed):
-    """They are counted and change nothing."""
     X = gaps(seed)
     model = PartialModalityKMeans(3, modalities=WIDTHS, random_state=seed).fit(X)
     with pytest.warns(UserWarning, match="1 of 1 samples have no observed modality"):
@@ -467,7 +452,6 @@ def test_column_never_observed_has_no_say(seed):
 
 
 def test_columns_never_observed_of_modalities_never_observed(seed):
-    """A modality is named as a whole; in others the columns that are new."""
     X = gaps(seed, n=50)
     X[:, [2, 5]] = nan
     X[:, 0] = 1
@@ -499,7 +483,6 @@ def test_column_first_seen_in_a_batch():
 
 
 def test_empty_cluster_stays_in_batches():
-    """A centre that never had a row is not drawn to the mean."""
     init = [[0.0, 0], [9, 9], [5, 5]]
     X = np.array([[0.0, 0], [9, 9]] * 5)
     model = PartialModalityKMeans(3, init=init, modalities=[2])
@@ -559,7 +542,6 @@ def test_rows_without_weight_are_no_rows(seed):
 
 @pytest.mark.parametrize("row, n_usable", [(-1, 1), (0, 0)])
 def test_too_few_usable_samples(row, n_usable, seed):
-    """The error counts samples with a cell, and with a weight if there are weights."""
     X = gaps(seed, n=10, empty=8)
     with pytest.raises(ValueError, match=r"\(2 of them with an observed cell\)"):
         PartialModalityKMeans(3, modalities=WIDTHS).fit(X)

@@ -50,7 +50,6 @@ def slow_block_error(true, found, mask, scale, columns):
 
 
 def test_masked_rmse_counts_hidden_cells_only(imputed):
-    """Cells that were not hidden do not matter, however wrong."""
     true, found, mask = imputed
     expected = np.sqrt(((true - found)[mask] ** 2).sum() / mask.sum())
     assert masked_rmse(true, found, mask) == pytest.approx(expected)
@@ -89,7 +88,6 @@ def test_block_nrmse_of_the_mean_is_one():
 
 
 def test_block_nrmse_does_not_see_units(imputed):
-    """Other units and origins of the columns give the same error."""
     true, found, mask = imputed
     factor = 10.0 ** np.arange(-4, 4)
     assert block_nrmse(
@@ -98,7 +96,6 @@ def test_block_nrmse_does_not_see_units(imputed):
 
 
 def test_block_nrmse_leaves_constant_columns_in_their_units():
-    """The scale of a constant column is 1, also with rounding errors."""
     true = np.full((4, 2), 0.1)
     found, mask = true + [[1.0, 3.0]], np.ones((4, 2), dtype=bool)
     assert block_nrmse(true, found, mask, modalities=[2]) == pytest.approx(np.sqrt(5))
@@ -215,7 +212,6 @@ def test_masked_cosine_sees_directions_only(imputed):
 
 @pytest.mark.parametrize("metric", [masked_rmse, block_nrmse, masked_cosine])
 def test_imputation_errors_refuse_bad_input(imputed, metric):
-    """Each error names the parameter and what was given."""
     true, found, mask = imputed
     with pytest.raises(ValueError, match=r"shape of X_true, \(12, 8\); got \(12, 7\)"):
         metric(true, found, mask[:, 1:])
@@ -260,7 +256,6 @@ def labels():
 
 
 def test_slot_accuracy_is_what_papers_call_f1_micro(labels):
-    """It equals micro-averaged F1 and accuracy of the flattened labels."""
     y_true, y_pred = labels
     flat = y_true.ravel(), y_pred.ravel()
     score = slot_accuracy(y_true, y_pred)
@@ -272,7 +267,6 @@ def test_slot_accuracy_is_what_papers_call_f1_micro(labels):
 
 @pytest.mark.parametrize("average", ["micro", "macro", "samples", "weighted", None])
 def test_multilabel_f1_is_that_of_the_indicator(labels, average):
-    """Boolean and float indicators are accepted, too."""
     y_true, y_pred = labels
     expected = f1_score(y_true, y_pred, average=average, zero_division=0)
     found = multilabel_f1(y_true.astype(bool), y_pred.astype(float), average=average)
@@ -280,7 +274,6 @@ def test_multilabel_f1_is_that_of_the_indicator(labels, average):
 
 
 def test_multilabel_f1_makes_a_scorer(labels):
-    """It can be handed to scikit-learn's make_scorer."""
     from sklearn.dummy import DummyClassifier
 
     y_true, _ = labels
@@ -308,7 +301,6 @@ def test_indicators_are_checked(labels, score):
 
 
 def test_multilabel_f1_refuses_another_average(labels):
-    """`binary` has no meaning for several labels."""
     with pytest.raises(ValueError, match="'average' parameter of multilabel_f1"):
         multilabel_f1(*labels, average="binary")
 
@@ -336,7 +328,6 @@ def test_sentiment_scores_by_hand():
 
 
 def test_sentiment_scores_of_the_truth_are_perfect(seed):
-    """Every score is perfect if prediction and truth agree."""
     y = np.random.RandomState(seed).uniform(-3, 3, size=50)
     found = sentiment_scores(y, y)
     assert found.pop("mae") == 0
@@ -380,7 +371,6 @@ def make_table(seed, n_rows=30, *, holes=0.0, absent=0.4, widths=WIDTHS):
 
 
 def slow_distances(X, Y, modalities):
-    """Squared distances, pair by pair."""
     layout = resolve_modalities(modalities, X.shape[1])
     return np.array([[partial_distance(x, y, layout) for y in Y] for x in X])
 
@@ -392,7 +382,6 @@ def slow_distances(X, Y, modalities):
     ids=["widths", "columns", "scattered"],
 )
 def test_distances_equal_slow_loop(seed, holes, modalities):
-    """Missing and partially observed modalities on either side."""
     X, Y = (
         make_table(seed, 25, holes=holes[0]),
         make_table(seed + 1, 35, holes=holes[1]),
@@ -427,7 +416,6 @@ def test_distances_by_hand():
 
 
 def test_modality_without_common_cells_is_not_shared():
-    """Both samples have the modality, but no cell of it in common."""
     X = np.array([[1.0, np.nan, 5.0], [np.nan, 2.0, 7.0], [np.nan, 2.0, np.nan]])
     found = partial_modality_distances(X, modalities=[2, 1], squared=True)
     assert found[0, 1] == pytest.approx(4)
@@ -484,7 +472,6 @@ def test_distances_do_not_depend_on_chunks(holes):
 
 
 def test_distances_accept_masked_arrays_and_lists():
-    """A masked cell is missing, whatever value it holds."""
     X = make_table(0)
     expected = partial_modality_distances(X, modalities=WIDTHS)
     masked = np.ma.masked_array(np.where(np.isnan(X), 99, X), mask=np.isnan(X))
@@ -507,7 +494,6 @@ def test_distances_accept_dataframes(df_module):
 
 
 def test_distances_take_the_layout_of_an_estimator():
-    """`modalities_` of a fitted estimator is accepted as `modalities`."""
     X = make_table(0)
     layout = resolve_modalities(WIDTHS, X.shape[1])
     np.testing.assert_array_equal(
@@ -519,7 +505,6 @@ def test_distances_take_the_layout_of_an_estimator():
 
 
 def test_distances_leave_their_input_alone():
-    """Neither X nor Y is written to."""
     X, Y = make_table(0, holes=0.2), make_table(1)
     before = X.copy(), Y.copy()
     partial_modality_distances(X, Y, modalities=WIDTHS)
@@ -528,7 +513,6 @@ def test_distances_leave_their_input_alone():
 
 
 def test_distances_refuse_bad_input():
-    """Each error names the parameter and what was given."""
     pd = pytest.importorskip("pandas")
     X = make_table(0)
     with pytest.raises(ValueError, match="X and Y must have the same columns; got 8"):

@@ -124,7 +124,6 @@ def test_lower_bound_is_the_likelihood_without_priors(seed):
 
 
 def kernel_input(X, n_components=2, n_factors=3):
-    """Blocks and a start."""
     layout = resolve_modalities(WIDTHS, X.shape[1])
     scaler = fit_scaler(ModalityTable(X, layout))
     blocks = scaler.split(ModalityTable(X, layout), min_rows=5)
@@ -136,7 +135,6 @@ def kernel_input(X, n_components=2, n_factors=3):
 
 @pytest.mark.parametrize("holes", [False, True])
 def test_grouping_of_rows_does_not_matter(holes, seed):
-    """Rare patterns in one group give the moments of patterns in groups."""
     X = make_rows(np.random.RandomState(seed), 120, holes)
     scaler, blocks, start = kernel_input(X)
     one_group = scaler.split(ModalityTable(X, scaler.layout), min_rows=10**6)
@@ -147,7 +145,6 @@ def test_grouping_of_rows_does_not_matter(holes, seed):
 
 
 def test_weight_of_two_is_the_row_twice(seed):
-    """From the same start the parameters are the same."""
     X = make_rows(np.random.RandomState(seed), 80)
     options = {"ard": True, "shared_noise": True, "max_iter": 15, "tol": 0}
     weight = np.random.RandomState(1).randint(1, 4, size=len(X))
@@ -255,7 +252,6 @@ def test_held_out_rows_have_two_modalities():
 
 
 def test_sizes_are_chosen():
-    """ "auto" takes more than one cluster where there are clusters."""
     rng = np.random.RandomState(0)
     centers = 4 * rng.standard_normal((8, 9))
     X = centers[rng.randint(8, size=500)] + 0.3 * rng.standard_normal((500, 9))
@@ -266,7 +262,6 @@ def test_sizes_are_chosen():
 
 
 def test_no_factors_is_a_mixture_of_centers():
-    """With n_factors=0 the clusters are all there is."""
     X = make_rows(np.random.RandomState(0), 200)
     model = fitted(X, 4, n_factors=0)
     assert model.loadings_.shape == (9, 0)
@@ -276,7 +271,6 @@ def test_no_factors_is_a_mixture_of_centers():
 
 
 def test_one_row_and_one_pattern():
-    """A single row, and rows that are all alike in what they lack."""
     model = fitted([[1.0] * 9], 1)
     np.testing.assert_allclose(model.impute([[np.nan] * 8 + [1.0]]), 1.0)
     X = make_rows(np.random.RandomState(0), 50, rate=0)
@@ -288,7 +282,6 @@ def test_one_row_and_one_pattern():
 
 
 def test_unlinked_modality_is_imputed_by_its_mean():
-    """A modality that no row has with another one: a warning, and the mean."""
     X = make_rows(np.random.RandomState(0), 100, rate=0)
     X[:50, :3] = np.nan
     X[50:, 3:] = np.nan
@@ -300,7 +293,6 @@ def test_unlinked_modality_is_imputed_by_its_mean():
 
 
 def test_empty_rows():
-    """Labelled -1, given the mean, and told of."""
     X = make_rows(np.random.RandomState(0), 100)
     model = fitted(X)
     empty = np.full((1, 9), np.nan)
@@ -327,14 +319,12 @@ def test_unlearnt_modality_is_ignored():
 
 
 def test_more_runs_never_lose():
-    """The run with the highest objective is kept."""
     X = make_rows(np.random.RandomState(0), 100)
     one, many = (fitted(X, 4, init="random", n_init=n) for n in (1, 4))
     assert many.lower_bound_ >= one.lower_bound_
 
 
 def test_criteria_count_parameters():
-    """bic and aic from the likelihood and the number of parameters."""
     X = make_rows(np.random.RandomState(0), 100)
     model = fitted(X)
     n_parameters = 1 + (2 + 2) * 9 - 1 + 3
@@ -346,7 +336,6 @@ def test_criteria_count_parameters():
 
 @pytest.mark.filterwarnings("ignore:.* clusters have weight 0")
 def test_default_fits_few_samples():
-    """The default number of clusters is lowered to the number of usable samples."""
     X = make_rows(np.random.RandomState(0), 30, rate=0)
     X[6:] = nan
     model = PartialModalityFactorMixture(modalities=WIDTHS, random_state=0)
@@ -363,7 +352,6 @@ def test_default_fits_few_samples():
     ],
 )
 def test_impossible_sizes_are_refused(params, message):
-    """The error names the parameter and what was found."""
     X = make_rows(np.random.RandomState(0), 20, rate=0)
     with pytest.raises(ValueError, match=message):
         fitted(X, **params)
@@ -371,7 +359,6 @@ def test_impossible_sizes_are_refused(params, message):
 
 @pytest.mark.parametrize("n_factors", [9, 50])
 def test_more_factors_than_columns_or_rows(n_factors):
-    """No more factors than columns and rows, and with priors no harm done."""
     X = make_rows(np.random.RandomState(0), 100)
     many = fitted(X, n_factors=n_factors)
     assert many.n_factors_ == 9
@@ -407,7 +394,6 @@ def test_float32_agrees_with_float64():
 
 
 def one_factor(rng, n):
-    """Rows whose two modalities share a factor."""
     return rng.standard_normal((n, 1)) + 0.1 * rng.standard_normal((n, 4))
 
 

@@ -16,7 +16,6 @@ MIXED = [*NAMES[:4], "age"]
 
 
 def columns(layout):
-    """Plain dict of what a layout holds."""
     return {name: m.columns.tolist() for name, m in layout.items()}
 
 
@@ -59,7 +58,6 @@ def test_names_of_which_some_hold_no_prefix_are_told():
 
 
 def test_names_are_told_of_in_fit_only():
-    """Once, and not again for each table that comes later."""
     X = np.random.RandomState(0).standard_normal((20, 5))
     frame = pd.DataFrame(X, columns=MIXED)
     for estimator in (
@@ -75,7 +73,6 @@ def test_names_are_told_of_in_fit_only():
 
 
 def test_layout_order_and_slices():
-    """In layout order every modality is the slice that `slices` says."""
     layout = resolve_modalities({"a": [4, 0], "b": 3}, 5)
     x = np.arange(5) * 10
     assert [x[layout.order][s].tolist() for s in layout.slices] == [
@@ -86,7 +83,6 @@ def test_layout_order_and_slices():
 
 
 def test_token_shape():
-    """A token shape is kept; vectors are one token."""
     layout = resolve_modalities({"audio": (2, 3), "text": 4}, 10)
     assert layout["audio"].shape == (2, 3)
     assert layout["text"].shape == (1, 4)
@@ -126,13 +122,11 @@ def test_token_shape():
     ],
 )  # fmt: skip
 def test_errors(modalities, names, error, match):
-    """What does not fit is refused by name, with the value found."""
     with pytest.raises(error, match=match):
         resolve_modalities(modalities, 5, names)
 
 
 def test_estimator_gives_layout_errors():
-    """The error of the layout reaches the user of an estimator."""
     X = np.ones((4, 5)) * np.arange(4)[:, None]
     with pytest.raises(ValueError, match="add up to 4, but X has 5 features"):
         PartialModalityKMeans(2, modalities=[2, 2]).fit(X)
@@ -142,7 +136,6 @@ def test_estimator_gives_layout_errors():
 
 
 def test_layout_of_another_estimator():
-    """`modalities_` is a parameter too; it must fit the columns."""
     X = np.random.RandomState(0).standard_normal((20, 5))
     layout = (
         PartialModalityKMeans(2, modalities={"a": (2, 2), "b": 1}).fit(X).modalities_

@@ -36,7 +36,6 @@ print("fitted", n_fitted)
 
 
 def run(code):
-    """Run code in a process that may not use the network."""
     return subprocess.run(
         [sys.executable, "-c", GUARD + code],
         capture_output=True,

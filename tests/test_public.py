@@ -17,7 +17,6 @@ HEAVY = "torch skorch transformers matplotlib pandas polars dask PIL av tqdm".sp
 
 
 def test_import_optional_names_an_extra_that_brings_the_package():
-    """What an ImportError advises to install does help."""
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     extras = extras["project"]["optional-dependencies"]
     calls = r'import_optional\(\s*"([\w.]+)",\s*"(\w+)"'
@@ -69,7 +68,6 @@ def test_import_is_light():
 
 
 def test_top_level_names_resolve():
-    """Every name in `skmissing.__all__` is there, and `dir` lists it."""
     assert skmissing.__all__ == sorted(skmissing.__all__)
     for name in skmissing.__all__:
         home = skmissing._homes.get(name, name)
@@ -79,13 +77,11 @@ def test_top_level_names_resolve():
 
 
 def test_unknown_top_level_name_is_refused():
-    """An unknown name gets Python's usual error, with the name."""
     with pytest.raises(AttributeError, match="has no attribute 'nonsense'"):
         skmissing.nonsense  # noqa: B018
 
 
 def test_modules_list_sorted_names_that_exist():
-    """`__all__` of each public module is there, sorted, and resolves."""
     for module_name, module in listed_modules().items():
         names = module.__all__
         assert list(names) == sorted(names), f"sort __all__ of {module_name}"
@@ -94,7 +90,6 @@ def test_modules_list_sorted_names_that_exist():
 
 
 def test_top_level_lists_all_public_modules():
-    """`import skmissing; skmissing.<package>` works for every public package."""
     assert set(skmissing._submodules) >= set(public_modules())
 
 

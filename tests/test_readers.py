@@ -28,7 +28,6 @@ RNG = np.random.RandomState(0)
 
 @pytest.fixture
 def save(tmp_path):
-    """Write an archive and return its path."""
 
     def write(**arrays):
         np.savez(tmp_path / "data.npz", **arrays)
@@ -111,13 +110,11 @@ BAD_ARCHIVES = [
 
 @pytest.mark.parametrize("changes, message", BAD_ARCHIVES)
 def test_npz_refuses(save, changes, message):
-    """Errors name the file, the key, what must be there and what is."""
     with pytest.raises(ValueError, match=message):
         read_multimodal_npz(save(**archive(**changes)))
 
 
 def test_npz_refuses_other_choices(save):
-    """A named modality must exist and be a table or tokens."""
     path = save(**archive())
     with pytest.raises(ValueError, match=r"must have the key 'video'; got \['image'"):
         read_multimodal_npz(path, modalities=["video"])
@@ -128,7 +125,6 @@ def test_npz_refuses_other_choices(save):
 
 
 def test_npz_refuses_other_files(tmp_path):
-    """What is not an archive, or is not there, is named."""
     with pytest.raises(FileNotFoundError, match="none.npz must be a file; got nothing"):
         read_multimodal_npz(tmp_path / "none.npz")
     with pytest.raises(FileNotFoundError, match="must be a file; got a folder"):
@@ -184,7 +180,6 @@ BAD_FILMS = [
 
 @pytest.mark.parametrize("changes, message", BAD_FILMS)
 def test_mmimdb_refuses(save, changes, message):
-    """Errors name the file, the key, what must be there and what is."""
     with pytest.raises(ValueError, match=message):
         read_mmimdb_embeddings(save(**films(**changes)))
 
@@ -296,7 +291,6 @@ def test_mosi_refuses(tmp_path, changes, message):
 
 
 def test_mosi_refuses_other_contents(tmp_path):
-    """What is not a dictionary of splits, or not a pickle, is refused."""
     path = tmp_path / "x.pkl"
     for content, message in [
         ({"train": {}}, r"split 'train' must have the key 'text'"),
@@ -346,7 +340,6 @@ def attacks(marker):
 
 @pytest.fixture
 def refused(tmp_path):
-    """Check that bytes are refused as a pickle."""
 
     def check(data, match="must be a pickle of numpy array"):
         path = tmp_path / "evil.pkl"
@@ -371,7 +364,6 @@ def test_malicious_pickles_run_nothing(refused, tmp_path, protocol):
 
 @pytest.mark.parametrize("protocol", [0, 2, 4, 5])
 def test_truncated_pickles(refused, protocol):
-    """A file that stops anywhere is refused."""
     data = pickle.dumps({"train": {"text": np.ones((2, 3))}}, protocol=protocol)
     for length in range(len(data)):
         refused(data[:length])
@@ -472,7 +464,6 @@ def test_odd_programs_are_refused(refused, program):
 
 
 def test_old_opcodes_are_refused(refused, tmp_path):
-    """INST and OBJ call a class as REDUCE does."""
     marker = tmp_path / "was_run"
     code = f"open({os.fspath(marker)!r}, 'w')".encode()
     refused(b"(S'touch " + os.fsencode(marker) + b"'\nios\nsystem\n.")
@@ -663,7 +654,6 @@ def test_recordings_of_a_folder(record, tmp_path):
 
 
 def test_channels_of_different_rates(record, tmp_path):
-    """Slow channels get fewer columns."""
     edfio = pytest.importorskip("edfio")
     path = record()
     signals = [
@@ -677,7 +667,6 @@ def test_channels_of_different_rates(record, tmp_path):
 
 
 def test_refusals(record, tmp_path):
-    """Errors name the file, what must be there and what is."""
     with pytest.raises(
         FileNotFoundError, match=r"must have files \*-PSG.edf; got none"
     ):

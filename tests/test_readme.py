@@ -18,14 +18,12 @@ def readme_commands():
 
 
 def test_readme_has_two_commands():
-    """One installs and runs the first example, one installs and runs the tests."""
     first, second = readme_commands()
     assert first.endswith(".venv/bin/python examples/plot_01_first_steps.py")
     assert second.endswith(".venv/bin/python -m pytest -n auto")
 
 
 def test_ci_runs_the_commands_of_the_readme():
-    """Both stand, letter by letter, in what continuous integration runs."""
     script = ROOT / ".ci" / "run"
     if not script.exists():
         pytest.skip("not a checkout of the repository")

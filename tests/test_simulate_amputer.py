@@ -29,7 +29,6 @@ def make_X(n_rows=2000, seed=0):
 
 
 def gone(Xt):
-    """Which modalities are missing; each is missing as a whole or not at all."""
     missing = np.isnan(Xt)
     blocks = [missing[:, :3], missing[:, 3:5], missing[:, 5:]]
     assert all((b.all(axis=1) == b.any(axis=1)).all() for b in blocks)
@@ -90,7 +89,6 @@ def test_modalities_are_hidden_independently(seed):
 
 
 def test_samples_are_emptied_only_if_asked_for():
-    """allow_empty=True may empty a sample; rate 1 then empties every sample."""
     X = make_X(50)
     assert np.isnan(amputer(1.0, allow_empty=True).fit_transform(X)).all()
     with pytest.raises(ValueError, match="takes all modalities from every sample"):
@@ -118,7 +116,6 @@ def test_samples_are_emptied_only_if_asked_for():
     ids=str,
 )
 def test_samples_with_missing_modalities(params):
-    """Missing stays missing, no sample becomes empty, and empty samples stay empty."""
     X = make_X(600)
     X[:200, :3] = np.nan
     X[100:300, 3:5] = np.nan
@@ -162,7 +159,6 @@ def test_other_rows_draw_independently():
 
 
 def test_seeds_give_other_masks():
-    """Another seed gives other masks; without a seed each fit gives other masks."""
     X = make_X(500)
     one = gone(amputer(random_state=1).fit_transform(X))
     two = gone(amputer(random_state=2).fit_transform(X))
@@ -180,7 +176,6 @@ def test_equal_rows_draw_independently():
 
 
 def test_masks_of_one_seed_are_nested():
-    """What is hidden at one rate is hidden at every higher one."""
     X = make_X(400)
     previous = np.zeros((400, 3), dtype=bool)
     for rate in (0.1, 0.3, 0.5, 0.7, 0.95):
@@ -190,7 +185,6 @@ def test_masks_of_one_seed_are_nested():
 
 
 def test_float32_and_float64_agree():
-    """A float32 table and its float64 copy lose the same modalities."""
     X = make_X(100).astype(np.float32)
     narrow, wide = amputer().fit_transform(X), amputer().fit_transform(X.astype(float))
     assert narrow.dtype == np.float32 and wide.dtype == np.float64
@@ -198,7 +192,6 @@ def test_float32_and_float64_agree():
 
 
 def test_when_fit_and_when_transform():
-    """`when` leaves one of the two phases alone, as a copy."""
     X = make_X(100)
     expected = amputer().fit_transform(X)
     fit_only, later_only = amputer(when="fit"), amputer(when="transform")
@@ -239,7 +232,6 @@ def test_drift_between_training_and_use():
 
 
 def test_drift_of_drawn_modalities():
-    """(pm, ps) draws the same modalities for both phases."""
     X = make_X(500)
     for seed in range(5):
         fitted = amputer((0.3, 0.4), missing_at_transform=(0.7, 0.9), random_state=seed)
@@ -249,7 +241,6 @@ def test_drift_of_drawn_modalities():
 
 
 def test_ampute_keeps_the_container(df_module):
-    """Frames stay frames; the mask holds only what was hidden."""
     names = ["a__0", "a__1", "b__0"]
     X = make_X(50)[:, :3]
     X[:5, 2] = np.nan
@@ -263,7 +254,6 @@ def test_ampute_keeps_the_container(df_module):
 
 
 def test_search_over_missing():
-    """`missing` and `config` can be tuned like any parameter."""
     X = make_X(90)
     y = (X[:, 0] > 0).astype(int)
     model = make_pipeline(
@@ -390,7 +380,6 @@ def test_mar_follows_the_driver():
 
 
 def test_mar_drives_from_the_first_modality_by_default():
-    """driver=None, 0 and the first name are the same."""
     X = make_X(200)
     expected = amputer(mechanism="mar").fit_transform(X)
     for driver in (0, np.int64(0), "text"):
@@ -400,7 +389,6 @@ def test_mar_drives_from_the_first_modality_by_default():
 
 
 def test_mnar_follows_the_hidden_values():
-    """High values are hidden, with a negative strength low ones."""
     X = make_X(4000)
     for sign in (1, -1):
         fitted = amputer(0.3, mechanism="mnar", strength=2.0 * sign, allow_empty=True)
@@ -412,7 +400,6 @@ def test_mnar_follows_the_hidden_values():
 
 
 def test_strength_zero_is_mcar():
-    """With no strength every mechanism hides what MCAR hides."""
     X = make_X(300)
     expected = amputer(0.4).fit_transform(X)
     assert_array_equal(
@@ -444,7 +431,6 @@ def test_label_mechanism():
 
 
 def test_label_mechanism_with_a_continuous_target():
-    """Rows with a high target lose more."""
     X = make_X(3000)
     y = X[:, 0] + 0.5
     Xt = ampute(
@@ -480,7 +466,6 @@ def test_new_groups_are_warned_of():
 
 
 def test_groups_by_metadata_routing():
-    """In a pipeline the groups come by metadata routing, in fit and in predict."""
     X, y, groups = make_X(200), np.arange(200) % 2, np.arange(200) % 4
     expected = gone(amputer(mechanism="group").fit_transform(X, groups=groups))
     with config_context(enable_metadata_routing=True):
@@ -558,7 +543,6 @@ def test_give_back_by_weight():
 
 
 def test_give_back_evenly_without_weights():
-    """If all weights are 0 the choice is even."""
     hidden, presence = np.ones((2, 9000, 3), dtype=bool)
     draws = np.random.RandomState(0).uniform(size=(9000, 3))
     give_back(hidden, presence, np.zeros(3), draws)
@@ -593,7 +577,6 @@ def test_row_keys_see_every_cell_and_no_disguise():
 
 @pytest.mark.parametrize("rate", [0, 0.01, 0.5, 0.99, 1])
 def test_intercept_gives_the_rate(rate):
-    """The mean probability is the rate."""
     scores = np.random.RandomState(0).standard_normal(500)
     a = solve_intercept(scores, rate, 3.0)
     with np.errstate(over="ignore"):

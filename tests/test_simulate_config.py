@@ -29,7 +29,6 @@ def test_kept_percentages():
 
 
 def test_names_with_hyphens_and_numbers():
-    """Modality names may hold hyphens, digits and each other."""
     names = ["eeg-1", "eeg-1-20-x", "c-3"]
     config = parse_config("20-eeg-1-20-x-50-c-3-100-eeg-1", names)
     assert_allclose(config.rates_for(names), [0, 0.8, 0.5])
@@ -82,7 +81,6 @@ def test_pattern_table_keys():
 
 
 def test_one_missing_is_its_table():
-    """OneMissing is a table in which each modality is lost alike."""
     keep, probabilities = OneMissing(0.6).table_for(TAV)
     assert_array_equal(keep.sum(axis=1), [3, 2, 2, 2])
     assert_allclose(probabilities, [0.4, 0.2, 0.2, 0.2])
@@ -92,7 +90,6 @@ def test_one_missing_is_its_table():
     "pm, n_drawn", [(0, 0), (0.2, 1), (0.4, 2), (0.6, 3), (0.5, 3), (0.8, 4), (1, 5)]
 )
 def test_modality_fraction_draws_so_many(pm, n_drawn):
-    """(pm, ps) draws pm * M modalities, halves rounded up."""
     rates = ModalityFraction(pm, 0.8).rates_for(list("abcde"), np.random.RandomState(0))
     assert sorted(rates) == [0.0] * (5 - n_drawn) + [0.8] * n_drawn
 
@@ -108,7 +105,6 @@ def test_modality_fraction_draws_each_alike():
 
 
 def test_modality_fraction_spares():
-    """A spared modality is never drawn."""
     for s in range(20):
         rates = ModalityFraction(1.0, 0.5).rates_for(
             TAV, np.random.RandomState(s), spared=1
@@ -189,7 +185,6 @@ BAD_VALUES = [
 
 @pytest.mark.parametrize("make, error, message", BAD_VALUES)
 def test_bad_objects(make, error, message):
-    """Objects refuse values that make no sense."""
     with pytest.raises(error, match=message):
         make()
 
@@ -206,7 +201,6 @@ def test_make_amputer():
 
 
 def test_missing_rates_of_frames_and_masked_arrays(df_module):
-    """missing_rates accepts what estimators accept."""
     X = np.array([[1.0, np.nan, np.nan], [np.nan, np.nan, 2.0], [1, 1, 1], [1, 1, 1]])
     expected = {"a": 0.25, "b": 0.25}
     frame = df_module.DataFrame(dict(zip(["a__0", "b__0", "b__1"], X.T)))

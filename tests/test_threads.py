@@ -108,7 +108,6 @@ def test_process_lock():
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 def test_process_lock_is_open_after_a_fork():
-    """What a thread of the parent holds, the child may have."""
     with ThreadPoolExecutor(1) as pool, warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # of forks with threads
         pool.submit(process_lock("forked").acquire).result()

@@ -25,7 +25,6 @@ MOSI = [
 
 
 def make_cell(data, missing="mcar:0.5", regime="R2", method="mean", seed=0):
-    """The only cell of a benchmark."""
     (cell,) = make_cells([data], [missing], [regime], [method], 1, **WHOLE)
     return replace(cell, seed=seed)
 
@@ -56,7 +55,6 @@ def test_runs_differ_in_split_and_masks(toy):
 
 
 def test_training_and_test_masks_are_independent():
-    """Masks of training and test samples at the same place are not correlated."""
     data = make_toy(n=4000)
     rows = draw_rows(make_cell(data, "mcar:0.4"), data, **WHOLE)
     n = min(len(rows["X_train"]), len(rows["X_test"]))
@@ -109,7 +107,6 @@ def test_mechanisms_run(toy, mechanism):
 
 
 def test_what_is_missing_depends_on_the_group():
-    """Of two devices, the same one loses more in both parts."""
     groups = np.repeat(["new", "old"], 300)[np.random.RandomState(0).permutation(600)]
     data = replace(make_toy(n=600), groups=groups, split=np.tile([0, 0, 2], 200))
     rows = draw_rows(make_cell(data, "group:0.4"), data, **WHOLE)
@@ -122,7 +119,6 @@ def test_what_is_missing_depends_on_the_group():
 
 
 def test_split_is_stratified_disjoint_and_in_order(toy):
-    """Drawn splits keep the class ratio; rows keep their order."""
     train, test = split_rows(toy, 0, **WHOLE)
     assert sorted([*train, *test]) == list(range(120))
     assert len(test) == 48 and (np.diff(train) > 0).all() and (np.diff(test) > 0).all()
@@ -130,7 +126,6 @@ def test_split_is_stratified_disjoint_and_in_order(toy):
 
 
 def test_given_split_and_groups_are_kept():
-    """A split of the data is used as it is; a group is never on both sides."""
     split = np.repeat([0, 1, 2], 40)
     train, test = split_rows(make_toy(split=split), 3, **WHOLE)
     np.testing.assert_array_equal(train, np.arange(80))
@@ -148,21 +143,18 @@ def test_fewer_rows_keep_the_ratio(toy):
 
 
 def test_split_without_test_rows_is_refused():
-    """The error has the numbers of training and test samples."""
     data = make_toy(split=np.zeros(120, dtype=int))
     with pytest.raises(ValueError, match="got 120 training and 0 test samples"):
         split_rows(data, 0, **WHOLE)
 
 
 def test_failing_cell_is_a_row_with_its_error():
-    """An error does not stop the benchmark; it is in the results."""
     row = run_cell(make_cell(make_toy(n=20), method="greedy"), make_toy(n=20), **WHOLE)
     assert row["error"].startswith("ValueError: n_samples=12 should be")
     assert "scores" not in row and row["wall_seconds"] > 0
 
 
 def test_warnings_are_counted_not_lost(toy, monkeypatch):
-    """Warnings of a method are in the results, each text once."""
 
     class Loud:
         def fit(self, X, y):
@@ -189,7 +181,6 @@ def test_full_score_is_that_of_complete_rows(toy):
 
 
 def test_scores_by_task():
-    """Each task has its scores; a sentiment has those of the papers as well."""
     y = np.array([-2.0, 0.0, 1.0, 3.0])
     data = make_toy("regression", sentiment=True)
     scores = _protocol.score_predictions(data, y, y + 0.5)
@@ -224,7 +215,6 @@ def test_load_data_reads_files(tmp_path):
 
 
 def test_unknown_data_is_refused():
-    """The message lists the known data sets."""
     with pytest.raises(ValueError, match="data='iris' is neither one of breast_cancer"):
         load_data("iris")
 
@@ -305,7 +295,6 @@ def test_whole_numbers_may_be_a_regression(dtype):
 
 
 def test_task_must_fit():
-    """The task must fit y, and a sentiment needs numbers."""
     toy, numbers = make_toy(), make_toy("regression")
     with pytest.raises(ValueError, match="task must be None, .* got 'ranking'"):
         replace(toy, task="ranking")
@@ -334,7 +323,6 @@ def test_task_must_fit():
     ],
 )
 def test_options_of_files_are_refused_for_data_known_by_name(options, name):
-    """They would have no effect."""
     with pytest.raises(ValueError, match=f"and {name}.* is for .npz files only"):
         load_data("breast_cancer", **options)
     assert load_data("breast_cancer", split="random").split is None
@@ -342,7 +330,6 @@ def test_options_of_files_are_refused_for_data_known_by_name(options, name):
 
 
 def test_metric_is_checked_by_data():
-    """The scores of their task, and of a sentiment if it is one."""
     data = [make_toy("regression"), make_toy("regression", sentiment=True)]
     check_metric("r2", data)
     check_metric("pearson", data[1:])

@@ -33,19 +33,16 @@ def test_every_light_method_runs(task):
 @pytest.mark.slow
 @pytest.mark.skipif(not importlib.util.find_spec("torch"), reason="needs torch")
 def test_every_torch_method_runs():
-    """So do the neural ones, on a few samples."""
     rows = run_benchmark([make_toy(n=70)], methods=TORCH, n_runs=1, regimes=["R2"])
     assert set(rows["method"]) == set(TORCH) and not rows["error"].any()
 
 
 def test_iterative_is_for_narrow_data():
-    """The error for wide data has the number of columns."""
     with pytest.raises(ValueError, match="at most 60 columns; X has 61"):
         make_method("iterative", task="classification", modalities=[61], n_features=61)
 
 
 def test_unknown_task_is_refused():
-    """The message lists the tasks."""
     with pytest.raises(ValueError, match="task must be .* got 'ranking'"):
         make_method("mean", task="ranking", modalities=[2], n_features=2)
 
@@ -95,7 +92,6 @@ def test_report_marks_fewer_runs(toy, tmp_path):
 
 @pytest.mark.skipif(not importlib.util.find_spec("matplotlib"), reason="needs it")
 def test_report_draws_a_picture(toy, tmp_path):
-    """The picture is a PNG, for one run without intervals too."""
     rows = run_benchmark([toy], methods=["zero", "mean"], n_runs=1)
     path = write_report(rows, tmp_path)[-1]
     assert path.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
@@ -111,13 +107,11 @@ def test_report_without_matplotlib_warns(toy, tmp_path, monkeypatch):
 
 
 def test_empty_report(tmp_path):
-    """Without results there is nothing to write."""
     with pytest.raises(ValueError, match="results must hold at least one row"):
         write_report(pd.DataFrame(), tmp_path)
 
 
 def test_command_lists_data_and_methods(capsys):
-    """Every data set and method is in the list."""
     assert main(["--list"]) == 0
     text = capsys.readouterr().out
     for word in ["digits", "complex-10-45-45", "R1", *list_methods()]:
@@ -163,7 +157,6 @@ def test_command_reports_failures_by_its_status(tmp_path, capsys):
     ],
 )
 def test_bad_options_raise_before_anything_runs(tmp_path, capsys, options, message):
-    """One line and status 2."""
     command = ["--data", "breast_cancer", "--methods", "zero", "--n-runs", "1"]
     assert main([*command, "--out", str(tmp_path), *options]) == 2
     said = capsys.readouterr().err
@@ -172,7 +165,6 @@ def test_bad_options_raise_before_anything_runs(tmp_path, capsys, options, messa
 
 
 def test_command_takes_a_task(tmp_path, capsys):
-    """Whole numbers may be a regression."""
     command = ["--data", "breast_cancer", "--methods", "zero", "--n-runs", "1"]
     command += ["--regimes", "R1", "--task", "regression", "--quiet"]
     assert main([*command, "--out", str(tmp_path)]) == 0

@@ -20,7 +20,6 @@ def numbers(results):
 
 @pytest.fixture
 def counted(monkeypatch):
-    """The cells that are run, in their order."""
     ran = []
 
     def count(cell, data, **settings):
@@ -43,7 +42,6 @@ def test_twice_gives_the_same_numbers():
 
 @pytest.mark.slow
 def test_order_of_rows_does_not_depend_on_jobs(toy):
-    """Two processes give the rows of one, in the same order."""
     alone = run_benchmark([toy], **SMALL)
     assert numbers(run_benchmark([toy], **SMALL, n_jobs=2)) == numbers(alone)
     assert list(alone["seed"][:2]) == [0, 1]
@@ -86,7 +84,6 @@ def test_other_data_or_settings_are_not_mixed(toy, tmp_path, counted):
 
 
 def test_failed_cells_are_rows_and_run_again_if_asked(tmp_path, counted):
-    """An error counts as done, unless `retry_failed`."""
     data = make_toy(n=20)
     asked = {"methods": ["mean", "greedy"], "n_runs": 1, "regimes": ["R1"]}
     rows = run_benchmark([data], **asked, out=tmp_path)
@@ -98,7 +95,6 @@ def test_failed_cells_are_rows_and_run_again_if_asked(tmp_path, counted):
 
 
 def test_file_of_something_else_is_refused(tmp_path):
-    """A line that is not a result is named by its number."""
     path = tmp_path / "results.jsonl"
     path.write_text(json.dumps({"data": "a"}) + "\n")
     with pytest.raises(ValueError, match="line 1 is not a result of a benchmark"):
@@ -127,7 +123,6 @@ def test_file_of_something_else_is_refused(tmp_path):
     ],
 )
 def test_bad_settings_raise_before_anything_runs(toy, settings, message):
-    """Each error names the parameter and the value."""
     with pytest.raises(ValueError, match=message):
         run_benchmark([toy], **settings)
 
@@ -151,7 +146,6 @@ def test_out_must_be_a_folder(toy, tmp_path, counted):
 
 
 def test_progress_has_the_time_left(toy):
-    """Cells left, at the mean time of their method on their data."""
     cells = _runner.make_cells(
         [toy], ["mcar:0.5"], ["R1"], ["fast", "slow"], 3, test_size=0.4, max_rows=None
     )

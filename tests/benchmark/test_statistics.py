@@ -41,7 +41,6 @@ def lines_of(frame):
 
 
 def test_summary_of_runs_by_hand():
-    """Mean, interval, tests and costs of two methods."""
     a, b = [0.9, 0.8, 0.85, 0.95], [0.7, 0.75, 0.72, 0.74]
     best, other = lines_of(summarize(make_rows({"weak": b, "strong": a})))
     assert (best["method"], best["best"], best["p_ttest"]) == ("strong", True, None)
@@ -83,7 +82,6 @@ def test_equal_scores_are_no_difference():
 
 
 def test_losses_rank_the_other_way():
-    """Of mean absolute errors the smallest is best."""
     lines = summarize(make_rows({"a": [1.0, 1.1], "b": [0.5, 0.4]}, metric="mae"))
     assert list(lines["method"]) == list(rank_methods(lines)["method"]) == ["b", "a"]
 
@@ -98,7 +96,6 @@ def test_failed_runs_are_counted_and_left_out_of_pairs():
 
 
 def test_all_failed_is_no_score():
-    """A table without any score has no best method and no ranks."""
     summary = summarize(make_rows({"a": [None, None]}))
     (line,) = lines_of(summary)
     assert (line["best"], line["mean"], line["metric"]) == (False, None, None)
@@ -117,6 +114,5 @@ def test_mean_rank_over_data_sets():
 
 
 def test_unknown_metric():
-    """The message names the score and the data."""
     with pytest.raises(ValueError, match="metric='auc' is not among the scores of a"):
         summarize(make_rows({"a": [0.5]}), metric="auc")

@@ -41,7 +41,6 @@ def alone(folder, pooling="mean"):
 @pytest.mark.parametrize("pooling", ["mean", "max"])
 @pytest.mark.parametrize("batch_size", [1, 4])
 def test_equals_a_plain_loop(model_path, name, pooling, batch_size):
-    """An embedding depends neither on padding nor on the batch size."""
     folder = model_path(name)
     encoder = AudioEncoder(folder, pooling=pooling, batch_size=batch_size, **LOCAL)
     found = encoder.fit_transform(SOUNDS)
@@ -49,7 +48,6 @@ def test_equals_a_plain_loop(model_path, name, pooling, batch_size):
 
 
 def test_padding_without_a_mask_would_change_the_result(model_path):
-    """The model is sensitive to padding, so the test above can fail."""
     folder = model_path("wavlm")
     padded = [(np.pad(w, (0, 1000 - len(w))), r) for w, r in SOUNDS]
     assert abs(loop(folder, padded) - alone(folder)).max() > 1e-2
@@ -78,7 +76,6 @@ def test_every_kind_of_sound(model_path, tmp_path):
 
 @pytest.mark.parametrize("dtype", [np.int16, np.int32, np.uint8])
 def test_integers_are_scaled(model_path, dtype):
-    """Integers are scaled to numbers between -1 and 1."""
     limits = np.iinfo(dtype)
     wave, rate = read_sound((np.array([limits.min, limits.max], dtype), 8000), None)
     assert rate == 8000
@@ -87,7 +84,6 @@ def test_integers_are_scaled(model_path, dtype):
 
 
 def test_resampling():
-    """A sine at another rate becomes the same sine."""
     at = {
         rate: np.sin(2 * np.pi * 440 * np.arange(rate) / rate) for rate in (8000, 16000)
     }
@@ -98,7 +94,6 @@ def test_resampling():
 
 
 def test_other_rates_are_resampled(model_path):
-    """A pair with another rate is resampled before it is encoded."""
     encoder = AudioEncoder(model_path("wavlm"), **LOCAL)
     wave = SOUNDS[1][0]
     expected = encoder.fit_transform([(resample(wave, 8000, 16000), 16000)])
@@ -106,7 +101,6 @@ def test_other_rates_are_resampled(model_path):
 
 
 def test_max_duration(model_path):
-    """Sounds are truncated to max_duration seconds."""
     encoder = AudioEncoder(model_path("wavlm"), max_duration=100 / 16000, **LOCAL)
     cut = [(wave[:100], rate) for wave, rate in SOUNDS]
     expected = loop(model_path("wavlm"), cut)
@@ -124,7 +118,6 @@ def test_tokens(model_path):
 
 
 def test_rate_of_the_model(model_path):
-    """A sampling rate that the model was not trained for raises an error."""
     encoder = AudioEncoder(model_path("wavlm"), sampling_rate=8000, **LOCAL)
     with pytest.raises(ValueError, match=r"`sampling_rate=8000` must be.*\(16000 Hz\)"):
         encoder.fit_transform(SOUNDS)

@@ -39,7 +39,6 @@ print("done")
 
 @pytest.mark.parametrize("kind", ["folder", "path", "memory"])
 def test_second_fold_encodes_nothing(model_path, tmp_path, n_encoded, kind):
-    """Items in other folds and orders are read from the cache."""
     memory = joblib.Memory(tmp_path, verbose=0)
     cache = {"folder": str(tmp_path), "path": tmp_path, "memory": memory}[kind]
     encoder = TextEncoder(model_path("bert"), cache=cache, batch_size=5, **LOCAL)
@@ -57,7 +56,6 @@ def test_second_fold_encodes_nothing(model_path, tmp_path, n_encoded, kind):
 
 
 def test_cached_items_need_no_weights(model_path, tmp_path, monkeypatch):
-    """The weights are not loaded if all items are in the cache."""
     encoder = TextEncoder(model_path("bert"), cache=tmp_path, **LOCAL)
     expected = encoder.fit_transform(TEXTS)
     monkeypatch.setattr(_base, "load_model", None)
@@ -85,7 +83,6 @@ def test_cache_depends_on_parameters(model_path, tmp_path, n_encoded, change):
 
 
 def test_cache_depends_on_weights(tmp_path, n_encoded):
-    """Other weights in the same folder are another model."""
     make_bert(tmp_path / "model")
     encoder = TextEncoder(tmp_path / "model", cache=tmp_path / "cache", **LOCAL)
     before = encoder.fit_transform(TEXTS[:2])
@@ -110,7 +107,6 @@ def test_weights_are_loaded_again_if_the_folder_changes(tmp_path):
 
 
 def test_relative_folder_in_another_place(tmp_path, monkeypatch):
-    """A relative name is another model in another working directory."""
     found = []
     for seed, place in enumerate(["one", "two"]):
         make_bert(tmp_path / place / "model", seed)
@@ -122,7 +118,6 @@ def test_relative_folder_in_another_place(tmp_path, monkeypatch):
 
 
 def test_cache_depends_on_content_of_files(model_path, tmp_path, n_encoded):
-    """A renamed file is the same item; a rewritten file is not."""
     images = [Image.fromarray(image) for image in make_images(2)]
     paths = [tmp_path / f"{i}.png" for i in range(2)]
     images[0].save(paths[0])
@@ -137,7 +132,6 @@ def test_cache_depends_on_content_of_files(model_path, tmp_path, n_encoded):
 
 
 def test_equal_items_are_encoded_once(model_path, n_encoded):
-    """Equal texts are encoded once, also without a cache."""
     found = TextEncoder(model_path("bert"), **LOCAL).fit_transform(
         ["cat", "dog", "cat"]
     )
@@ -146,7 +140,6 @@ def test_equal_items_are_encoded_once(model_path, n_encoded):
 
 
 def test_no_cache_keeps_nothing():
-    """None and a Memory without a location store nothing."""
     for cache in (None, joblib.Memory(None)):
         store = EmbeddingCache(cache, "settings")
         store.put("key", np.ones(2))

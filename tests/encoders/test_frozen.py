@@ -106,13 +106,11 @@ def test_every_kind_of_column(model_path):
     ],
 )
 def test_not_a_column(model_path, X, error, match):
-    """The error describes X."""
     with pytest.raises(error, match=match):
         TextEncoder(model_path("bert"), **LOCAL).fit(X)
 
 
 def test_table_of_two_columns(model_path, df_module):
-    """A table with more than one column raises an error with their names."""
     frame = df_module.DataFrame({"one": TEXTS, "two": TEXTS})
     with pytest.raises(ValueError, match="must have one column; got 2: 'one', 'two'"):
         TextEncoder(model_path("bert"), **LOCAL).fit(frame)
@@ -135,7 +133,6 @@ def test_names_and_set_output(model_path, df_module):
 
 
 def test_index_is_kept(model_path):
-    """The index of a frame or series is kept."""
     pd = pytest.importorskip("pandas")
     series = pd.Series(TEXTS, index=range(100, 112), name="review")
     encoder = TextEncoder(model_path("bert"), **LOCAL).set_output(transform="pandas")
@@ -146,7 +143,6 @@ def test_index_is_kept(model_path):
 
 
 def test_transform_needs_no_fit(model_path):
-    """An encoder that was not fitted encodes as a fitted one."""
     encoder = TextEncoder(model_path("bert"), **LOCAL)
     found = encoder.transform(TEXTS)
     assert not hasattr(encoder, "embedding_dim_")
@@ -166,7 +162,6 @@ def test_transform_needs_no_fit(model_path):
     ids=["cuda", "cpu", "python"],
 )
 def test_batch_is_halved(model_path, monkeypatch, error):
-    """A batch that does not fit is halved, with one warning."""
     sizes = []
     plain = TextEncoder._encode
 
@@ -189,7 +184,6 @@ def test_batch_is_halved(model_path, monkeypatch, error):
 
 
 def test_single_item_that_does_not_fit():
-    """A batch of one item cannot be halved."""
 
     def encode(part):
         raise MemoryError("too large")
@@ -199,7 +193,6 @@ def test_single_item_that_does_not_fit():
 
 
 def test_other_errors_are_raised():
-    """Only a lack of memory is handled."""
 
     def encode(part):
         raise RuntimeError("a bug")
@@ -229,7 +222,6 @@ def test_weights_are_shared(model_path):
 
 
 def test_towers_share_weights(model_path):
-    """Text and images are encoded by one copy of a model with two towers."""
     unload_models()
     TextEncoder(model_path("clip"), **LOCAL).fit_transform(TEXTS[:1])
     ImageEncoder(model_path("clip"), **LOCAL).fit_transform(make_images(1))
@@ -237,7 +229,6 @@ def test_towers_share_weights(model_path):
 
 
 def test_pickle_holds_no_weights(model_path, tmp_path):
-    """The pickle of a fitted pipeline is small and encodes alike."""
     pipeline = make_pipeline(TextEncoder(model_path("bert"), **LOCAL), StandardScaler())
     expected = pipeline.fit_transform(TEXTS)
     dump = pickle.dumps(pipeline)
@@ -248,7 +239,6 @@ def test_pickle_holds_no_weights(model_path, tmp_path):
 
 
 def test_pickle_without_the_model(tmp_path):
-    """A process without the model raises an error with its name."""
     folder = tmp_path / "gone"
     make_bert(folder)
     encoder = TextEncoder(folder, **LOCAL).fit(TEXTS)
@@ -292,7 +282,6 @@ def test_no_network(monkeypatch):
 
 
 def test_code_of_models_is_not_run(tmp_path):
-    """A model with code of its own raises an error, and the code does not run."""
     (tmp_path / "config.json").write_text(
         '{"model_type": "mine", "auto_map": {"AutoConfig": "code.Mine"}}'
     )
@@ -302,7 +291,6 @@ def test_code_of_models_is_not_run(tmp_path):
 
 
 def test_folder_without_a_model(tmp_path):
-    """The error reports a missing or unknown configuration."""
     with pytest.raises(ModelNotFoundError, match="it has no config.json"):
         TextEncoder(tmp_path, **LOCAL).fit(TEXTS)
     (tmp_path / "config.json").write_text('{"model_type": "nonsense"}')
@@ -311,7 +299,6 @@ def test_folder_without_a_model(tmp_path):
 
 
 def test_fingerprint_is_of_the_content(tmp_path):
-    """A copy of a folder is the same model."""
     make_bert(tmp_path / "one")
     shutil.copytree(tmp_path / "one", tmp_path / "two")
     one, two = (fingerprint(ModelSpec(str(tmp_path / n))) for n in ("one", "two"))
@@ -319,14 +306,12 @@ def test_fingerprint_is_of_the_content(tmp_path):
 
 
 def test_unknown_device(model_path):
-    """The error has the name of the device."""
     encoder = TextEncoder(model_path("bert"), local_files_only=True, device="abacus")
     with pytest.raises(ValueError, match="device='abacus' is not known; use 'auto'"):
         encoder.fit_transform(TEXTS)
 
 
 def test_progress_bar(model_path, capsys):
-    """verbose shows a progress bar; otherwise nothing is printed."""
     TextEncoder(model_path("bert"), **LOCAL).fit_transform(["cat", "dog"])
     assert capsys.readouterr() == ("", "")
     TextEncoder(model_path("bert"), verbose=1, **LOCAL).fit_transform(["cat", "dog"])
@@ -335,7 +320,6 @@ def test_progress_bar(model_path, capsys):
 
 @pytest.mark.parametrize("name", ["torch", "transformers"])
 def test_missing_package(monkeypatch, model_path, name):
-    """The error reports how to install the package."""
     monkeypatch.setitem(sys.modules, name, None)
     monkeypatch.delitem(sys.modules, "skmissing.encoders")
     unload_models()
@@ -345,7 +329,6 @@ def test_missing_package(monkeypatch, model_path, name):
 
 
 def test_generators_are_left_alone(model_path):
-    """Encoding does not change the global random generators."""
     before = torch.random.get_rng_state(), np.random.get_state()[1].copy()
     unload_models()
     TextEncoder(model_path("bert"), **LOCAL).fit_transform(TEXTS)

@@ -44,7 +44,6 @@ def loop(folder, images, pooling="cls"):
 @pytest.mark.parametrize("pooling", ["cls", "mean", "max"])
 @pytest.mark.parametrize("batch_size", [3, 64])
 def test_equals_a_plain_loop(model_path, name, pooling, batch_size):
-    """An embedding does not depend on the other images of its batch."""
     folder = model_path(name)
     encoder = ImageEncoder(folder, pooling=pooling, batch_size=batch_size, **LOCAL)
     found = encoder.fit_transform(IMAGES)
@@ -52,7 +51,6 @@ def test_equals_a_plain_loop(model_path, name, pooling, batch_size):
 
 
 def as_png(image):
-    """Return the bytes of a PNG file."""
     file = io.BytesIO()
     Image.fromarray(image).save(file, "png")
     return file.getvalue()
@@ -80,7 +78,6 @@ def test_every_kind_of_image(model_path, tmp_path):
 
 
 def test_stack_of_arrays(model_path):
-    """An array of several images is a column of images."""
     stack = np.stack([image[:16, :16] for image in IMAGES])
     encoder = ImageEncoder(model_path("clip"), **LOCAL)
     expected = encoder.fit_transform(list(stack))
@@ -91,7 +88,6 @@ def test_stack_of_arrays(model_path):
 
 
 def test_tokens(model_path):
-    """pooling=None returns the class token and the patches."""
     encoder = ImageEncoder(model_path("clip"), pooling=None, max_tokens=6, **LOCAL)
     found = encoder.fit_transform(IMAGES).reshape(7, 6, 16)
     assert np.isnan(found[:, 5]).all()  # 2 x 2 patches and one token
@@ -103,7 +99,6 @@ def test_tokens(model_path):
 
 
 def make_video(n_frames, seed=0):
-    """Make an array of random frames."""
     return np.random.RandomState(seed).randint(
         0, 256, (n_frames, 32, 32, 3), dtype=np.uint8
     )
@@ -114,7 +109,6 @@ def make_video(n_frames, seed=0):
 )
 @pytest.mark.parametrize("pooling", ["mean", "max"])
 def test_video_is_the_mean_of_its_frames(model_path, n_frames, picked, pooling):
-    """Evenly spaced frames are encoded as images and pooled."""
     video = make_video(10)
     encoder = VideoEncoder(
         model_path("clip"), n_frames=n_frames, pooling=pooling, **LOCAL
@@ -136,7 +130,6 @@ def test_tokens_of_video(model_path):
 
 
 def write_video(path, video):
-    """Write a video without loss."""
     with av.open(str(path), "w") as container:
         stream = container.add_stream("ffv1", rate=10)
         stream.width, stream.height, stream.pix_fmt = 32, 32, "bgr0"
@@ -147,7 +140,6 @@ def write_video(path, video):
 
 
 def test_video_file(model_path, tmp_path):
-    """An array, a file and its bytes are encoded alike."""
     video, path = make_video(11), tmp_path / "video.mkv"
     write_video(path, video)
     encoder = VideoEncoder(model_path("clip"), n_frames=4, **LOCAL)
@@ -156,7 +148,6 @@ def test_video_file(model_path, tmp_path):
 
 
 def test_wrong_number_of_packets(model_path, tmp_path, monkeypatch):
-    """Decoded frames are counted if the number of packets differs."""
     from skmissing.encoders import _video
 
     video, path = make_video(11), tmp_path / "video.mkv"
@@ -168,7 +159,6 @@ def test_wrong_number_of_packets(model_path, tmp_path, monkeypatch):
 
 
 def test_file_without_video(model_path, tmp_path):
-    """A file without a video stream is broken."""
     import soundfile
 
     path = tmp_path / "sound.wav"

@@ -27,7 +27,6 @@ VIDEO = VideoEncoder, "clip", [make_images(3), make_images(2, seed=1)]
     ids=["text", "image", "audio", "video"],
 )
 def test_missing_item_becomes_a_row_of_nan(model_path, case, missing):
-    """The embeddings of the other items do not change."""
     cls, name, (first, second) = case
     encoder = cls(model_path(name), **LOCAL)
     found = encoder.fit_transform([first, *missing, second])
@@ -93,7 +92,6 @@ WRONG = [
 
 @pytest.mark.parametrize("case, item, match", WRONG, ids=range(len(WRONG)))
 def test_item_of_a_wrong_type(model_path, case, item, match):
-    """It raises an error with its position, also with on_error="missing"."""
     cls, name, (first, _) = case
     encoder = cls(model_path(name), on_error="missing", **LOCAL)
     for method in (
@@ -117,7 +115,6 @@ def test_item_of_a_wrong_type(model_path, case, item, match):
     ],
 )
 def test_model_of_the_wrong_kind(model_path, case, name, match):
-    """The error names the model and its input."""
     cls, _, items = case
     with pytest.raises(ValueError, match=f"model='.*{name}.*{match}"):
         cls(model_path(name), **LOCAL).fit(items)

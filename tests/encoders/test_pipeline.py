@@ -41,7 +41,6 @@ def make_frame(folder):
 
 
 def make_encoder(model_path, cache):
-    """Make a ColumnTransformer with one encoder per column."""
     common = {"cache": cache, **LOCAL}
     return ColumnTransformer(
         [
@@ -98,7 +97,6 @@ def test_grid_search_encodes_each_item_once(model_path, tmp_path, n_encoded):
 
 
 def test_make_ul4m4_takes_encoders_before_it(model_path, tmp_path):
-    """`make_ul4m4` accepts the output of encoders."""
     pytest.importorskip("skorch")
     from skmissing.fusion import make_ul4m4
 

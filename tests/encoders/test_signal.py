@@ -63,7 +63,6 @@ def test_forms_of_the_layout():
 
 
 def test_missing_channels_stay_missing():
-    """A missing channel does not change the embedding of the other one."""
     encoder = SignalEncoder(modalities=[64, 64], **SMALL).fit(X)
     found = encoder.transform(X).reshape(60, 2, 4)
     missing = np.isnan(X).reshape(60, 2, 64).all(axis=2)
@@ -76,7 +75,6 @@ def test_missing_channels_stay_missing():
 
 
 def test_one_encoder_for_all_channels():
-    """Scaled and shifted channels have the same embedding."""
     wave = make_signals(missing=0)[0][:, :64]
     twice = np.hstack([wave, 5 * wave + 3])
     encoder = SignalEncoder(modalities=[64, 64], **SMALL).fit(twice)
@@ -96,7 +94,6 @@ def test_scale_is_that_of_the_training_samples():
 
 
 def test_lengths_may_differ():
-    """Channels of different lengths are encoded by the same network."""
     encoder = SignalEncoder(modalities=[64, 50, 14], **SMALL)
     found = encoder.fit_transform(X)
     assert found.shape == (60, 12)
@@ -112,7 +109,6 @@ def test_loss_falls():
 
 
 def test_seed_decides():
-    """The embedding is determined by the seed."""
     one, same, other = (
         SignalEncoder(modalities=[64, 64], **{**SMALL, "random_state": s}).fit(X)
         for s in (0, 0, 1)
@@ -161,7 +157,6 @@ def test_threads_do_not_disturb_each_other():
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.float64])
 def test_default_dtype_does_not_matter(dtype):
-    """The embedding does not depend on the default dtype of torch."""
     encoder = SignalEncoder(modalities=[64, 64], **SMALL)
     expected = encoder.fit_transform(X)
     before = torch.get_default_dtype()
@@ -173,7 +168,6 @@ def test_default_dtype_does_not_matter(dtype):
 
 
 def test_loss_excludes_missing_cells():
-    """The loss is the mean squared error of the observed cells."""
     made, values = torch.randn(3, 10), torch.zeros(3, 10)
     observed = torch.arange(10).expand(3, 10) < 4
     loss = _signal.CellError()(made, (values, observed))
@@ -217,7 +211,6 @@ def test_in_a_pipeline_under_cross_validation():
 
 
 def test_channel_that_fit_never_saw():
-    """Its embedding is missing, with a warning in fit and in transform."""
     gone = X.copy()
     gone[:, 64:] = np.nan
     gone = gone[~np.isnan(gone[:, 0])]
@@ -249,7 +242,6 @@ def test_nothing_to_learn_from():
     ],
 )
 def test_bad_parameters(params, match):
-    """The error has the parameter and its value."""
     with pytest.raises(ValueError, match=match):
         SignalEncoder(**{**SMALL, "modalities": [64, 64], **params}).fit(X)
 

@@ -40,7 +40,6 @@ def loop(folder, texts, pooling):
 @pytest.mark.parametrize("pooling", ["cls", "mean", "max"])
 @pytest.mark.parametrize("batch_size", [4, 64])
 def test_equals_a_plain_loop(model_path, name, pooling, batch_size):
-    """An embedding does not depend on the other texts of its batch."""
     folder = model_path(name)
     encoder = TextEncoder(folder, pooling=pooling, batch_size=batch_size, **LOCAL)
     found = encoder.fit_transform(TEXTS)
@@ -49,7 +48,6 @@ def test_equals_a_plain_loop(model_path, name, pooling, batch_size):
 
 
 def test_order_does_not_matter(model_path):
-    """Permuted texts give permuted embeddings."""
     encoder = TextEncoder(model_path("bert"), batch_size=5, **LOCAL)
     order = np.random.RandomState(0).permutation(len(TEXTS))
     expected = encoder.fit_transform(TEXTS)[order]
@@ -58,7 +56,6 @@ def test_order_does_not_matter(model_path):
 
 
 def test_all_missing(model_path):
-    """A column of missing texts has the right width."""
     encoder = TextEncoder(model_path("bert"), **LOCAL)
     found = encoder.fit_transform([None, None])
     assert found.shape == (2, 16)
@@ -67,7 +64,6 @@ def test_all_missing(model_path):
 
 
 def test_empty_text_can_be_encoded(model_path):
-    """An empty text is encoded if empty_is_missing=False."""
     encoder = TextEncoder(model_path("bert"), empty_is_missing=False, **LOCAL)
     assert_allclose(
         encoder.fit_transform([""]), loop(model_path("bert"), [""], "cls"), atol=1e-5
@@ -92,7 +88,6 @@ def test_tokens(model_path):
 
 
 def test_normalize(model_path):
-    """Embeddings have length 1 and the same direction as without."""
     plain = TextEncoder(model_path("bert"), **LOCAL).fit_transform(TEXTS)
     unit = TextEncoder(model_path("bert"), normalize=True, **LOCAL).fit_transform(TEXTS)
     assert_allclose(unit, plain / np.linalg.norm(plain, axis=1)[:, None], atol=1e-5)
@@ -111,13 +106,11 @@ def test_long_texts_are_truncated_with_a_warning(model_path):
 
 
 def test_max_length_beyond_the_model(model_path):
-    """max_length must be at most the limit of the model."""
     with pytest.raises(ValueError, match=r"`max_length=25` must be at most .* \(24\)"):
         TextEncoder(model_path("bert"), max_length=25, **LOCAL).fit(TEXTS)
 
 
 def test_model_without_class_token(model_path, tmp_path):
-    """pooling="cls" needs a class token."""
     make_bert(tmp_path)
     make_tokenizer(24, "[CLS]", "[SEP]").save_pretrained(tmp_path)
     with pytest.raises(ValueError, match="must have a class token for pooling='cls'"):
@@ -134,7 +127,6 @@ def test_unknown_pooling(model_path):
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
 def test_half_precision(model_path, dtype):
-    """The output is float32 and close to that of full precision."""
     full = TextEncoder(model_path("bert"), **LOCAL).fit_transform(TEXTS)
     half = TextEncoder(model_path("bert"), dtype=dtype, **LOCAL).fit_transform(TEXTS)
     assert half.dtype == np.float32
@@ -143,7 +135,6 @@ def test_half_precision(model_path, dtype):
 
 
 def test_random_weights_warn(tmp_path):
-    """A checkpoint with missing weights is used with a warning."""
     from safetensors.torch import load_file, save_file
 
     make_bert(tmp_path)
@@ -156,7 +147,6 @@ def test_random_weights_warn(tmp_path):
 
 
 def test_positions_that_padding_takes():
-    """RoBERTa has 514 positions and takes 512 tokens."""
     from transformers import BertConfig, RobertaConfig
 
     from skmissing.encoders._text import most_tokens

@@ -59,7 +59,6 @@ def test_similar_texts_are_near():
 
 
 def test_text_beside_numbers(tmp_path):
-    """Text and a number predict the package, with a fifth of the texts missing."""
     frame, y, gone = make_frame()
     encoder = ColumnTransformer(
         [

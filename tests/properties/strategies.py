@@ -38,7 +38,6 @@ class Table:
 
     @property
     def modalities(self):
-        """The layout as the parameter `modalities`."""
         return {f"m{i}": list(columns) for i, columns in enumerate(self.columns)}
 
     @property
@@ -175,7 +174,6 @@ def short_name(estimator):
 
 
 def _words(estimator):
-    """Parameters that are words, of those that are not as they are by default."""
     default = signature(type(estimator)).parameters
     given = estimator.get_params(deep=False)
     return [

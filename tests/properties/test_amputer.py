@@ -13,7 +13,6 @@ mechanisms = st.sampled_from(["mcar", "mar", "mnar", "burst"])
 
 
 def make(table, missing, mechanism="mcar", **params):
-    """An amputer for a table."""
     return ModalityAmputer(
         missing,
         modalities=table.modalities,
@@ -24,7 +23,6 @@ def make(table, missing, mechanism="mcar", **params):
 
 
 def presence_of(X, table):
-    """Which modalities rows have."""
     return np.stack(
         [~np.isnan(X[:, list(c)]).all(axis=1) for c in table.columns], axis=1
     )
@@ -32,7 +30,6 @@ def presence_of(X, table):
 
 @given(tables(), rates, mechanisms, st.booleans(), st.sampled_from(FORMS))
 def test_hides_whole_modalities_and_nothing_else(table, rate, how, allow_empty, form):
-    """Cells are as they were, or NaN with all of their modality."""
     if how == "burst":
         rate = min(rate, 0.9)  # higher rates need longer runs, as the error says
     X = in_form(table.X, form)
@@ -56,7 +53,6 @@ def test_hides_whole_modalities_and_nothing_else(table, rate, how, allow_empty, 
 
 @given(tables(ties=False), rates, st.randoms(use_true_random=False))
 def test_mask_goes_with_the_row(table, rate, random):
-    """Rows in another order lose the same modalities."""
     rows = list(range(len(table.X)))
     random.shuffle(rows)
     with no_warnings():
@@ -67,7 +63,6 @@ def test_mask_goes_with_the_row(table, rate, random):
 
 @given(tables(), rates, rates)
 def test_masks_of_one_seed_are_nested(table, one, other):
-    """What is hidden at one rate is hidden at any higher one."""
     with no_warnings():
         hidden = [
             make(table, rate, allow_empty=True).fit(table.X).hidden_modalities(table.X)

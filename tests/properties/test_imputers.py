@@ -28,7 +28,6 @@ every_imputer = pytest.mark.parametrize("imputer", IMPUTERS, ids=short_name)
 
 
 def fitted(imputer, X, modalities):
-    """A clone fitted to a table."""
     return clone(imputer).set_params(modalities=modalities).fit(X)
 
 
@@ -61,7 +60,6 @@ def test_fills_gaps_and_nothing_else(imputer, table, form):
 @every_imputer
 @given(tables(), st.booleans(), st.booleans())
 def test_transform_after_fit_is_fit_transform(imputer, table, indicator, keep):
-    """Both say the same, with and without indicators and empty columns."""
     imputer = clone(imputer).set_params(
         modalities=table.modalities, add_indicator=indicator, keep_empty_features=keep
     )
@@ -108,7 +106,6 @@ def test_order_of_columns_is_nothing(imputer, table, data):
 @every_imputer
 @given(tables(ties=False, dtypes=[np.float32]))
 def test_float32_is_close_to_float64(imputer, table):
-    """A model answers float32 rows as it answers the same rows in float64."""
     X = table.X.astype(np.float64)
     with no_warnings():
         model = fitted(imputer, X, table.modalities)

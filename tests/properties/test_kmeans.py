@@ -12,7 +12,6 @@ from tests.reference import partial_distance
 
 @st.composite
 def starts(draw, **options):
-    """A table, and k of its rows to start from."""
     table = draw(tables(empty_rows=False, holes=False, ties=False, **options))
     k = draw(st.integers(1, len(table.X)))
     return table, draw(st.permutations(range(len(table.X))))[:k]
@@ -75,7 +74,6 @@ def test_distances_are_those_of_plain_loops(table, k):
 
 @given(starts(), st.randoms(use_true_random=False))
 def test_order_of_rows_is_nothing(case, random):
-    """Rows in another order: the same centres, labels in that order."""
     table, start = case
     rows = list(range(len(table.X)))
     random.shuffle(rows)
@@ -87,7 +85,6 @@ def test_order_of_rows_is_nothing(case, random):
 
 @given(starts(), st.data())
 def test_order_of_modalities_is_nothing(case, data):
-    """The modalities named in another order, the same clusters."""
     table, start = case
     names = data.draw(st.permutations(list(table.modalities)))
     with no_warnings():
@@ -122,7 +119,6 @@ def test_weight_two_is_the_row_twice(case, data):
 
 @given(starts(dtypes=[np.float32]))
 def test_float32_is_close_to_float64(case):
-    """The distances of float32 rows are those of the same rows in float64."""
     table, start = case
     X = table.X.astype(np.float64)
     with no_warnings():
@@ -135,7 +131,6 @@ def test_float32_is_close_to_float64(case):
 
 @given(tables(ties=False), st.integers(1, 4))
 def test_a_row_alone_is_labelled_as_among_others(table, k):
-    """A batch of one row and a batch of all of them say the same."""
     n_usable = int(table.presence.any(axis=1).sum())
     with no_warnings():
         kmeans = PartialModalityKMeans(

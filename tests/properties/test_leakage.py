@@ -71,7 +71,6 @@ splits = st.lists(st.integers(0, 15), min_size=1, max_size=6, unique=True)
 @few
 @given(tables(min_rows=16, empty_rows=False), splits, poisons)
 def test_estimators_never_read_test_rows(estimator, table, split, how):
-    """Each estimator by itself."""
     estimator = clone(estimator).set_params(modalities=table.modalities)
     assert_same_fit(estimator, table, split, how)
 

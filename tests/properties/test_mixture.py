@@ -10,7 +10,6 @@ from tests.properties.strategies import FORMS, as_array, in_form, no_warnings, t
 
 
 def make(table, n_components=1, n_factors=1, **params):
-    """A small mixture."""
     return PartialModalityFactorMixture(
         n_components,
         n_factors=n_factors,
@@ -47,7 +46,6 @@ def test_answers_are_finite_and_probabilities(table, n_components, n_factors, fo
 
 @given(tables(), components, factors)
 def test_objective_never_falls(table, n_components, n_factors):
-    """Each iteration of EM raises the objective, up to rounding."""
     with no_warnings():
         mixture = make(table, n_components, n_factors, tol=0).fit(table.X)
     bounds = np.array(mixture.lower_bounds_)
@@ -57,7 +55,6 @@ def test_objective_never_falls(table, n_components, n_factors):
 
 @given(tables(ties=False), components, factors, st.randoms(use_true_random=False))
 def test_order_of_rows_is_nothing(table, n_components, n_factors, random):
-    """Rows in another order, or one at a time, get what they get together."""
     rows = list(range(len(table.X)))
     random.shuffle(rows)
     with no_warnings():
@@ -72,7 +69,6 @@ def test_order_of_rows_is_nothing(table, n_components, n_factors, random):
 
 @given(tables(ties=False, dtypes=[np.float64]), st.data())
 def test_weight_two_is_the_row_twice(table, data):
-    """With one component, which draws no rows, a weight of w is the row w times."""
     n_rows = len(table.X)
     weight = data.draw(st.lists(st.integers(1, 3), min_size=n_rows, max_size=n_rows))
     with no_warnings():

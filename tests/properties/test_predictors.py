@@ -29,12 +29,10 @@ SOLVED = 1e-3
 
 
 def each(estimators):
-    """Run a test with each of the estimators."""
     return pytest.mark.parametrize("estimator", estimators, ids=short_name)
 
 
 def fitted(estimator, table, X=None, rows=slice(None), **fit_params):
-    """A clone fitted to a table, or to some rows of it."""
     estimator = clone(estimator).set_params(modalities=table.modalities)
     y = table.y if is_classifier(estimator) else table.target
     return estimator.fit(table.X[rows] if X is None else X, y[rows], **fit_params)
@@ -94,7 +92,6 @@ def test_a_row_alone_is_predicted_as_among_others(estimator, table, random):
 @few
 @given(tables(min_rows=12, ties=False), st.randoms(use_true_random=False))
 def test_order_of_training_samples_is_nothing(estimator, table, random):
-    """If the folds are the same."""
     rows = list(range(len(table.X)))
     random.shuffle(rows)
     with no_warnings():
@@ -109,7 +106,6 @@ def test_order_of_training_samples_is_nothing(estimator, table, random):
 @few
 @given(tables(min_rows=12, ties=False, dtypes=[np.float32]))
 def test_float32_is_close_to_float64(estimator, table):
-    """A model answers float32 rows as it answers the same rows in float64."""
     X = table.X.astype(np.float64)
     with no_warnings():
         model = fitted(estimator, table, X)
