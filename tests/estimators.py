@@ -117,7 +117,7 @@ EXPECTED_FAILED = {
                 "as in stochastic gradient descent elsewhere: a repeated sample "
                 "changes the batches and the draws, and training rounds to single "
                 "precision"
-            ),
+            )
         }
         for network in ("Fusion", "MHSAFusion", "MMP")
         for kind in ("Classifier", "Regressor")
@@ -125,19 +125,19 @@ EXPECTED_FAILED = {
     "ModalityDropout": {
         "check_sample_weight_equivalence_on_dense_data": (
             "each copy of a row, also of a repeated one, draws what it keeps"
-        ),
+        )
     },
     "PartialModalityFactorMixture": {
         "check_sample_weight_equivalence_on_dense_data": (
             "as in sklearn.cluster.KMeans: the start draws rows at random, and a "
             "repeated row changes the draws"
-        ),
+        )
     },
     "PartialModalityKMeans": {
         "check_sample_weight_equivalence_on_dense_data": (
             "as in sklearn.cluster.KMeans: seeding draws rows at random, and a "
             "repeated row changes the draws"
-        ),
+        )
     },
 }
 
@@ -148,7 +148,7 @@ if parse_version(sklearn.__version__) < parse_version("1.7"):
             "check_sample_weight_equivalence_on_dense_data": (
                 "before scikit-learn 1.7, BayesianRidge counts the rows, not their "
                 "weights"
-            ),
+            )
         }
 
 

@@ -11,12 +11,7 @@ from skmissing._modalities import resolve_modalities
 from skmissing._table import ModalityTable
 from skmissing.cluster._lloyd import lloyd
 
-LAYOUTS = [
-    [2, 3, 1],
-    {"a": [5, 0], "b": slice(1, 5)},
-    {"a": (2, 2), "b": 2},
-    None,
-]
+LAYOUTS = [[2, 3, 1], {"a": [5, 0], "b": slice(1, 5)}, {"a": (2, 2), "b": 2}, None]
 
 
 def make(layout, seed, dtype=np.float64, n=400):

@@ -9,10 +9,7 @@ from skmissing._modalities import resolve_modalities
 from skmissing._table import ModalityTable, ModalityWarning
 from skmissing.cluster import PartialModalityKMeans
 from skmissing.impute import ClusterGuidedImputer
-from skmissing.impute._cluster_guided import (
-    GreedyCompletion,
-    nearest_donors,
-)
+from skmissing.impute._cluster_guided import GreedyCompletion, nearest_donors
 from tests.reference import greedy_completion, partial_distance
 
 STRATEGIES = ["nearest", "greedy", "soft"]

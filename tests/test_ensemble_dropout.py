@@ -134,12 +134,7 @@ def test_methods_are_delegated(small_multimodal):
         make_linear(LogisticRegression()), modalities=widths, random_state=0
     ).fit(X, y)
     inner = model.estimator_
-    for name in (
-        "predict",
-        "predict_proba",
-        "predict_log_proba",
-        "decision_function",
-    ):
+    for name in ("predict", "predict_proba", "predict_log_proba", "decision_function"):
         expected = getattr(inner, name)(X)
         np.testing.assert_array_equal(getattr(model, name)(X), expected)
     assert model.score(X, y) == inner.score(X, y)

@@ -4,10 +4,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import Ridge
 
-from skmissing.ensemble import (
-    MultipleImputationClassifier,
-    MultipleImputationRegressor,
-)
+from skmissing.ensemble import MultipleImputationClassifier, MultipleImputationRegressor
 from skmissing.impute import FactorImputer, RetrievalImputer
 from tests.test_imputer_baselines import factor_imputer, make_task
 

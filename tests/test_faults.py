@@ -428,9 +428,7 @@ def test_interrupted_fit_changes_nothing(estimator, is_fitted):
 
 @fault("Ctrl-C in partial_fit")
 @pytest.mark.parametrize(
-    "estimator",
-    [e for e in ESTIMATORS if hasattr(e, "partial_fit")],
-    ids=short_name,
+    "estimator", [e for e in ESTIMATORS if hasattr(e, "partial_fit")], ids=short_name
 )
 def test_interrupted_partial_fit_changes_nothing(estimator):
     """What was learnt before is kept, and nothing is added."""

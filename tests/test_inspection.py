@@ -19,11 +19,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 
 from skmissing._table import ModalityMixin, SkmissingEstimator
-from skmissing.inspection import (
-    modality_importance,
-    robustness_curve,
-    score_by_pattern,
-)
+from skmissing.inspection import modality_importance, robustness_curve, score_by_pattern
 from skmissing.inspection._scores import (
     all_subsets,
     draw_hidden,

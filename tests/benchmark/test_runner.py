@@ -104,10 +104,7 @@ def test_file_of_something_else_is_refused(tmp_path):
 @pytest.mark.parametrize(
     "settings, message",
     [
-        (
-            {"methods": ["mean", "magic"]},
-            "methods must be among .* got 'magic'",
-        ),
+        ({"methods": ["mean", "magic"]}, "methods must be among .* got 'magic'"),
         ({"methods": []}, "methods must hold at least one"),
         (
             {"methods": ["mean", "mean"]},

@@ -116,8 +116,7 @@ def test_float32_is_close_to_float64(estimator, table):
 @each(BLOCKWISE)
 @few
 @given(
-    tables(min_rows=12, max_modalities=3, ties=False),
-    st.randoms(use_true_random=False),
+    tables(min_rows=12, max_modalities=3, ties=False), st.randoms(use_true_random=False)
 )
 def test_order_of_modalities_is_nothing(estimator, table, random):
     """Nor are their names. Stacking of more than three depends on neighbours."""
