@@ -1,5 +1,6 @@
 """The contract that every public estimator keeps; instances in tests/estimators.py."""
 
+import functools
 import pickle
 
 import numpy as np
@@ -61,11 +62,8 @@ def extra_checks():
 
 
 # Encoders take texts or files and are tested in tests/encoders.
-every_estimator = pytest.mark.parametrize(
-    "estimator",
-    [e for e in ESTIMATORS if get_tags(e).input_tags.two_d_array],
-    ids=name_of,
-)
+TABULAR = [e for e in ESTIMATORS if get_tags(e).input_tags.two_d_array]
+every_estimator = pytest.mark.parametrize("estimator", TABULAR, ids=name_of)
 
 
 # Default numbers of clusters are many for the small tables of the checks.
@@ -134,6 +132,14 @@ def assert_same(found, expected, **tolerance):
             assert_array_equal(found[method], value, err_msg=method)
 
 
+@functools.cache
+def reference(estimator):
+    """Return X, y, the estimator fitted to them, and its results on X."""
+    X, y = make_data(estimator)
+    fitted = with_widths(estimator).fit(X, y)
+    return X, y, fitted, outputs(fitted, X)
+
+
 def as_masked(X):
     """Missing cells masked, with a number beneath that must not leak."""
     return np.ma.MaskedArray(np.where(np.isnan(X), 1e6, X), mask=np.isnan(X))
@@ -150,64 +156,65 @@ def as_nullable_pandas(X):
 
 
 def as_polars(X):
+    """A polars frame, null where missing."""
     polars = pytest.importorskip("polars")
     return polars.DataFrame(X, schema=NAMES, nan_to_null=True)
 
 
-CONTAINERS = [as_masked, as_pandas, as_nullable_pandas, as_polars]
+ARRAYS = [np.copy, np.asfortranarray, as_masked]
+FRAMES = [as_pandas, as_nullable_pandas, as_polars]
 
 
 @every_estimator
-@pytest.mark.parametrize("container", CONTAINERS)
-def test_same_result_for_every_container(estimator, container):
+@pytest.mark.parametrize("container", ARRAYS + FRAMES)
+def test_every_container_has_the_same_result_and_is_not_edited(estimator, container):
     """Arrays with widths, masked arrays and frames with prefixes are equivalent."""
-    X, y = make_data(estimator)
-    expected = outputs(with_widths(estimator).fit(X, y), X)
-    same = container(X)
-    twin = with_widths(estimator) if container is as_masked else clone(estimator)
-    assert_same(outputs(twin.fit(same, y), same), expected)
+    X, y, _, expected = reference(estimator)
+    given, untouched, y_before = container(X), container(X), y.copy()
+    model = with_widths(estimator) if container in ARRAYS else clone(estimator)
+    found = outputs(model.fit(given, y), given)
+    assert_same(found, expected)
+    assert_array_equal(y, y_before)
+    if container in FRAMES:
+        assert given.equals(untouched)
+        assert list(model.modalities_) == ["text", "audio", "age"]
+        assert_array_equal(model.feature_names_in_, NAMES)
+    else:
+        assert_array_equal(np.asarray(given), np.asarray(untouched))
+        assert_array_equal(np.ma.getmaskarray(given), np.ma.getmaskarray(untouched))
 
 
 @every_estimator
 def test_pickle_keeps_results(estimator):
-    X, y = make_data(estimator)
-    fitted = with_widths(estimator).fit(X, y)
-    expected = outputs(fitted, X)
+    """A fitted estimator that was pickled gives bit for bit the same results."""
+    X, _, fitted, expected = reference(estimator)
     assert_same(outputs(pickle.loads(pickle.dumps(fitted)), X), expected)
 
 
 @every_estimator
 def test_clone_repeats_fit(estimator):
-    X, y = make_data(estimator)
-    fitted = with_widths(estimator).fit(X, y)
+    """A clone of a fitted estimator is unfitted, and fitting it gives the same.
+
+    The global generators of numpy and torch are not used.
+    """
+    X, y, fitted, expected = reference(estimator)
     twin = clone(fitted)
-    learnt = [name for name in vars(twin) if name.endswith("_")]
-    assert learnt == []
+    assert [name for name in vars(twin) if name.endswith("_")] == []
     assert repr(twin.get_params()) == repr(with_widths(estimator).get_params())
-    assert_same(outputs(twin.fit(X, y), X), outputs(fitted, X))
+    states = global_states()
+    assert_same(outputs(twin.fit(X, y), X), expected)
+    for before, after in zip(states, global_states()):
+        assert_array_equal(after, before)
 
 
-@every_estimator
-@pytest.mark.parametrize("order", ["C", "F"])
-def test_arrays_are_not_edited(estimator, order):
-    """Neither X nor y nor the mask changes, in fit or afterwards."""
-    X, y = make_data(estimator)
-    X, y_before = np.array(X, order=order), y.copy()
-    for given in (X, as_masked(X)):
-        before = given.copy()
-        outputs(with_widths(estimator).fit(given, y), given)
-        assert_array_equal(np.asarray(given), np.asarray(before))
-        assert_array_equal(np.ma.getmaskarray(given), np.ma.getmaskarray(before))
-        assert_array_equal(y, y_before)
+def global_states():
+    """State of the global random generators that an estimator could draw from."""
+    states = [np.random.get_state()[1].copy(), [np.random.get_state()[2]]]
+    if is_installed("torch"):
+        import torch
 
-
-@every_estimator
-@pytest.mark.parametrize("container", [as_pandas, as_polars])
-def test_frames_are_not_edited(estimator, container):
-    X, y = make_data(estimator)
-    frame, untouched = container(X), container(X)
-    outputs(clone(estimator).fit(frame, y), frame)
-    assert frame.equals(untouched)
+        states.append(torch.random.get_rng_state().numpy().copy())
+    return states
 
 
 @every_estimator
@@ -224,46 +231,18 @@ def test_float32_stays_float32(estimator):
 
 @every_estimator
 def test_samples_do_not_see_each_other(estimator):
+    """With modalities missing, a result does not depend on the other samples."""
     if get_tags(estimator).non_deterministic:
         pytest.skip("draws at random when it transforms")
-    X, y = make_data(estimator)
-    fitted = with_widths(estimator).fit(X, y)
+    X, _, fitted, expected = reference(estimator)
     rows = np.random.RandomState(1).permutation(len(X))[:17]
-    expected = {method: out[rows] for method, out in outputs(fitted, X).items()}
+    expected = {method: out[rows] for method, out in expected.items()}
     assert_same(outputs(fitted, X[rows]), expected, rtol=1e-6, atol=1e-7)
 
 
 @every_estimator
-def test_global_generators_are_left_alone(estimator):
-    """With random_state set, numpy's and torch's global generators are not used."""
-    X, y = make_data(estimator)
-    states = global_states()
-    outputs(with_widths(estimator).fit(X, y), X)
-    for before, after in zip(states, global_states()):
-        assert_array_equal(after, before)
-
-
-def global_states():
-    """State of the global random generators that an estimator could draw from."""
-    states = [np.random.get_state()[1].copy(), [np.random.get_state()[2]]]
-    if is_installed("torch"):
-        import torch
-
-        states.append(torch.random.get_rng_state().numpy().copy())
-    return states
-
-
-@every_estimator
-def test_layout_is_learnt_at_fit(estimator):
-    """The fitted layout names the modalities that the columns' prefixes name."""
-    X, y = make_data(estimator)
-    fitted = clone(estimator).fit(as_pandas(X), y)
-    assert list(fitted.modalities_) == ["text", "audio", "age"]
-    assert_array_equal(fitted.feature_names_in_, NAMES)
-
-
-@every_estimator
 def test_classifiers_take_strings(estimator):
+    """Labels may be strings, with modalities missing too."""
     if not is_classifier(estimator):
         pytest.skip("not a classifier")
     X, y = make_data(estimator)

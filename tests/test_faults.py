@@ -3,7 +3,6 @@
 The test of a row of the table has the name of that row; see `fault` below.
 """
 
-import functools
 import pickle
 import re
 import sys
@@ -24,14 +23,19 @@ from skmissing.impute import (
     RegressionImputer,
     RetrievalImputer,
 )
-from tests.estimators import make_instances
 from tests.properties.strategies import no_warnings, short_name
-from tests.test_common import assert_same, make_data, outputs, with_widths
+from tests.test_common import (
+    TABULAR,
+    assert_same,
+    make_data,
+    outputs,
+    reference,
+    with_widths,
+)
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "user_guide" / "faults.rst"
-ESTIMATORS = [e for e in make_instances() if get_tags(e).input_tags.two_d_array]
-PREDICTORS = [e for e in ESTIMATORS if is_classifier(e) or is_regressor(e)]
-every = pytest.mark.parametrize("estimator", ESTIMATORS, ids=short_name)
+PREDICTORS = [e for e in TABULAR if is_classifier(e) or is_regressor(e)]
+every = pytest.mark.parametrize("estimator", TABULAR, ids=short_name)
 every_predictor = pytest.mark.parametrize("estimator", PREDICTORS, ids=short_name)
 # Rows of the page that this file tests, and those that the tests of encoders do.
 TESTED = {
@@ -50,15 +54,9 @@ def fault(name):
 def fitted(estimator, X=None, y=None):
     """Fit a clone to samples of three modalities, 2, 3 and 1 columns wide."""
     if X is None:
-        return pickle.loads(pickled(estimator))
+        return pickle.loads(pickle.dumps(reference(estimator)[2]))
     with no_warnings():
         return with_widths(estimator).fit(X, y)
-
-
-@functools.cache
-def pickled(estimator):
-    """Pickle of an estimator that is fitted to the default table."""
-    return pickle.dumps(fitted(estimator, *make_data(estimator)))
 
 
 def found(estimator, X):
@@ -229,7 +227,7 @@ def test_one_modality(estimator):
         PartialModalityKMeans(3, random_state=0),
         ClusterGuidedImputer(3, random_state=0),
         FactorImputer(2, n_factors=2, random_state=0),
-        RegressionImputer(min_rows=500),
+        RegressionImputer(min_rows=1000),
         RetrievalImputer(),
         LateFusionClassifier(cv=2),
         PatternClassifier(cv=2, patterns="observed", min_rows=1000),
@@ -240,9 +238,9 @@ def test_all_combinations_of_twelve(estimator):
     """Each sample has a combination of its own."""
     codes = np.arange(1, 4096)
     presence = (codes[:, None] >> np.arange(12)) % 2 == 1
-    X = np.random.RandomState(0).standard_normal((4095, 24))
-    X[~np.repeat(presence, 2, axis=1)] = np.nan
-    model = clone(estimator).set_params(modalities=[2] * 12)
+    X = np.random.RandomState(0).standard_normal((4095, 12))
+    X[~presence] = np.nan
+    model = clone(estimator).set_params(modalities=[1] * 12)
     with no_warnings():
         model.fit(X, codes % 2)
     assert_finite(model, X)
@@ -398,8 +396,8 @@ def interrupted(model, method, X, y, at):
 
 def state(model, X):
     """Attributes of an estimator, and its results if it is fitted."""
-    attributes = dict(vars(model))
-    return attributes, found(model, X) if "n_features_in_" in attributes else None
+    results = found(model, X) if hasattr(model, "n_features_in_") else None
+    return dict(vars(model)), results
 
 
 def assert_unchanged(model, X, before):
@@ -428,7 +426,7 @@ def test_interrupted_fit_changes_nothing(estimator, is_fitted):
 
 @fault("Ctrl-C in partial_fit")
 @pytest.mark.parametrize(
-    "estimator", [e for e in ESTIMATORS if hasattr(e, "partial_fit")], ids=short_name
+    "estimator", [e for e in TABULAR if hasattr(e, "partial_fit")], ids=short_name
 )
 def test_interrupted_partial_fit_changes_nothing(estimator):
     """What was learnt before is kept, and nothing is added."""

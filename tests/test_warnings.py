@@ -12,11 +12,11 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 
 from skmissing import ModalityWarning
-from tests.test_common import ESTIMATORS, make_data, name_of, with_widths
+from tests.test_common import TABULAR, make_data, name_of, with_widths
 
 # ModalityAmputer and ModalityDropout make gaps and never warn of them.
 SILENT = {"ModalityAmputer", "ModalityDropout"}
-FIRST = {type(e).__name__: e for e in reversed(ESTIMATORS)}
+FIRST = {type(e).__name__: e for e in reversed(TABULAR)}
 
 
 def apply(model, X, y=None):
