@@ -158,7 +158,7 @@ class RegressionImputer(BaseModalityImputer):
         Patterns that lead to the same regression are one task.
         """
         patterns, inverse = table.patterns
-        tasks, known = {}, {}
+        tasks, known, learnt = {}, {}, self._presence.any(axis=0)
         for p, pattern in enumerate(patterns):
             rows = np.flatnonzero(inverse == p)
             partial = rows[table.partial[rows]]
@@ -166,7 +166,7 @@ class RegressionImputer(BaseModalityImputer):
                 wanted = partial if pattern[m] else rows
                 if not len(wanted):
                     continue
-                sources = pattern.copy()
+                sources = pattern & learnt
                 sources[m] = False
                 sources = self._back_off(sources, m, known)
                 if sources is not None:
@@ -181,7 +181,6 @@ class RegressionImputer(BaseModalityImputer):
         `known` holds the results of earlier calls, and gets that of this one.
         """
         has_target = self._presence[:, target]
-        sources = sources & self._presence.any(axis=0)
         passed, found = [], None
         while sources.any():
             key = sources.tobytes(), target
