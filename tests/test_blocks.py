@@ -4,6 +4,7 @@ from dataclasses import fields
 
 import numpy as np
 import pytest
+from numpy.testing import assert_allclose, assert_array_equal
 
 from skmissing._blocks import Centers, find_patterns, find_presence, fit_scaler
 from skmissing._distances import nearest_centers, squared_distances
@@ -33,9 +34,9 @@ def test_presence_and_holes(modalities, dtype, seed):
     X = make(layout, seed, dtype)
     presence, holes = find_presence(X, layout)
     cells = [~np.isnan(X[:, m.columns]) for m in layout.values()]
-    np.testing.assert_array_equal(presence, np.stack([c.any(1) for c in cells], 1))
+    assert_array_equal(presence, np.stack([c.any(1) for c in cells], 1))
     expected = np.any([c.any(1) & ~c.all(1) for c in cells], axis=0)
-    np.testing.assert_array_equal(holes, expected)
+    assert_array_equal(holes, expected)
 
 
 def test_presence_does_not_mistake_overflow_for_a_gap():
@@ -50,7 +51,7 @@ def test_presence_does_not_mistake_overflow_for_a_gap():
 def test_patterns(n_modalities, seed):
     presence = np.random.RandomState(seed).uniform(size=(50, n_modalities)) < 0.7
     patterns, inverse = find_patterns(presence)
-    np.testing.assert_array_equal(patterns[inverse], presence)
+    assert_array_equal(patterns[inverse], presence)
     assert len(np.unique(patterns, axis=0)) == len(patterns)
 
 
@@ -69,18 +70,16 @@ def test_split_holds_every_row_once(modalities, min_rows, seed):
     expected = np.where(np.isnan(X), 0, scaled)[:, layout.order]
     blocks = scaler.split(ModalityTable(X, layout), min_rows=min_rows)
     rows = np.concatenate([group.rows for group in blocks.groups])
-    np.testing.assert_array_equal(np.sort(rows), np.arange(len(X)))
+    assert_array_equal(np.sort(rows), np.arange(len(X)))
     for group in blocks.groups:
         found = np.zeros((len(group.rows), 6))
         found[:, group.columns] = group.values
-        np.testing.assert_allclose(found, expected[group.rows], atol=1e-12)
+        assert_allclose(found, expected[group.rows], atol=1e-12)
         whole = np.broadcast_to(group.presence, (len(group.rows), len(group.widths)))
-        np.testing.assert_array_equal(whole, presence[group.rows][:, group.modalities])
+        assert_array_equal(whole, presence[group.rows][:, group.modalities])
         assert (group.observed is not None) == holes[group.rows].any()
     picked = [3, 1, 7]
-    np.testing.assert_allclose(
-        blocks.take(picked).groups[0].values, expected[picked], atol=1e-12
-    )
+    assert_allclose(blocks.take(picked).groups[0].values, expected[picked], atol=1e-12)
 
 
 @pytest.mark.parametrize("standardize", [True, False])
@@ -94,28 +93,26 @@ def test_complete_rows_are_read_from_x(standardize, seed):
     shared = scaler.split(ModalityTable(X, layout), share=True)
     assert shared.groups[0].source is X
     assert not np.shares_memory(copied.groups[0].source, X)
-    np.testing.assert_allclose(shared.groups[0].values, copied.groups[0].values)
-    np.testing.assert_allclose(shared.groups[0].norms, copied.groups[0].norms)
+    assert_allclose(shared.groups[0].values, copied.groups[0].values)
+    assert_allclose(shared.groups[0].norms, copied.groups[0].norms)
     centers = scaler.center_blocks(X[:7] + 0.5)
     partial = Centers(centers.values, np.random.RandomState(seed).rand(7, 3) < 0.6)
     weight = np.ones(len(X))
     for start in (centers, partial):
-        np.testing.assert_allclose(
+        assert_allclose(
             squared_distances(shared, start), squared_distances(copied, start),
             atol=1e-12,
         )  # fmt: skip
         ours, theirs = (
             nearest_centers(b, start, return_squared=True) for b in (shared, copied)
         )
-        np.testing.assert_array_equal(ours[0], theirs[0])
-        np.testing.assert_allclose(ours[1], theirs[1], atol=1e-12)
+        assert_array_equal(ours[0], theirs[0])
+        assert_allclose(ours[1], theirs[1], atol=1e-12)
         ours, theirs = (
             lloyd(b, start, weight, max_iter=20, tol=0) for b in (shared, copied)
         )
-        np.testing.assert_array_equal(ours.labels, theirs.labels)
-        np.testing.assert_allclose(
-            ours.centers.values, theirs.centers.values, atol=1e-12
-        )
+        assert_array_equal(ours.labels, theirs.labels)
+        assert_allclose(ours.centers.values, theirs.centers.values, atol=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -139,7 +136,7 @@ def test_scaler_of_extreme_float32(scale, seed):
     layout = resolve_modalities([2, 3, 1], 6)
     X = (np.random.RandomState(seed).standard_normal((50, 6)) * scale).astype("f4")
     scaler = fit_scaler(ModalityTable(X, layout))
-    np.testing.assert_allclose(scaler.scale, X.std(axis=0, dtype="f8"), rtol=1e-5)
+    assert_allclose(scaler.scale, X.std(axis=0, dtype="f8"), rtol=1e-5)
 
 
 @pytest.mark.parametrize("modalities", [[2, 3, 1], None])
@@ -147,8 +144,8 @@ def test_scaler_is_nan_mean_and_std(modalities, seed):
     layout = resolve_modalities(modalities, 6)
     X = make(layout, seed)
     scaler = fit_scaler(ModalityTable(X, layout))
-    np.testing.assert_allclose(scaler.mean, np.nanmean(X, axis=0))
-    np.testing.assert_allclose(scaler.scale, np.nanstd(X, axis=0))
+    assert_allclose(scaler.mean, np.nanmean(X, axis=0))
+    assert_allclose(scaler.scale, np.nanstd(X, axis=0))
 
 
 def test_scaler_weight_two_is_the_row_twice(seed):
@@ -158,8 +155,8 @@ def test_scaler_weight_two_is_the_row_twice(seed):
     found = fit_scaler(ModalityTable(X, layout), sample_weight=weight)
     repeated = np.repeat(X, weight, axis=0)
     expected = fit_scaler(ModalityTable(repeated, layout))
-    np.testing.assert_allclose(found.mean, expected.mean)
-    np.testing.assert_allclose(found.scale, expected.scale)
+    assert_allclose(found.mean, expected.mean)
+    assert_allclose(found.scale, expected.scale)
 
 
 @pytest.mark.parametrize("modalities", [[2, 3, 1], {"tokens": (2, 2), "vector": 2}])
@@ -172,7 +169,7 @@ def test_scaler_merges(modalities, seed):
     )
     merged = first.merge(second, True, X.dtype)
     for name in [field.name for field in fields(merged)[1:]]:
-        np.testing.assert_allclose(getattr(merged, name), getattr(whole, name))
+        assert_allclose(getattr(merged, name), getattr(whole, name))
 
 
 def test_tokens_share_statistics_and_keep_their_means(seed):
@@ -180,11 +177,11 @@ def test_tokens_share_statistics_and_keep_their_means(seed):
     X = make(layout, seed)
     scaler = fit_scaler(ModalityTable(X, layout))
     pooled = X[:, :4].reshape(-1, 2)
-    np.testing.assert_allclose(scaler.mean[:4], np.tile(np.nanmean(pooled, axis=0), 2))
-    np.testing.assert_allclose(scaler.scale[:4], np.tile(np.nanstd(pooled, axis=0), 2))
-    np.testing.assert_allclose(scaler.column_mean, np.nanmean(X, axis=0))
-    np.testing.assert_array_equal(scaler.column_weight, (~np.isnan(X)).sum(axis=0))
-    np.testing.assert_array_equal(scaler.centered().mean, scaler.column_mean)
+    assert_allclose(scaler.mean[:4], np.tile(np.nanmean(pooled, axis=0), 2))
+    assert_allclose(scaler.scale[:4], np.tile(np.nanstd(pooled, axis=0), 2))
+    assert_allclose(scaler.column_mean, np.nanmean(X, axis=0))
+    assert_array_equal(scaler.column_weight, (~np.isnan(X)).sum(axis=0))
+    assert_array_equal(scaler.centered().mean, scaler.column_mean)
 
 
 def test_scaler_of_constant_and_empty_columns():
@@ -193,7 +190,7 @@ def test_scaler_of_constant_and_empty_columns():
     X = np.column_stack([np.full(20, 0.1) * 3, np.full(20, np.nan), np.arange(20.0)])
     X[::2, 0] = 0.3
     scaler = fit_scaler(ModalityTable(X, layout))
-    np.testing.assert_array_equal(scaler.scale[:2], [1, 1])
+    assert_array_equal(scaler.scale[:2], [1, 1])
     assert scaler.mean[1] == 0
     assert scaler.weight.tolist() == [20, 0, 20]
 
@@ -214,7 +211,7 @@ def test_constant_columns_have_scale_one(value, modalities, dtype, seed):
     for rows in (X, rare):
         for weight in (None, rng.rand(2000)):
             scaler = fit_scaler(ModalityTable(rows, layout), sample_weight=weight)
-            np.testing.assert_array_equal(scaler.scale[:3], 1)
+            assert_array_equal(scaler.scale[:3], 1)
 
 
 def test_one_ulp_is_rounding_in_float64_and_a_value_in_float32():
@@ -246,8 +243,8 @@ def test_rows_without_weight_leave_the_scale_alone(seed):
     expected = fit_scaler(ModalityTable(kept, layout))
 
     scaler = fit_scaler(ModalityTable(junk, layout), sample_weight=weight)
-    np.testing.assert_allclose(scaler.scale, expected.scale, rtol=1e-5)
-    np.testing.assert_allclose(scaler.mean, expected.mean, rtol=1e-5)
+    assert_allclose(scaler.scale, expected.scale, rtol=1e-5)
+    assert_allclose(scaler.mean, expected.mean, rtol=1e-5)
 
 
 def test_variance_does_not_cancel():
@@ -255,7 +252,7 @@ def test_variance_does_not_cancel():
     layout = resolve_modalities([1], 1)
     X = (1e4 + np.linspace(-1, 1, 1000)).astype(np.float32)[:, None]
     scaler = fit_scaler(ModalityTable(X, layout))
-    np.testing.assert_allclose(scaler.scale, X.astype(np.float64).std(), rtol=1e-6)
+    assert_allclose(scaler.scale, X.astype(np.float64).std(), rtol=1e-6)
 
 
 def test_centers_round_trip(seed):
@@ -267,7 +264,7 @@ def test_centers_round_trip(seed):
     centers[1, [0, 5]] = np.nan
     blocks = scaler.center_blocks(centers)
     assert blocks.presence.tolist() == [[True, True], [False, True]] + [[True] * 2] * 2
-    np.testing.assert_allclose(scaler.to_units(blocks), centers)
+    assert_allclose(scaler.to_units(blocks), centers)
 
 
 def test_variance_that_overflows_is_refused():

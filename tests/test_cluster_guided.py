@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from numpy.testing import assert_allclose, assert_array_equal
 
 from skmissing._blocks import find_presence, fit_scaler
 from skmissing._modalities import resolve_modalities
@@ -106,7 +107,7 @@ def test_nearest_and_greedy_agree_on_complete_centers(seed):
         .transform(X)
         for s in ("nearest", "greedy")
     ]
-    np.testing.assert_array_equal(*found)
+    assert_array_equal(*found)
 
 
 def test_soft_by_loops(seed):
@@ -126,7 +127,7 @@ def test_soft_by_loops(seed):
                 block = centers[:, modality.columns]
                 owners = ~np.isnan(block).any(axis=1)
                 expected = np.average(block[owners], axis=0, weights=weights[owners])
-                np.testing.assert_allclose(found[modality.columns], expected)
+                assert_allclose(found[modality.columns], expected)
 
 
 def hidden_errors(X, centers, layout, temperature, labels=None):
@@ -188,7 +189,7 @@ def test_temperature_is_the_best_on_hidden_modalities(seed):
         sum(map(np.mean, hidden_errors(X, centers, layout, t, model.labels_)))
         for t in grid
     ]
-    np.testing.assert_allclose(imputer.temperature_, grid[np.argmin(errors)])
+    assert_allclose(imputer.temperature_, grid[np.argmin(errors)])
 
 
 def test_new_rows_are_judged_before_they_are_learnt(seed):
@@ -213,7 +214,7 @@ def test_new_rows_are_judged_before_they_are_learnt(seed):
     imputer.partial_fit(new)
     scores = imputer._scores
     found = scores.errors / scores.counts[:, None]
-    np.testing.assert_allclose(found.T, errors)
+    assert_allclose(found.T, errors)
     assert imputer.temperature_ == scores.temperatures[found.sum(axis=0).argmin()]
 
 
@@ -247,7 +248,7 @@ def test_one_cluster_is_mean_imputation(strategy, seed):
     filled = ClusterGuidedImputer(
         1, modalities=WIDTHS, strategy=strategy, random_state=seed
     ).fit_transform(X)
-    np.testing.assert_allclose(filled, np.where(np.isnan(X), np.nanmean(X, axis=0), X))
+    assert_allclose(filled, np.where(np.isnan(X), np.nanmean(X, axis=0), X))
 
 
 def test_input_kinds_agree(df_module, seed):
@@ -259,17 +260,17 @@ def test_input_kinds_agree(df_module, seed):
     ).fit_transform(X)
     masked = np.ma.array(np.nan_to_num(X, nan=99.0), mask=np.isnan(X))
     by_mask = ClusterGuidedImputer(5, modalities=WIDTHS, random_state=seed)
-    np.testing.assert_array_equal(by_mask.fit_transform(masked), expected)
+    assert_array_equal(by_mask.fit_transform(masked), expected)
     frame = df_module.DataFrame(dict(zip(names, X.T)))
     by_name = ClusterGuidedImputer(5, random_state=seed)
-    np.testing.assert_array_equal(by_name.fit_transform(frame), expected)
+    assert_array_equal(by_name.fit_transform(frame), expected)
     assert list(by_name.modalities_) == ["a", "b", "c"]
 
 
 def test_masked_integers():
     X = np.ma.array([[1, 2], [3, 4], [5, 6]], mask=[[0, 1], [0, 0], [0, 0]])
     filled = ClusterGuidedImputer(1).fit_transform(X)
-    np.testing.assert_array_equal(filled, [[1, 5], [3, 4], [5, 6]])
+    assert_array_equal(filled, [[1, 5], [3, 4], [5, 6]])
 
 
 def test_indicator_depends_on_layout_only(seed):
@@ -279,7 +280,7 @@ def test_indicator_depends_on_layout_only(seed):
     ).fit(train)
     X = rows_with_gaps(np.random.RandomState(seed), 20, WIDTHS)
     filled = imputer.transform(X)
-    np.testing.assert_array_equal(filled[:, 6:], np.isnan(X[:, [0, 2, 5]]))
+    assert_array_equal(filled[:, 6:], np.isnan(X[:, [0, 2, 5]]))
     names = ["x0", "x1", "x2", "x3", "x4", "x5", "missing_a", "missing_b", "missing_c"]
     assert imputer.get_feature_names_out().tolist() == names
     frame = imputer.set_output(transform="pandas").transform(X)
@@ -340,7 +341,7 @@ def test_rows_with_nothing_get_the_mean(seed):
     imputer = ClusterGuidedImputer(3, modalities=WIDTHS, random_state=seed).fit(X)
     with pytest.warns(UserWarning, match="2 of 3 samples have no observed modality"):
         filled = imputer.transform(np.vstack([np.full((2, 6), np.nan), np.ones(6)]))
-    np.testing.assert_allclose(filled[:2], np.nanmean(X, axis=0)[None].repeat(2, 0))
+    assert_allclose(filled[:2], np.nanmean(X, axis=0)[None].repeat(2, 0))
 
 
 def test_holes_are_filled_from_the_nearest_owner(seed):
@@ -369,10 +370,10 @@ def test_batches(strategy, seed):
     )
     for rows in np.array_split(np.arange(200), 4):
         imputer.partial_fit(X[rows])
-    np.testing.assert_allclose(imputer.statistics_, np.nanmean(X, axis=0))
+    assert_allclose(imputer.statistics_, np.nanmean(X, axis=0))
     means = np.array([np.nanmean(X[group == g], axis=0) for g in (0, 1)])
     expected = np.where(np.isnan(X), means[group], X)
-    np.testing.assert_allclose(imputer.transform(X), expected, atol=1e-4)
+    assert_allclose(imputer.transform(X), expected, atol=1e-4)
 
 
 def test_k_larger_than_n():

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import sklearn
+from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone, is_classifier
 from sklearn.decomposition import PCA
 from sklearn.ensemble import HistGradientBoostingClassifier
@@ -85,9 +86,9 @@ def test_predict_all_classes_leaves_no_evidence_on_unseen_ones(seed):
     model = LogisticRegression().fit(X, y)
     frequencies = np.array([16 / 34, 1 / 34, 16 / 34, 1 / 34])
     found = predict_all_classes(model, X, np.array(["a", "b", "c", "d"]), frequencies)
-    np.testing.assert_allclose(found[:, [1, 3]], 1 / 34)
+    assert_allclose(found[:, [1, 3]], 1 / 34)
     expected = model.predict_proba(X) * (1 - 2 / 34)
-    np.testing.assert_allclose(found[:, [0, 2]], expected)
+    assert_allclose(found[:, [0, 2]], expected)
 
 
 def test_class_frequencies_by_hand():
@@ -95,8 +96,8 @@ def test_class_frequencies_by_hand():
     model = LateFusionClassifier(GaussianNB(var_smoothing=1), combine="log")
     # Three classes and a weight of six: class 1 gets 1/9, at the others' expense.
     found = model.fit(X, y, sample_weight=weight).class_prior_
-    np.testing.assert_allclose(found, [4 / 9, 1 / 9, 4 / 9])
-    np.testing.assert_allclose(model.fit(X, y).class_prior_, [1 / 2, 1 / 4, 1 / 4])
+    assert_allclose(found, [4 / 9, 1 / 9, 4 / 9])
+    assert_allclose(model.fit(X, y).class_prior_, [1 / 2, 1 / 4, 1 / 4])
 
 
 @pytest.mark.parametrize("cls", ENSEMBLES)
@@ -115,9 +116,7 @@ def test_integer_cv_is_that_of_scikit_learn(cls, small_multimodal):
     for model in (found, expected):
         with pytest.warns(ModalityWarning, match="1 of 60 samples"):
             model.fit(X, y, sample_weight=weight)
-    np.testing.assert_array_equal(
-        predictions(found, X[used]), predictions(expected, X[used])
-    )
+    assert_array_equal(predictions(found, X[used]), predictions(expected, X[used]))
 
 
 @pytest.mark.parametrize("cls", ENSEMBLES)
@@ -142,7 +141,7 @@ def test_rare_classes_are_spread_over_folds(seed):
     # Models that never saw the classes held out would get no weight.
     assert (model.modality_weights_ * model.count_weights_[0] > 0.5).all()
     scores = PatternClassifier(KNeighborsClassifier(1), cv=5).fit(X, y).scores_
-    np.testing.assert_allclose(scores, 0, atol=0.02)
+    assert_allclose(scores, 0, atol=0.02)
 
 
 class Memory(KNeighborsClassifier):
@@ -221,7 +220,7 @@ def test_equal_weights_below_one_are_no_weights(model, scale, small_multimodal):
     model = model.set_params(modalities=widths, cv=2)
     expected = predictions(clone(model).fit(X, y), X)
     weighted = clone(model).fit(X, y, sample_weight=np.full(len(y), scale))
-    np.testing.assert_allclose(predictions(weighted, X), expected, rtol=1e-3, atol=1e-4)
+    assert_allclose(predictions(weighted, X), expected, rtol=1e-3, atol=1e-4)
 
 
 @pytest.mark.parametrize("cls", [LateFusionClassifier, PatternRegressor])
@@ -233,7 +232,7 @@ def test_weights_with_a_mean_below_one_are_scaled_to_one(cls, small_multimodal):
         predictions(clone(model).fit(X, y, sample_weight=w), X)
         for w in (0.1 * weight, weight / weight.mean(), 2 * weight / weight.mean())
     )
-    np.testing.assert_allclose(small, one, rtol=1e-4)
+    assert_allclose(small, one, rtol=1e-4)
     assert not np.allclose(double, one, rtol=1e-4)
 
 
@@ -250,9 +249,7 @@ def test_sample_weight_is_repetition(cls, small_multimodal):
         model.min_rows = 1
     first = clone(model).fit(X, y, sample_weight=weight)
     second = clone(model).set_params(cv=repeated).fit(X[rows], y[rows])
-    np.testing.assert_allclose(
-        predictions(first, X), predictions(second, X), rtol=1e-4, atol=1e-8
-    )
+    assert_allclose(predictions(first, X), predictions(second, X), rtol=1e-4, atol=1e-8)
 
 
 @pytest.mark.parametrize("cls", ENSEMBLES)
@@ -263,7 +260,7 @@ def test_order_of_samples_does_not_matter(cls, small_multimodal, seed):
     moved = [tuple(np.flatnonzero(np.isin(order, f)) for f in fold) for fold in folds]
     found = cls(modalities=widths, cv=moved).fit(X[order], y[order])
     expected = cls(modalities=widths, cv=folds).fit(X, y)
-    np.testing.assert_allclose(
+    assert_allclose(
         predictions(found, X), predictions(expected, X), rtol=1e-4, atol=1e-8
     )
 
@@ -284,7 +281,7 @@ def test_generator_of_folds_serves_one_fit(cls, small_multimodal):
     expected = predictions(model, X)
     with pytest.raises(ValueError, match="at least one fold.*pass a list of its folds"):
         model.fit(X, 2 * y)
-    np.testing.assert_array_equal(predictions(model, X), expected)
+    assert_array_equal(predictions(model, X), expected)
 
 
 @pytest.mark.parametrize("after", ["stacked", "variance", "log", "mean"])
@@ -298,6 +295,6 @@ def test_predictions_follow_what_was_fitted(before, after, small_multimodal):
             model = cls(modalities=widths, combine=before, cv=2).fit(X, y)
             expected = predictions(model, X)
             model.set_params(combine=after)
-            np.testing.assert_array_equal(predictions(model, X), expected)
+            assert_array_equal(predictions(model, X), expected)
             fresh = predictions(clone(model).fit(X, y), X)
-            np.testing.assert_array_equal(predictions(model.fit(X, y), X), fresh)
+            assert_array_equal(predictions(model.fit(X, y), X), fresh)

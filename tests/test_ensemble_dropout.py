@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import sklearn
+from numpy.testing import assert_array_equal
 from sklearn.base import (
     BaseEstimator,
     ClassifierMixin,
@@ -56,10 +57,10 @@ def test_samples_come_first_and_copies_keep_modalities(n_copies, small_multimoda
         Recorder(), n_copies=n_copies, modalities=widths, random_state=0
     )
     given, target, weight = model.fit(X, y).estimator_.given_
-    np.testing.assert_array_equal(X, before)
-    np.testing.assert_array_equal(target, np.tile(y, n_copies + 1))
+    assert_array_equal(X, before)
+    assert_array_equal(target, np.tile(y, n_copies + 1))
     assert weight is None
-    np.testing.assert_array_equal(given[:60], X)
+    assert_array_equal(given[:60], X)
     n_hidden = 0
     for copy in np.split(given, n_copies + 1)[1:]:
         for row, original in zip(copy, X):
@@ -69,7 +70,7 @@ def test_samples_come_first_and_copies_keep_modalities(n_copies, small_multimoda
                 n_hidden += hidden and not np.isnan(original[block]).all()
                 if not hidden:
                     kept += 1
-                    np.testing.assert_array_equal(row[block], original[block])
+                    assert_array_equal(row[block], original[block])
             assert kept
     assert n_hidden > 10
 
@@ -85,7 +86,7 @@ def test_scattered_columns_are_hidden_together(small_multimodal):
     )
     gone = np.isnan(given[60:])
     for first, second in layout.values():
-        np.testing.assert_array_equal(gone[:, first], gone[:, second])
+        assert_array_equal(gone[:, first], gone[:, second])
     assert gone.any(axis=0).all()
 
 
@@ -95,7 +96,7 @@ def test_bernoulli_of_zero_hides_nothing(small_multimodal):
         Recorder(), dropout_policy="bernoulli", modality_dropout=0.0, modalities=widths
     )
     given, _, _ = model.fit(X, y).estimator_.given_
-    np.testing.assert_array_equal(given, np.vstack([X, X]))
+    assert_array_equal(given, np.vstack([X, X]))
 
 
 def test_it_makes_estimators_robust(seed):
@@ -136,11 +137,11 @@ def test_methods_are_delegated(small_multimodal):
     inner = model.estimator_
     for name in ("predict", "predict_proba", "predict_log_proba", "decision_function"):
         expected = getattr(inner, name)(X)
-        np.testing.assert_array_equal(getattr(model, name)(X), expected)
+        assert_array_equal(getattr(model, name)(X), expected)
     assert model.score(X, y) == inner.score(X, y)
     weight = np.arange(60) % 2
     assert model.score(X, y, weight) == inner.score(X, y, weight)
-    np.testing.assert_array_equal(model.classes_, ["a", "b", "c"])
+    assert_array_equal(model.classes_, ["a", "b", "c"])
 
 
 def test_frames_reach_the_estimator_as_frames(df_module, small_multimodal):
@@ -193,7 +194,7 @@ def test_sample_weight_is_repeated(small_multimodal):
     X, y, widths = small_multimodal
     weight = np.arange(60) / 60
     model = ModalityDropout(Recorder(), modalities=widths).fit(X, y, weight)
-    np.testing.assert_array_equal(model.estimator_.given_[2], np.tile(weight, 2))
+    assert_array_equal(model.estimator_.given_[2], np.tile(weight, 2))
     model = ModalityDropout(make_linear(KNeighborsClassifier()), modalities=widths)
     with pytest.raises(ValueError, match="estimator=Pipeline does not take it"):
         model.fit(X, y, weight)
@@ -209,7 +210,7 @@ def test_metadata_routing(small_multimodal):
             model.fit(X, y, sample_weight=weight)
         model.estimator.set_fit_request(sample_weight=True)
         model.fit(X, y, sample_weight=weight)
-        np.testing.assert_array_equal(model.estimator_.given_[2], np.tile(weight, 2))
+        assert_array_equal(model.estimator_.given_[2], np.tile(weight, 2))
         model.estimator.set_score_request(sample_weight=True)
         found = model.fit(X, y).score(X, y, sample_weight=weight)
         assert found == pytest.approx(np.average(y == 0, weights=weight))

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import sklearn
 from joblib import parallel_config
+from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import HistGradientBoostingClassifier
@@ -76,14 +77,14 @@ def test_log_rule_is_the_product_of_ratios(small_multimodal):
             if not np.isnan(said[m, i, 0]):
                 floored = np.maximum(said[m, i], 0.01 / 3)
                 expected *= floored / frequencies[m]
-        np.testing.assert_allclose(found, expected / expected.sum())
+        assert_allclose(found, expected / expected.sum())
 
 
 def test_mean_rule_is_the_mean(small_multimodal):
     X, y, widths = small_multimodal
     said, _ = votes(X, y)
     model = LateFusionClassifier(PLAIN, modalities=widths, combine="mean").fit(X, y)
-    np.testing.assert_allclose(model.predict_proba(X), np.nanmean(said, axis=0))
+    assert_allclose(model.predict_proba(X), np.nanmean(said, axis=0))
 
 
 def test_one_modality_is_the_estimator(small_multimodal):
@@ -95,7 +96,7 @@ def test_one_modality_is_the_estimator(small_multimodal):
             LogisticRegression(C=0.1), modalities=[6], combine=combine
         )
         found = model.fit(X, y).predict_proba(X)
-        np.testing.assert_allclose(found, expected, atol=0.01)
+        assert_allclose(found, expected, atol=0.01)
 
 
 def make_twins(seed, n_rows=400):
@@ -136,9 +137,7 @@ def test_order_of_modalities_does_not_matter(small_multimodal):
     first = LateFusionClassifier(modalities=widths, combine="log").fit(X, y)
     layout = {"c": [5], "a": [4, 2, 3], "b": slice(0, 2)}
     second = LateFusionClassifier(modalities=layout, combine="log").fit(X, y)
-    np.testing.assert_allclose(
-        first.predict_proba(X), second.predict_proba(X), rtol=1e-4
-    )
+    assert_allclose(first.predict_proba(X), second.predict_proba(X), rtol=1e-4)
     assert list(second.named_estimators_) == ["c", "a", "b"]
 
 
@@ -151,11 +150,11 @@ def test_samples_without_modality_get_class_frequencies(combine, small_multimoda
     gone[:4] = np.nan
     with pytest.warns(ModalityWarning, match="4 of 60 samples have no observed"):
         found = model.predict_proba(gone)
-    np.testing.assert_allclose(found[:4], np.tile(np.bincount(y) / 60, (4, 1)))
+    assert_allclose(found[:4], np.tile(np.bincount(y) / 60, (4, 1)))
     with pytest.warns(ModalityWarning, match="4 of 60 samples .* left out of"):
         refitted = clone(model).fit(gone, y)
     expected = clone(model).fit(X[4:], y[4:]).predict_proba(X)
-    np.testing.assert_allclose(refitted.predict_proba(X), expected)
+    assert_allclose(refitted.predict_proba(X), expected)
 
 
 @pytest.mark.parametrize("combine", ["stacked", "variance", "mean"])
@@ -164,7 +163,7 @@ def test_samples_without_modality_get_mean_target(combine, small_multimodal):
     model = LateFusionRegressor(modalities=widths, combine=combine, cv=2).fit(X, y)
     X[:4] = np.nan
     with pytest.warns(ModalityWarning, match="4 of 60 samples .* the mean target"):
-        np.testing.assert_allclose(model.predict(X)[:4], y.mean())
+        assert_allclose(model.predict(X)[:4], y.mean())
 
 
 @pytest.mark.parametrize("cls", [LateFusionClassifier, LateFusionRegressor])
@@ -179,7 +178,7 @@ def test_modality_never_seen_is_ignored(cls, small_multimodal):
     expected = model.predict(X)
     X[:, 5] = 1e3
     with pytest.warns(ModalityWarning, match="not observed in fit are ignored"):
-        np.testing.assert_array_equal(model.predict(X), expected)
+        assert_array_equal(model.predict(X), expected)
 
 
 def test_no_sample_with_a_modality_is_refused():
@@ -197,7 +196,7 @@ def test_class_unseen_by_a_modality(combine, seed):
     model = LateFusionClassifier(modalities=[2, 2], combine=combine).fit(X, y)
     assert list(model.named_estimators_["modality0"].classes_) == ["a", "b"]
     assert model.score(X, y) > 0.9
-    np.testing.assert_allclose(model.predict_proba(X).sum(axis=1), 1)
+    assert_allclose(model.predict_proba(X).sum(axis=1), 1)
 
 
 def test_unseen_class_ratio_is_one():
@@ -211,7 +210,7 @@ def test_unseen_class_ratio_is_one():
     # The ratio of class 2 is 1 before normalising, like its modality's p over prior.
     said = model.named_estimators_["modality0"].predict_proba([[0.0]])[0] * (1 - 1 / 43)
     expected = np.append(said / (0.5 * (1 - 1 / 43)), 1)
-    np.testing.assert_allclose(ratio / ratio[2], expected)
+    assert_allclose(ratio / ratio[2], expected)
 
 
 def test_modality_of_one_class_is_no_evidence():
@@ -220,7 +219,7 @@ def test_modality_of_one_class_is_no_evidence():
     model = LateFusionClassifier(PLAIN, modalities=[1, 1], combine="log").fit(X, y)
     assert isinstance(model.named_estimators_["modality0"], DummyClassifier)
     found = model.predict_proba([[5.0, 1.0], [np.nan, 1.0]])
-    np.testing.assert_allclose(found[0], found[1])
+    assert_allclose(found[0], found[1])
 
 
 def test_missing_cells_are_filled_with_column_means(small_multimodal):
@@ -230,7 +229,7 @@ def test_missing_cells_are_filled_with_column_means(small_multimodal):
     gap[0, :5] = mean[0, :5] = 1.0
     gap[0, 3] = np.nan
     mean[0, 3] = np.nanmean(X[:, 3])
-    np.testing.assert_allclose(model.predict_proba(gap), model.predict_proba(mean))
+    assert_allclose(model.predict_proba(gap), model.predict_proba(mean))
 
 
 def test_missing_cells_are_left_to_estimators_that_accept_them(small_multimodal):
@@ -242,7 +241,7 @@ def test_missing_cells_are_left_to_estimators_that_accept_them(small_multimodal)
     rows = ~np.isnan(X[:, 2:5]).all(axis=1)
     expected = clone(inner).fit(X[rows, 2:5], y[rows]).predict_proba(X[rows, 2:5])
     found = model.named_estimators_["modality1"].predict_proba(X[rows, 2:5])
-    np.testing.assert_array_equal(found, expected)
+    assert_array_equal(found, expected)
 
 
 def test_empty_column_warns(small_multimodal):
@@ -268,7 +267,7 @@ def test_several_targets_by_multioutput(small_multimodal):
     X, y, widths = small_multimodal
     Y = np.column_stack([y, -2.0 * y])
     model = MultiOutputRegressor(LateFusionRegressor(modalities=widths)).fit(X, Y)
-    np.testing.assert_allclose(model.predict(X) @ [2, 1], np.zeros(60), atol=1e-6)
+    assert_allclose(model.predict(X) @ [2, 1], np.zeros(60), atol=1e-6)
 
 
 def test_metadata_routing(small_multimodal):
@@ -278,7 +277,7 @@ def test_metadata_routing(small_multimodal):
     expected = model.fit(X, y, sample_weight=weight).predict_proba(X)
     with sklearn.config_context(enable_metadata_routing=True):
         found = model.fit(X, y, sample_weight=weight).predict_proba(X)
-        np.testing.assert_array_equal(found, expected)
+        assert_array_equal(found, expected)
         model.set_params(estimator=LogisticRegression())
         with pytest.raises(UnsetMetadataPassedError, match="sample_weight"):
             model.fit(X, y, sample_weight=weight)
@@ -316,7 +315,7 @@ def test_folds_of_the_user_refer_to_the_samples_given(cv, small_multimodal):
     for cls in (LateFusionClassifier, LateFusionRegressor):
         first = cls(modalities=widths, cv=cv).fit(X, y, weight).predict(X)
         second = cls(modalities=widths, cv=splits).fit(X, y, weight).predict(X)
-        np.testing.assert_array_equal(first, second)
+        assert_array_equal(first, second)
 
 
 def test_grid_search_and_jobs(small_multimodal):
@@ -329,7 +328,7 @@ def test_grid_search_and_jobs(small_multimodal):
     expected = model.fit(X, y).predict_proba(X)
     with parallel_config(backend="threading"):
         found = model.set_params(n_jobs=2).fit(X, y).predict_proba(X)
-    np.testing.assert_array_equal(found, expected)
+    assert_array_equal(found, expected)
 
 
 def test_variance_rule_is_the_weighted_mean(small_multimodal, seed):
@@ -349,8 +348,8 @@ def test_variance_rule_is_the_weighted_mean(small_multimodal, seed):
             errors[far, m] = (held - y[far]) ** 2
     trust = ~np.isnan(said) / np.nanmean(errors, axis=0)
     expected = np.nansum(said * trust, axis=1) / trust.sum(axis=1)
-    np.testing.assert_allclose(model.predict(X), expected)
-    np.testing.assert_allclose(model.error_variances_, np.nanmean(errors, axis=0))
+    assert_allclose(model.predict(X), expected)
+    assert_allclose(model.error_variances_, np.nanmean(errors, axis=0))
 
 
 def test_mean_rule_of_numbers(small_multimodal, seed):
@@ -361,7 +360,7 @@ def test_mean_rule_of_numbers(small_multimodal, seed):
     for m, block in enumerate(BLOCKS):
         rows = ~np.isnan(X[:, block]).any(axis=1)
         said[rows, m] = Ridge().fit(X[rows, block], y[rows]).predict(X[rows, block])
-    np.testing.assert_allclose(model.predict(X), np.nanmean(said, axis=1))
+    assert_allclose(model.predict(X), np.nanmean(said, axis=1))
     assert np.isnan(model.error_variances_).all()
 
 
@@ -384,7 +383,7 @@ def test_stacking_shares_between_twins(seed):
     X, _ = make_twins(seed, 2000)
     y = np.nanmean(X.reshape(-1, 2, 3), axis=1).sum(axis=1)
     model = LateFusionRegressor(LinearRegression(), modalities=[3, 3]).fit(X, y)
-    np.testing.assert_allclose(model.predict(X), y, atol=0.2)
+    assert_allclose(model.predict(X), y, atol=0.2)
     assert model.covariance_.shape == (3, 3)
 
 
@@ -394,7 +393,7 @@ def test_constant_target_is_predicted(small_multimodal):
     for combine in ("stacked", "variance", "mean"):
         model = LateFusionRegressor(modalities=widths, combine=combine)
         found = model.fit(X, np.full(60, 7.0)).predict(X)
-        np.testing.assert_allclose(found, 7)
+        assert_allclose(found, 7)
 
 
 @pytest.mark.parametrize("draw", [431, 452, 2586])

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from numpy.testing import assert_allclose, assert_array_equal
 
 from skmissing._masking import POLICIES, draw_subsets
 
@@ -15,7 +16,7 @@ def test_subsets_are_nonempty_and_available(policy, seed):
     presence = rng.uniform(size=(500, 5)) < 0.4
     kept = draw_subsets(presence, rng, policy=policy, drop_probability=0.9)
     assert not (kept & ~presence).any()
-    np.testing.assert_array_equal(kept.any(axis=1), presence.any(axis=1))
+    assert_array_equal(kept.any(axis=1), presence.any(axis=1))
 
 
 def frequencies(kept):
@@ -36,7 +37,7 @@ def frequencies(kept):
 def test_subsets_are_as_likely_as_the_policy_says(policy, expected, seed):
     """Sizes evenly, subsets evenly, or independent drops with probability 0.5."""
     kept = draw_subsets(COMPLETE, np.random.RandomState(seed), policy=policy)
-    np.testing.assert_allclose(frequencies(kept), expected, atol=0.03)
+    assert_allclose(frequencies(kept), expected, atol=0.03)
 
 
 def test_unknown_policy_is_named():

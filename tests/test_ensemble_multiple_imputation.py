@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.linear_model import Ridge
 
 from skmissing.ensemble import MultipleImputationClassifier, MultipleImputationRegressor
@@ -24,13 +25,13 @@ def test_predictions_are_pooled():
         m.predict(i.transform(X[200:]))
         for m, i in zip(regressor.estimators_, regressor.imputers_)
     ]
-    np.testing.assert_allclose(regressor.predict(X[200:]), np.mean(each, axis=0))
+    assert_allclose(regressor.predict(X[200:]), np.mean(each, axis=0))
     spread = regressor.imputation_spread(X[200:])
-    np.testing.assert_allclose(spread, np.std(each, axis=0))
+    assert_allclose(spread, np.std(each, axis=0))
     complete = ~np.isnan(X[200:]).any(axis=1)
     assert spread[complete].mean() < 0.5 * spread[~complete].mean()
     assert classifier.score(X[200:], labels[200:]) > 0.8
-    np.testing.assert_allclose(classifier.predict_proba(X[200:]).sum(axis=1), 1)
+    assert_allclose(classifier.predict_proba(X[200:]).sum(axis=1), 1)
 
 
 def test_imputer_must_draw():
@@ -53,4 +54,4 @@ def test_frames_keep_their_names_and_failed_fits_the_model(df_module):
     before = model.predict_proba(frame)
     with pytest.raises(ValueError, match="Unknown label type"):
         model.fit(frame, np.linspace(0, 1, 300))
-    np.testing.assert_array_equal(model.predict_proba(frame), before)
+    assert_array_equal(model.predict_proba(frame), before)

@@ -5,6 +5,7 @@ import tracemalloc
 import numpy as np
 import pytest
 from joblib import parallel_config
+from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
@@ -50,7 +51,7 @@ def test_largest_model_on_all_samples_that_contain_it(min_rows, small_multimodal
         columns = np.repeat(best, widths)
         reference = clone(PLAIN).fit(X[rows][:, columns], y[rows])
         expected = reference.predict_proba(X[i : i + 1, columns])[0]
-        np.testing.assert_allclose(found[i], expected, rtol=1e-6)
+        assert_allclose(found[i], expected, rtol=1e-6)
     assert (n_backed_off > 0) == (min_rows == 35)
 
 
@@ -82,7 +83,7 @@ def test_score_prefers_fewer_modalities_that_do_better(seed):
     assert model.patterns_ == [("modality1",), ("modality0",), NAMES[:2]]
     assert model.scores_.argmax() == 1
     expected = model.estimators_[1].predict_proba(X[:, :2])
-    np.testing.assert_allclose(model.predict_proba(X), expected)
+    assert_allclose(model.predict_proba(X), expected)
 
 
 def test_combination_never_seen_in_training_backs_off(seed):
@@ -99,9 +100,7 @@ def test_combination_never_seen_in_training_backs_off(seed):
     every = PatternClassifier(patterns="all", select="largest").fit(X, y)
     assert len(every.patterns_) == 7
     expected = every.estimators_[every.patterns_.index(("x0", "x1"))]
-    np.testing.assert_allclose(
-        every.predict_proba(late), expected.predict_proba(late[:, :2])
-    )
+    assert_allclose(every.predict_proba(late), expected.predict_proba(late[:, :2]))
 
 
 def test_new_combination_where_all_were_asked_for(seed):
@@ -118,7 +117,7 @@ def test_samples_are_counted_by_chunks(chunk, seed, monkeypatch):
     candidates = np.random.RandomState(seed + 1).uniform(size=(12, 5)) < 0.4
     monkeypatch.setattr("skmissing.ensemble._pattern.CHUNK_CELLS", chunk)
     expected = [sum((row >= c).all() for row in presence) for c in candidates]
-    np.testing.assert_array_equal(count_rows(candidates, presence), expected)
+    assert_array_equal(count_rows(candidates, presence), expected)
 
 
 def test_rare_combinations_take_no_memory(seed):
@@ -178,11 +177,11 @@ def test_samples_without_modality(small_multimodal):
     counts = np.bincount(y)
     with pytest.warns(ModalityWarning, match="3 of 60 .* the class frequencies"):
         found = classifier.predict_proba(X)[:3]
-    np.testing.assert_allclose(found, np.tile(counts / 60, (3, 1)))
+    assert_allclose(found, np.tile(counts / 60, (3, 1)))
     with pytest.warns(ModalityWarning, match="3 of 60 .* the most frequent class"):
         assert (classifier.predict(X)[:3] == counts.argmax()).all()
     with pytest.warns(ModalityWarning, match="3 of 60 samples .* the mean target"):
-        np.testing.assert_allclose(regressor.predict(X)[:3], y.mean())
+        assert_allclose(regressor.predict(X)[:3], y.mean())
 
 
 def test_classifier_without_probabilities(small_multimodal):
@@ -217,9 +216,9 @@ def test_class_unseen_by_a_model(seed):
     X[y < 2, 1] = np.nan
     model = PatternClassifier(PLAIN, select="largest").fit(X, y)
     found = model.predict_proba([[0.0, np.nan], [np.nan, 0.0]])
-    np.testing.assert_allclose(found[0, 2], 1 / 63)
+    assert_allclose(found[0, 2], 1 / 63)
     # In the second modality, there is only class 2.
-    np.testing.assert_allclose(found[1], [1 / 33, 1 / 33, 31 / 33])
+    assert_allclose(found[1], [1 / 33, 1 / 33, 31 / 33])
 
 
 def test_regressor_is_least_squares_on_its_samples(small_multimodal, seed):
@@ -230,7 +229,7 @@ def test_regressor_is_least_squares_on_its_samples(small_multimodal, seed):
     ).fit(X, y)
     rows = ~np.isnan(X).any(axis=1)
     expected = LinearRegression().fit(X[rows], y[rows]).predict(X[rows])
-    np.testing.assert_allclose(model.predict(X[rows]), expected)
+    assert_allclose(model.predict(X[rows]), expected)
     assert np.isnan(model.scores_).all()
 
 
@@ -247,7 +246,7 @@ def test_scores_of_regressor_are_held_out_errors(seed):
             (Ridge().fit(X[a][:, columns], y[a]).predict(X[b][:, columns]) - y[b]) ** 2
             for a, b in halves
         ]
-        np.testing.assert_allclose(score, -np.mean(errors))
+        assert_allclose(score, -np.mean(errors))
 
 
 def test_grid_search_jobs_and_multilabel(small_multimodal):
@@ -261,7 +260,7 @@ def test_grid_search_jobs_and_multilabel(small_multimodal):
     expected = model.fit(X, y).predict_proba(X)
     with parallel_config(backend="threading"):
         found = clone(model).set_params(n_jobs=2).fit(X, y).predict_proba(X)
-    np.testing.assert_array_equal(found, expected)
+    assert_array_equal(found, expected)
     Y = np.column_stack([y == 0, y > 0]).astype(int)
     with pytest.raises(ValueError, match="OneVsRestClassifier\\(PatternClassifier"):
         model.fit(X, Y)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from numpy.testing import assert_allclose, assert_array_equal
 from scipy.optimize import approx_fprime
 from scipy.special import log_softmax
 
@@ -60,7 +61,7 @@ def test_combine_evidence_is_the_formula(seed):
     for i, row in enumerate(found):
         had = np.flatnonzero(presence[i])
         expected = log_prior + g[len(had) - 1] * sum(w[m] * D[i, m] for m in had)
-        np.testing.assert_allclose(row, expected)
+        assert_allclose(row, expected)
 
 
 def test_gradients_are_right(seed):
@@ -73,7 +74,7 @@ def test_gradients_are_right(seed):
         args = D, codes, cases, log_prior, 2.0
         _, gradient = stacking_loss(theta, *args)
         slopes = approx_fprime(theta, lambda t, a=args: stacking_loss(t, *a)[0])
-        np.testing.assert_allclose(gradient, slopes, atol=1e-4)
+        assert_allclose(gradient, slopes, atol=1e-4)
 
 
 def test_stacking_ranks_modalities_by_worth(seed):
@@ -92,8 +93,8 @@ def test_stacking_discounts_repetition(seed):
     D = np.repeat(log_softmax(logits, axis=2) - np.log(1 / 3), 2, axis=1)
     presence = np.ones((3000, 2), dtype=bool)
     w, g = fit_stacking(D, codes, presence, np.log(np.full(3, 1 / 3)), np.ones(3000))
-    np.testing.assert_allclose(w[0] * g[0], 1, rtol=0.15)
-    np.testing.assert_allclose((w[0] + w[1]) * g[1], 1, rtol=0.15)
+    assert_allclose(w[0] * g[0], 1, rtol=0.15)
+    assert_allclose((w[0] + w[1]) * g[1], 1, rtol=0.15)
 
 
 def test_stacking_weights_are_repetitions(seed):
@@ -104,7 +105,7 @@ def test_stacking_weights_are_repetitions(seed):
     rows = rng.permutation(np.repeat(np.arange(80), weight))
     found = fit_stacking(D, codes, presence, log_prior, weight.astype(float))
     args = D[rows], codes[rows], presence[rows], log_prior, np.ones(len(rows))
-    np.testing.assert_allclose(found, fit_stacking(*args), rtol=1e-5)
+    assert_allclose(found, fit_stacking(*args), rtol=1e-5)
 
 
 def test_stacking_uses_a_part_of_many_samples(seed, monkeypatch):
@@ -120,16 +121,16 @@ def test_stacking_uses_a_part_of_many_samples(seed, monkeypatch):
     expected = fit_stacking(
         D[rows], codes[rows], presence[rows], log_prior, np.ones(2000)
     )
-    np.testing.assert_array_equal(part, expected)
+    assert_array_equal(part, expected)
     assert (np.array(part) != whole).any()
-    np.testing.assert_allclose(part, whole, rtol=0.2)
+    assert_allclose(part, whole, rtol=0.2)
 
 
 def test_stacking_without_any_sample_is_plain():
     """Where no held-out prediction was possible, all weights are 1."""
     nothing = np.zeros((4, 3), dtype=bool)
     w, g = fit_stacking(np.zeros((4, 3, 2)), np.arange(4) % 2, nothing, np.zeros(2), 1)
-    np.testing.assert_array_equal([w, g], np.ones((2, 3)))
+    assert_array_equal([w, g], np.ones((2, 3)))
 
 
 def test_joint_covariance_of_complete_samples(seed):
@@ -138,7 +139,7 @@ def test_joint_covariance_of_complete_samples(seed):
     Z, weight = rng.standard_normal((50, 4)), rng.uniform(size=50)
     expected = (Z * weight[:, None]).T @ Z / weight.sum()
     found = joint_covariance(Z, weight, prior_samples=0.0)
-    np.testing.assert_allclose(found, expected)
+    assert_allclose(found, expected)
 
 
 def test_joint_covariance_of_monotone_gaps(seed):
@@ -153,7 +154,7 @@ def test_joint_covariance_of_monotone_gaps(seed):
     xx = np.mean(x**2)
     expected = [[xx, slope * xx], [slope * xx, left + slope**2 * xx]]
     found = joint_covariance(Z, np.ones(200), prior_samples=0.0)
-    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    assert_allclose(found, expected, rtol=1e-5)
 
 
 def test_joint_covariance_is_positive_semidefinite(seed):
@@ -176,7 +177,7 @@ def test_regression_weights_are_least_squares(seed):
     target = X @ [1.0, -2.0, 0.5] + rng.standard_normal(40)
     Z = np.column_stack([X, target])
     found = regression_weights(Z.T @ Z, np.arange(3), np.array([3]))[:, 0]
-    np.testing.assert_allclose(found, np.linalg.lstsq(X, target)[0])
+    assert_allclose(found, np.linalg.lstsq(X, target)[0])
     twice = np.column_stack([X[:, [0, 0]], target])
     shared = regression_weights(twice.T @ twice, np.arange(2), np.array([2]))[:, 0]
-    np.testing.assert_allclose(shared[0], shared[1])
+    assert_allclose(shared[0], shared[1])

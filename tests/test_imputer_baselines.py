@@ -4,6 +4,7 @@ import warnings
 
 import numpy as np
 import pytest
+from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import BaseEstimator, clone
 from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.linear_model import LinearRegression, Ridge
@@ -58,7 +59,7 @@ def test_retrieval_by_loops(weights, seed):
             excess = squared[near] - squared[near].min()
             w = np.exp(-excess / excess.mean()) if weights == "soft" else None
             expected = np.average(train[near][:, columns], axis=0, weights=w)
-            np.testing.assert_allclose(filled[columns], expected, atol=1e-6)
+            assert_allclose(filled[columns], expected, atol=1e-6)
 
 
 def test_retrieval_fills_holes_from_rows_that_have_the_cell():
@@ -91,7 +92,7 @@ def test_regression_by_hand(seed):
     rows = train[~np.isnan(train).any(axis=1)]
     model = LinearRegression().fit(rows[:, [0, 1, 5]], rows[:, 2:5])
     expected = model.predict(row[:, [0, 1, 5]])
-    np.testing.assert_allclose(imputer.transform(row)[:, 2:5], expected)
+    assert_allclose(imputer.transform(row)[:, 2:5], expected)
 
 
 def test_regression_in_the_dual_when_columns_outnumber_rows(seed):
@@ -104,7 +105,7 @@ def test_regression_in_the_dual_when_columns_outnumber_rows(seed):
     new = rng.uniform(-1, 1, (3, 65))
     new[:, 60:] = NAN
     expected = (new[:, :60] - X.mean(axis=0)[:60]) @ beta + X.mean(axis=0)[60:]
-    np.testing.assert_allclose(imputer.transform(new)[:, 60:], expected, atol=1e-8)
+    assert_allclose(imputer.transform(new)[:, 60:], expected, atol=1e-8)
 
 
 def test_regression_backs_off():
@@ -121,7 +122,7 @@ def test_regression_backs_off():
     none = RegressionImputer(LinearRegression(), min_rows=50).fit(X)
     with pytest.warns(UserWarning, match="imputed with the training mean"):
         filled = none.transform(row)
-    np.testing.assert_allclose(filled[0, 2], X[:, 2].mean())
+    assert_allclose(filled[0, 2], X[:, 2].mean())
 
 
 def test_regression_hole_in_a_sequence():
@@ -132,14 +133,14 @@ def test_regression_hole_in_a_sequence():
     imputer = RegressionImputer(modalities=modalities).fit(X)
     rows = [[1.0, NAN, 2.0, NAN], [1.0, X[:, 1].mean(), 2.0, NAN]]
     hole, mean = imputer.transform(rows)
-    np.testing.assert_allclose(hole[3], mean[3])
+    assert_allclose(hole[3], mean[3])
 
 
 def test_regression_back_off_does_not_depend_on_company():
     X = make_rows(np.random.RandomState(0), 150, rate=0.5)
     imputer = RegressionImputer(modalities=WIDTHS, min_rows=25).fit(X)
     alone = np.vstack([imputer.transform(row[None]) for row in X])
-    np.testing.assert_allclose(imputer.transform(X), alone)
+    assert_allclose(imputer.transform(X), alone)
 
 
 def test_regression_of_very_many_modalities_is_told():
@@ -177,11 +178,11 @@ def test_factor_imputer_is_the_mixture(seed):
     imputer = factor_imputer().set_params(random_state=seed).fit(X[:200])
     filled, std = imputer.transform(X[200:]), imputer.imputation_std(X[200:])
     gap = np.isnan(X[200:])
-    np.testing.assert_array_equal(filled[~gap], X[200:][~gap])
+    assert_array_equal(filled[~gap], X[200:][~gap])
     assert (std[gap] > 0).all() and not std[~gap].any()
     drawing = imputer.set_params(sample_posterior=True)
     draws = drawing.transform(X[200:])
-    np.testing.assert_array_equal(draws, drawing.transform(X[200:]))
+    assert_array_equal(draws, drawing.transform(X[200:]))
     z = ((draws - filled)[gap] / std[gap]).std()
     assert 0.8 < z < 1.2
     assert not np.array_equal(
@@ -207,9 +208,9 @@ def test_outliers_count_in_means():
     X[:100, 2:] = X[100:, :2] = NAN
     with pytest.warns(UserWarning, match="2 modalities are never observed together"):
         imputer = FactorImputer(2, modalities=[2, 4], random_state=0).fit(X)
-    np.testing.assert_allclose(imputer.statistics_, np.nanmean(X, axis=0))
+    assert_allclose(imputer.statistics_, np.nanmean(X, axis=0))
     filled = imputer.transform(X)[100:, :2]
-    np.testing.assert_allclose(filled, np.tile(imputer.statistics_[:2], (100, 1)))
+    assert_allclose(filled, np.tile(imputer.statistics_[:2], (100, 1)))
 
 
 @pytest.mark.parametrize(
@@ -231,8 +232,8 @@ def test_tokens_are_filled_with_means_of_their_own(imputer):
         warnings.simplefilter("ignore", UserWarning)
         filled = imputer.fit_transform(X)
     mean = np.nanmean(X, axis=0)
-    np.testing.assert_allclose(imputer.statistics_, mean)
-    np.testing.assert_allclose(filled[100:, :4], np.tile(mean[:4], (100, 1)))
+    assert_allclose(imputer.statistics_, mean)
+    assert_allclose(filled[100:, :4], np.tile(mean[:4], (100, 1)))
 
 
 @pytest.mark.parametrize("standardize", [True, False, None])
@@ -248,7 +249,7 @@ def test_outliers_do_not_blow_up(standardize):
     rows[:, 2:] = NAN
     rows[:, 0] = X[:, 0].mean() + np.array([4.0, 1000.0]) * X[:, 0].std()
     near, far = imputer.transform(rows)[:, 2:]
-    np.testing.assert_allclose(near, far)
+    assert_allclose(near, far)
 
 
 @pytest.mark.parametrize("fitted", ["nearest", "soft", "greedy"])
@@ -260,7 +261,7 @@ def test_strategy_of_the_fit_stays(fitted, later):
     )
     filled = imputer.fit_transform(X)
     imputer.set_params(strategy=later)
-    np.testing.assert_array_equal(imputer.transform(X), filled)
+    assert_array_equal(imputer.transform(X), filled)
 
 
 def test_padding_is_told(seed):
@@ -307,7 +308,7 @@ def test_score_by_hand():
     X = np.array([[0.0, 1.0], [1.0, 3.0], [2.0, 5.0], [NAN, 9.0]])
 
     expected = -np.sqrt((5 / 2 + 35 / 8) / 2)
-    np.testing.assert_allclose(masked_imputation_score(Filled(), X), expected)
+    assert_allclose(masked_imputation_score(Filled(), X), expected)
 
 
 def test_score_in_a_search_without_y():
@@ -329,10 +330,10 @@ def test_score_does_not_depend_on_units():
     for scale, shift in ((1e-7, 0), (1e9, 0), (1.0, 1e6)):
         other = scale * X + shift
         found = masked_imputation_score(imputer.fit(other), other)
-        np.testing.assert_allclose(found, plain, rtol=1e-6)
+        assert_allclose(found, plain, rtol=1e-6)
     pipeline = make_pipeline(StandardScaler(), RetrievalImputer(modalities=WIDTHS))
     found = masked_imputation_score(pipeline.fit(X), X)
-    np.testing.assert_allclose(found, plain)
+    assert_allclose(found, plain)
 
 
 def test_constant_columns_are_not_scored():
@@ -341,7 +342,7 @@ def test_constant_columns_are_not_scored():
     constant = np.where(np.isnan(X[:, 2]), NAN, 0.1)
     wider = np.insert(X, 5, constant, axis=1)
     found = masked_imputation_score(Filled(), wider, modalities=[2, 4, 1])
-    np.testing.assert_allclose(found, plain)
+    assert_allclose(found, plain)
     with pytest.raises(
         ValueError, match="must have a column that varies .* none in 80"
     ):
@@ -379,7 +380,7 @@ def test_score_takes_a_frame(df_module):
     frame = df_module.DataFrame(dict(zip(names, X.T)))
     found = masked_imputation_score(RetrievalImputer().fit(frame), frame)
     array = masked_imputation_score(RetrievalImputer(modalities=WIDTHS).fit(X), X)
-    np.testing.assert_allclose(found, array)
+    assert_allclose(found, array)
 
 
 @pytest.mark.parametrize(
@@ -411,7 +412,7 @@ def test_interrupted_fit_changes_nothing(estimator, inner, method, monkeypatch):
         getattr(model, method)(3 * X[::-1] + 1)
     assert list(vars(model)) == list(before)
     assert all(vars(model)[name] is value for name, value in before.items())
-    np.testing.assert_array_equal(model.transform(X), expected)
+    assert_array_equal(model.transform(X), expected)
     fresh = clone(model)
     with pytest.raises(KeyboardInterrupt):
         getattr(fresh, method)(X)

@@ -7,6 +7,7 @@ import warnings
 import joblib
 import numpy as np
 import pytest
+from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
 from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
@@ -171,7 +172,7 @@ def test_scoring_and_weights(data):
     by_hand = score_by_pattern(
         model, X, y, modalities=WIDTHS, scoring=get_scorer("balanced_accuracy")
     )
-    np.testing.assert_array_equal(named.score, by_hand.score)
+    assert_array_equal(named.score, by_hand.score)
     assert named.score_name == "Balanced accuracy"
     weight = np.random.RandomState(0).randint(1, 4, size=len(y))
     weighted = score_by_pattern(
@@ -180,7 +181,7 @@ def test_scoring_and_weights(data):
     repeated = score_by_pattern(
         model, np.repeat(X, weight, axis=0), np.repeat(y, weight), modalities=WIDTHS
     )
-    np.testing.assert_allclose(weighted.score, repeated.score)
+    assert_allclose(weighted.score, repeated.score)
 
 
 def test_regressors_and_clusterers(data):
@@ -207,11 +208,11 @@ def test_same_table_in_every_form(data, df_module):
     assert found.pattern[0] == "m0 + m1 + m2"
     model.fit(X, y)
     expected = score_by_pattern(model, X, y, modalities=WIDTHS)
-    np.testing.assert_array_equal(found.n_samples, expected.n_samples)
-    np.testing.assert_allclose(found.score, expected.score)
+    assert_array_equal(found.n_samples, expected.n_samples)
+    assert_allclose(found.score, expected.score)
     masked = np.ma.masked_array(np.where(np.isnan(X), 99, X), mask=np.isnan(X))
     found = score_by_pattern(model, masked, y, modalities=WIDTHS)
-    np.testing.assert_array_equal(found.score, expected.score)
+    assert_array_equal(found.score, expected.score)
 
 
 def test_raw_dataframes_can_be_hidden(df_module):
@@ -221,11 +222,11 @@ def test_raw_dataframes_can_be_hidden(df_module):
     )
     groups = {"text": ["review"], "numbers": ["stars", "age"]}
     table = as_table(frame, groups)
-    np.testing.assert_array_equal(table.presence, [[1, 1], [0, 1], [1, 1]])
+    assert_array_equal(table.presence, [[1, 1], [0, 1], [1, 1]])
     hidden = table.hide(np.array([[1, 0], [0, 1], [0, 0]], dtype=bool)).X
     assert list(hidden.columns) == ["review", "stars", "age"]
     presence = as_table(hidden, groups).presence
-    np.testing.assert_array_equal(presence, [[0, 1], [0, 0], [1, 1]])
+    assert_array_equal(presence, [[0, 1], [0, 0], [1, 1]])
     assert list(hidden["review"])[2] == "bad" and list(hidden["stars"])[0] == 5
     part = as_table(frame, groups)[np.array([2, 0])]
     assert list(part.X["stars"]) == [1, 5]
@@ -244,7 +245,7 @@ def test_layout_comes_from_the_estimator(data):
     found = score_by_pattern(search, X, y)
     best = search.best_estimator_
     expected = score_by_pattern(best, X, y, scoring="f1_macro")
-    np.testing.assert_array_equal(found.score, expected.score)
+    assert_array_equal(found.score, expected.score)
 
 
 def test_layout_of_other_columns_is_refused(data):
@@ -268,7 +269,7 @@ def test_as_frame_and_jobs(data):
         )
     assert list(frame.columns) == ["n_modalities", "n_samples", "score"]
     assert list(frame.index) == expected.pattern
-    np.testing.assert_array_equal(frame["score"], expected.score)
+    assert_array_equal(frame["score"], expected.score)
 
 
 BAD_SCORES = [
@@ -300,7 +301,7 @@ def test_input_is_left_alone(data):
     score_by_pattern(model, X, y, modalities=WIDTHS)
     robustness_curve(model, X, y, modalities=WIDTHS, rates=[0.5], n_repeats=1)
     modality_importance(model, X, y, modalities=WIDTHS, n_bootstraps=2)
-    np.testing.assert_array_equal(X, before)
+    assert_array_equal(X, before)
 
 
 def test_names_of_scores(data):
@@ -354,14 +355,12 @@ def test_ends_of_the_robustness_curve(data):
         model, X, y, modalities=WIDTHS, hide="each", rates=[1, 0], n_repeats=2
     )
     assert result.curve == list(NAMES)
-    np.testing.assert_array_equal(result.rate, [0, 1])
-    np.testing.assert_allclose(result.score[:, 0], model.score(X, y))
+    assert_array_equal(result.rate, [0, 1])
+    assert_allclose(result.score[:, 0], model.score(X, y))
     for m in range(3):
         present = np.arange(3) != m
-        np.testing.assert_allclose(
-            result.score[m, 1], model.score(reduce_to(X, present), y)
-        )
-    np.testing.assert_array_equal(result.realized_rate[:, :, 0], [[0, 1]] * 3)
+        assert_allclose(result.score[m, 1], model.score(reduce_to(X, present), y))
+    assert_array_equal(result.realized_rate[:, :, 0], [[0, 1]] * 3)
 
 
 def test_curves_by_modality(data):
@@ -376,10 +375,10 @@ def test_curves_by_modality(data):
     )
     assert listed.curve == ["modality1", "modality0 + modality2"]
     again = robustness_curve(model, X, y, hide="both", **kept)
-    np.testing.assert_array_equal(again.score, both.score)
+    assert_array_equal(again.score, both.score)
     with joblib.parallel_config("threading"):
         jobs = robustness_curve(model, X, y, hide="both", n_jobs=2, **kept)
-    np.testing.assert_array_equal(jobs.score, both.score)
+    assert_array_equal(jobs.score, both.score)
 
 
 def test_realized_rate_is_counted(data):
@@ -389,7 +388,7 @@ def test_realized_rate_is_counted(data):
     result = robustness_curve(
         model, X[keep], y[keep], modalities=WIDTHS, rates=[0.5, 1], n_repeats=1
     )
-    np.testing.assert_array_equal(result.realized_rate, 0)
+    assert_array_equal(result.realized_rate, 0)
 
 
 @pytest.mark.parametrize(
@@ -429,14 +428,14 @@ def slow_shapley(values, n_players):
 
 def test_exact_shapley_equals_mean_over_all_orders(seed):
     values = random_game(4, np.random.RandomState(seed))
-    np.testing.assert_allclose(exact_shapley(values, 4), slow_shapley(values, 4))
+    assert_allclose(exact_shapley(values, 4), slow_shapley(values, 4))
 
 
 def test_shapley_by_hand():
     """The glove game: a left glove and two right ones, a pair is worth 1."""
     worth = [0, 0, 0, 0, 1, 1, 0, 1]
     values = {s: np.array([float(w)]) for s, w in zip(all_subsets(3), worth)}
-    np.testing.assert_allclose(exact_shapley(values, 3).ravel(), [2 / 3, 1 / 6, 1 / 6])
+    assert_allclose(exact_shapley(values, 3).ravel(), [2 / 3, 1 / 6, 1 / 6])
 
 
 def test_sampled_shapley_with_all_orders_is_exact(seed):
@@ -445,12 +444,12 @@ def test_sampled_shapley_with_all_orders_is_exact(seed):
     forward = [o for o in itertools.permutations(range(4)) if o[0] < o[-1]]
     orders = np.array([order for f in forward for order in (f, f[::-1])])
     exact = slow_shapley(values, 4)
-    np.testing.assert_allclose(sampled_shapley(values, orders, rng)[:, 0], exact[:, 0])
+    assert_allclose(sampled_shapley(values, orders, rng)[:, 0], exact[:, 0])
     few = sample_orders(4, 3, rng)
     assert len(few) == 4 and set(prefixes(few)) <= set(values)
-    np.testing.assert_array_equal(few[1], few[0][::-1])
+    assert_array_equal(few[1], few[0][::-1])
     gain = values[frozenset(range(4))] - values[frozenset()]
-    np.testing.assert_allclose(sampled_shapley(values, few, rng).sum(axis=0), gain)
+    assert_allclose(sampled_shapley(values, few, rng).sum(axis=0), gain)
 
 
 @pytest.mark.parametrize("scoring", [None, "neg_log_loss", "roc_auc_ovr"])
@@ -486,7 +485,7 @@ def test_importances_add_up_with_many_modalities():
     again = modality_importance(
         model, X, y, n_permutations=3, n_bootstraps=5, random_state=0
     )
-    np.testing.assert_array_equal(again.interval, result.interval)
+    assert_array_equal(again.interval, result.interval)
 
 
 def test_importance_of_known_models():
@@ -499,9 +498,9 @@ def test_importance_of_known_models():
 
     model = Stub(rule).fit(X, y)
     result = modality_importance(model, X, y, random_state=0)
-    np.testing.assert_allclose(result.importance, [0.25, 0.25, 0])
+    assert_allclose(result.importance, [0.25, 0.25, 0])
     assert (result.full_score, result.empty_score) == (1, 0.5)
-    np.testing.assert_array_equal(result.interval[2], 0)
+    assert_array_equal(result.interval[2], 0)
 
 
 def test_predictions_are_made_once_per_subset(data):
@@ -525,8 +524,8 @@ def test_other_scorers_predict_each_resample(data):
         called = modality_importance(
             model, X, y, scoring=callable_scorer, sample_weight=sample_weight, **kept
         )
-        np.testing.assert_allclose(called.bootstraps, named.bootstraps)
-        np.testing.assert_allclose(called.importance, named.importance)
+        assert_allclose(called.bootstraps, named.bootstraps)
+        assert_allclose(called.importance, named.importance)
 
 
 @pytest.mark.parametrize("scoring", ["accuracy", "f1_macro", "roc_auc", "neg_log_loss"])
@@ -608,10 +607,10 @@ def test_interval_covers_less_with_less_confidence(data):
     narrow = modality_importance(model, X, y, confidence_level=0.5, **kept)
     assert (np.ptp(wide.interval, axis=1) > np.ptp(narrow.interval, axis=1)).all()
     low, high = np.quantile(wide.bootstraps, [0.025, 0.975], axis=1)
-    np.testing.assert_allclose(wide.interval, np.column_stack([low, high]))
+    assert_allclose(wide.interval, np.column_stack([low, high]))
     bare = modality_importance(model, X, y, n_bootstraps=0, **kept)
     assert np.isnan(bare.interval).all()
-    np.testing.assert_array_equal(bare.importance, wide.importance)
+    assert_array_equal(bare.importance, wide.importance)
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import sys
 
 import numpy as np
 import pytest
+from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.cluster import KMeans
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
@@ -56,8 +57,8 @@ def test_patterns_are_counted_and_drawn(pyplot):
     X[3:5, 2:] = np.nan
     X[5] = np.nan
     display = MissingPatternDisplay.from_data(X, modalities=WIDTHS)
-    np.testing.assert_array_equal(display.counts, [3, 2, 1])
-    np.testing.assert_array_equal(display.presence, [[1, 1, 1], [1, 0, 0], [0, 0, 0]])
+    assert_array_equal(display.counts, [3, 2, 1])
+    assert_array_equal(display.presence, [[1, 1, 1], [1, 0, 0], [0, 0, 0]])
     heights = [bar.get_height() for bar in display.bar_ax_.patches]
     assert heights == [3, 2, 1]
     labels = [label.get_text() for label in display.dot_ax_.get_yticklabels()]
@@ -99,11 +100,11 @@ def test_robustness_curves_are_drawn(pyplot, data):
     kept = {"modalities": WIDTHS, "rates": [0, 0.5, 1], "random_state": 0}
     display = RobustnessCurveDisplay.from_estimator(model, X, y, hide="both", **kept)
     result = robustness_curve(model, X, y, hide="both", **kept)
-    np.testing.assert_array_equal(display.score, result.score)
+    assert_array_equal(display.score, result.score)
     assert len(display.lines_) == len(display.bands_) == 4
     for line, rate, score in zip(display.lines_, result.realized_rate, result.score):
-        np.testing.assert_allclose(line.get_xdata(), 100 * rate.mean(axis=1))
-        np.testing.assert_allclose(line.get_ydata(), score.mean(axis=1))
+        assert_allclose(line.get_xdata(), 100 * rate.mean(axis=1))
+        assert_allclose(line.get_ydata(), score.mean(axis=1))
     assert len({line.get_color() for line in display.lines_}) == 4
     legend = [text.get_text() for text in display.ax_.get_legend().get_texts()]
     assert legend == ["any modality", "text", "image", "age"]
@@ -137,14 +138,14 @@ def test_importances_are_drawn(pyplot, data):
     kept = {"modalities": WIDTHS, "n_bootstraps": 20, "random_state": 0}
     display = ModalityImportanceDisplay.from_estimator(model, X, y, **kept)
     result = modality_importance(model, X, y, **kept)
-    np.testing.assert_array_equal(display.importance, result.importance)
+    assert_array_equal(display.importance, result.importance)
     widths = [bar.get_width() for bar in display.bars_]
     assert widths == sorted(result.importance)
     names = [label.get_text() for label in display.ax_.get_yticklabels()]
     assert names == [result.modalities[m] for m in np.argsort(result.importance)]
     (lines,) = display.ax_.collections
     ends = np.sort(np.array(lines.get_segments())[:, :, 0], axis=1)
-    np.testing.assert_allclose(ends, result.interval[np.argsort(result.importance)])
+    assert_allclose(ends, result.interval[np.argsort(result.importance)])
     title = display.ax_.get_title(loc="left")
     assert f"{result.empty_score:.3f}" in title and f"{result.full_score:.3f}" in title
     assert display.ax_.get_xlabel() == "Shapley value, 95 % interval"
@@ -171,9 +172,9 @@ def test_imputed_points_differ_from_real_ones(pyplot, data):
         display = ImputationDisplay.from_estimator(imputer, X, modalities=WIDTHS)
     assert list(display.points) == ["text", "image"] and len(display.axes_) == 2
     lacks = np.isnan(X[:, :2]).all(axis=1)
-    np.testing.assert_array_equal(display.imputed["text"], lacks)
+    assert_array_equal(display.imputed["text"], lacks)
     imputed = display.points["text"][lacks]
-    np.testing.assert_allclose(imputed, 0, atol=1e-9)
+    assert_allclose(imputed, 0, atol=1e-9)
     assert np.ptp(display.points["text"][~lacks], axis=0).min() > 1
     assert display.ax_ is display.axes_[0]
     legend = [text.get_text() for text in display.ax_.get_legend().get_texts()]
@@ -191,7 +192,7 @@ def test_pca_keeps_the_plane(pyplot):
     z = true[:, :2] / true[8:, :2].std(axis=0)
     expected = np.linalg.norm(z[:, None] - z[None], axis=2)
     found = np.linalg.norm(points[:, None] - points[None], axis=2)
-    np.testing.assert_allclose(found, expected)
+    assert_allclose(found, expected)
 
 
 def test_tsne_and_samples(pyplot, data):
@@ -210,7 +211,7 @@ def test_tsne_and_samples(pyplot, data):
     assert display.axes_[0] is ax
     assert np.bincount(display.imputed["image"]).tolist() == [9, 9]
     again = ImputationDisplay.from_data(X, imputed, **kept)
-    np.testing.assert_array_equal(again.points["image"], display.points["image"])
+    assert_array_equal(again.points["image"], display.points["image"])
     assert ax.get_xlabel() == "t-SNE 1"
 
 
@@ -236,7 +237,7 @@ def test_indicators_are_not_drawn(pyplot, data, output):
     ):
         imputer.set_output(transform=output).fit(X)
         display = ImputationDisplay.from_estimator(imputer, X, **kept)
-        np.testing.assert_allclose(display.points["text"], bare.points["text"])
+        assert_allclose(display.points["text"], bare.points["text"])
     own = RetrievalImputer(modalities=WIDTHS, add_indicator=True).fit(X)
     display = ImputationDisplay.from_estimator(own, X, show="text")
     assert display.points["text"].shape == bare.points["text"].shape
@@ -299,7 +300,7 @@ def test_search_over_clusters_is_drawn(pyplot):
     )
     assert display.curve == ["init=random", "init=k-means++"]
     for line, init in zip(display.lines_, ("random", "k-means++")):
-        np.testing.assert_array_equal(line.get_xdata(), [2, 4, 8])
+        assert_array_equal(line.get_xdata(), [2, 4, 8])
         for k, mean in zip(line.get_xdata(), line.get_ydata()):
             place = search.cv_results_["params"].index({"n_clusters": k, "init": init})
             assert mean == pytest.approx(search.cv_results_["mean_test_score"][place])
@@ -323,8 +324,8 @@ def test_candidates_without_a_number_are_warned_of(pyplot):
     with pytest.warns(UserWarning, match=match):
         display = ClusterSensitivityDisplay.from_cv_results(results)
     assert display.curve == ["k__init=a", "other__init=a"]
-    np.testing.assert_array_equal(display.lines_[0].get_xydata(), [[2, 0.3], [4, 0.2]])
-    np.testing.assert_array_equal(display.lines_[1].get_xydata(), [[2, 0.6]])
+    assert_array_equal(display.lines_[0].get_xydata(), [[2, 0.3], [4, 0.2]])
+    assert_array_equal(display.lines_[1].get_xydata(), [[2, 0.6]])
     nothing = {"params": results["params"][:1], "split0_test_score": np.zeros(1)}
     with pytest.raises(
         ValueError, match="a candidate whose k__n_clusters .* got 'auto'"
@@ -336,13 +337,13 @@ def test_sensitivity_from_arrays(pyplot):
     """Sorted by k; a wide range gets a logarithmic axis with the tested numbers."""
     score = [[0.8, 0.9], [0.5, 0.6], [0.7, 0.7]]
     display = ClusterSensitivityDisplay.from_data([100, 2, 10], score)
-    np.testing.assert_array_equal(display.n_clusters, [2, 10, 100])
-    np.testing.assert_allclose(display.lines_[0].get_ydata(), [0.55, 0.7, 0.85])
+    assert_array_equal(display.n_clusters, [2, 10, 100])
+    assert_allclose(display.lines_[0].get_ydata(), [0.55, 0.7, 0.85])
     assert display.ax_.get_xscale() == "log"
     ticks = [label.get_text() for label in display.ax_.get_xticklabels()]
     assert ticks == ["2", "10", "100"]
     ring = display.ax_.collections[-1]
-    np.testing.assert_allclose(ring.get_offsets(), [[100, 0.85]])
+    assert_allclose(ring.get_offsets(), [[100, 0.85]])
     two = ClusterSensitivityDisplay.from_data(
         [1, 2], np.zeros((2, 2, 1)), curve=["a", "b"], ax=display.ax_
     )
@@ -361,9 +362,9 @@ def test_runs_that_were_not_made_leave_gaps(pyplot):
         "split1_test_f1": np.array([0.1, 0.2, 0.5]),
     }
     display = ClusterSensitivityDisplay.from_cv_results(results, metric="f1")
-    np.testing.assert_array_equal(display.lines_[0].get_xdata(), [2, 8])
-    np.testing.assert_allclose(display.lines_[0].get_ydata(), [0.1, 0.4])
-    np.testing.assert_array_equal(display.lines_[1].get_xdata(), [4])
+    assert_array_equal(display.lines_[0].get_xdata(), [2, 8])
+    assert_allclose(display.lines_[0].get_ydata(), [0.1, 0.4])
+    assert_array_equal(display.lines_[1].get_xdata(), [4])
     with pytest.raises(ValueError, match="metric must be among 'f1', .* got 'score'"):
         ClusterSensitivityDisplay.from_cv_results(results)
     with pytest.raises(ValueError, match="searched over 'k'; got 'a__n_clusters'"):

@@ -4,6 +4,7 @@ import warnings
 
 import numpy as np
 import pytest
+from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.cluster import KMeans, kmeans_plusplus
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import adjusted_rand_score
@@ -56,11 +57,11 @@ def test_kernels_equal_loops(min_rows, holes, complete, widths, seed):
     blocks = scaler.split(ModalityTable(X, layout), min_rows=min_rows)
     centers = scaler.center_blocks(units)
     expected = np.array([[partial_distance(x, c, layout) for c in units] for x in X])
-    np.testing.assert_allclose(squared_distances(blocks, centers), expected, atol=1e-12)
+    assert_allclose(squared_distances(blocks, centers), expected, atol=1e-12)
     labels = np.where(np.isinf(expected.min(axis=1)), -1, expected.argmin(axis=1))
-    np.testing.assert_array_equal(nearest_centers(blocks, centers), labels)
+    assert_array_equal(nearest_centers(blocks, centers), labels)
     own = np.where(labels < 0, 0, expected.min(axis=1))
-    np.testing.assert_allclose(label_distances(blocks, centers, labels), own)
+    assert_allclose(label_distances(blocks, centers, labels), own)
 
 
 def test_distance_by_hand():
@@ -77,7 +78,7 @@ def test_distance_by_hand():
         [(16 + second) / 2, second],
         [np.inf, np.inf],
     ]
-    np.testing.assert_allclose(squared, expected)
+    assert_allclose(squared, expected)
 
 
 def test_float32_cancellation_is_bounded(seed):
@@ -109,19 +110,19 @@ def test_complete_data_equal_sklearn(dtype, n_clusters, seed):
     ours = PartialModalityKMeans(
         n_clusters, init=init, modalities=[2, 2, 2], standardize=False
     ).fit(X)
-    np.testing.assert_array_equal(ours.labels_, theirs.labels_)
+    assert_array_equal(ours.labels_, theirs.labels_)
     assert ours.labels_.dtype == theirs.labels_.dtype
     assert ours.n_iter_ == theirs.n_iter_
     rtol = 1e-4 if dtype == np.float32 else 1e-10
-    np.testing.assert_allclose(
+    assert_allclose(
         ours.cluster_centers_, theirs.cluster_centers_, rtol=rtol, atol=rtol
     )
-    np.testing.assert_allclose(ours.inertia_, theirs.inertia_ / 6, rtol=rtol)
-    np.testing.assert_array_equal(ours.predict(X), theirs.predict(X))
-    np.testing.assert_allclose(
+    assert_allclose(ours.inertia_, theirs.inertia_ / 6, rtol=rtol)
+    assert_array_equal(ours.predict(X), theirs.predict(X))
+    assert_allclose(
         ours.transform(X), theirs.transform(X) / np.sqrt(6), rtol=rtol, atol=1e-5
     )
-    np.testing.assert_allclose(ours.score(X), theirs.score(X) / 6, rtol=rtol)
+    assert_allclose(ours.score(X), theirs.score(X) / 6, rtol=rtol)
 
 
 def test_empty_clusters_move_as_in_sklearn(seed):
@@ -131,7 +132,7 @@ def test_empty_clusters_move_as_in_sklearn(seed):
     ours = PartialModalityKMeans(
         5, init=init, modalities=[3, 3], standardize=False
     ).fit(X)
-    np.testing.assert_array_equal(ours.labels_, theirs.labels_)
+    assert_array_equal(ours.labels_, theirs.labels_)
 
 
 @pytest.mark.parametrize("init", ["k-means++", "random"])
@@ -141,7 +142,7 @@ def test_complete_data_start_as_sklearn(init, seed):
     params = {"init": init, "n_init": 2, "random_state": seed}
     theirs = KMeans(6, algorithm="lloyd", **params).fit(scaled)
     ours = PartialModalityKMeans(6, modalities=[2, 2, 2], **params).fit(X)
-    np.testing.assert_array_equal(ours.labels_, theirs.labels_)
+    assert_array_equal(ours.labels_, theirs.labels_)
 
 
 def test_first_iteration_starts_at_kmeans_plusplus(seed):
@@ -150,7 +151,7 @@ def test_first_iteration_starts_at_kmeans_plusplus(seed):
     params = {"modalities": [3, 3], "standardize": False, "max_iter": 1}
     ours = PartialModalityKMeans(5, random_state=seed, **params).fit(X)
     given = PartialModalityKMeans(5, init=seeds, **params).fit(X)
-    np.testing.assert_allclose(ours.cluster_centers_, given.cluster_centers_)
+    assert_allclose(ours.cluster_centers_, given.cluster_centers_)
 
 
 def reference_lloyd(X, centers, layout, n_iter):
@@ -174,7 +175,7 @@ def test_incomplete_data_equal_loops(seed):
         4, init=init, modalities=WIDTHS, standardize=False, max_iter=3, tol=0
     ).fit(X)
     expected = reference_lloyd(X, init, layout, 3)
-    np.testing.assert_allclose(ours.cluster_centers_, expected, atol=1e-12)
+    assert_allclose(ours.cluster_centers_, expected, atol=1e-12)
 
 
 def test_result_describes_itself(seed):
@@ -182,12 +183,12 @@ def test_result_describes_itself(seed):
     X = gaps(seed, holes=0.05)
     ours = PartialModalityKMeans(8, modalities=WIDTHS, random_state=seed).fit(X)
     distances = ours.transform(X)
-    np.testing.assert_array_equal(ours.labels_, distances.argmin(axis=1))
-    np.testing.assert_array_equal(ours.predict(X), ours.labels_)
-    np.testing.assert_allclose(ours.inertia_, (distances.min(axis=1) ** 2).sum())
-    np.testing.assert_allclose(ours.score(X), -ours.inertia_)
+    assert_array_equal(ours.labels_, distances.argmin(axis=1))
+    assert_array_equal(ours.predict(X), ours.labels_)
+    assert_allclose(ours.inertia_, (distances.min(axis=1) ** 2).sum())
+    assert_allclose(ours.score(X), -ours.inertia_)
     own = ~np.isnan(ours.cluster_centers_)
-    np.testing.assert_array_equal(own, np.repeat(ours.center_presence_, WIDTHS, axis=1))
+    assert_array_equal(own, np.repeat(ours.center_presence_, WIDTHS, axis=1))
 
 
 @pytest.mark.parametrize("init", ["k-means++", "random"])
@@ -206,7 +207,7 @@ def test_one_cluster_is_the_mean(seed):
     """With k = 1 the centre is the mean over the observed cells."""
     X = gaps(seed, holes=0.05)
     ours = PartialModalityKMeans(1, modalities=WIDTHS, random_state=seed).fit(X)
-    np.testing.assert_allclose(ours.cluster_centers_[0], np.nanmean(X, axis=0))
+    assert_allclose(ours.cluster_centers_[0], np.nanmean(X, axis=0))
 
 
 def test_weight_two_is_the_row_twice(seed):
@@ -217,9 +218,9 @@ def test_weight_two_is_the_row_twice(seed):
     params = {"init": init, "modalities": WIDTHS}
     weighted = PartialModalityKMeans(5, **params).fit(X, sample_weight=weight)
     repeated = PartialModalityKMeans(5, **params).fit(np.repeat(X, weight, axis=0))
-    np.testing.assert_allclose(weighted.cluster_centers_, repeated.cluster_centers_)
-    np.testing.assert_allclose(weighted.inertia_, repeated.inertia_)
-    np.testing.assert_array_equal(np.repeat(weighted.labels_, weight), repeated.labels_)
+    assert_allclose(weighted.cluster_centers_, repeated.cluster_centers_)
+    assert_allclose(weighted.inertia_, repeated.inertia_)
+    assert_array_equal(np.repeat(weighted.labels_, weight), repeated.labels_)
 
 
 @pytest.mark.parametrize("n_threads", [1, 2])
@@ -229,7 +230,7 @@ def test_number_of_threads_does_not_matter(n_threads, monkeypatch, seed):
     expected = model.fit(X).cluster_centers_
     with threadpool_limits(n_threads):
         found = model.fit(X).cluster_centers_
-    np.testing.assert_array_equal(found, expected)
+    assert_array_equal(found, expected)
 
 
 def test_start_given_as_array_or_callable(seed):
@@ -244,8 +245,8 @@ def test_start_given_as_array_or_callable(seed):
     by_call = PartialModalityKMeans(4, init=rows, n_init=1, modalities=WIDTHS).fit(X)
     masked = np.ma.masked_invalid(init)
     by_mask = PartialModalityKMeans(4, init=masked, modalities=WIDTHS).fit(X)
-    np.testing.assert_array_equal(by_array.labels_, by_call.labels_)
-    np.testing.assert_array_equal(by_array.labels_, by_mask.labels_)
+    assert_array_equal(by_array.labels_, by_call.labels_)
+    assert_array_equal(by_array.labels_, by_mask.labels_)
 
 
 def test_token_modality_counts_as_one(seed):
@@ -257,7 +258,7 @@ def test_token_modality_counts_as_one(seed):
         3, modalities={"a": (2, 1), "b": (1, 3), "c": 1}, standardize=False,
         random_state=0,
     ).fit(X)  # fmt: skip
-    np.testing.assert_array_equal(vector.labels_, tokens.labels_)
+    assert_array_equal(vector.labels_, tokens.labels_)
 
 
 def test_rows_with_nothing(seed):
@@ -269,7 +270,7 @@ def test_rows_with_nothing(seed):
     plain = model.fit(X).cluster_centers_
     with pytest.warns(UserWarning, match="2 of 302 samples have no observed modality"):
         model.fit(padded)
-    np.testing.assert_array_equal(model.cluster_centers_, plain)
+    assert_array_equal(model.cluster_centers_, plain)
     assert (model.labels_[-2:] == -1).all() and (model.labels_[:-2] >= 0).all()
     with pytest.warns(UserWarning, match="2 of 302 samples .* labelled -1"):
         assert (model.predict(padded)[-2:] == -1).all()
@@ -373,7 +374,7 @@ def test_one_batch_is_fit(seed):
     model = PartialModalityKMeans(6, modalities=WIDTHS, random_state=seed)
     expected = model.fit(X).cluster_centers_
     found = PartialModalityKMeans(6, modalities=WIDTHS, random_state=seed)
-    np.testing.assert_array_equal(found.partial_fit(X).cluster_centers_, expected)
+    assert_array_equal(found.partial_fit(X).cluster_centers_, expected)
 
 
 @pytest.mark.parametrize("standardize", [True, False])
@@ -390,7 +391,7 @@ def test_batches_keep_means_of_what_they_were_given(standardize, seed):
     assert model.n_steps_ == 5
     order = np.argsort(model.cluster_centers_[:, 2])
     expected = [np.nanmean(X[group == g], axis=0) for g in range(3)]
-    np.testing.assert_allclose(model.cluster_centers_[order], expected)
+    assert_allclose(model.cluster_centers_[order], expected)
 
 
 def test_batches_approach_the_full_fit(seed):
@@ -448,7 +449,7 @@ def test_column_never_observed_has_no_say(seed):
     for method in (model.transform, model.predict, model.score):
         with pytest.warns(UserWarning, match="'x0', which 1 of 2 samples"):
             found = method(rows)
-        np.testing.assert_array_equal(found, method(hidden))
+        assert_array_equal(found, method(hidden))
 
 
 def test_columns_never_observed_of_modalities_never_observed(seed):
@@ -478,8 +479,8 @@ def test_column_first_seen_in_a_batch():
         model.partial_fit(first)
     model.partial_fit([[0, 0, 1000], [0, 1, 1001]])
     near, far = np.argsort(model.cluster_centers_[:, 0])
-    np.testing.assert_allclose(model.cluster_centers_[near], [0, 0.5, 1000.5])
-    np.testing.assert_allclose(model.cluster_centers_[far], [9, 8.5, 1000.5])
+    assert_allclose(model.cluster_centers_[near], [0, 0.5, 1000.5])
+    assert_allclose(model.cluster_centers_[far], [9, 8.5, 1000.5])
 
 
 def test_empty_cluster_stays_in_batches():
@@ -489,7 +490,7 @@ def test_empty_cluster_stays_in_batches():
     with pytest.warns(UserWarning, match=r"distinct clusters \(2\)"):
         model.partial_fit(X)
     model.partial_fit(X + 0.25)
-    np.testing.assert_allclose(model.cluster_centers_[2], [5, 5])
+    assert_allclose(model.cluster_centers_[2], [5, 5])
 
 
 def test_row_without_centre_goes_to_the_largest_cluster_of_all_rows():
@@ -500,8 +501,8 @@ def test_row_without_centre_goes_to_the_largest_cluster_of_all_rows():
         model.partial_fit(first)
     model.partial_fit([[0.0, nan], [0.0, nan], [nan, 7.0]])
     large = model.cluster_centers_[:, 0].argmax()
-    np.testing.assert_array_equal(model.cluster_centers_[large], [9, 7])
-    np.testing.assert_array_equal(model.cluster_centers_[1 - large], [0, nan])
+    assert_array_equal(model.cluster_centers_[large], [9, 7])
+    assert_array_equal(model.cluster_centers_[1 - large], [0, nan])
 
 
 def test_labels_follow_centers_that_were_moved():
@@ -510,7 +511,7 @@ def test_labels_follow_centers_that_were_moved():
     X = np.round(rng.randn(rng.randint(4, 14), 3) * 3)
     X[rng.rand(*X.shape) < 0.4] = nan
     model = PartialModalityKMeans(5, random_state=237, modalities=[1, 1, 1]).fit(X)
-    np.testing.assert_array_equal(model.labels_, model.predict(X))
+    assert_array_equal(model.labels_, model.predict(X))
     assert len(set(model.labels_)) == 5
 
 
@@ -524,7 +525,7 @@ def test_moved_centers_of_complete_data_are_those_of_sklearn():
         ours = PartialModalityKMeans(
             5, init=init, modalities=[1, 1], standardize=False
         ).fit(X)
-        np.testing.assert_array_equal(ours.labels_, theirs.labels_)
+        assert_array_equal(ours.labels_, theirs.labels_)
 
 
 def test_rows_without_weight_are_no_rows(seed):
@@ -536,8 +537,8 @@ def test_rows_without_weight_are_no_rows(seed):
     expected = model.fit(X[:-2]).cluster_centers_
     labels = model.labels_
     found = model.fit(X, sample_weight=weight)
-    np.testing.assert_allclose(found.cluster_centers_, expected)
-    np.testing.assert_array_equal(found.labels_[:-2], labels)
+    assert_allclose(found.cluster_centers_, expected)
+    assert_array_equal(found.labels_[:-2], labels)
 
 
 @pytest.mark.parametrize("row, n_usable", [(-1, 1), (0, 0)])

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import sklearn
+from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.metrics import accuracy_score, f1_score, make_scorer
 from sklearn.metrics.pairwise import euclidean_distances, nan_euclidean_distances
@@ -270,7 +271,7 @@ def test_multilabel_f1_is_that_of_the_indicator(labels, average):
     y_true, y_pred = labels
     expected = f1_score(y_true, y_pred, average=average, zero_division=0)
     found = multilabel_f1(y_true.astype(bool), y_pred.astype(float), average=average)
-    np.testing.assert_allclose(found, expected)
+    assert_allclose(found, expected)
 
 
 def test_multilabel_f1_makes_a_scorer(labels):
@@ -389,9 +390,9 @@ def test_distances_equal_slow_loop(seed, holes, modalities):
     expected = slow_distances(X, Y, modalities)
     found = partial_modality_distances(X, Y, modalities=modalities, squared=True)
     assert np.isinf(expected).any() or modalities is None
-    np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-9)
+    assert_allclose(found, expected, rtol=1e-9, atol=1e-9)
     root = partial_modality_distances(X, Y, modalities=modalities)
-    np.testing.assert_allclose(root, np.sqrt(expected), rtol=1e-9, atol=1e-6)
+    assert_allclose(root, np.sqrt(expected), rtol=1e-9, atol=1e-6)
 
 
 @pytest.mark.parametrize("holes", [0, 0.4])
@@ -401,7 +402,7 @@ def test_distances_within_one_table(seed, holes):
     X[3] = np.nan
     found = partial_modality_distances(X, modalities=WIDTHS)
     expected = np.sqrt(slow_distances(X, X, WIDTHS))
-    np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-6)
+    assert_allclose(found, expected, rtol=1e-9, atol=1e-6)
     empty = np.isnan(X).all(axis=1)
     assert (found.diagonal()[~empty] == 0).all()
     assert np.isinf(found[empty]).all() and np.isinf(found[:, empty]).all()
@@ -412,7 +413,7 @@ def test_distances_by_hand():
     nan = np.nan
     X = np.array([[0, 0, 0], [nan, 4, 1], [nan, nan, 3]])
     found = partial_modality_distances(X, modalities=[2, 1], squared=True)
-    np.testing.assert_allclose(found, [[0, 8.5, 9], [8.5, 0, 4], [9, 4, 0]])
+    assert_allclose(found, [[0, 8.5, 9], [8.5, 0, 4], [9, 4, 0]])
 
 
 def test_modality_without_common_cells_is_not_shared():
@@ -427,7 +428,7 @@ def test_distances_of_complete_samples_are_euclidean():
     """Equal widths and nothing missing: Euclidean up to the factor sqrt(D)."""
     X, Y = np.random.RandomState(0).standard_normal((2, 20, 6))
     found = partial_modality_distances(X, Y, modalities=[2, 2, 2])
-    np.testing.assert_allclose(found, euclidean_distances(X, Y) / np.sqrt(6))
+    assert_allclose(found, euclidean_distances(X, Y) / np.sqrt(6))
 
 
 def test_distances_of_single_columns_are_nan_euclidean():
@@ -435,14 +436,14 @@ def test_distances_of_single_columns_are_nan_euclidean():
     X, Y = make_table(0, absent=0, holes=0.3), make_table(1, absent=0, holes=0.3)
     found = partial_modality_distances(X, Y)
     expected = nan_euclidean_distances(X, Y) / np.sqrt(X.shape[1])
-    np.testing.assert_allclose(np.where(np.isinf(found), np.nan, found), expected)
+    assert_allclose(np.where(np.isinf(found), np.nan, found), expected)
 
 
 def test_distances_do_not_see_the_origin():
     """A shift of a column, even a large one, changes nothing."""
     X, Y = make_table(0, holes=0.1), make_table(1, holes=0.1)
     shift = 1e6 * np.arange(8)
-    np.testing.assert_allclose(
+    assert_allclose(
         partial_modality_distances(X + shift, Y + shift, modalities=WIDTHS),
         partial_modality_distances(X, Y, modalities=WIDTHS),
         rtol=1e-6,
@@ -456,7 +457,7 @@ def test_distances_of_float32_lose_no_more_than_their_rounding(offset):
     found = partial_modality_distances(X, modalities=WIDTHS)
     assert found.dtype == np.float32
     expected = np.sqrt(slow_distances(*[X.astype(np.float64)] * 2, WIDTHS))
-    np.testing.assert_allclose(found, expected, rtol=1e-6)
+    assert_allclose(found, expected, rtol=1e-6)
     mixed = partial_modality_distances(X, X.astype(np.float64), modalities=WIDTHS)
     assert mixed.dtype == np.float64
 
@@ -468,7 +469,7 @@ def test_distances_do_not_depend_on_chunks(holes):
     whole = partial_modality_distances(X, Y, modalities=WIDTHS)
     with sklearn.config_context(working_memory=1e-3):
         chunked = partial_modality_distances(X, Y, modalities=WIDTHS)
-    np.testing.assert_allclose(chunked, whole, rtol=1e-9)
+    assert_allclose(chunked, whole, rtol=1e-9)
 
 
 def test_distances_accept_masked_arrays_and_lists():
@@ -476,8 +477,8 @@ def test_distances_accept_masked_arrays_and_lists():
     expected = partial_modality_distances(X, modalities=WIDTHS)
     masked = np.ma.masked_array(np.where(np.isnan(X), 99, X), mask=np.isnan(X))
     found = partial_modality_distances(masked, modalities=WIDTHS)
-    np.testing.assert_array_equal(found, expected)
-    np.testing.assert_array_equal(
+    assert_array_equal(found, expected)
+    assert_array_equal(
         partial_modality_distances(X.tolist(), modalities=WIDTHS), expected
     )
 
@@ -488,15 +489,15 @@ def test_distances_accept_dataframes(df_module):
     owner = np.repeat(["text", "age", "image"], WIDTHS)
     frame = df_module.DataFrame({f"{m}__{i}": X[:, i] for i, m in enumerate(owner)})
     expected = partial_modality_distances(X, modalities=WIDTHS)
-    np.testing.assert_array_equal(partial_modality_distances(frame), expected)
+    assert_array_equal(partial_modality_distances(frame), expected)
     found = partial_modality_distances(X, frame)
-    np.testing.assert_allclose(found, expected, atol=1e-6)
+    assert_allclose(found, expected, atol=1e-6)
 
 
 def test_distances_take_the_layout_of_an_estimator():
     X = make_table(0)
     layout = resolve_modalities(WIDTHS, X.shape[1])
-    np.testing.assert_array_equal(
+    assert_array_equal(
         partial_modality_distances(X, modalities=layout),
         partial_modality_distances(X, modalities=WIDTHS),
     )
@@ -508,8 +509,8 @@ def test_distances_leave_their_input_alone():
     X, Y = make_table(0, holes=0.2), make_table(1)
     before = X.copy(), Y.copy()
     partial_modality_distances(X, Y, modalities=WIDTHS)
-    np.testing.assert_array_equal(X, before[0])
-    np.testing.assert_array_equal(Y, before[1])
+    assert_array_equal(X, before[0])
+    assert_array_equal(Y, before[1])
 
 
 def test_distances_refuse_bad_input():

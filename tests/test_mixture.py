@@ -4,7 +4,7 @@ import warnings
 
 import numpy as np
 import pytest
-from numpy.testing import assert_array_equal
+from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import logsumexp
 from scipy.stats import multivariate_normal
 from sklearn.base import clone
@@ -82,11 +82,11 @@ def test_equals_dense_gaussians(holes, noise, seed):
     for i, row in enumerate(rows):
         score, resp, mean, variance = dense_row(model, row)
         gap = np.isnan(row)
-        np.testing.assert_allclose(scores[i], score, rtol=1e-8)
-        np.testing.assert_allclose(proba[i], resp, atol=1e-8)
-        np.testing.assert_allclose(imputed[i, gap], mean[gap], rtol=1e-6, atol=1e-8)
-        np.testing.assert_allclose(std[i, gap] ** 2, variance[gap], rtol=1e-6)
-        np.testing.assert_array_equal(imputed[i, ~gap], row[~gap])
+        assert_allclose(scores[i], score, rtol=1e-8)
+        assert_allclose(proba[i], resp, atol=1e-8)
+        assert_allclose(imputed[i, gap], mean[gap], rtol=1e-6, atol=1e-8)
+        assert_allclose(std[i, gap] ** 2, variance[gap], rtol=1e-6)
+        assert_array_equal(imputed[i, ~gap], row[~gap])
         assert not std[i, ~gap].any()
 
 
@@ -109,9 +109,9 @@ def test_equals_factor_analysis(seed):
     X += rng.standard_normal(X.shape)
     model = fitted(X, 1, ard=False, noise="feature", tol=1e-9, max_iter=1000)
     theirs = FactorAnalysis(2, tol=1e-6, max_iter=1000).fit(X)
-    np.testing.assert_allclose(model.score(X), theirs.score(X), rtol=1e-5)
+    assert_allclose(model.score(X), theirs.score(X), rtol=1e-5)
     ours = model.loadings_ @ model.loadings_.T + np.diag(model.noise_variance_)
-    np.testing.assert_allclose(ours, theirs.get_covariance(), atol=0.02)
+    assert_allclose(ours, theirs.get_covariance(), atol=0.02)
 
 
 def test_lower_bound_is_the_likelihood_without_priors(seed):
@@ -120,7 +120,7 @@ def test_lower_bound_is_the_likelihood_without_priors(seed):
     model = fitted(X, ard=False)
     layout = model.modalities_
     shift = np.log(X.std(axis=0)).sum() + (np.log(layout.widths) / 2) @ layout.widths
-    np.testing.assert_allclose(model.score(X) + shift, model.lower_bound_)
+    assert_allclose(model.score(X) + shift, model.lower_bound_)
 
 
 def kernel_input(X, n_components=2, n_factors=3):
@@ -141,7 +141,7 @@ def test_grouping_of_rows_does_not_matter(holes, seed):
     assert len(one_group.groups) < len(blocks.groups)
     found = [expect(b, start, np.ones(len(X))) for b in (blocks, one_group)]
     for name in ("sizes", "counts", "first", "second", "cross", "bound"):
-        np.testing.assert_allclose(*(getattr(f, name) for f in found), atol=1e-9)
+        assert_allclose(*(getattr(f, name) for f in found), atol=1e-9)
 
 
 def test_weight_of_two_is_the_row_twice(seed):
@@ -154,7 +154,7 @@ def test_weight_of_two_is_the_row_twice(seed):
     repeated = fit_factors(again, start, np.ones(weight.sum()), **options)
     for name in ("weights", "means", "loadings", "noise", "cov_loadings"):
         values = [getattr(r.params, name) for r in (weighted, repeated)]
-        np.testing.assert_allclose(*values, atol=1e-8)
+        assert_allclose(*values, atol=1e-8)
 
 
 def test_draws_have_the_posterior_moments():
@@ -167,8 +167,8 @@ def test_draws_have_the_posterior_moments():
     gap = np.isnan(row[0])
     std = model.imputation_std(row)[0, gap]
     mean = model.impute(row)[0, gap]
-    np.testing.assert_allclose(draws.mean(axis=0)[gap], mean, atol=0.05 * std.max())
-    np.testing.assert_allclose(draws.std(axis=0)[gap], std, rtol=0.05)
+    assert_allclose(draws.mean(axis=0)[gap], mean, atol=0.05 * std.max())
+    assert_allclose(draws.std(axis=0)[gap], std, rtol=0.05)
 
 
 def test_samples_have_the_moments_of_the_model():
@@ -177,10 +177,10 @@ def test_samples_have_the_moments_of_the_model():
     X, labels = model.sample(50000)
     assert X.shape == (50000, sum(WIDTHS))
     share = np.bincount(labels) / len(labels)
-    np.testing.assert_allclose(share, model.weights_, atol=0.01)
+    assert_allclose(share, model.weights_, atol=0.01)
     centered = X - model.means_[labels]
     expected = model.loadings_ @ model.loadings_.T + np.diag(model.noise_variance_)
-    np.testing.assert_allclose(np.cov(centered.T), expected, atol=0.2)
+    assert_allclose(np.cov(centered.T), expected, atol=0.2)
     with pytest.raises(ValueError, match="n_samples must be at least 1; got 0"):
         model.sample(0)
 
@@ -230,14 +230,14 @@ def test_hidden_errors_by_hand():
     """Shrinkage is the least squares factor less its standard error."""
     sums = [[2.0] * 8], [[4.0] * 8], [[3.0] * 8], [[1.0] * 8]
     errors = HiddenErrors(*sums, [[1.0] * 8])
-    np.testing.assert_allclose(errors.shrinkage(), [0.5])
-    np.testing.assert_allclose(errors.std_scale(np.array([0.5])), [np.sqrt(2.0)])
-    np.testing.assert_allclose(errors.loss(), 2 / 3)
+    assert_allclose(errors.shrinkage(), [0.5])
+    assert_allclose(errors.std_scale(np.array([0.5])), [np.sqrt(2.0)])
+    assert_allclose(errors.loss(), 2 / 3)
     few = HiddenErrors(*sums, [[0.5] * 8])
     assert few.shrinkage() == [0.0]
     # Two blocks of weight 4, by the weighted formula of the standard error.
     uneven = HiddenErrors([[1.0, 3]], [[2.0, 2]], [[4.0, 4]], [[1.0, 1]], [[4.0, 4]])
-    np.testing.assert_allclose(uneven.shrinkage(), [1 - np.sqrt(1 / 4 + 1 / 4) / 4])
+    assert_allclose(uneven.shrinkage(), [1 - np.sqrt(1 / 4 + 1 / 4) / 4])
 
 
 def test_held_out_rows_have_two_modalities():
@@ -272,7 +272,7 @@ def test_no_factors_is_a_mixture_of_centers():
 
 def test_one_row_and_one_pattern():
     model = fitted([[1.0] * 9], 1)
-    np.testing.assert_allclose(model.impute([[np.nan] * 8 + [1.0]]), 1.0)
+    assert_allclose(model.impute([[np.nan] * 8 + [1.0]]), 1.0)
     X = make_rows(np.random.RandomState(0), 50, rate=0)
     X[:, :3] = np.nan
     with pytest.warns(UserWarning, match="'modality0'; their means are 0"):
@@ -288,8 +288,8 @@ def test_unlinked_modality_is_imputed_by_its_mean():
     with pytest.warns(UserWarning, match="never observed together.*'modality0'"):
         model = fitted(X)
     mean = np.nanmean(X, axis=0)
-    np.testing.assert_allclose(model.impute(X)[:50, :3], np.tile(mean[:3], (50, 1)))
-    np.testing.assert_array_equal(model.shrinkage_, [0, 1, 1])
+    assert_allclose(model.impute(X)[:50, :3], np.tile(mean[:3], (50, 1)))
+    assert_array_equal(model.shrinkage_, [0, 1, 1])
 
 
 def test_empty_rows():
@@ -299,9 +299,9 @@ def test_empty_rows():
     with pytest.warns(UserWarning, match="1 of 1 samples.*labelled -1"):
         assert model.predict(empty) == [-1]
     with pytest.warns(UserWarning, match="imputed with the training mean"):
-        np.testing.assert_allclose(model.impute(empty)[0], np.nanmean(X, axis=0))
+        assert_allclose(model.impute(empty)[0], np.nanmean(X, axis=0))
     with pytest.warns(UserWarning, match="weights of the clusters"):
-        np.testing.assert_allclose(model.predict_proba(empty)[0], model.weights_)
+        assert_allclose(model.predict_proba(empty)[0], model.weights_)
 
 
 def test_unlearnt_modality_is_ignored():
@@ -315,7 +315,7 @@ def test_unlearnt_modality_is_ignored():
     with pytest.warns(UserWarning, match="not observed in fit are ignored"):
         found = model.predict_proba(new)
     new[:, :3] = np.nan
-    np.testing.assert_allclose(found, model.predict_proba(new))
+    assert_allclose(found, model.predict_proba(new))
 
 
 def test_more_runs_never_lose():
@@ -329,9 +329,9 @@ def test_criteria_count_parameters():
     model = fitted(X)
     n_parameters = 1 + (2 + 2) * 9 - 1 + 3
     total = model.score_samples(X).sum()
-    np.testing.assert_allclose(model.aic(X), -2 * total + 2 * n_parameters)
+    assert_allclose(model.aic(X), -2 * total + 2 * n_parameters)
     expected = -2 * total + np.log(len(X)) * n_parameters
-    np.testing.assert_allclose(model.bic(X), expected)
+    assert_allclose(model.bic(X), expected)
 
 
 @pytest.mark.filterwarnings("ignore:.* clusters have weight 0")
@@ -376,12 +376,12 @@ def test_clusters_that_die_are_told():
     )
     with pytest.warns(ConvergenceWarning, match="3 of 5 clusters have weight 0"):
         model.fit(X)
-    np.testing.assert_allclose(np.sort(model.weights_), [0, 0, 0, 0.5, 0.5])
+    assert_allclose(np.sort(model.weights_), [0, 0, 0, 0.5, 0.5])
     assert set(model.predict(X)) == set(np.flatnonzero(model.weights_))
     assert np.isfinite(model.sample(10)[0]).all()
     hidden = X[[0, -1]].copy()
     hidden[:, 3:] = np.nan
-    np.testing.assert_allclose(model.impute(hidden), X[[0, -1]], atol=0.05)
+    assert_allclose(model.impute(hidden), X[[0, -1]], atol=0.05)
 
 
 def test_float32_agrees_with_float64():
@@ -390,7 +390,7 @@ def test_float32_agrees_with_float64():
     double = fitted(X).impute(X)
     single = fitted(X.astype(np.float32)).impute(X.astype(np.float32))
     assert single.dtype == np.float32
-    np.testing.assert_allclose(single, double, atol=2e-2)
+    assert_allclose(single, double, atol=2e-2)
 
 
 def one_factor(rng, n):
@@ -413,8 +413,8 @@ def test_rows_of_little_weight_do_not_calibrate():
     weight = np.r_[np.ones(300), np.full(300, 1e-6)]
     alone = one_cluster(X, calibrate=True)
     found = one_cluster(np.vstack([X, junk]), weight, calibrate=True)
-    np.testing.assert_allclose(found.shrinkage_, alone.shrinkage_, atol=0.02)
-    np.testing.assert_allclose(found.std_scale_, alone.std_scale_, rtol=0.2)
+    assert_allclose(found.shrinkage_, alone.shrinkage_, atol=0.02)
+    assert_allclose(found.std_scale_, alone.std_scale_, rtol=0.2)
 
 
 def unseen_column(rng):
@@ -448,13 +448,13 @@ def test_column_never_observed():
         ):
             expected = method(hidden)
         columns = [0, 1, 3] if name.startswith("impu") else slice(None)
-        np.testing.assert_array_equal(*(v.T[columns] for v in (found, expected)))
+        assert_array_equal(*(v.T[columns] for v in (found, expected)))
         if name == "impute":
-            np.testing.assert_array_equal(found[:, 2], 7)
-            np.testing.assert_array_equal(expected[:, 2], 0)
+            assert_array_equal(found[:, 2], 7)
+            assert_array_equal(expected[:, 2], 0)
         if name == "imputation_std":
-            np.testing.assert_array_equal(found[:, 2], 0)
-            np.testing.assert_array_equal(expected[:, 2], nan)
+            assert_array_equal(found[:, 2], 0)
+            assert_array_equal(expected[:, 2], nan)
             assert (expected[1, [0, 1, 3]] > 0).all()
 
 
@@ -483,7 +483,7 @@ def test_imputers_do_not_go_by_a_column_never_observed(imputer):
     assert found[0, 2] == 7
     assert expected[0, 2] == 0
     found[0, 2] = 0
-    np.testing.assert_array_equal(found, expected)
+    assert_array_equal(found, expected)
 
 
 @pytest.mark.parametrize("kind", [PartialModalityFactorMixture, FactorImputer])

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from numpy.testing import assert_allclose, assert_array_equal
 
 from skmissing.benchmark import _protocol, load_data
 from skmissing.benchmark._data import split_rows
@@ -37,14 +38,14 @@ def test_methods_and_regimes_share_split_and_masks(toy):
         for method in ("mean", "late")
     ]
     for rows in drawn:
-        np.testing.assert_array_equal(rows["X_test"], drawn[0]["X_test"])
-        np.testing.assert_array_equal(rows["y_train"], drawn[0]["y_train"])
+        assert_array_equal(rows["X_test"], drawn[0]["X_test"])
+        assert_array_equal(rows["y_train"], drawn[0]["y_train"])
     for first, second in (drawn[:2], drawn[2:]):
-        np.testing.assert_array_equal(first["X_train"], second["X_train"])
+        assert_array_equal(first["X_train"], second["X_train"])
     assert not np.isnan(drawn[0]["X_train"]).any()
     assert np.isnan(drawn[2]["X_train"]).any()
     seen = ~np.isnan(drawn[2]["X_train"])
-    np.testing.assert_array_equal(drawn[2]["X_train"][seen], drawn[0]["X_train"][seen])
+    assert_array_equal(drawn[2]["X_train"][seen], drawn[0]["X_train"][seen])
 
 
 def test_runs_differ_in_split_and_masks(toy):
@@ -72,9 +73,7 @@ def test_realised_rates_of_the_papers_configurations(missing):
     drawn = draw_rows(make_cell(data, missing), data, **WHOLE)
     for part in ("train", "test"):
         hidden = np.isnan(drawn[f"X_{part}"][:, ::3])
-        np.testing.assert_allclose(
-            list(row[f"{part}_missing"].values()), hidden.mean(0)
-        )
+        assert_allclose(list(row[f"{part}_missing"].values()), hidden.mean(0))
         assert not hidden.all(axis=1).any()
         if missing.startswith("complex"):
             counts = [(hidden.sum(axis=1) == k).sum() for k in range(3)]
@@ -94,7 +93,7 @@ def test_the_same_modalities_are_drawn_for_training_and_test():
         rows = draw_rows(make_cell(data, "mcar:0.34,0.5", seed=seed), data, **WHOLE)
         hit = [np.isnan(rows[p][:, ::3]).any(axis=0) for p in ("X_train", "X_test")]
         assert hit[0].sum() == 1
-        np.testing.assert_array_equal(*hit)
+        assert_array_equal(*hit)
 
 
 @pytest.mark.parametrize("mechanism", ["mar", "mnar", "label", "burst"])
@@ -128,8 +127,8 @@ def test_split_is_stratified_disjoint_and_in_order(toy):
 def test_given_split_and_groups_are_kept():
     split = np.repeat([0, 1, 2], 40)
     train, test = split_rows(make_toy(split=split), 3, **WHOLE)
-    np.testing.assert_array_equal(train, np.arange(80))
-    np.testing.assert_array_equal(test, np.arange(80, 120))
+    assert_array_equal(train, np.arange(80))
+    assert_array_equal(test, np.arange(80, 120))
     groups = np.arange(120) % 12
     train, test = split_rows(make_toy(groups=groups), 3, **WHOLE)
     assert not set(groups[train]) & set(groups[test])
@@ -206,10 +205,10 @@ def test_load_data_reads_files(tmp_path):
     )
     data = load_data(path)
     assert (data.name, data.modalities) == ("films", {"image": 3, "text": 2})
-    np.testing.assert_array_equal(data.split, [0, 0, 0, 1, 2, 2])
+    assert_array_equal(data.split, [0, 0, 0, 1, 2, 2])
     data = load_data(path, modalities=["text"], split="random", groups="director")
     assert data.modalities == {"text": 2} and data.split is None
-    np.testing.assert_array_equal(data.groups, list("aabbcc"))
+    assert_array_equal(data.groups, list("aabbcc"))
     with pytest.raises(ValueError, match="no array groups='actor'; found director"):
         load_data(path, groups="actor")
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from numpy.testing import assert_allclose
 from scipy import stats
 
 from skmissing.benchmark import rank_methods, summarize
@@ -68,8 +69,8 @@ def test_p_values_are_corrected_for_their_number():
 
 def test_holm_by_hand():
     """The smallest is multiplied by their number, and their order is kept."""
-    np.testing.assert_allclose(holm([0.04, 0.01, 0.03]), [0.06, 0.03, 0.06])
-    np.testing.assert_allclose(holm([0.6, 0.9]), [1.0, 1.0])
+    assert_allclose(holm([0.04, 0.01, 0.03]), [0.06, 0.03, 0.06])
+    assert_allclose(holm([0.6, 0.9]), [1.0, 1.0])
     assert holm([]).shape == (0,)
 
 

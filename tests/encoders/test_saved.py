@@ -2,9 +2,9 @@
 
 import io
 
-import numpy as np
 import pandas as pd
 import pytest
+from numpy.testing import assert_array_equal
 
 from skmissing.encoders import TextEncoder
 
@@ -22,5 +22,5 @@ def test_weights_and_caches_are_not_in_the_file(model_path, tmp_path):
     assert len(file.getvalue()) < 20_000
     loaded = load(file)
     assert loaded.cache is None
-    np.testing.assert_array_equal(loaded.transform(texts), fitted.transform(texts))
+    assert_array_equal(loaded.transform(texts), fitted.transform(texts))
     assert list(loaded.get_feature_names_out()) == list(fitted.get_feature_names_out())
