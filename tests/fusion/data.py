@@ -16,12 +16,10 @@ SMALL = {
 
 
 def make_classifier(**params):
-    """A small, quick classifier."""
     return MHSAFusionClassifier(**{**SMALL, **params})
 
 
 def make_regressor(**params):
-    """A small, quick regressor."""
     return MHSAFusionRegressor(**{**SMALL, **params})
 
 

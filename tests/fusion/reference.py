@@ -16,7 +16,6 @@ def weights_by_modality(module):
 
 
 def layer_norm(x, weight, bias):
-    """Layer normalisation of one vector."""
     return (x - x.mean()) / np.sqrt(x.var() + 1e-5) * weight + bias
 
 
@@ -143,7 +142,6 @@ def cross_attention(state, prefix, i, query, keys, n_heads):
 
 
 def cut(tokens, seen, n_tokens):
-    """The tokens of each modality that are there, as lists."""
     stops = np.cumsum(n_tokens)
     return [
         [t for t, there in zip(tokens[stop - n : stop], seen[stop - n : stop]) if there]

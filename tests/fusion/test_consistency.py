@@ -20,7 +20,6 @@ def make_mmp(**params):
 @every_kind
 @pytest.mark.parametrize("make", [make_classifier, make_mmp])
 def test_classifiers(kind, make):
-    """Every kind trains, and the curve is the sum of the terms."""
     X, y = make_data()
     model = make(criterion__consistency=kind, max_epochs=10).fit(X, y)
     assert model.score(X, y) > 0.7
@@ -32,7 +31,6 @@ def test_classifiers(kind, make):
 
 @every_kind
 def test_other_tasks(kind):
-    """So do labels and numbers."""
     X, group = make_data()
     labels = np.column_stack([group > 0, group == 1]).astype(int)
     assert (
@@ -64,7 +62,6 @@ def test_weight_brings_the_views_together():
 
 
 def test_weight_of_none_is_that_of_the_kind():
-    """None stands for 0.1, 1 and 0.1."""
     X, y = make_data(40)
     for kind, weight in {"mofe": 0.1, "distill": 1.0, "align": 0.1}.items():
         first = make_classifier(criterion__consistency=kind, max_epochs=2).fit(X, y)
@@ -77,7 +74,6 @@ def test_weight_of_none_is_that_of_the_kind():
 
 
 def test_validation_is_by_the_task_alone():
-    """The second view is for training only."""
     X, y = make_data()
     model = make_classifier(criterion__consistency="distill", early_stopping=True).fit(
         X, y
@@ -86,7 +82,6 @@ def test_validation_is_by_the_task_alone():
 
 
 def test_kinds_are_searched():
-    """They are parameters like any other."""
     X, y = make_data(60)
     grid = {"criterion__consistency": [None, "mofe", "distill", "align"]}
     search = GridSearchCV(make_classifier(max_epochs=2), grid, cv=2).fit(X, y)
@@ -107,7 +102,6 @@ def test_kinds_are_searched():
     ],
 )
 def test_bad_parameters(params, match):
-    """A bad parameter is named."""
     X, y = make_data(30)
     with pytest.raises(ValueError, match=match):
         make_classifier(**params).fit(X, y)

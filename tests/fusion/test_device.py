@@ -49,14 +49,12 @@ os._exit(status if status < 256 else 1)
 @pytest.mark.parametrize("double", [False, True])
 @pytest.mark.parametrize("device", ["tpu", "cuda:x", "meta", ""])
 def test_unknown_device(double, device):
-    """A device that is not offered is refused by name."""
     with pytest.raises(ValueError, match=f"device='{device}' is not known; use 'auto'"):
         resolve_device(device, double=double)
 
 
 @pytest.mark.parametrize("double", [False, True])
 def test_device_that_is_not_there(double):
-    """A CUDA device that torch does not find is refused."""
     with pytest.raises(ValueError, match="device='cuda:99' asks for a CUDA device"):
         resolve_device("cuda:99", double=double)
 
@@ -100,7 +98,6 @@ def test_seeded_puts_the_generator_back():
 
 @pytest.mark.skipif(torch.get_num_threads() == 1, reason="torch has one thread")
 def test_small_work_takes_one_thread():
-    """Small work on the CPU uses one thread; large work and later work do not."""
     before = torch.get_num_threads()
     with few_threads(1, CPU):
         assert torch.get_num_threads() == 1
@@ -111,7 +108,6 @@ def test_small_work_takes_one_thread():
 
 
 def test_small_work_in_a_thread_new_to_torch():
-    """The number of threads is limited there too, and afterwards what it was set to."""
 
     def work():
         with few_threads(1, CPU):

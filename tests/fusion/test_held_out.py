@@ -81,7 +81,6 @@ def test_split_leaves_every_class_on_both_sides(seed, fraction):
 
 
 def test_split_of_even_classes_is_exact():
-    """Without rare classes, each gives the same share."""
     labels = np.arange(90) % 3
     _, valid = split_samples(90, labels, np.arange(3), 0.2, 0)
     assert_array_equal(np.bincount(labels[valid]), [6, 6, 6])
@@ -98,7 +97,6 @@ def test_rare_classes_are_scored(scoring):
 
 
 def test_too_few_rows_to_split():
-    """The fraction and the rows of each class are named."""
     X, y = make_data(6)
     match = r"=0.7 of 6 samples leaves 1 to train on; .* 3, .*: \{0: 2, 1: 2, 2: 2\}"
     with pytest.raises(ValueError, match=match):
@@ -112,7 +110,6 @@ def test_too_few_rows_to_split():
 
 @pytest.mark.parametrize("labels", [1, 2])
 def test_balanced_weights_count_the_rows_used(labels):
-    """Rows without any modality have no say in them."""
     X, y = make_data(60)
     y = np.eye(3, dtype=int)[y][:, :2] if labels == 2 else np.minimum(y, 1)
     empty = np.vstack([X, np.full((25, 9), np.nan)])
@@ -169,7 +166,6 @@ def test_class_without_any_modality():
 
 
 def test_one_class_of_positive_weight():
-    """There must be two; the error says that weights have to do with it."""
     X, y = make_data(60)
     with pytest.raises(ValueError, match="one class, .*0.* in the samples of pos"):
         make_classifier().fit(X, y, sample_weight=(y == 0).astype(float))
@@ -191,7 +187,6 @@ def test_one_class_of_positive_weight():
     ],
 )
 def test_scorer_that_gives_no_number(scoring, match):
-    """The scorer and the rows that it was to score are named."""
     X, y = make_data(80)
     weight = np.linspace(1, 2, 80)
     with pytest.raises(ValueError, match=match):

@@ -13,7 +13,6 @@ from tests.fusion.data import WIDTHS, make_classifier, make_data, make_regressor
 
 @pytest.fixture(scope="module")
 def fitted():
-    """A classifier, and the data it was fitted on."""
     X, y = make_data()
     return make_classifier(max_epochs=20).fit(X, y), X, y
 
@@ -22,7 +21,6 @@ def fitted():
 
 
 def test_classifier_learns_from_incomplete_rows(fitted):
-    """Rows that lack modalities are learnt from, and classified."""
     model, X, y = fitted
     assert model.score(X, y) > 0.8
     late, truth = make_data(seed=1)
@@ -39,7 +37,6 @@ def test_answers_agree(fitted):
 
 
 def test_two_classes():
-    """Two classes have one decision, the log-odds of the second."""
     X, y = make_data(n_classes=2)
     labels = np.array(["no", "yes"])[y]
     model = make_classifier().fit(X, labels)
@@ -82,7 +79,6 @@ def test_class_weight_moves_decisions():
 
 
 def test_balanced_class_weight_is_that_of_sample_weight():
-    """Class weights multiply the rows' losses."""
     X, y = make_data(n_classes=2)
     keep = (y == 0) | (np.arange(len(y)) % 4 == 1)
     X, y = X[keep], y[keep]
@@ -99,7 +95,6 @@ def test_balanced_class_weight_is_that_of_sample_weight():
 
 @pytest.mark.parametrize("shape", [(-1,), (-1, 1), (-1, 2)])
 def test_regressor_targets(shape):
-    """One target or several; predictions have the shape of y, in its units."""
     X, group = make_data(120)
     y = 1000.0 * np.column_stack([group, 3 - group])[:, : abs(shape[-1])]
     y = y.reshape(shape)
@@ -122,7 +117,6 @@ def test_bounds_clip_predictions(monkeypatch):
 
 
 def test_scale_of_targets_does_not_matter():
-    """Targets are standardised inside."""
     X, y = make_data(60)
     plain = make_regressor().fit(X, y).predict(X)
     scaled = make_regressor().fit(X, 1e4 * y - 7).predict(X)
@@ -130,7 +124,6 @@ def test_scale_of_targets_does_not_matter():
 
 
 def test_constant_target():
-    """A target without variance is predicted, without a warning."""
     X, _ = make_data(60)
     y = np.full(60, 5.0)
     assert_allclose(make_regressor().fit(X, y).predict(X), 5.0, atol=0.5)
@@ -150,7 +143,6 @@ def test_batch_size_does_not_matter(missing):
 
 
 def test_chunks_do_not_matter(fitted, monkeypatch):
-    """Predictions in many chunks are those in one."""
     model, X, _ = fitted
     expected = model.decision_function(X)
     monkeypatch.setattr("skmissing.fusion._base.PREDICT_CELLS", 40)
@@ -158,7 +150,6 @@ def test_chunks_do_not_matter(fitted, monkeypatch):
 
 
 def test_standardisation_sees_training_rows_only(fitted):
-    """What is predicted for a row does not depend on outliers beside it."""
     model, X, _ = fitted
     wild = np.vstack([X, 1e6 * np.ones((3, X.shape[1]))])
     assert_allclose(model.predict_proba(wild)[:-3], model.predict_proba(X), rtol=1e-9)
@@ -166,7 +157,6 @@ def test_standardisation_sees_training_rows_only(fitted):
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_units_of_columns_do_not_matter(dtype):
-    """Columns are standardised: other units give the same predictions."""
     X, y = make_data()
     X = X.astype(dtype)
     factor = np.logspace(-2, 3, X.shape[1]).astype(dtype)
@@ -179,7 +169,6 @@ def test_units_of_columns_do_not_matter(dtype):
 
 
 def test_holes_are_training_means(fitted):
-    """A hole in a present modality stands for the mean of the training rows."""
     model, X, _ = fitted
     row = np.array([[0.5, np.nan, 1.0, *[np.nan] * 6]])
     filled = row.copy()
@@ -188,7 +177,6 @@ def test_holes_are_training_means(fitted):
 
 
 def test_columns_may_lie_anywhere():
-    """Interleaved columns with a dict are the same as blocks with widths."""
     X, y = make_data()
     order = np.random.RandomState(0).permutation(X.shape[1])
     place = np.argsort(order)  # column j of X is column place[j] of the shuffled X
@@ -203,7 +191,6 @@ def test_columns_may_lie_anywhere():
 
 
 def test_sequences_and_padding():
-    """A sequence may be missing or padded, and the place of a token counts."""
     rng = np.random.RandomState(0)
     X, y = rng.standard_normal((60, 8)), np.arange(60) % 2
     X[:, 2:] += y[:, None]

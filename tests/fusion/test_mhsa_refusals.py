@@ -10,7 +10,6 @@ from tests.fusion.data import make_classifier, make_data, make_regressor
 
 @pytest.fixture(scope="module")
 def fitted():
-    """A classifier, and the data it was fitted on."""
     X, y = make_data()
     return make_classifier(max_epochs=20).fit(X, y), X, y
 
@@ -44,7 +43,6 @@ def fitted():
     ],
 )
 def test_bad_parameters(params, match):
-    """A bad parameter is named, with its value."""
     X, y = make_data(60)
     with pytest.raises(ValueError, match=match):
         make_classifier(**params).fit(X, y)
@@ -67,7 +65,6 @@ def test_bad_bounds(bounds, match):
 
 
 def test_lonely_class():
-    """A class of one row cannot be both trained on and validated on."""
     X, y = make_data(60)
     labels = np.array(["a", "b", "c"], dtype=object)[y]
     labels[0] = "rare"
@@ -105,7 +102,6 @@ def test_bad_classes():
 
 
 def test_all_rows_empty():
-    """Nothing at all to learn from is an error."""
     with pytest.raises(ValueError, match="X must have a modality in one of 6 samples"):
         make_classifier().fit(np.full((6, 9), np.nan), [0, 1] * 3)
 
@@ -150,7 +146,6 @@ def test_refused_fit_leaves_the_estimator_as_it_was():
 
 
 def test_other_columns_at_predict(fitted):
-    """A fitted estimator refuses X of another width."""
     model, X, _ = fitted
     with pytest.raises(ValueError, match="X has 5 features, but MHSAFusionClassifier"):
         model.predict(X[:, :5])

@@ -22,7 +22,6 @@ from tests.fusion.data import make_classifier, make_data, make_regressor
 
 @pytest.fixture(scope="module")
 def fitted():
-    """A classifier, and the data it was fitted on."""
     X, y = make_data()
     return make_classifier(max_epochs=20).fit(X, y), X, y
 
@@ -32,7 +31,6 @@ def fitted():
 
 @pytest.mark.parametrize("early_stopping", [False, True])
 def test_rows_of_weight_zero_have_no_influence(early_stopping):
-    """They can be anything, and are as if they were not there."""
     X, y = make_data(60)
     other, labels = make_data(30, seed=5)
     weight = np.append(np.linspace(0.5, 2, 60), np.zeros(30))
@@ -45,7 +43,6 @@ def test_rows_of_weight_zero_have_no_influence(early_stopping):
 
 
 def test_only_ratios_of_weights_matter():
-    """Weights times a constant give the same model."""
     X, y = make_data(60)
     weight = np.linspace(0.5, 2, 60)
     first = make_regressor().fit(X, y, sample_weight=weight)
@@ -140,7 +137,6 @@ def test_validation_rows_are_masked_like_training_rows():
 
 
 def test_weights_reach_the_named_scorer():
-    """A scorer given by name is weighted as the loss is."""
     X, y = make_data(100)
     y = np.random.RandomState(0).permutation(y)
     weight = np.where(y == 0, 50.0, 0.01)
@@ -151,7 +147,6 @@ def test_weights_reach_the_named_scorer():
 
 
 def test_regressor_stops_early():
-    """Regression validates too, by any scorer."""
     X, y = make_data(100)
     model = make_regressor(
         early_stopping=True, scoring="r2", max_epochs=20, validation_fraction=0.3
@@ -182,7 +177,6 @@ def test_pickle_holds_no_torch(fitted):
 
 
 def test_net_is_a_skorch_net(fitted):
-    """`net_` is there when fitted, in double precision, and not before."""
     from skorch import NeuralNet
 
     model = fitted[0]
@@ -194,7 +188,6 @@ def test_net_is_a_skorch_net(fitted):
 
 
 def test_clone_and_seeds(fitted):
-    """The same seed gives the same model; another seed, or a generator, does not."""
     model, X, y = fitted
     expected = model.predict_proba(X)
     assert_array_equal(clone(model).fit(X, y).predict_proba(X), expected)
@@ -207,7 +200,6 @@ def test_clone_and_seeds(fitted):
 
 
 def test_search_and_pipeline():
-    """The estimators are tuned inside a pipeline."""
     from sklearn.preprocessing import FunctionTransformer
 
     X, y = make_data(60)
@@ -220,7 +212,6 @@ def test_search_and_pipeline():
 
 
 def test_metadata_routing():
-    """sample_weight can be requested and is then handed on."""
     X, y = make_data(60)
     weight = np.ones(60)
     with config_context(enable_metadata_routing=True):
@@ -234,7 +225,6 @@ def test_metadata_routing():
     "params", [{"module__n_layers": 2}, {"module__head_dims": (6, 5)}]
 )
 def test_depth(params):
-    """More layers and hidden layers in the head are made."""
     X, y = make_data(60)
     model = make_classifier(**params).fit(X, y)
     module = model.net_.module_
@@ -244,7 +234,6 @@ def test_depth(params):
 
 @pytest.mark.parametrize("policy", ["uniform_size", "uniform_subset", "bernoulli"])
 def test_mask_policies_train(policy):
-    """Every policy of hiding modalities works, and they differ."""
     X, y = make_data(60)
     proba = make_classifier(dropout_policy=policy).fit(X, y).predict_proba(X)
     without = make_classifier(modality_dropout=0).fit(X, y).predict_proba(X)
@@ -271,7 +260,6 @@ def test_many_single_columns():
 
 
 def test_missing_extra_is_named():
-    """Without torch, the import says which extra brings it."""
     code = (
         "import sys\n"
         "class Hide:\n"

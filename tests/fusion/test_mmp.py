@@ -27,22 +27,18 @@ SEQUENCES = {"vector": 3, "short": (2, 1), "long": (4, 1)}
 
 
 def make_mmp(**params):
-    """A small, quick classifier."""
     return MMPClassifier(**{**SMALL, "module__n_aggregated_tokens": 3, **params})
 
 
 def make_mmp_regressor(**params):
-    """A small, quick regressor."""
     return MMPRegressor(**{**SMALL, "module__n_aggregated_tokens": 3, **params})
 
 
 def module_of(model):
-    """The trained torch module of an estimator."""
     return model.net_.module_
 
 
 def randomize(projector):
-    """Give a projector other weights."""
     with torch.random.fork_rng([]):
         for weight in projector.parameters():
             weight.data = torch.randn_like(weight)
@@ -50,7 +46,6 @@ def randomize(projector):
 
 @pytest.fixture(scope="module", params=["cross_attention", "linear"])
 def fitted(request):
-    """A classifier with each projector, and the data it was fitted on."""
     X, y = make_data()
     return make_mmp(projector=request.param, max_epochs=20).fit(X, y), X, y
 
@@ -59,7 +54,6 @@ def fitted(request):
 
 
 def test_complete_rows_never_reach_the_projector():
-    """Their predictions are the same whatever its weights are; others are not."""
     X, y = make_data()
     complete = ~np.isnan(X).any(axis=1)
     model = make_mmp().fit(X, y)
@@ -85,7 +79,6 @@ def test_contents_of_absent_blocks_never_matter(projector, content):
 
 
 def test_estimate_does_not_see_its_own_modality(fitted):
-    """`project` estimates a modality from the others, as if it were hidden."""
     model, X, _ = fitted
     found, first = model.project(X), slice(0, WIDTHS[0])
     hidden, other = X.copy(), X.copy()
@@ -121,7 +114,6 @@ def test_number_of_sources_does_not_scale_the_estimate():
 
 
 def test_alignment_weight_needs_hidden_modalities():
-    """On complete rows of which nothing is hidden, it changes nothing."""
     X, y = make_data(missing=0.0)
     models = [
         make_mmp(modality_dropout=0, alignment_weight=weight).fit(X, y)
@@ -142,7 +134,6 @@ def test_truly_absent_modalities_are_never_aligned():
 
 
 def test_aggregated_tokens_are_learnt():
-    """With one token a modality they have a gradient, thanks to the residual."""
     X, y = make_data()
     short = {"max_epochs": 1, "optimizer__weight_decay": 0.0}
     short["projector"] = "cross_attention"
@@ -185,12 +176,7 @@ LADDER = [
         LinearProjection,
         {"task"},
     ),
-    (
-        {"projector": "linear"},
-        ProjectedSlots,
-        LinearProjection,
-        {"task", "alignment"},
-    ),
+    ({"projector": "linear"}, ProjectedSlots, LinearProjection, {"task", "alignment"}),
     (
         {"projector": "cross_attention"},
         ProjectedSlots,
@@ -218,7 +204,6 @@ def test_ladder(params, slots, estimator, terms):
 
 
 def test_number_of_weights():
-    """Those of the projector are what the equations ask for."""
     d, g, m = 8, 3, 3
     X, y = make_data()
     counts = {}
@@ -238,7 +223,6 @@ def test_number_of_weights():
 
 
 def test_classifier_learns_from_incomplete_rows(fitted):
-    """Rows that lack modalities are learnt from, and classified."""
     model, X, y = fitted
     assert model.score(X, y) > 0.8
     late, truth = make_data(seed=1)
@@ -246,7 +230,6 @@ def test_classifier_learns_from_incomplete_rows(fitted):
 
 
 def test_regressor_learns_from_incomplete_rows():
-    """So does the regressor; several targets work."""
     X, group = make_data()
     y = np.column_stack([group, 3.0 - group])
     model = make_mmp_regressor(optimizer__weight_decay=0.1, max_epochs=30).fit(X, y)
@@ -294,7 +277,6 @@ def test_shapes_of_what_is_learnt():
 
 
 def test_prediction_is_linear_in_the_representation(fitted):
-    """`transform` returns what the last map sees."""
     model, X, _ = fitted
     head = module_of(model).head
     weight, bias = head.weight.detach().numpy(), head.bias.detach().numpy()
@@ -307,7 +289,6 @@ def test_prediction_is_linear_in_the_representation(fitted):
 
 @pytest.mark.parametrize("module__tokens_per_vector", [1, 3])
 def test_padding_is_ignored(module__tokens_per_vector):
-    """The place of padding counts for nothing but which tokens are there."""
     rng = np.random.RandomState(0)
     X, y = rng.standard_normal((40, 9)), np.arange(40) % 2
     X[::2, 7:] = np.nan
@@ -325,7 +306,6 @@ def test_padding_is_ignored(module__tokens_per_vector):
 
 
 def test_rows_without_any_modality():
-    """They are predicted by frequencies, and have one representation; both warn."""
     X, y = make_data(60)
     empty = np.full((2, X.shape[1]), np.nan)
     model = make_mmp().fit(X, y)
@@ -341,7 +321,6 @@ def test_rows_without_any_modality():
 
 
 def test_one_modality():
-    """There is nothing to project it from, and nothing else changes."""
     X, y = make_data(60, missing=0.0)
     model = make_mmp(modalities=[9], max_epochs=20).fit(X, y)
     assert model.score(X, y) > 0.8
@@ -377,7 +356,6 @@ def test_search_in_a_pipeline():
 
 
 def test_in_front_of_another_estimator():
-    """The representation is a transformer's output."""
     from sklearn.linear_model import LogisticRegression
 
     X, y = make_data()
@@ -388,7 +366,6 @@ def test_in_front_of_another_estimator():
 @pytest.mark.parametrize("level", ["sample", "batch"])
 @pytest.mark.parametrize("policy", ["uniform_size", "uniform_subset", "bernoulli"])
 def test_masking(level, policy):
-    """Every way of hiding modalities trains, and hides some."""
     X, y = make_data()
     model = make_mmp(
         iterator_train__dropout_level=level, dropout_policy=policy, modality_dropout=0.7
@@ -424,7 +401,6 @@ def test_early_stopping_looks_at_the_task_alone():
     ],
 )
 def test_bad_parameters(params, match):
-    """A bad parameter is named, with its value."""
     X, y = make_data(30)
     with pytest.raises(ValueError, match=match):
         make_mmp(**params).fit(X, y)

@@ -31,7 +31,6 @@ def make_module(shapes, **params):
 
 
 def make_batch(shapes, n_rows=12, seed=0):
-    """Columns and the tokens that are there; at least one token a row."""
     rng = np.random.RandomState(seed)
     x = rng.standard_normal((n_rows, sum(n * d for n, d in shapes)))
     present = rng.uniform(size=(n_rows, sum(n for n, _ in shapes))) < 0.6
@@ -46,7 +45,6 @@ def columns_of_tokens(shapes, tokens):
 
 
 def owners(shapes):
-    """Modality of each token."""
     return np.repeat(np.arange(len(shapes)), [n for n, _ in shapes])
 
 
@@ -61,7 +59,6 @@ def test_network_equals_loops(shapes, n_layers, head_dims):
 
 
 def test_attention_equals_torch():
-    """With the same weights, the attention is that of torch.nn.MultiheadAttention."""
     ours = SelfAttention(8, 2).double()
     theirs = nn.MultiheadAttention(8, 2, batch_first=True).double()
     theirs.load_state_dict(
@@ -82,7 +79,6 @@ def test_attention_equals_torch():
 @every_policy
 @pytest.mark.parametrize("content", [-3.0, 1e6, np.nan])
 def test_content_of_absent_tokens_never_matters(shapes, missing, content):
-    """Whatever stands in the columns of an absent token, the output is the same."""
     module = make_module(shapes, missing=missing, n_layers=2)
     x, present = make_batch(shapes)
     other = x.clone()
@@ -118,7 +114,6 @@ def test_absent_tokens_have_no_part(shapes):
 
 
 def set_projections(module, weights):
-    """Set the projection of each modality; inverse of weights_by_modality."""
     for linear, members in zip(module.embed.maps, module.embed.members):
         for g, m in enumerate(members):
             linear.weight.data[g] = torch.from_numpy(weights[m][0])
@@ -165,7 +160,6 @@ def test_rows_with_nothing_are_finite(shapes, missing):
 @every_layout
 @every_policy
 def test_rows_are_independent(shapes, missing):
-    """A row's output does not depend on the rows it is computed with."""
     module = make_module(shapes, missing=missing)
     x, present = make_batch(shapes)
     together = module(x, present).logits.detach()
@@ -188,7 +182,6 @@ def test_padding_is_hidden_where_absence_is_shown(missing):
 
 
 def test_masked_slots():
-    """With "mask", exactly the present tokens may be used."""
     present = torch.tensor([[True, False, True]])
     filled, key_mask = SLOTS["mask"]([1, 1, 1], 2)(torch.ones(1, 3, 2), present)
     assert torch.equal(key_mask, present)
@@ -217,5 +210,4 @@ def test_order_within_a_sequence_matters():
 
 
 def test_vectors_have_no_position():
-    """Without sequences there is no position embedding to learn."""
     assert make_module(LAYOUTS["vectors"]).embed.position.numel() == 0

@@ -90,7 +90,6 @@ def test_parameters_of_the_parts():
 
 
 def test_the_default_network_is_attention():
-    """Without a module, it is that of MHSAFusionClassifier."""
     X, y = make_data(60)
     found = FusionClassifier(module__hidden_dim=8, **BASE).fit(X, y)
     expected = MHSAFusionClassifier(hidden_dim=8, **BASE).fit(X, y)
@@ -115,14 +114,12 @@ def test_optimizer_and_callbacks_of_the_user():
 
 
 def test_alignment_needs_a_representation():
-    """The error names what the network does not return."""
     X, y = make_data(60)
     with pytest.raises(ValueError, match="needs a module that returns `fused`"):
         FusionClassifier(Simple, criterion__consistency="align", **BASE).fit(X, y)
 
 
 def test_saved_by_skops(tmp_path):
-    """The class of the network has to be trusted by name."""
     io = pytest.importorskip("skmissing.io")
     pytest.importorskip("skops")
     X, y = make_data(60)

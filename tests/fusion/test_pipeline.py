@@ -27,7 +27,6 @@ def digits():
 
 @pytest.mark.parametrize("output", ["default", "pandas"])
 def test_grid_search_in_processes(digits, output):
-    """A search over the imputer and the network runs in two processes."""
     X, y = digits
     model = make_ul4m4("classification", **QUICK)
     if output == "pandas":
@@ -64,27 +63,23 @@ def test_both_steps_share_the_layout(digits):
 
 
 def test_regression(digits):
-    """The regression pipeline ends with the regressor."""
     X, y = digits
     model = make_ul4m4("regression", bounds=(0, 9), **QUICK).fit(X, y)
     assert model.predict(X).min() >= 0
 
 
 def test_unknown_task():
-    """The error lists the tasks."""
     with pytest.raises(ValueError, match="'task'.*Got 'clustering' instead"):
         make_ul4m4("clustering")
 
 
 def test_unknown_parameter(digits):
-    """A misspelt parameter of the network is refused when it is fitted."""
     model = make_ul4m4("classification", hiden_dim=8)
     with pytest.raises(TypeError, match="unexpected parameters .'hiden_dim'"):
         model.fit(*digits)
 
 
 def test_only_frames_become_frames(digits):
-    """The first step hands on a frame for a frame, and an array for an array."""
     X, y = digits
     model = make_ul4m4("classification", **QUICK).fit(X, y)
     assert list(model[0].transform(X).columns) == list(X.columns)

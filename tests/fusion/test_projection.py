@@ -27,7 +27,6 @@ def make_projector(n_tokens, seed=0, **params):
 
 
 def make_batch(n_tokens, n_rows=20, seed=0):
-    """Tokens, and which modalities of a row are there: all, some, not all or none."""
     generator = torch.Generator().manual_seed(seed)
     tokens = torch.randn(n_rows, sum(n_tokens), DIM, generator=generator).double()
     present = torch.rand(n_rows, len(n_tokens), generator=generator) < 0.5
@@ -38,7 +37,6 @@ def make_batch(n_tokens, n_rows=20, seed=0):
 
 
 def by_token(present, n_tokens):
-    """The same mask for every token of a modality."""
     return present.repeat_interleave(torch.tensor(n_tokens), dim=1)
 
 
@@ -91,7 +89,6 @@ def test_present_tokens_come_back(n_tokens, kind):
 @every_kind
 @pytest.mark.parametrize("content", [1e6, np.nan])
 def test_content_of_absent_tokens_never_matters(n_tokens, kind, content):
-    """Whatever stands in a slot that is absent, the estimates are the same."""
     projector = make_projector(n_tokens, kind=kind)
     tokens, present = make_batch(n_tokens)
     other = tokens.masked_fill(~by_token(present, n_tokens)[..., None], content)
@@ -101,7 +98,6 @@ def test_content_of_absent_tokens_never_matters(n_tokens, kind, content):
 @every_layout
 @every_kind
 def test_estimate_does_not_see_its_own_modality(n_tokens, kind):
-    """Estimates come from the others, whether the modality is there or not."""
     projector = make_projector(n_tokens, kind=kind)
     tokens, present = make_batch(n_tokens)
     first = projector.project(tokens, present)
@@ -121,7 +117,6 @@ def test_estimate_does_not_see_its_own_modality(n_tokens, kind):
 
 @every_kind
 def test_rows_do_not_matter_to_each_other(kind):
-    """A row alone is estimated as among others."""
     projector = make_projector([3, 1, 2], kind=kind)
     tokens, present = make_batch([3, 1, 2])
     alone = [projector(tokens[i : i + 1], present[i : i + 1]) for i in range(20)]
@@ -163,7 +158,6 @@ def test_aggregated_tokens_learn_from_vectors():
 
 @every_kind
 def test_row_without_anything(kind):
-    """Its estimates are numbers, and do not depend on what stands in the row."""
     projector = make_projector([2, 1], kind=kind)
     tokens, _ = make_batch([2, 1])
     nothing = torch.zeros(20, 2, dtype=torch.bool)
@@ -174,7 +168,6 @@ def test_row_without_anything(kind):
 
 @every_kind
 def test_widths_of_their_own(kind):
-    """Modalities of different widths come and go as a list."""
     projector = make_projector([2, 1], widths=[5, 3], kind=kind)
     tokens = [torch.randn(6, 2, 5).double(), torch.randn(6, 1, 3).double()]
     present = torch.tensor([[True, True], [True, False], [False, True]]).repeat(2, 1)
@@ -211,7 +204,6 @@ def test_alignment_is_zero_where_nothing_was_hidden():
 
 
 def test_alignment_gives_real_tokens_no_gradient():
-    """Otherwise they could be made alike."""
     tokens = torch.randn(2, 2, 3, requires_grad=True)
     filled = torch.randn(2, 2, 3, requires_grad=True)
     present = torch.tensor([[True, False], [True, False]])
@@ -242,13 +234,11 @@ def test_padding_stays_hidden():
     ],
 )
 def test_bad_parameters(params, match):
-    """A bad parameter is named, with its value."""
     with pytest.raises(ValueError, match=match):
         ModalityProjector(**{"n_tokens": [1, 2], "dim": DIM, **params})
 
 
 def test_bad_presence():
-    """A mask of neither modalities nor tokens is refused."""
     projector = make_projector([1, 2])
     with pytest.raises(ValueError, match="each of the 2 modalities or of their 3 tok"):
         projector(torch.zeros(1, 3, DIM).double(), torch.ones(1, 4, dtype=torch.bool))

@@ -88,7 +88,6 @@ def test_batches_hold_every_sample_once(n_samples, batch_size):
 
 
 def test_batches_mark_what_is_shown_and_what_is_observed():
-    """`present` is masked; `observed` is not, for losses that compare the two."""
     samples = make_samples(100)
     samples.tokens[:50, 0] = False
     batches = Batches(samples, 20, Masking((1, 1), 1.0), np.random.RandomState(0), True)
@@ -100,7 +99,6 @@ def test_batches_mark_what_is_shown_and_what_is_observed():
 
 
 def test_validation_batches_keep_the_order():
-    """Without a generator nothing is shuffled or hidden."""
     samples = make_samples(20)
     x = torch.cat([batch["x"] for batch, _ in Batches(samples, 6)])
     assert torch.equal(x, samples.values)
@@ -112,7 +110,6 @@ def test_validation_batches_keep_the_order():
 @every_policy
 @pytest.mark.parametrize("level", ["sample", "batch"])
 def test_masking_keeps_some_of_what_is_there(policy, level, seed):
-    """Samples keep a part of what they have; empty samples stay empty."""
     rng = np.random.RandomState(seed)
     tokens = rng.uniform(size=(500, 6)) < 0.5
     masking = Masking((1, 3, 2), 0.9, policy, level)
@@ -123,7 +120,6 @@ def test_masking_keeps_some_of_what_is_there(policy, level, seed):
 
 
 def test_a_modality_is_hidden_as_a_whole():
-    """Either all tokens that are there stay, or none."""
     rng = np.random.RandomState(0)
     tokens = rng.uniform(size=(300, 5)) < 0.7
     kept = Masking((2, 3), 1.0)(tokens, rng)
@@ -135,7 +131,6 @@ def test_a_modality_is_hidden_as_a_whole():
 
 @every_policy
 def test_zero_probability_hides_nothing(policy):
-    """modality_dropout=0 shows everything."""
     tokens = np.random.RandomState(0).uniform(size=(50, 4)) < 0.5
     kept = Masking((1, 1, 1, 1), 0.0, policy)(tokens, np.random.RandomState(0))
     assert_array_equal(kept, tokens)
@@ -145,7 +140,6 @@ def test_zero_probability_hides_nothing(policy):
     "policy, by_size", [("uniform_size", [1, 1, 1]), ("uniform_subset", [3, 3, 1])]
 )
 def test_share_of_masked_samples_and_sizes(policy, by_size):
-    """A sample is masked with the probability given; sizes follow the policy."""
     n_samples = 60_000
     kept = Masking((1, 1, 1), 0.4, policy)(
         np.ones((n_samples, 3), dtype=bool), np.random.RandomState(0)
@@ -157,7 +151,6 @@ def test_share_of_masked_samples_and_sizes(policy, by_size):
 
 
 def test_bernoulli_drops_each_modality():
-    """The probability is that of one modality; one stays where all would go."""
     p = 0.3
     kept = Masking((1, 1), p, "bernoulli")(
         np.ones((60_000, 2), dtype=bool), np.random.RandomState(0)
@@ -168,7 +161,6 @@ def test_bernoulli_drops_each_modality():
 
 
 def test_batch_level_shares_one_draw():
-    """The complete samples of one batch keep the same; batches differ."""
     masking = Masking((1, 1, 1), 1.0, dropout_level="batch")
     batch = np.repeat(np.arange(40), 5)
     every = np.ones((200, 3), dtype=bool)
@@ -183,7 +175,6 @@ def test_batch_level_shares_one_draw():
 
 
 def test_masking_is_drawn_anew_and_repeatable():
-    """The next call hides others; the same seed hides the same."""
     tokens = np.ones((100, 3), dtype=bool)
     masking, rng = Masking((1, 1, 1)), np.random.RandomState(0)
     first, second = masking(tokens, rng), masking(tokens, rng)
@@ -250,7 +241,6 @@ LABELS = [2 * np.log(p / (1 - p)) for p in (P, Q)]
     ],
 )
 def test_consistency_by_hand(kind, task, fuller, reduced, expected):
-    """The distance of the two views; expected values are a fourth of it."""
     assert_allclose(gap(kind, task, [fuller], [reduced]), [4 * expected], atol=1e-12)
 
 
@@ -263,7 +253,6 @@ def test_ranking_by_hand():
 
 @pytest.mark.parametrize("kind", ["distill", "align"])
 def test_fuller_view_is_the_teacher(kind):
-    """It gets no gradient from what the reduced view has to learn from it."""
     logits = [torch.randn(4, 3, requires_grad=True) for _ in range(2)]
     views = [FusionOutput(z, z) for z in logits]
     losses = [z.sum(dim=1) for z in logits]
@@ -309,7 +298,6 @@ def test_losses_of_the_module_are_added_and_recorded():
 
 @pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])
 def test_training_lowers_the_loss(optimizer):
-    """Every optimizer learns."""
     net = train(make_samples(100), optimizer=optimizer, max_epochs=10, lr=0.03)
     losses = net.history[:, "train_loss"]
     assert losses[-1] < 0.7 * losses[0]
@@ -372,7 +360,6 @@ def test_best_epoch_is_restored(best):
 
 
 def test_validation_loss_is_the_default_monitor():
-    """Without a monitor the epoch with the least validation loss is kept."""
     valid = make_samples(10, 1)
     net = train(valid=valid, max_epochs=10, lr=0.3)
     module = net.module_.eval()
@@ -492,7 +479,6 @@ def test_divergence_is_an_error():
 
 
 def test_nan_score_is_an_error():
-    """A score that cannot be compared is refused."""
     with pytest.raises(ValueError, match="score of the 5 validation samples is NaN"):
         train(valid=make_samples(5), monitor=lambda net: np.nan)
 
