@@ -158,7 +158,6 @@ def is_installed(name):
 
 
 def public_modules():
-    """The public modules of skmissing whose extras are installed, by name."""
     names = [m.name for m in pkgutil.iter_modules(skmissing.__path__)]
     return {
         name: importlib.import_module(f"skmissing.{name}")

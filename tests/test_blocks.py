@@ -29,7 +29,6 @@ def make(layout, seed, dtype=np.float64, n=400):
 @pytest.mark.parametrize("modalities", LAYOUTS)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_presence_and_holes(modalities, dtype, seed):
-    """Present is one observed cell or more; a hole is a missing cell where present."""
     layout = resolve_modalities(modalities, 6)
     X = make(layout, seed, dtype)
     presence, holes = find_presence(X, layout)
@@ -58,7 +57,6 @@ def test_patterns(n_modalities, seed):
 @pytest.mark.parametrize("modalities", LAYOUTS)
 @pytest.mark.parametrize("min_rows", [1, 40, 10_000])
 def test_split_holds_every_row_once(modalities, min_rows, seed):
-    """However rows are grouped, they are the scaled, zero-filled rows of X."""
     layout = resolve_modalities(modalities, 6)
     X = make(layout, seed)
     presence, holes = find_presence(X, layout)
@@ -84,7 +82,6 @@ def test_split_holds_every_row_once(modalities, min_rows, seed):
 
 @pytest.mark.parametrize("standardize", [True, False])
 def test_complete_rows_are_read_from_x(standardize, seed):
-    """Kernels that scale as they go find what they find in a scaled copy."""
     layout = resolve_modalities([2, 3, 1], 6)
     X = np.random.RandomState(seed).standard_normal((500, 6)) * np.arange(1, 7) + 2
     presence, holes = find_presence(X, layout)
@@ -185,7 +182,6 @@ def test_tokens_share_statistics_and_keep_their_means(seed):
 
 
 def test_scaler_of_constant_and_empty_columns():
-    """A constant column, but for rounding, gets scale 1; an empty one mean 0 too."""
     layout = resolve_modalities([3], 3)
     X = np.column_stack([np.full(20, 0.1) * 3, np.full(20, np.nan), np.arange(20.0)])
     X[::2, 0] = 0.3
@@ -199,7 +195,6 @@ def test_scaler_of_constant_and_empty_columns():
 @pytest.mark.parametrize("modalities", [[3, 1], {"tokens": (3, 1), "vector": 1}])
 @pytest.mark.parametrize("value", [0.1, -7.7, 1e7 / 3, 1e-30, 3e35])
 def test_constant_columns_have_scale_one(value, modalities, dtype, seed):
-    """With weights, gaps, and where few rows have the column, that no sample meets."""
     layout = resolve_modalities(modalities, 4)
     rng = np.random.RandomState(seed)
     X = np.full((2000, 4), value, dtype=dtype)
@@ -231,7 +226,6 @@ def test_one_ulp_is_rounding_in_float64_and_a_value_in_float32():
 
 
 def test_rows_without_weight_leave_the_scale_alone(seed):
-    """However large, and however many of the rows that are looked at first."""
     layout = resolve_modalities([2, 3, 1], 6)
     X = make(layout, seed, n=2000).astype(np.float32)
     weight = np.ones(len(X))

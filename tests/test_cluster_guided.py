@@ -18,7 +18,6 @@ WIDTHS = [2, 3, 1]
 
 
 def rows_with_gaps(rng, n, widths, rate=0.5):
-    """Random rows in which each modality is missing at a rate, never all."""
     X = rng.standard_normal((n, sum(widths)))
     keep = rng.uniform(size=(n, len(widths))) > rate
     keep[np.arange(n), rng.randint(len(widths), size=n)] = True
@@ -171,7 +170,6 @@ def linked_rows(rng, n_rows):
 
 
 def grid_of(clusterer, X):
-    """The temperatures to choose from, after a fit to X."""
     linked = find_presence(X, clusterer.modalities_)[0].sum(axis=1) > 1
     nearest = clusterer.transform(X).min(axis=1)[linked]
     return np.median(nearest) ** 2 * 2.0 ** np.arange(2, -9, -1)
@@ -193,7 +191,6 @@ def test_temperature_is_the_best_on_hidden_modalities(seed):
 
 
 def test_new_rows_are_judged_before_they_are_learnt(seed):
-    """The errors of later rows, by the centres of before, are added to the others."""
     rng = np.random.RandomState(seed)
     X, new = linked_rows(rng, 60), linked_rows(rng, 40)
     imputer = ClusterGuidedImputer(
@@ -219,7 +216,6 @@ def test_new_rows_are_judged_before_they_are_learnt(seed):
 
 
 def test_rows_without_company_leave_the_temperature(seed):
-    """Nothing can be hidden in rows of one modality, nor in empty ones."""
     X = linked_rows(np.random.RandomState(seed), 90)
     imputer = ClusterGuidedImputer(9, modalities=WIDTHS, random_state=seed).fit(X)
     before = imputer.temperature_
@@ -231,7 +227,6 @@ def test_rows_without_company_leave_the_temperature(seed):
 
 
 def test_temperature_without_linked_rows(seed):
-    """If no row has two modalities there is nothing to hide; it still imputes."""
     X = np.full((20, 2), np.nan)
     X[:10, 0] = X[10:, 1] = np.arange(10)
     imputer = ClusterGuidedImputer(
@@ -288,7 +283,6 @@ def test_indicator_depends_on_layout_only(seed):
 
 
 def test_indicators_are_a_modality_by_prefix():
-    """For what comes after the imputer, when columns are told by their names."""
     columns = ["a__0", "a__1", "b__0", "b__1", "b__2", "c__0"]
     X = pd.DataFrame(rows_with_gaps(np.random.RandomState(0), 40, WIDTHS))
     X.columns = columns
@@ -321,7 +315,6 @@ def test_modality_never_observed(keep, seed):
 
 @pytest.mark.parametrize("keep", [True, False])
 def test_column_never_observed(keep, seed):
-    """A column that is a hole in every row is filled with 0 or dropped, and told."""
     X = np.random.RandomState(seed).standard_normal((40, 4))
     X[:, 1] = np.nan
     X[:5, 2:] = np.nan
@@ -345,7 +338,6 @@ def test_rows_with_nothing_get_the_mean(seed):
 
 
 def test_holes_are_filled_from_the_nearest_owner(seed):
-    """A hole in a present modality gets the centre's cell."""
     X = np.random.RandomState(seed).standard_normal((50, 4)) + np.repeat(
         [[0], [9]], 25, 0
     )
@@ -361,7 +353,6 @@ def test_holes_are_filled_from_the_nearest_owner(seed):
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_batches(strategy, seed):
-    """Rows that come in pieces are imputed from clusters of all of them."""
     rng = np.random.RandomState(seed)
     group = rng.permutation(np.repeat([0, 1], 100))
     X = 0.1 * rows_with_gaps(rng, 200, WIDTHS) + 50 * group[:, None]
@@ -377,7 +368,6 @@ def test_batches(strategy, seed):
 
 
 def test_k_larger_than_n():
-    """A number that is asked for must fit; the default is lowered."""
     with pytest.raises(ValueError, match="n_samples=3 should be >= n_clusters=40"):
         ClusterGuidedImputer(40).fit(np.eye(3))
     X = np.vstack([np.eye(3), np.full(3, np.nan)])

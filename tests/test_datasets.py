@@ -53,7 +53,6 @@ def test_pixels_and_profiles_are_the_image():
 
 
 def test_fourier_magnitudes_against_the_sum():
-    """Each magnitude is that of the defining double sum; none is given twice."""
     images = load_digits().images[:3]
     blocks, features = digit_views(images)
     rows, columns = np.mgrid[:8, :8]
@@ -188,7 +187,6 @@ def test_makers_repeat_themselves_and_hide(make):
 
 
 def test_makers_give_frames():
-    """Columns are named by modality; a target with several columns is a frame."""
     pytest.importorskip("pandas")
     X, y = make_multimodal_regression(
         20, widths={"text": 9, "audio": 8}, n_targets=2, as_frame=True, random_state=0
@@ -220,7 +218,6 @@ def test_makers_refuse(params, message):
 
 @pytest.mark.parametrize("names", [("left__eye", "left__ear"), ("left_", "right")])
 def test_names_that_frames_cannot_tell_are_refused(names):
-    """Columns would be grouped by what stands before the first `__`."""
     pytest.importorskip("pandas")
     widths = dict.fromkeys(names, 9)
     with pytest.raises(

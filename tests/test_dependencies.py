@@ -42,7 +42,6 @@ def requirements():
 
 
 def pins():
-    """Version of each package in constraints.txt."""
     lines = (ROOT / "constraints.txt").read_text().splitlines()
     found = {}
     for line in lines:

@@ -84,7 +84,6 @@ def test_number_of_threads_makes_no_difference(estimator):
 
 @pytest.mark.parametrize("estimator", JOBS, ids=short_name)
 def test_number_of_jobs_makes_no_difference(estimator):
-    """Models fitted in other processes are those fitted in this one."""
     found = fit_and_read(estimator, 300, n_jobs=2)
     expected = fit_and_read(estimator, 300, n_jobs=1)
     assert_allclose(found, expected, rtol=1e-6, atol=1e-6)
@@ -93,7 +92,6 @@ def test_number_of_jobs_makes_no_difference(estimator):
 @each_estimator
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_python_generator_is_left_alone(estimator):
-    """The generator of the module random stands still; tests of all have the others."""
     before = random.getstate()
     fit_and_read(estimator, 60)
     assert random.getstate() == before

@@ -15,7 +15,6 @@ DOCUMENTED = [v for _, _, v in public_objects() if inspect.isclass(v) or callabl
 
 @pytest.mark.parametrize("value", DOCUMENTED, ids=lambda value: value.__name__)
 def test_example_in_docstring(value):
-    """The documentation checks all other sections when it is built."""
     assert ">>>" in value.__doc__
 
 

@@ -76,7 +76,6 @@ def test_accepts_nan(estimator, expected):
     ],
 )
 def test_weight_names(estimator, expected):
-    """Weights go to every step of a pipeline that takes them, if the last one does."""
     assert weight_names(estimator) == expected
 
 
@@ -180,7 +179,6 @@ def test_folds_never_split_a_group(cls, n_models, how, monkeypatch, seed):
 
 
 def test_groups_that_are_not_used(small_multimodal):
-    """An integer ignores them, with a warning; with routing, they are an error."""
     X, y, widths = small_multimodal
     groups = np.arange(60) // 2
     model = LateFusionRegressor(modalities=widths)
@@ -275,7 +273,6 @@ def test_sample_weight_needs_an_estimator_that_takes_it(cls, small_multimodal):
 
 @pytest.mark.parametrize("cls", [LateFusionClassifier, PatternRegressor])
 def test_generator_of_folds_serves_one_fit(cls, small_multimodal):
-    """The second fit is an error, and leaves the fitted model as it was."""
     X, y, widths = small_multimodal
     model = cls(modalities=widths, cv=KFold(3).split(X)).fit(X, y)
     expected = predictions(model, X)
@@ -287,7 +284,6 @@ def test_generator_of_folds_serves_one_fit(cls, small_multimodal):
 @pytest.mark.parametrize("after", ["stacked", "variance", "log", "mean"])
 @pytest.mark.parametrize("before", ["stacked", "variance", "log", "mean"])
 def test_predictions_follow_what_was_fitted(before, after, small_multimodal):
-    """A rule that is set after `fit` counts from the next `fit` on."""
     X, y, widths = small_multimodal
     classes = {LateFusionClassifier: "log", LateFusionRegressor: "variance"}
     for cls, other in classes.items():

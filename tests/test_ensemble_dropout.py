@@ -100,7 +100,6 @@ def test_bernoulli_of_zero_hides_nothing(small_multimodal):
 
 
 def test_it_makes_estimators_robust(seed):
-    """Trained on complete rows, they do better with half of the modalities."""
     inner = HistGradientBoostingClassifier(max_iter=20, min_samples_leaf=5)
     rng = np.random.RandomState(seed)
     y = rng.randint(2, size=400)
@@ -190,7 +189,6 @@ def test_nan_in_y_is_named(dtype, small_multimodal):
 
 
 def test_sample_weight_is_repeated(small_multimodal):
-    """Copies have the weights of their samples; some estimators take none."""
     X, y, widths = small_multimodal
     weight = np.arange(60) / 60
     model = ModalityDropout(Recorder(), modalities=widths).fit(X, y, weight)

@@ -28,7 +28,6 @@ PLAIN = LogisticRegression()
 
 
 def target_of(X, rng):
-    """A number that depends on one column of each modality."""
     return np.nan_to_num(X[:, [0, 2, 5]]).sum(axis=1) + 0.1 * rng.standard_normal(60)
 
 
@@ -48,7 +47,6 @@ def expected_failed_checks(estimator):
     expected_failed_checks=expected_failed_checks,
 )
 def test_estimator_checks_of_other_rules(estimator, check):
-    """scikit-learn's checks pass for the rules that are not the default, too."""
     check(estimator)
 
 
@@ -66,7 +64,6 @@ def votes(X, y):
 
 
 def test_log_rule_is_the_product_of_ratios(small_multimodal):
-    """As a loop: the prior times the ratio of each observed modality."""
     X, y, widths = small_multimodal
     said, frequencies = votes(X, y)
     prior = np.bincount(y) / len(y)
@@ -123,7 +120,6 @@ def test_stacking_corrects_overconfidence(seed):
 
 
 def test_complete_training_samples_teach_about_fewer(seed):
-    """Also if all training samples have both twins, one alone gets more weight."""
     X, y = make_twins(seed, 2000)
     model = LateFusionClassifier(PLAIN, modalities=[3, 3]).fit(X[1000:], y[1000:])
     one, two = model.modality_weights_[0] * model.count_weights_
@@ -168,7 +164,6 @@ def test_samples_without_modality_get_mean_target(combine, small_multimodal):
 
 @pytest.mark.parametrize("cls", [LateFusionClassifier, LateFusionRegressor])
 def test_modality_never_seen_is_ignored(cls, small_multimodal):
-    """It has no model, and makes no difference afterwards, with warnings."""
     X, y, widths = small_multimodal
     X[:, 5] = np.nan
     X, y = X[~np.isnan(X).all(axis=1)], y[~np.isnan(X).all(axis=1)]
@@ -245,7 +240,6 @@ def test_missing_cells_are_left_to_estimators_that_accept_them(small_multimodal)
 
 
 def test_empty_column_warns(small_multimodal):
-    """A column without any observed cell is filled with 0, with a warning."""
     X, y, widths = small_multimodal
     X[:, 3] = np.nan
     with pytest.warns(ModalityWarning, match="1 columns have no observed cell"):
@@ -319,7 +313,6 @@ def test_folds_of_the_user_refer_to_the_samples_given(cv, small_multimodal):
 
 
 def test_grid_search_and_jobs(small_multimodal):
-    """Inner parameters can be searched; the number of jobs changes nothing."""
     X, y, widths = small_multimodal
     y = np.array(["zero", "one", "two"])[y]
     model = LateFusionClassifier(LogisticRegression(), modalities=widths)
@@ -365,7 +358,6 @@ def test_mean_rule_of_numbers(small_multimodal, seed):
 
 
 def test_stacking_adds_what_is_additive(seed):
-    """Two modalities that each carry half of the target are added, not averaged."""
     rng = np.random.RandomState(seed)
     X = rng.standard_normal((600, 4))
     y = X[:, 0] + X[:, 2]
@@ -388,7 +380,6 @@ def test_stacking_shares_between_twins(seed):
 
 
 def test_constant_target_is_predicted(small_multimodal):
-    """Whatever the rule, nothing else can come out."""
     X, _, widths = small_multimodal
     for combine in ("stacked", "variance", "mean"):
         model = LateFusionRegressor(modalities=widths, combine=combine)

@@ -11,7 +11,6 @@ COMPLETE = np.ones((6000, 3), dtype=bool)
 
 @pytest.mark.parametrize("policy", POLICIES)
 def test_subsets_are_nonempty_and_available(policy, seed):
-    """A sample keeps some of its modalities, and none if it has none."""
     rng = np.random.RandomState(seed)
     presence = rng.uniform(size=(500, 5)) < 0.4
     kept = draw_subsets(presence, rng, policy=policy, drop_probability=0.9)

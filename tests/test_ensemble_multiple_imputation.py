@@ -13,7 +13,6 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*EM did not converge")
 
 
 def test_predictions_are_pooled():
-    """Probabilities and predictions are means over completions, with their spread."""
     X, labels, y = make_task(0)
     classifier = MultipleImputationClassifier(
         imputer=factor_imputer(), n_imputations=3, random_state=0
@@ -42,7 +41,6 @@ def test_imputer_must_draw():
 
 
 def test_frames_keep_their_names_and_failed_fits_the_model(df_module):
-    """The imputers see the names; after a failed fit the model predicts as before."""
     X, labels, _ = make_task(0)
     names = ["a__0", "a__1", "b__0", "b__1", "b__2", "c__0"]
     frame = df_module.DataFrame({name: X[:, j] for j, name in enumerate(names)})

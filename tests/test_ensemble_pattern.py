@@ -68,7 +68,6 @@ def test_attributes_agree(small_multimodal):
 
 
 def make_noisy_second(seed, n_rows=200):
-    """A modality that separates the classes, and a wide one that is noise."""
     rng = np.random.RandomState(seed)
     y = rng.randint(2, size=n_rows)
     X = rng.standard_normal((n_rows, 62))
@@ -87,7 +86,6 @@ def test_score_prefers_fewer_modalities_that_do_better(seed):
 
 
 def test_combination_never_seen_in_training_backs_off(seed):
-    """Complete training samples: a warning, and 'all' fits a model for each."""
     rng = np.random.RandomState(seed)
     X = rng.standard_normal((80, 3))
     y = (X.sum(axis=1) > 0).astype(int)
@@ -185,7 +183,6 @@ def test_samples_without_modality(small_multimodal):
 
 
 def test_classifier_without_probabilities(small_multimodal):
-    """It can be used, and is chosen by accuracy; there is no predict_proba."""
     X, y, widths = small_multimodal
     y = np.array(["a", "b", "c"])[y]
     model = PatternClassifier(LinearSVC(), modalities=widths, min_rows=10).fit(X, y)
@@ -196,7 +193,6 @@ def test_classifier_without_probabilities(small_multimodal):
 
 
 def test_one_score_for_models_and_dummies(seed):
-    """A combination with one class has a dummy; like the others, it has an accuracy."""
     rng = np.random.RandomState(seed)
     X, y = rng.standard_normal((300, 2)), np.zeros(300, dtype=int)
     X[:100, 0] = X[100:200, 1] = np.nan
@@ -250,7 +246,6 @@ def test_scores_of_regressor_are_held_out_errors(seed):
 
 
 def test_grid_search_jobs_and_multilabel(small_multimodal):
-    """Search of inner parameters, several jobs, and one against the rest."""
     X, y, widths = small_multimodal
     model = PatternClassifier(
         LogisticRegression(), modalities=widths, select="largest", min_rows=10

@@ -43,7 +43,6 @@ def test_nested_subsets_are_all_of_few(n_modalities):
 
 @pytest.mark.parametrize("n_modalities", [4, 6, 20, 300])
 def test_nested_subsets_cover_sizes_within_bounds(n_modalities):
-    """None is empty, both ends of the sizes appear, and there are not too many."""
     subsets = nested_subsets(n_modalities)
     sizes = subsets.sum(axis=1)
     assert sizes.min() == 1 and sizes.max() == n_modalities
@@ -65,7 +64,6 @@ def test_combine_evidence_is_the_formula(seed):
 
 
 def test_gradients_are_right(seed):
-    """Finite differences agree with the gradients of the stacking objective."""
     rng = np.random.RandomState(seed)
     D, codes, presence, log_prior = make_evidence(rng, n_rows=30)
     theta = rng.standard_normal(6)

@@ -40,7 +40,6 @@ def make_rows(rng, n, rate=0.4):
 
 @pytest.mark.parametrize("weights", ["uniform", "soft"])
 def test_retrieval_by_loops(weights, seed):
-    """A gap is the mean of the nearest rows that have the modality."""
     rng = np.random.RandomState(seed)
     train, X = make_rows(rng, 40), make_rows(rng, 15)
     imputer = RetrievalImputer(
@@ -84,7 +83,6 @@ def test_more_neighbors_than_rows():
 
 
 def test_regression_by_hand(seed):
-    """For a pattern: least squares on the rows that have it and the target."""
     rng = np.random.RandomState(seed)
     train, row = make_rows(rng, 200), make_rows(rng, 1, rate=0)
     row[0, 2:5] = NAN
@@ -96,7 +94,6 @@ def test_regression_by_hand(seed):
 
 
 def test_regression_in_the_dual_when_columns_outnumber_rows(seed):
-    """The default with 20 rows and 60 columns: the primal solution."""
     rng = np.random.RandomState(seed)
     X = rng.standard_normal((20, 65))
     imputer = RegressionImputer(modalities=[60, 5], standardize=False).fit(X)
@@ -109,7 +106,6 @@ def test_regression_in_the_dual_when_columns_outnumber_rows(seed):
 
 
 def test_regression_backs_off():
-    """Too few rows have the whole pattern: fewer modalities, at last the mean."""
     rng = np.random.RandomState(0)
     X = rng.standard_normal((60, 3))
     X[:30, 0] = NAN
@@ -191,7 +187,6 @@ def test_factor_imputer_is_the_mixture(seed):
 
 
 def test_factor_imputer_beats_the_mean():
-    """Hidden blocks of new rows are nearer to the truth."""
     rng = np.random.RandomState(0)
     X = make_rows(rng, 400, rate=0)
     hidden = X[300:].copy()
@@ -224,7 +219,6 @@ def test_outliers_count_in_means():
     ids=repr,
 )
 def test_tokens_are_filled_with_means_of_their_own(imputer):
-    """What nothing leads to gets the mean of its column, not that of its sequence."""
     X = np.random.RandomState(0).standard_normal((200, 6)) + np.arange(6)
     X[:100, 4:] = X[100:, :4] = NAN
     imputer.set_params(modalities={"tokens": (2, 2), "vector": 2})
@@ -265,7 +259,6 @@ def test_strategy_of_the_fit_stays(fitted, later):
 
 
 def test_padding_is_told(seed):
-    """Tokens that a sequence lacks are filled; how many, and of what, is said once."""
     X = np.random.RandomState(seed).standard_normal((40, 7))
     X[:5, 4:6] = NAN  # the third token
     X[3, 2:4] = NAN  # and the second

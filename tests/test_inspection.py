@@ -74,7 +74,6 @@ class Stub(ClassifierMixin, BaseEstimator):
 
 @pytest.fixture
 def data(small_multimodal):
-    """Rows with gaps, labels, and a classifier for them."""
     X, y, _ = small_multimodal
     model = make_pipeline(
         SimpleImputer(keep_empty_features=True), LogisticRegression(max_iter=500)
@@ -83,7 +82,6 @@ def data(small_multimodal):
 
 
 def reduce_to(X, present):
-    """X with every other modality hidden, loop by loop."""
     X = X.copy()
     for columns, keep in zip(COLUMNS, present):
         if not keep:
@@ -105,7 +103,6 @@ def has_all(X, present):
 
 
 def test_score_by_pattern_equals_slow_loop(data):
-    """Rows that have all of the subset, reduced to it; the largest subset first."""
     X, y, model = data
     result = score_by_pattern(model, X, y, modalities=WIDTHS)
     assert result.pattern[0] == "modality0 + modality1 + modality2"
@@ -164,7 +161,6 @@ def test_pattern_without_samples_is_warned_of(data):
 
 
 def test_scoring_and_weights(data):
-    """A named scorer, a callable, and weights: a weight of 2 is the row twice."""
     X, y, model = data
     named = score_by_pattern(
         model, X, y, modalities=WIDTHS, scoring="balanced_accuracy"
@@ -417,7 +413,6 @@ def random_game(n_players, rng, n_games=2):
 
 
 def slow_shapley(values, n_players):
-    """Mean gain over every order, one by one."""
     shares = np.zeros((n_players, len(values[frozenset()])))
     for order in itertools.permutations(range(n_players)):
         for place, player in enumerate(order):
@@ -454,7 +449,6 @@ def test_sampled_shapley_with_all_orders_is_exact(seed):
 
 @pytest.mark.parametrize("scoring", [None, "neg_log_loss", "roc_auc_ovr"])
 def test_importances_add_up(data, scoring):
-    """To the full score minus that of the constant prediction, in bootstraps too."""
     X, y, model = data
     result = modality_importance(
         model, X, y, modalities=WIDTHS, scoring=scoring, n_bootstraps=10, random_state=0
@@ -504,7 +498,6 @@ def test_importance_of_known_models():
 
 
 def test_predictions_are_made_once_per_subset(data):
-    """Whatever the number of bootstraps, if the scorer needs predictions only."""
     X, y, _ = data
     model = Stub(lambda X: np.zeros(len(X), dtype=int)).fit(X, y)
     modality_importance(model, X, y, modalities=WIDTHS, n_bootstraps=50)
@@ -530,7 +523,6 @@ def test_other_scorers_predict_each_resample(data):
 
 @pytest.mark.parametrize("scoring", ["accuracy", "f1_macro", "roc_auc", "neg_log_loss"])
 def test_known_predictions_score_like_the_estimator(scoring):
-    """Also for several outputs, whose probabilities come as a list."""
     rng = np.random.RandomState(0)
     X = rng.standard_normal((60, 3))
     Y = (X[:, :2] + rng.standard_normal((60, 2)) > 0).astype(int)
@@ -546,7 +538,6 @@ def test_known_predictions_score_like_the_estimator(scoring):
 
 
 def test_estimators_that_refuse_empty_rows(data):
-    """`empty_score` is used, and the estimator is given no such sample."""
     X, y, _ = data
     X = X[~np.isnan(X).any(axis=1)]
     y = np.zeros(len(X), dtype=int)

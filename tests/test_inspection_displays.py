@@ -27,7 +27,6 @@ WIDTHS = {"text": 2, "image": 3, "age": 1}
 
 @pytest.fixture
 def pyplot():
-    """A pyplot that draws into memory, and closes its figures."""
     matplotlib = pytest.importorskip("matplotlib")
     matplotlib.use("Agg")
     from matplotlib import pyplot
@@ -38,7 +37,6 @@ def pyplot():
 
 @pytest.fixture
 def data(small_multimodal):
-    """Rows with gaps, labels, and a classifier for them."""
     X, y, _ = small_multimodal
     model = make_pipeline(SimpleImputer(), LogisticRegression(max_iter=500))
     return X, y, model.fit(X, y)
@@ -165,7 +163,6 @@ def test_importances_without_intervals(pyplot, data):
 
 
 def test_imputed_points_differ_from_real_ones(pyplot, data):
-    """Samples without the modality; mean imputation gives them all one point."""
     X = data[0]
     imputer = SimpleImputer().fit(X)
     with pytest.warns(UserWarning, match="1 modalities of one column .* age"):
@@ -196,7 +193,6 @@ def test_pca_keeps_the_plane(pyplot):
 
 
 def test_tsne_and_samples(pyplot, data):
-    """At most so many of each kind; the same seed, the same picture."""
     X = data[0]
     kept = {
         "modalities": WIDTHS,
@@ -390,7 +386,6 @@ def test_tables_without_rows_are_refused(pyplot, df_module):
 
 
 def test_without_matplotlib_the_extra_is_named(data, monkeypatch):
-    """Functions work; displays raise an error that names the extra."""
     X, y, model = data
     monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
     kept = {"modalities": WIDTHS}

@@ -330,7 +330,6 @@ class Majority(ClassifierMixin, BaseEstimator):
         return self
 
     def predict(self, X):
-        """Return the most frequent label."""
         return np.full(len(X), self.label_)
 
 
@@ -390,7 +389,6 @@ def test_objects_within_themselves_are_refused():
     ],
 )
 def test_caches_are_forgotten(container, tmp_path):
-    """joblib reads pickles from a cache, so no file may say where one is."""
     model = make_pipeline(StandardScaler(), memory=str(tmp_path))
     found = [p for p in _parts(round_trip(container(model))) if hasattr(p, "memory")]
     assert [p.memory for p in found if isinstance(p, Pipeline)].count(None) >= 1
@@ -408,7 +406,6 @@ def test_requests_under_routing(small_multimodal):
 
 
 def test_devices_that_are_not_there(small_multimodal):
-    """A model of a machine with many GPUs computes on what there is."""
     pytest.importorskip("torch")
     X, y, widths = small_multimodal
     inner = skmissing.fusion.MHSAFusionClassifier(
@@ -477,7 +474,6 @@ def plain(value):
 
 
 def table(types, content, path="builtins.dict", **more):
-    """Node of a dictionary with given types of keys."""
     content = {k: v if isinstance(v, dict) else plain(v) for k, v in content.items()}
     keys = node("ListNode", "builtins.list", content=types, **more)
     return node("DictNode", path, key_types=keys, content=content)
@@ -499,7 +495,6 @@ def partial_of(function, *args):
 
 
 def attacks(target):
-    """Schemas that would make the folder `target`, by what they do."""
     mkdir = node("FunctionNode", MKDIR)
     call = node("ConstructorFromReduceNode", MKDIR, content=plain((target,)))
     return {
@@ -544,7 +539,6 @@ def attacks(target):
 
 @pytest.mark.parametrize("name", attacks("x"))
 def test_no_code_runs(name, tmp_path):
-    """Whatever names a function that is not known is refused before it is called."""
     target = tmp_path / "made"
     schema = {"protocol": 2, **attacks(str(target))[name]}
     with pytest.raises(ValueError, match="must be an undamaged file"):
@@ -561,7 +555,6 @@ def test_the_attacks_are_attacks(name, tmp_path):
 
 
 def known_names_called():
-    """Schemas that would call what is known, with what the file says."""
     scorer = node("ObjectNode", SCORER, content=plain({"_estimator": None}))
     score = node("FunctionNode", "sklearn.metrics._regression.r2_score")
     search = "sklearn.model_selection._search.GridSearchCV"
@@ -716,7 +709,6 @@ def model_bytes(forest):
 
 
 def test_truncated_files(model_bytes, tmp_path):
-    """A file that stops anywhere ends in one error, which names the file."""
     path = tmp_path / "model.skops"
     size = len(model_bytes)
     for length in [0, 1, 4, 30, *range(100, size, size // 40), size - 1]:

@@ -30,7 +30,6 @@ def blobs(seed, n=300, n_columns=6, dtype=np.float64):
 
 
 def gaps(seed, widths=WIDTHS, rate=0.4, holes=0.0, n=300, empty=0):
-    """The same with modalities missing, perhaps holes and empty rows."""
     rng = np.random.RandomState(seed + 1)
     X = blobs(seed, n=n, n_columns=sum(widths))
     keep = rng.uniform(size=(n, len(widths))) > rate
@@ -65,7 +64,6 @@ def test_kernels_equal_loops(min_rows, holes, complete, widths, seed):
 
 
 def test_distance_by_hand():
-    """Modalities count alike whatever their width; only what is shared counts."""
     layout = resolve_modalities([2, 1], 3)
     rows = np.array([[0, 0, 0], [0, 0, np.nan], [np.nan, 0, 0], [np.nan] * 3])
     scaler = fit_scaler(ModalityTable(rows, layout), standardize=False)
@@ -103,7 +101,6 @@ def test_float32_cancellation_is_bounded(seed):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("n_clusters", [1, 3, 20, 100])
 def test_complete_data_equal_sklearn(dtype, n_clusters, seed):
-    """From the same centres: the labels, centres, iterations of scikit-learn."""
     X = blobs(seed, dtype=dtype)
     init = X[:n_clusters]
     theirs = KMeans(n_clusters, init=init, n_init=1, algorithm="lloyd").fit(X)
@@ -167,7 +164,6 @@ def reference_lloyd(X, centers, layout, n_iter):
 
 
 def test_incomplete_data_equal_loops(seed):
-    """Three iterations on incomplete rows give the means that loops give."""
     layout = resolve_modalities(WIDTHS, 6)
     X = gaps(seed)
     init = X[np.flatnonzero(~np.isnan(X).any(axis=1))[:4]]
@@ -194,7 +190,6 @@ def test_result_describes_itself(seed):
 @pytest.mark.parametrize("init", ["k-means++", "random"])
 @pytest.mark.parametrize("n_clusters", [1, 2, 5, 40])
 def test_every_modality_is_in_a_center(init, n_clusters, seed):
-    """However rare a modality and few the clusters, some centre has it."""
     X = gaps(seed, [1] * 6, rate=0.9)
     X = np.vstack([X[~np.isnan(X[:, :5]).all(axis=1)], [[np.nan] * 5 + [1.0]]])
     X[:-1, 5] = np.nan
@@ -211,7 +206,6 @@ def test_one_cluster_is_the_mean(seed):
 
 
 def test_weight_two_is_the_row_twice(seed):
-    """Integer weights from given centres give the result of repeated rows."""
     X = gaps(seed, holes=0.05)
     weight = np.random.RandomState(seed).randint(3, size=len(X))
     init = blobs(seed, n=5)
@@ -234,7 +228,6 @@ def test_number_of_threads_does_not_matter(n_threads, monkeypatch, seed):
 
 
 def test_start_given_as_array_or_callable(seed):
-    """An array with NaN where a centre lacks a modality, and a callable giving it."""
     X = gaps(seed)
     init = np.where(np.isnan(X[:4]), np.nan, X[:4])
 
@@ -294,7 +287,6 @@ def test_modality_never_observed(seed):
 
 
 def test_duplicate_rows_warn():
-    """More clusters than distinct rows end with a ConvergenceWarning."""
     X = np.repeat([[0.0, 0, 1], [5, 5, 2]], 10, axis=0)
     with pytest.warns(ConvergenceWarning, match=r"distinct clusters \(2\) .* \(4\)"):
         PartialModalityKMeans(4, modalities=[2, 1], random_state=0).fit(X)
@@ -359,7 +351,6 @@ def test_explicit_n_init_with_array_warns(seed):
 
 
 def test_centers_are_plain_arrays():
-    """The kernels take centres as values and presence, whatever made them."""
     layout = resolve_modalities([1, 1], 2)
     X = np.array([[0.0, np.nan], [np.nan, 3.0]])
     scaler = fit_scaler(ModalityTable(X, layout), standardize=False)
@@ -395,7 +386,6 @@ def test_batches_keep_means_of_what_they_were_given(standardize, seed):
 
 
 def test_batches_approach_the_full_fit(seed):
-    """A long stream ends with an inertia near that of all rows at once."""
     rng = np.random.RandomState(seed)
     X = gaps(seed, n=6000, rate=0.3)
     X = X[rng.permutation(len(X))]
@@ -436,7 +426,6 @@ def test_columns_of_transform_are_the_learnt_centers(small_multimodal):
 
 
 def test_column_never_observed_has_no_say(seed):
-    """A column that is a hole everywhere in fit is a hole later, with a warning."""
     X = gaps(seed)
     X[:, 0] = np.nan
     X = X[~np.isnan(X).all(axis=1)]
@@ -472,7 +461,6 @@ def test_columns_never_observed_of_modalities_never_observed(seed):
 
 
 def test_column_first_seen_in_a_batch():
-    """Clusters that no row of it fell to are at the mean of the column, not at 0."""
     first = [[0, 0, nan], [0, 1, nan], [9, 9, nan], [9, 8, nan]]
     model = PartialModalityKMeans(2, modalities=[3], random_state=0)
     with pytest.warns(UserWarning, match="'x2'"):
@@ -494,7 +482,6 @@ def test_empty_cluster_stays_in_batches():
 
 
 def test_row_without_centre_goes_to_the_largest_cluster_of_all_rows():
-    """What a batch brings first joins the cluster that most rows ever went to."""
     first = np.c_[[0.0, 0, 9, 9, 9, 9, 9], [nan] * 7]
     model = PartialModalityKMeans(2, modalities=[1, 1], random_state=0)
     with pytest.warns(UserWarning, match="'modality1'"):
@@ -506,7 +493,6 @@ def test_row_without_centre_goes_to_the_largest_cluster_of_all_rows():
 
 
 def test_labels_follow_centers_that_were_moved():
-    """Labels that repeat after an empty cluster was moved are no end."""
     rng = np.random.RandomState(237)
     X = np.round(rng.randn(rng.randint(4, 14), 3) * 3)
     X[rng.rand(*X.shape) < 0.4] = nan
@@ -529,7 +515,6 @@ def test_moved_centers_of_complete_data_are_those_of_sklearn():
 
 
 def test_rows_without_weight_are_no_rows(seed):
-    """Neither scales nor the moves of empty clusters see them."""
     X = np.vstack([blobs(seed), [[1e12] * 6, [50.0] * 6]])
     weight = np.r_[np.ones(300), 0, 0]
     init = np.vstack([X[:3], np.full((2, 6), 500.0)])
@@ -555,7 +540,6 @@ def test_too_few_usable_samples(row, n_usable, seed):
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_small_spread_around_a_large_mean(dtype):
-    """Clusters in two columns are found whatever the third one's mean."""
     rng = np.random.RandomState(0)
     y, noise = rng.randint(3, size=600), rng.randn(600, 3)
     X = np.c_[4 * y, 4 * y, np.full(600, 2e7)] + noise * [0.3, 0.3, 2]

@@ -168,7 +168,6 @@ def test_frames_that_are_no_mask_are_refused(imputed):
 
 
 def test_cells_that_were_never_known_are_not_scored(imputed):
-    """Cells that are missing in X_true are not scored, if the mask is a table."""
     true, found, mask = imputed
     missing = np.where(mask, np.nan, true)
     gaps, known = true.copy(), mask.copy()
@@ -180,7 +179,6 @@ def test_cells_that_were_never_known_are_not_scored(imputed):
 
 
 def test_masked_cosine_by_hand(imputed):
-    """Mean over rows, then over modalities, of the hidden parts' cosines."""
     true, found, mask = imputed
     rows = {0: slice(0, 3), 1: slice(4, 8)}
     means = []
@@ -285,7 +283,6 @@ def test_multilabel_f1_makes_a_scorer(labels):
 
 @pytest.mark.parametrize("score", [slot_accuracy, multilabel_f1])
 def test_indicators_are_checked(labels, score):
-    """Flattened labels, probabilities and unequal shapes are refused."""
     y_true, y_pred = labels
     with pytest.raises(
         ValueError, match=r"y_true must be a 2-D .* got shape \(5400,\)"
@@ -464,7 +461,6 @@ def test_distances_of_float32_lose_no_more_than_their_rounding(offset):
 
 @pytest.mark.parametrize("holes", [0, 0.3])
 def test_distances_do_not_depend_on_chunks(holes):
-    """A working memory too small for one row changes nothing."""
     X, Y = make_table(0, 40, holes=holes), make_table(1, 23, holes=holes / 2)
     whole = partial_modality_distances(X, Y, modalities=WIDTHS)
     with sklearn.config_context(working_memory=1e-3):

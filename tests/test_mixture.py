@@ -43,7 +43,6 @@ def make_rows(rng, n, holes=False, rate=0.4):
 
 
 def fitted(X, n_components=2, **params):
-    """A model of the rows; it need not have converged."""
     model = PartialModalityFactorMixture(
         n_components, modalities=WIDTHS, random_state=0, **{"n_factors": 2, **params}
     )
@@ -158,7 +157,6 @@ def test_weight_of_two_is_the_row_twice(seed):
 
 
 def test_draws_have_the_posterior_moments():
-    """Mean and variance of many draws are those that the posterior states."""
     rng = np.random.RandomState(0)
     model = fitted(make_rows(rng, 300), ard=False)
     row = make_rows(rng, 1)[:1]
@@ -172,7 +170,6 @@ def test_draws_have_the_posterior_moments():
 
 
 def test_samples_have_the_moments_of_the_model():
-    """Drawn rows have the mean and covariance that the parameters imply."""
     model = fitted(make_rows(np.random.RandomState(0), 300))
     X, labels = model.sample(50000)
     assert X.shape == (50000, sum(WIDTHS))
@@ -196,7 +193,6 @@ def test_relevance_follows_the_data():
 
 
 def test_noise_falls_back_to_the_mean():
-    """Where modalities tell nothing of each other, imputation stays at the mean."""
     rng = np.random.RandomState(0)
     X = rng.standard_normal((60, 40))
     model = PartialModalityFactorMixture(
@@ -241,7 +237,6 @@ def test_hidden_errors_by_hand():
 
 
 def test_held_out_rows_have_two_modalities():
-    """Folds do not overlap and hold rows that something can be hidden from."""
     rng = np.random.RandomState(0)
     presence = rng.uniform(size=(200, 3)) < 0.5
     folds = held_out_rows(presence, np.ones(200), rng)
@@ -407,7 +402,6 @@ def one_cluster(X, sample_weight=None, **params):
 
 
 def test_rows_of_little_weight_do_not_calibrate():
-    """Unrelated rows that weigh next to nothing leave the trust as it was."""
     rng = np.random.RandomState(0)
     X, junk = one_factor(rng, 300), rng.standard_normal((300, 4))
     weight = np.r_[np.ones(300), np.full(300, 1e-6)]
@@ -418,7 +412,6 @@ def test_rows_of_little_weight_do_not_calibrate():
 
 
 def unseen_column(rng):
-    """Rows of which no one has the third column, of the first modality."""
     X = one_factor(rng, 100)
     X[:, 2] = nan
     X[:20, 3] = nan
@@ -488,7 +481,6 @@ def test_imputers_do_not_go_by_a_column_never_observed(imputer):
 
 @pytest.mark.parametrize("kind", [PartialModalityFactorMixture, FactorImputer])
 def test_warns_if_not_converged(kind):
-    """One iteration is not enough; the imputer warns in its own name."""
     X = one_factor(np.random.RandomState(0), 100)
     X[::3, :2] = nan
     model = kind(1, n_factors=2, modalities=[2, 2], max_iter=1)

@@ -38,14 +38,12 @@ def columns(layout):
     ],
 )  # fmt: skip
 def test_forms(modalities, names, expected):
-    """Each form of the parameter gives the columns that its documentation says."""
     layout = resolve_modalities(modalities, 5, names)
     assert columns(layout) == expected
     assert list(layout) == list(expected)
 
 
 def test_names_of_which_some_hold_no_prefix_are_told():
-    """One bare name takes all groups away; the warning says which, and what helps."""
     match = r"1 of the 5 column names have no '__': 'age'; .* as in 'age__0', or pass"
     with pytest.warns(UserWarning, match=match):
         layout = resolve_modalities(None, 5, MIXED)

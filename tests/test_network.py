@@ -46,7 +46,6 @@ def run(code):
 
 
 def test_no_connection_at_import_or_fit():
-    """All public modules are imported; every estimator is fitted and predicts."""
     done = run(USE)
     assert done.returncode == 0, done.stderr[-2000:]
     assert int(done.stdout.split()[-1]) > 10
@@ -62,7 +61,6 @@ def test_no_connection_at_import_or_fit():
     ],
 )
 def test_the_guard_guards(code):
-    """What does use the network is stopped, so that the test above can fail."""
     done = run(code)
     assert done.returncode != 0
     assert "network: " in done.stderr

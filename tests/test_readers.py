@@ -69,7 +69,6 @@ def test_npz_round_trip(save):
 
 
 def test_npz_choices(save):
-    """Modalities, target and split can be named; integers may be a modality then."""
     pytest.importorskip("pandas")
     path = save(
         **archive(split2=np.array(["train", "dev"] * 3), half=np.ones((6, 2), "e"))
@@ -284,7 +283,6 @@ BAD_PARTS = [
 
 @pytest.mark.parametrize("changes, message", BAD_PARTS)
 def test_mosi_refuses(tmp_path, changes, message):
-    """Errors name the file, the split, the key, what must be there and what is."""
     path, _ = mosi_file(tmp_path, **changes)
     with pytest.raises(ValueError, match=f"mosi.pkl.*{message}"):
         read_mosi(path)
@@ -352,7 +350,6 @@ def refused(tmp_path):
 
 @pytest.mark.parametrize("protocol", [0, 2, 4, 5])
 def test_malicious_pickles_run_nothing(refused, tmp_path, protocol):
-    """Anything but plain arrays and containers is refused, and nothing happens."""
     marker = tmp_path / "was_run"
     for content in attacks(marker):
         refused(pickle.dumps(content, protocol=protocol))
@@ -392,12 +389,10 @@ def test_extension_registry_is_not_asked(refused, tmp_path):
 
 
 def short(text):
-    """A short string in the opcodes of protocol 4."""
     return b"\x8c" + struct.pack("<B", len(text)) + text.encode()
 
 
 def name(module, attribute):
-    """Push a name, by the opcode of protocol 4."""
     return short(module) + short(attribute) + b"\x93"
 
 
@@ -528,7 +523,6 @@ def test_headers_of_arrays_are_checked(tmp_path, header):
 
 
 def test_archives_are_not_unpickled(tmp_path):
-    """An object array in an archive is a pickle, which is refused unread."""
     marker, path = tmp_path / "was_run", tmp_path / "evil.npz"
     evil = np.array([Attack(os.mkdir, str(marker))], dtype=object)
     np.savez(path, image=np.ones((1, 2)), y=evil)
@@ -577,7 +571,6 @@ STAGES = ["W", "1", "2", "3", "4", "R", "?", "2"]
 
 @pytest.fixture
 def record(tmp_path):
-    """Write a recording and its hypnogram; return the path of the signals."""
     edfio = pytest.importorskip("edfio")
 
     def write(name="SC4001", stages=STAGES, channels=("EEG Fpz-Cz",), rate=10, **extra):
@@ -626,7 +619,6 @@ def test_epochs_and_stages(record):
 
 
 def test_one_annotation_for_many_epochs(record):
-    """A long annotation covers all its epochs, as far as the signal goes."""
     path = record(stages=["W", "2", "R"], seconds=90.0, n_epochs=8)
     bunch = read_sleep_edf(path)
     assert bunch.target.tolist() == [0, 0, 0, 2, 2, 2, 4, 4]
@@ -636,7 +628,6 @@ def test_one_annotation_for_many_epochs(record):
 
 
 def test_recordings_of_a_folder(record, tmp_path):
-    """All pairs of a folder; a channel without a recording is a missing modality."""
     pytest.importorskip("pandas")
     record("SC4001", channels=("EEG Fpz-Cz", "EMG"))
     record("SC4011", channels=("EEG Fpz-Cz",), stages=["W", "W"])

@@ -24,7 +24,6 @@ WIDTHS = {"text": 3, "audio": 2, "video": 1}
 
 
 def make_X(n_rows=2000, seed=0):
-    """Complete samples of three modalities."""
     return np.random.RandomState(seed).standard_normal((n_rows, 6))
 
 
@@ -36,7 +35,6 @@ def gone(Xt):
 
 
 def amputer(missing=None, **params):
-    """An amputer of the three modalities with seed 0."""
     params = {"modalities": WIDTHS, "random_state": 0, **params}
     return ModalityAmputer(missing, **params)
 
@@ -138,7 +136,6 @@ def test_partially_observed_modalities():
 
 
 def test_same_rows_same_mask_whatever_the_phase():
-    """fit_transform, transform and a refit agree, whatever the order of the samples."""
     X = make_X(300)
     fitted = amputer()
     first = fitted.fit_transform(X)
@@ -150,7 +147,6 @@ def test_same_rows_same_mask_whatever_the_phase():
 
 
 def test_other_rows_draw_independently():
-    """Samples at the same place of two sets do not share their masks."""
     X_train, X_test = make_X(4000, seed=1), make_X(4000, seed=2)
     fitted = amputer()
     train, test = gone(fitted.fit_transform(X_train)), gone(fitted.transform(X_test))
@@ -168,7 +164,6 @@ def test_seeds_give_other_masks():
 
 
 def test_equal_rows_draw_independently():
-    """In a table with few distinct rows, rates are still met."""
     X = np.tile([[0.0, 0, 0, 1, 1, 2], [5, 5, 5, 5, 5, 5]], (1000, 1))
     hidden = gone(amputer(allow_empty=True).fit_transform(X))
     assert_allclose(hidden.mean(axis=0), 0.5, atol=0.06)
@@ -347,7 +342,6 @@ def test_what_cannot_be_done_is_warned_of():
 
 
 def test_realized_rates_count_rows_that_had_it():
-    """Rates are over the rows that have the modality; NaN if none has it."""
     X = make_X(100)
     X[:50, :3] = np.nan
     X[:, 5] = np.nan
@@ -364,7 +358,6 @@ def test_realized_rates_count_rows_that_had_it():
 
 
 def test_mar_follows_the_driver():
-    """Rows with high values of the driver lose more; the driver itself is whole."""
     X = make_X(4000)
     hidden = gone(
         amputer(0.3, mechanism="mar", driver="audio", strength=2.0).fit_transform(X)
@@ -411,7 +404,6 @@ def test_strength_zero_is_mcar():
 
 
 def test_mechanism_learns_from_training_rows_only():
-    """Shifted rows are judged by the training mean: nearly all of them are hidden."""
     X = make_X(500)
     fitted = amputer(0.5, mechanism="mnar", strength=5.0, allow_empty=True).fit(X)
     assert gone(fitted.transform(X + 10)).mean() > 0.99
@@ -442,7 +434,6 @@ def test_label_mechanism_with_a_continuous_target():
 
 
 def test_group_mechanism_by_argument_and_by_column():
-    """Groups given apart, or in a column of X, give the same masks."""
     X = make_X(3000)
     X[:, 5] = np.arange(3000) % 5
     by_column = amputer({"text": 0.4, "audio": 0.4}, mechanism="group", driver="video")
@@ -457,7 +448,6 @@ def test_group_mechanism_by_argument_and_by_column():
 
 
 def test_new_groups_are_warned_of():
-    """Samples of a new group lose modalities at the average rate, with a warning."""
     X, groups = make_X(400), np.array(["a", "b"])[np.arange(400) % 2]
     fitted = amputer(mechanism="group").fit(X, groups=groups)
     other = np.where(np.arange(400) < 30, "new", groups)
@@ -486,7 +476,6 @@ def test_groups_by_metadata_routing():
 
 
 def test_bursts_have_the_rate_and_the_length(seed):
-    """Runs last burst_length rows on average, and hide the rate asked for."""
     X = make_X(30000, seed)
     fitted = amputer(
         {"text": 0.2, "audio": 0.5},
@@ -505,7 +494,6 @@ def test_bursts_have_the_rate_and_the_length(seed):
 
 
 def test_bursts_give_back_whole_runs():
-    """Where all modalities fail at once, one comes back for as long as they do."""
     X = make_X(3000)
     hidden = gone(amputer(0.6, mechanism="burst", burst_length=50).fit_transform(X))
     assert not hidden.all(axis=1).any()
@@ -529,7 +517,6 @@ def test_largest_remainder_by_hand():
 
 
 def test_give_back_by_weight():
-    """The modality that comes back is drawn by weight, among those the row has."""
     rng = np.random.RandomState(0)
     weights = np.array([0.6, 0.3, 0.1, 0.0])
     hidden, presence = np.ones((2, 20000, 4), dtype=bool)
@@ -584,7 +571,6 @@ def test_intercept_gives_the_rate(rate):
 
 
 def test_bursts_of_one_row():
-    """At length = rate / (1 - rate), hidden runs are parted by single rows."""
     hidden = draw_bursts(np.random.default_rng(0), 3000, 0.9, 9.0)
     visible = np.flatnonzero(~hidden)
     assert (np.diff(visible) > 1).all()

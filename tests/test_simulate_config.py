@@ -23,7 +23,6 @@ TAV = ["text", "audio", "video"]
 
 
 def test_kept_percentages():
-    """Percentages kept become rates hidden, whatever the order of the names."""
     config = parse_config("100-audio-20-text-33.5-video", TAV)
     assert_allclose(config.rates_for(TAV), [0.8, 0, 0.665], atol=1e-12)
 
@@ -45,7 +44,6 @@ def test_complex_order_of_three():
 
 
 def test_complex_order_of_two():
-    """Three numbers stand for both, the first and the second modality."""
     keep, probabilities = parse_config("complex-10-40-50", ["image", "text"]).table_for(
         ["image", "text"]
     )
@@ -64,7 +62,6 @@ def test_subset_order_has_each_subset_once(n_modalities):
 
 
 def test_numbers_pairs_and_dicts():
-    """Numbers are lost, and a command line may write them as text."""
     assert make_amputer("mcar:0.3").missing == make_amputer("0.3").missing == 0.3
     for text in ("mcar:0.4, 0.8", "mcar:(0.4,0.8)"):
         assert make_amputer(text).missing == (0.4, 0.8)
@@ -134,7 +131,6 @@ BAD_STRINGS = [
 
 @pytest.mark.parametrize("text, message", BAD_STRINGS)
 def test_bad_strings(text, message):
-    """The error shows where the string cannot be read, and what was expected."""
     with pytest.raises(ValueError, match=message):
         parse_config(text, TAV)
 
@@ -190,7 +186,6 @@ def test_bad_objects(make, error, message):
 
 
 def test_make_amputer():
-    """One string gives an amputer; without a mechanism it is MCAR."""
     assert make_amputer("mnar:0.3").mechanism == "mnar"
     plain = make_amputer("complex-10-45-45", random_state=3)
     assert (plain.mechanism, plain.config) == ("mcar", "complex-10-45-45")

@@ -55,7 +55,6 @@ if __name__ == "__main__":
 
 @pytest.mark.parametrize("estimator", ESTIMATORS, ids=short_name)
 def test_eight_threads_share_a_fitted_estimator(estimator):
-    """Each thread gets what one alone gets, whatever the others ask."""
     X, y = make_data(estimator)
     fitted = with_widths(clone(estimator)).fit(X, y)
     pieces = [X[start:] for start in range(8)]
@@ -69,7 +68,6 @@ def test_eight_threads_share_a_fitted_estimator(estimator):
 
 
 def test_blas_limit_is_restored_by_the_last_to_leave():
-    """Two threads that come and go in turn leave the number of threads as it was."""
     with ExitStack() as stack:
         stack.enter_context(_controller().limit(limits=2, user_api="blas"))
         if n_blas_threads() != 2:
@@ -100,7 +98,6 @@ def test_many_threads_map_at_once():
 
 
 def test_process_lock():
-    """One a name, for the thread that has it as often as it likes, and for no other."""
     with ThreadPoolExecutor(1) as pool, process_lock("one"), process_lock("one"):
         assert not pool.submit(process_lock("one").acquire, False).result()
         assert pool.submit(process_lock("two").acquire, False).result()

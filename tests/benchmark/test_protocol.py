@@ -87,7 +87,6 @@ def test_realised_rates_of_the_papers_configurations(missing):
 
 
 def test_the_same_modalities_are_drawn_for_training_and_test():
-    """`(pm, ps)` hides one modality of three, the same in both parts."""
     data = make_toy(n=300)
     for seed in range(5):
         rows = draw_rows(make_cell(data, "mcar:0.34,0.5", seed=seed), data, **WHOLE)
@@ -135,7 +134,6 @@ def test_given_split_and_groups_are_kept():
 
 
 def test_fewer_rows_keep_the_ratio(toy):
-    """`max_rows` takes its share of both parts, other rows in each run."""
     parts = [split_rows(toy, s, test_size=0.4, max_rows=60) for s in (0, 1)]
     assert [len(p) for p in parts[0]] == [36, 24]
     assert not np.array_equal(parts[0][1], parts[1][1])
@@ -171,7 +169,6 @@ def test_warnings_are_counted_not_lost(toy, monkeypatch):
 
 
 def test_full_score_is_that_of_complete_rows(toy):
-    """With nothing hidden both scores agree; with gaps the full score is better."""
     row = run_cell(make_cell(toy, "mcar:0.0"), toy, **WHOLE)
     assert row["scores"] == row["full_scores"]
     data = make_toy(n=1000)
@@ -219,7 +216,6 @@ def test_unknown_data_is_refused():
 
 
 def test_bad_data():
-    """Lengths must agree, and y must be of a kind that can be scored."""
     with pytest.raises(
         ValueError, match=r"'toy': split must have as many samples as X \(120\); got 3"
     ):
@@ -270,7 +266,6 @@ def test_dataframes_are_read_by_place(given):
 
 
 def test_labels_of_dtype_object_are_known_by_their_values():
-    """Equal strings are the same data, wherever they are in memory."""
     words = np.array(["no", "yes"])[make_toy().y]
     first, again = (
         replace(make_toy(), y=np.array(["".join(list(w)) for w in words], dtype=object))

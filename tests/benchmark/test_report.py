@@ -25,7 +25,6 @@ LIGHT = [name for name in list_methods() if name not in TORCH]
 
 @pytest.mark.parametrize("task", ["classification", "regression", "multilabel"])
 def test_every_light_method_runs(task):
-    """Each method fits and predicts samples with missing modalities, for every task."""
     rows = run_benchmark([make_toy(task, n=200)], methods=LIGHT, n_runs=1)
     assert set(rows["method"]) == set(LIGHT) and not rows["error"].any()
 
@@ -60,7 +59,6 @@ def test_methods_without_their_package_are_refused(toy, monkeypatch):
 
 
 def test_report_holds_tables_and_failures(tmp_path):
-    """The best is bold, a failure a dash with its reason; CSV has every row."""
     rows = run_benchmark([make_toy(n=60)], methods=["zero", "mean", "soft"], n_runs=2)
     written = write_report(rows, tmp_path / "deep" / "report")
     text = written[0].read_text(encoding="utf-8")
@@ -83,7 +81,6 @@ def test_report_holds_tables_and_failures(tmp_path):
 
 
 def test_report_marks_fewer_runs(toy, tmp_path):
-    """A mean over fewer runs than those of others has their number."""
     rows = run_benchmark([toy], methods=["zero", "mean"], n_runs=3)
     rows = rows[(rows["method"] == "mean") | (rows["seed"] < 2)]
     text = write_report(rows, tmp_path)[0].read_text(encoding="utf-8")
@@ -98,7 +95,6 @@ def test_report_draws_a_picture(toy, tmp_path):
 
 
 def test_report_without_matplotlib_warns(toy, tmp_path, monkeypatch):
-    """The picture is left out, with a warning that names the extra."""
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     rows = run_benchmark([toy], methods=["mean"], n_runs=1)
     with pytest.warns(UserWarning, match=r"report.png is left out.*skmissing\[plot\]"):

@@ -14,7 +14,6 @@ CLOCKS = ("wall_seconds", "fit_seconds", "predict_seconds", "peak_mb", "pid")
 
 
 def numbers(results):
-    """Results without times and memory, as dicts."""
     return results.drop(columns=list(CLOCKS)).fillna("").to_dict("records")
 
 
@@ -73,7 +72,6 @@ def test_finished_benchmark_runs_nothing(toy, tmp_path, counted):
 
 
 def test_other_data_or_settings_are_not_mixed(toy, tmp_path, counted):
-    """Rows of other values, or of another test size, do not count as done."""
     run_benchmark([toy], **SMALL, out=tmp_path)
     counted.clear()
     with pytest.warns(UserWarning, match="8 cells were run on other data or settings"):

@@ -68,7 +68,6 @@ def test_p_values_are_corrected_for_their_number():
 
 
 def test_holm_by_hand():
-    """The smallest is multiplied by their number, and their order is kept."""
     assert_allclose(holm([0.04, 0.01, 0.03]), [0.06, 0.03, 0.06])
     assert_allclose(holm([0.6, 0.9]), [1.0, 1.0])
     assert holm([]).shape == (0,)
@@ -88,7 +87,6 @@ def test_losses_rank_the_other_way():
 
 
 def test_failed_runs_are_counted_and_left_out_of_pairs():
-    """A method that failed sometimes is compared over the runs it finished."""
     rows = make_rows({"a": [0.9, 0.8, 0.7], "b": [0.6, None, 0.5], "c": [None] * 3})
     lines = {line["method"]: line for line in lines_of(summarize(rows))}
     assert (lines["b"]["n_runs"], lines["b"]["n_errors"]) == (2, 1)

@@ -92,7 +92,6 @@ def make_clip(folder):
 
 
 def make_image_processor():
-    """Make an image processor that scales to 16 x 16 pixels."""
     return CLIPImageProcessor(
         size={"shortest_edge": 16}, crop_size={"height": 16, "width": 16}
     )
@@ -139,13 +138,11 @@ MAKERS = {
 
 
 def make_texts(n, seed=0, longest=15):
-    """Make sentences of random words and lengths."""
     rng = np.random.RandomState(seed)
     return [" ".join(rng.choice(WORDS, rng.randint(1, longest))) for _ in range(n)]
 
 
 def make_images(n, seed=0):
-    """Make arrays of bytes of random sizes."""
     rng = np.random.RandomState(seed)
     return [
         rng.randint(0, 256, (*rng.randint(17, 40, size=2), 3)).astype(np.uint8)

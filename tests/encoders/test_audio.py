@@ -19,7 +19,6 @@ WAVE = SOUNDS[0][0].astype(np.float32) / 10
 
 
 def loop(folder, sounds, pooling="mean"):
-    """Return the embedding of each sound alone, by transformers."""
     model = AutoModel.from_pretrained(folder, local_files_only=True).eval()
     extractor = AutoFeatureExtractor.from_pretrained(folder, local_files_only=True)
     rows = []
@@ -33,7 +32,6 @@ def loop(folder, sounds, pooling="mean"):
 
 @functools.cache
 def alone(folder, pooling="mean"):
-    """Return the embeddings of SOUNDS by the loop."""
     return loop(folder, SOUNDS, pooling)
 
 
@@ -54,7 +52,6 @@ def test_padding_without_a_mask_would_change_the_result(model_path):
 
 
 def test_every_kind_of_sound(model_path, tmp_path):
-    """Path, bytes and arrays are encoded alike; channels are averaged."""
     path, file = tmp_path / "sound.wav", io.BytesIO()
     soundfile.write(path, WAVE, 16000, subtype="FLOAT")
     soundfile.write(file, WAVE, 16000, subtype="FLOAT", format="wav")

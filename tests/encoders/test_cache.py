@@ -73,7 +73,6 @@ CHANGES = [
 
 @pytest.mark.parametrize("change", CHANGES, ids=str)
 def test_cache_depends_on_parameters(model_path, tmp_path, n_encoded, change):
-    """Parameters that change the embedding are part of the key; batch_size is not."""
     encoder = TextEncoder(model_path("bert"), cache=tmp_path, **LOCAL)
     encoder.fit_transform(TEXTS[:2])
     clone(encoder).set_params(batch_size=1, verbose=True).fit_transform(TEXTS[:2])
@@ -147,7 +146,6 @@ def test_no_cache_keeps_nothing():
 
 
 def test_disk_full(model_path, tmp_path, monkeypatch):
-    """The embeddings are correct, and one warning reports the failure."""
     path = model_path("bert")
     expected = TextEncoder(path, **LOCAL).fit_transform(TEXTS[:3])
 
@@ -164,7 +162,6 @@ def test_disk_full(model_path, tmp_path, monkeypatch):
 
 
 def test_broken_entry(tmp_path):
-    """An entry that a crash has truncated is not found, and can be stored again."""
     cache = EmbeddingCache(tmp_path, "settings")
     value = np.arange(8, dtype=np.float32)
     cache.put("key", value)

@@ -67,7 +67,6 @@ def test_tags(cls):
 
 
 def test_every_kind_of_column(model_path):
-    """Lists, arrays, masked arrays, series and tables are encoded alike."""
     pd, pl = pytest.importorskip("pandas"), pytest.importorskip("polars")
     items = [*TEXTS[:3], None]
     columns = [
@@ -111,7 +110,6 @@ def test_table_of_two_columns(model_path, df_module):
 
 
 def test_names_and_set_output(model_path, df_module):
-    """Output columns are named after the input column; set_output returns a frame."""
     name = df_module.__name__
     frame = df_module.DataFrame({"review": TEXTS})
     encoder = TextEncoder(model_path("bert"), **LOCAL).set_output(transform=name)
@@ -206,7 +204,6 @@ def test_batches_have_similar_lengths():
 
 
 def test_weights_are_shared(model_path):
-    """Encoders with other parameters use the same copy of the weights."""
     spec = ModelSpec(model_path("bert"), None, True)
     first = load_model(spec, "cpu", "float32")
     TextEncoder(model_path("bert"), pooling="mean", **LOCAL).fit_transform(TEXTS)
@@ -254,7 +251,6 @@ except OSError as exc:
 
 @pytest.mark.parametrize("cls", ENCODERS)
 def test_unknown_model(cls):
-    """If there is no local copy and no download, the error has the name."""
     encoder = cls("no-such/model", revision="abc", local_files_only=True)
     match = "model='no-such/model', revision 'abc', was not found on this machine"
     with pytest.raises(ModelNotFoundError, match=match):

@@ -17,7 +17,6 @@ IMAGES = make_images(7)
 
 
 def loop(folder, images, pooling="cls"):
-    """Return the embedding of each image alone, by transformers."""
     model = AutoModel.from_pretrained(folder, local_files_only=True).eval()
     processor = AutoImageProcessor.from_pretrained(folder, local_files_only=True)
     rows = []
@@ -57,7 +56,6 @@ def as_png(image):
 
 
 def test_every_kind_of_image(model_path, tmp_path):
-    """Path, bytes, PIL image and arrays of every layout are encoded alike."""
     array = IMAGES[0]
     path = tmp_path / "image.png"
     path.write_bytes(as_png(array))

@@ -59,7 +59,6 @@ BROKEN = [
 @pytest.mark.parametrize("with_cache", [False, True])
 @pytest.mark.parametrize("case, item, reason", BROKEN, ids=range(len(BROKEN)))
 def test_broken_item(model_path, tmp_path, case, item, reason, with_cache):
-    """It raises an error with its position and reason, or is counted as missing."""
     cls, name, (first, second) = case
     cache = tmp_path if with_cache else None
     encoder = cls(model_path(name), cache=cache, **LOCAL)

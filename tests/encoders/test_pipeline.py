@@ -52,7 +52,6 @@ def make_encoder(model_path, cache):
 
 
 def test_columns_become_modalities(model_path, tmp_path):
-    """Column names define the modalities, and a missing item is missing as a whole."""
     frame, _, gone = make_frame(tmp_path)
     encoder = make_encoder(model_path, None).set_output(transform="pandas")
     table = encoder.fit_transform(frame)

@@ -12,7 +12,6 @@ pytest.importorskip("skops")
 
 
 def test_weights_and_caches_are_not_in_the_file(model_path, tmp_path):
-    """The model is found again by its name, and no file says where pickles are."""
     from skmissing.io import dump, load
 
     texts = pd.DataFrame({"review": ["a good film", None, "bad"]})

@@ -118,7 +118,6 @@ def test_seed_decides():
 
 
 def test_generator_of_torch_is_left_alone(monkeypatch):
-    """Only the initial weights draw from it, and its state is restored."""
     before, seen = torch.random.get_rng_state(), []
 
     class Watched(Autoencoder):
@@ -141,7 +140,6 @@ def test_generator_of_torch_is_left_alone(monkeypatch):
 
 
 def test_threads_do_not_disturb_each_other():
-    """Fits in threads equal a single fit, and `transform` does not wait for them."""
 
     def fit(_):
         return SignalEncoder(modalities=[64, 64], **SMALL).fit(X).transform(X)
@@ -176,7 +174,6 @@ def test_loss_excludes_missing_cells():
 
 @pytest.mark.parametrize("length", [1, 2, 15, 64, 101])
 def test_any_length(length):
-    """The reconstruction is as long as the signal; the latent vector is not."""
     net = Autoencoder(4, (4, 8, 8), 7, 4).eval()
     x = torch.randn(2, length)
     assert net(x).shape == x.shape

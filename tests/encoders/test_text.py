@@ -13,7 +13,6 @@ TEXTS = make_texts(13)
 
 
 def loop(folder, texts, pooling):
-    """Return the embedding of each text alone, by transformers."""
     model = AutoModel.from_pretrained(folder, local_files_only=True).eval()
     tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
     rows = []

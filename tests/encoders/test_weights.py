@@ -52,7 +52,6 @@ def make_frame():
 
 
 def test_similar_texts_are_near():
-    """Texts with a similar meaning are near, even without common words."""
     texts = ["A cat sleeps on the sofa.", "The kitten naps on a couch.", "Stocks fell."]
     a, b, c = make_encoder().fit_transform(texts)
     assert a @ b > 0.5 > 0.3 > max(a @ c, b @ c)

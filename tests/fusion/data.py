@@ -24,7 +24,6 @@ def make_regressor(**params):
 
 
 def make_data(n_rows=80, n_classes=3, missing=0.3, seed=0):
-    """X with modalities missing, never all of a row, and the group of each row."""
     rng = np.random.RandomState(seed)
     group = np.arange(n_rows) % n_classes
     X = rng.standard_normal((n_rows, sum(WIDTHS))) + 2.0 * group[:, None]

@@ -109,7 +109,6 @@ def mhsa_fusion(module, shapes, x, present, n_heads, n_layers):
 
 
 def softmax(scores):
-    """Shares of one query's attention."""
     scores = np.exp(scores - scores.max())
     return scores / scores.sum()
 
@@ -189,7 +188,6 @@ def cross_attention_projection(projector, n_tokens, tokens, seen, n_heads):
 
 
 def linear_projection(projector, n_tokens, tokens, seen):
-    """One row of `ModalityProjector(kind="linear")`; no modality has padding."""
     state = {
         name: w.detach().numpy() for name, w in projector.estimator.state_dict().items()
     }

@@ -13,7 +13,6 @@ every_kind = pytest.mark.parametrize("kind", sorted(CONSISTENCY_WEIGHTS))
 
 
 def make_mmp(**params):
-    """A small, quick classifier with a projector."""
     return MMPClassifier(**{**SMALL, **params})
 
 
@@ -45,7 +44,6 @@ def test_other_tasks(kind):
 
 
 def test_weight_brings_the_views_together():
-    """Answers from fewer modalities differ less from those from all."""
     X, y = make_data(missing=0.0)
     params = {
         "criterion__consistency": "distill",

@@ -126,7 +126,6 @@ def test_small_work_in_a_thread_new_to_torch():
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 def test_fork_while_a_thread_trains():
-    """The child predicts and trains, though no thread of it has what the other held."""
     done = subprocess.run(
         [sys.executable, "-W", "ignore::DeprecationWarning", "-c", FORK],
         env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},

@@ -52,7 +52,6 @@ def test_nothing_is_learnt_from_rows_held_out(maker):
 
 
 def test_modality_that_only_rows_held_out_have():
-    """It counts as never observed, in validation as in prediction."""
     X, y = make_data(60, missing=0.0)
     held_out = find_held_out(make_classifier, X, y)
     X[np.setdiff1d(np.arange(60), held_out), 5:] = np.nan
@@ -72,7 +71,6 @@ def test_modality_that_only_rows_held_out_have():
 
 @pytest.mark.parametrize("fraction", [0.01, 0.1, 0.5, 0.95])
 def test_split_leaves_every_class_on_both_sides(seed, fraction):
-    """Each row is on one side; the sizes are those wanted, but for rare classes."""
     labels = np.random.RandomState(seed).permutation(RARE)
     train, valid = split_samples(120, labels, np.arange(3), fraction, seed)
     assert_array_equal(np.sort(np.append(train, valid)), np.arange(120))
@@ -90,7 +88,6 @@ def test_split_of_even_classes_is_exact():
     "scoring", ["neg_log_loss", "roc_auc_ovr", "top_k_accuracy", "balanced_accuracy"]
 )
 def test_rare_classes_are_scored(scoring):
-    """Scorers that need every class find it among few validation rows."""
     X = make_data(120)[0]
     model = make_classifier(early_stopping=True, scoring=scoring, max_epochs=2)
     assert np.isfinite(model.fit(X, RARE).validation_curve_).all()
@@ -127,7 +124,6 @@ def test_balanced_weights_count_the_rows_used(labels):
 
 @pytest.mark.parametrize("early_stopping", [False, True])
 def test_class_of_weight_zero(early_stopping):
-    """It stays in classes_, with a warning; its rows may be anything."""
     X, y = make_data(60)
     names = np.array(["a", "b", "c"])[y]
     weight = (y != 1).astype(float)
@@ -154,7 +150,6 @@ def test_class_of_weight_zero(early_stopping):
 
 @pytest.mark.filterwarnings("ignore:MHSAFusionClassifier. 20 of 60 samples have no")
 def test_class_without_any_modality():
-    """It is told of in the same way, and may be an answer for rows like its own."""
     X, y = make_data(60)
     X[y == 1] = np.nan
     with pytest.warns(
@@ -194,7 +189,6 @@ def test_scorer_that_gives_no_number(scoring, match):
 
 
 def test_scorer_that_fails_on_classes_and_labels():
-    """The message counts the validation rows of each class or label."""
     X, y = make_data(80)
 
     def scorer(model, X_valid, y_valid):
@@ -209,7 +203,6 @@ def test_scorer_that_fails_on_classes_and_labels():
 
 
 def test_projection_follows_the_fit():
-    """What is set after the fit neither brings a projector nor takes one away."""
     X, y = make_data(30)
     params = {**SMALL, "max_epochs": 1}
     model = MMPClassifier(**params, projector="linear").fit(X, y)

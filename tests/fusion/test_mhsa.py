@@ -28,7 +28,6 @@ def test_classifier_learns_from_incomplete_rows(fitted):
 
 
 def test_answers_agree(fitted):
-    """Probabilities, their logarithms, decisions and labels tell the same."""
     model, X, _ = fitted
     proba, raw = model.predict_proba(X), model.decision_function(X)
     assert_allclose(proba, softmax(raw, axis=1))
@@ -104,7 +103,6 @@ def test_regressor_targets(shape):
 
 
 def test_bounds_clip_predictions(monkeypatch):
-    """Predictions are those without bounds, clipped: training does not see them."""
     X, y = make_data(60)
     free, bounded = make_regressor(), make_regressor(bounds=(0, 2))
     assert bounded.fit(X, y).loss_curve_ == free.fit(X, y).loss_curve_
@@ -134,7 +132,6 @@ def test_constant_target():
 
 @pytest.mark.parametrize("missing", ["mask", "zero", "token"])
 def test_batch_size_does_not_matter(missing):
-    """A row alone is predicted as among others, to double precision."""
     X, y = make_data()
     model = make_classifier(missing=missing, max_epochs=2).fit(X, y)
     together = model.decision_function(X)
@@ -245,7 +242,6 @@ def test_rows_without_any_modality_other_tasks():
 
 
 def test_modality_never_seen_in_training():
-    """It is ignored, with a warning, and with another where later rows have it."""
     X, y = make_data(60)
     X[:, 3:5] = np.nan
     X = X[~np.isnan(X).all(axis=1)]

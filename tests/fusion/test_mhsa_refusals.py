@@ -58,7 +58,6 @@ def test_bad_parameters(params, match):
     ],
 )
 def test_bad_bounds(bounds, match):
-    """Bounds that are reversed, not a pair, or contradict y are refused."""
     X, y = make_data(30)
     with pytest.raises(ValueError, match=match):
         make_regressor(bounds=bounds).fit(X, y)
@@ -107,7 +106,6 @@ def test_all_rows_empty():
 
 
 def test_missing_error_refuses_gaps_and_takes_padding():
-    """A hole, a missing modality and a broken token are gaps; padding is none."""
     X, y = np.ones((6, 8)), np.arange(6) % 2
     X[:, 0] = y
     model = make_classifier(

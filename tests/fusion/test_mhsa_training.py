@@ -74,7 +74,6 @@ def test_weight_is_repetition_without_noise():
     "scoring", ["loss", "accuracy", "neg_log_loss", make_scorer(accuracy_score)]
 )
 def test_early_stopping_keeps_the_best_epoch(scoring):
-    """The epoch kept is the first of the best, and training ends after it."""
     X, y = make_data(100)
     model = make_classifier(
         early_stopping=True,
@@ -91,7 +90,6 @@ def test_early_stopping_keeps_the_best_epoch(scoring):
 
 
 def test_scorer_sees_what_the_model_predicts():
-    """A scorer may predict for any rows; they get the answers of the epoch's net."""
     X, y = make_data(100)
     seen = []
 
@@ -115,7 +113,6 @@ def test_scorer_sees_what_the_model_predicts():
 
 
 def test_validation_rows_are_masked_like_training_rows():
-    """Rows set aside lack modalities too, unless modality_dropout is 0."""
     X, y = make_data(200, missing=0.0)
     found = {}
 
@@ -156,7 +153,6 @@ def test_regressor_stops_early():
 
 
 def test_curves_without_early_stopping(fitted):
-    """There is a training loss an epoch, no validation curve, and all epochs run."""
     model = fitted[0]
     assert model.n_iter_ == model.best_iter_ == len(model.loss_curve_) == 20
     assert model.validation_curve_ is None
@@ -167,7 +163,6 @@ def test_curves_without_early_stopping(fitted):
 
 
 def test_pickle_holds_no_torch(fitted):
-    """Pickles can be read where the bytes name no torch class, and predict the same."""
     model, X, _ = fitted
     data = pickle.dumps(model)
     assert b"torch" not in data and b"skorch" not in data
@@ -241,7 +236,6 @@ def test_mask_policies_train(policy):
 
 
 def test_many_single_columns():
-    """Hundreds of modalities of one column are told, with the way out."""
     rng = np.random.RandomState(0)
     X, y = rng.standard_normal((10, 257)), np.arange(10) % 2
     params = {

@@ -125,7 +125,6 @@ def test_alignment_weight_needs_hidden_modalities():
 
 
 def test_truly_absent_modalities_are_never_aligned():
-    """Rows that lack modalities, of which nothing is hidden, are not aligned either."""
     X, y = make_data(missing=0.5)
     model = make_mmp(modality_dropout=0).fit(X, y)
     assert set(model.loss_terms_["alignment"]) == {0.0}
@@ -147,7 +146,6 @@ def test_aggregated_tokens_are_learnt():
 
 
 def test_batch_size_does_not_matter(fitted):
-    """A row alone is predicted as among others, to double precision."""
     model, X, _ = fitted
     together = model.decision_function(X)
     alone = np.vstack([model.decision_function(X[i : i + 1]) for i in range(len(X))])
@@ -238,7 +236,6 @@ def test_regressor_learns_from_incomplete_rows():
 
 
 def test_projector_learns_what_is_redundant():
-    """A modality that another one determines is estimated well from it."""
     rng = np.random.RandomState(0)
     A = rng.standard_normal((300, 3))
     X, y = np.hstack([A, A @ rng.standard_normal((3, 3))]), (A[:, 0] > 0).astype(int)
@@ -258,7 +255,6 @@ def test_projector_learns_what_is_redundant():
 
 
 def test_shapes_of_what_is_learnt():
-    """Sequences, vectors in several tokens and padding, all in one row."""
     rng = np.random.RandomState(0)
     X, y = rng.standard_normal((40, 9)), np.arange(40) % 2
     X[::2, 4:5] = np.nan  # padding
@@ -332,7 +328,6 @@ def test_one_modality():
 
 
 def test_pickle(fitted):
-    """A pickle predicts and projects the same, and holds no torch objects."""
     model, X, _ = fitted
     data = pickle.dumps(model)
     assert b"torch" not in data.replace(b"torch.optim", b"")
@@ -375,7 +370,6 @@ def test_masking(level, policy):
 
 
 def test_early_stopping_looks_at_the_task_alone():
-    """However large the alignment is, the best epoch is that of the task."""
     X, y = make_data()
     model = make_mmp(early_stopping=True, alignment_weight=100.0, max_epochs=10)
     model.fit(X, y)
@@ -408,7 +402,6 @@ def test_bad_parameters(params, match):
 
 @pytest.mark.parametrize("method", ["transform", "project", "embed", "predict"])
 def test_bad_input(method, fitted):
-    """Before fit, and with other columns, every method says what is wrong."""
     model, X, _ = fitted
     with pytest.raises(NotFittedError):
         getattr(clone(model), method)(X)
@@ -419,7 +412,6 @@ def test_bad_input(method, fitted):
 
 
 def test_project_needs_a_projector():
-    """Without one, there is no such method, and the reason is told."""
     X, y = make_data(30)
     model = make_mmp(projector="none", max_epochs=1).fit(X, y)
     with pytest.raises(AttributeError, match="no attribute 'project'") as error:

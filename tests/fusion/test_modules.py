@@ -39,7 +39,6 @@ def make_batch(shapes, n_rows=12, seed=0):
 
 
 def columns_of_tokens(shapes, tokens):
-    """Mask of tokens (B, T) as a mask of columns (B, D)."""
     dims = [d for n, d in shapes for _ in range(n)]
     return np.repeat(tokens, dims, axis=1)
 
@@ -51,7 +50,6 @@ def owners(shapes):
 @every_layout
 @pytest.mark.parametrize("n_layers, head_dims", [(1, ()), (2, (5,)), (3, (5, 4))])
 def test_network_equals_loops(shapes, n_layers, head_dims):
-    """Projection, attention, pooling and head are what the formulas say."""
     module = make_module(shapes, n_layers=n_layers, head_dims=head_dims)
     x, present = make_batch(shapes)
     expected = mhsa_fusion(module, shapes, x.numpy(), present.numpy(), 2, n_layers)
@@ -90,7 +88,6 @@ def test_content_of_absent_tokens_never_matters(shapes, missing, content):
 
 @every_layout
 def test_absent_tokens_have_no_part(shapes):
-    """With "mask", a row is treated as if its absent modalities did not exist."""
     module = make_module(shapes, n_layers=2)
     x, _ = make_batch(shapes)
     kept = [0, 1]
@@ -123,7 +120,6 @@ def set_projections(module, weights):
 @every_policy
 @pytest.mark.parametrize("order", [(2, 0, 1, 3), (3, 2, 1, 0)])
 def test_order_of_modalities_does_not_matter(missing, order):
-    """Permuted modalities with their own weights give the same output."""
     shapes = LAYOUTS["equal widths"]
     module = make_module(shapes, missing=missing, n_layers=2)
     x, present = make_batch(shapes)
@@ -169,7 +165,6 @@ def test_rows_are_independent(shapes, missing):
 
 @pytest.mark.parametrize("missing", ["zero", "token"])
 def test_padding_is_hidden_where_absence_is_shown(missing):
-    """Zeros and learned tokens stand for absent modalities, never for padding."""
     slots = SLOTS[missing]([1, 3], 2)
     tokens = torch.ones(3, 4, 2)
     present = torch.tensor([[1, 1, 1, 0], [1, 0, 0, 0], [0, 0, 1, 0]]).bool()
@@ -199,7 +194,6 @@ def test_long_sequences_do_not_drown_vectors():
 
 
 def test_order_within_a_sequence_matters():
-    """The position embedding tells the tokens of a sequence apart."""
     shapes = [(1, 2), (3, 2)]
     module = make_module(shapes)
     x, _ = make_batch(shapes)

@@ -48,7 +48,6 @@ class Simple(Mean):
 
 @pytest.mark.parametrize("module", [Mean, Simple])
 def test_classes_labels_and_numbers(module):
-    """All tasks are learnt by any network, from incomplete samples."""
     X, y = make_data()
     assert FusionClassifier(module, **BASE).fit(X, y).score(X, y) > 0.8
     labels = np.column_stack([y > 0, y == 1]).astype(int)
@@ -97,7 +96,6 @@ def test_the_default_network_is_attention():
 
 
 def test_optimizer_and_callbacks_of_the_user():
-    """A class of torch is an optimizer; callbacks see the net and its history."""
     seen = []
 
     class Watch(Callback):

@@ -73,7 +73,6 @@ def test_linear_equals_loops(n_tokens):
 @every_layout
 @every_kind
 def test_present_tokens_come_back(n_tokens, kind):
-    """What is there is not touched; complete rows do not reach the projector."""
     projector = make_projector(n_tokens, kind=kind)
     tokens, present = make_batch(n_tokens)
     filled, seen = projector(tokens, present), by_token(present, n_tokens)
@@ -147,7 +146,6 @@ def test_a_source_that_is_there_twice_changes_nothing(kind):
 
 
 def test_aggregated_tokens_learn_from_vectors():
-    """With one token a modality their gradient is not zero: the residual counts."""
     projector = make_projector([1, 1])
     tokens, _ = make_batch([1, 1])
     present = torch.tensor([[True, False]]).expand(20, 2)

@@ -34,7 +34,6 @@ every_policy = pytest.mark.parametrize("policy", POLICIES)
 
 
 def make_samples(n_samples=30, seed=0):
-    """Two modalities, one target that is a sum of columns."""
     rng = np.random.RandomState(seed)
     values = torch.from_numpy(rng.standard_normal((n_samples, 5)).astype(np.float32))
     return Samples(
@@ -72,7 +71,6 @@ def train(samples=None, valid=None, *, module=MHSAFusion, seed=0, **params):
 
 @pytest.mark.parametrize("n_samples, batch_size", [(30, 8), (33, 8), (7, 8), (64, 1)])
 def test_batches_hold_every_sample_once(n_samples, batch_size):
-    """A pass goes through all samples, in batches that are as equal as possible."""
     samples = make_samples(n_samples)
     batches = Batches(samples, batch_size, Masking((1, 1)), np.random.RandomState(0))
     seen, target = zip(*batches)
@@ -209,7 +207,6 @@ def test_task_losses(task):
 
 
 def gap(kind, task, fuller, reduced, losses=(0.0, 0.0)):
-    """The consistency of two views, each of which is its own representation."""
     views = [torch.from_numpy(np.array(view)) for view in (fuller, reduced)]
     losses = [torch.tensor(loss) for loss in losses]
     views = [FusionOutput(view, view) for view in views]
@@ -263,7 +260,6 @@ def test_fuller_view_is_the_teacher(kind):
 
 @pytest.mark.parametrize("kind", ["align", "distill", "mofe"])
 def test_samples_of_which_nothing_is_hidden_count_as_zero(kind):
-    """Dropout makes their views differ, too, but that is not what is tied."""
     generator = torch.Generator().manual_seed(0)
     same = torch.arange(6) >= 2
     values = [torch.randn(6, 3, generator=generator) for _ in range(2)]
@@ -344,7 +340,6 @@ def test_learning_rate_rises_and_falls():
 
 @pytest.mark.parametrize("best", [1, 3, 6])
 def test_best_epoch_is_restored(best):
-    """The weights are those of the epoch with the best score, and training stops."""
     seen = []
 
     def monitor(net):
@@ -383,7 +378,6 @@ def test_callbacks_of_the_user_replace_ours():
 
 
 def test_same_seed_same_weights():
-    """Equal seeds give equal weights, whatever the global generators hold."""
     runs = []
     for seed, elsewhere in [(1, 5), (1, 6), (2, 5)]:
         torch.manual_seed(elsewhere)
@@ -394,7 +388,6 @@ def test_same_seed_same_weights():
 
 
 def test_threads_do_not_disturb_each_other():
-    """Trainings and loadings in several threads give what they give in turn."""
 
     def run(seed):
         weights = arrays_of(train(seed=seed).module_)
@@ -437,7 +430,6 @@ def test_predictor_is_in_double_precision():
 @pytest.mark.parametrize("projector", [None, "cross_attention", "linear", "none"])
 @pytest.mark.parametrize("dtype", [torch.float16, torch.float64])
 def test_default_dtype_does_not_matter(dtype, projector):
-    """Weights are the same float32 numbers whatever torch makes by default."""
     samples = make_samples()
     samples.tokens = torch.ones(30, 4, dtype=torch.bool)
     samples.tokens[::2, 0] = False
@@ -471,7 +463,6 @@ def test_interruption_is_handed_on():
 
 
 def test_divergence_is_an_error():
-    """A loss that is not finite is refused, with the learning rate."""
     samples = make_samples()
     samples.targets[0] = torch.inf
     with pytest.raises(ValueError, match=r"Training diverged: .* than 0.01 may help"):
@@ -484,7 +475,6 @@ def test_nan_score_is_an_error():
 
 
 def test_verbose_prints_a_line_per_epoch(capsys):
-    """The table of skorch has the losses and the validation score."""
     train()
     assert capsys.readouterr().out == ""
     train(valid=make_samples(5), verbose=1)

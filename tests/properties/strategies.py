@@ -48,7 +48,6 @@ class Table:
 
 @st.composite
 def column_groups(draw, max_modalities=5, max_width=4):
-    """Positions of each modality: side by side, or scattered over the columns."""
     sizes = st.integers(1, max_width)
     widths = draw(st.lists(sizes, min_size=1, max_size=max_modalities))
     order = list(range(sum(widths)))

@@ -92,7 +92,6 @@ def test_order_of_rows_is_nothing(imputer, table, random):
 @every_imputer
 @given(tables(ties=False), st.data())
 def test_order_of_columns_is_nothing(imputer, table, data):
-    """Columns of X in another order, the modalities named alike, are filled alike."""
     order = np.array(data.draw(st.permutations(range(table.X.shape[1]))))
     place = np.argsort(order)
     moved = {n: place[list(c)].tolist() for n, c in table.modalities.items()}

@@ -33,7 +33,6 @@ def assert_same_centers(found, expected):
 
 @given(tables(), st.integers(1, 24), st.integers(0, 99), st.sampled_from(FORMS))
 def test_labels_are_those_of_the_nearest_centres(table, k, seed, form):
-    """predict and transform agree; only rows with nothing at all are left over."""
     n_usable = int(table.presence.any(axis=1).sum())
     kmeans = PartialModalityKMeans(
         min(k, n_usable), modalities=table.modalities, random_state=seed
@@ -101,7 +100,6 @@ def test_order_of_modalities_is_nothing(case, data):
 
 @given(starts(), st.data())
 def test_weight_two_is_the_row_twice(case, data):
-    """A weight of w is the row w times, a weight of 0 the row left out."""
     table, start = case
     n_rows = len(table.X)
     weight = data.draw(st.lists(st.integers(0, 3), min_size=n_rows, max_size=n_rows))

@@ -38,7 +38,6 @@ def poison(table, test, how):
 
 
 def fit_on_split(estimator, X, y, train, test):
-    """The model that cross-validation fits to the training rows."""
     done = cross_validate(
         estimator,
         X,

@@ -26,7 +26,6 @@ factors = st.integers(0, 3)
 
 @given(tables(), components, factors, st.sampled_from(FORMS))
 def test_answers_are_finite_and_probabilities(table, n_components, n_factors, form):
-    """No NaN but in errors of columns that no row has; observed cells stay."""
     X, array = in_form(table.X, form), as_array(table.X, form)
     with no_warnings():
         mixture = make(table, n_components, n_factors).fit(X)

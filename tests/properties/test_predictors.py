@@ -39,7 +39,6 @@ def fitted(estimator, table, X=None, rows=slice(None), **fit_params):
 
 
 def with_folds(estimator, rows):
-    """A clone whose folds are the same for a sample wherever and how often it is."""
     folds = np.asarray(rows) % 2
     splits = [(np.flatnonzero(folds != k), np.flatnonzero(folds == k)) for k in (0, 1)]
     return clone(estimator).set_params(cv=splits)
@@ -76,7 +75,6 @@ def test_predictions_are_finite_and_the_same_for_any_container(estimator, table,
 @few
 @given(tables(min_rows=12), st.randoms(use_true_random=False))
 def test_a_row_alone_is_predicted_as_among_others(estimator, table, random):
-    """A batch of one, the batch in another order and the whole batch say the same."""
     rows = list(range(len(table.X)))
     random.shuffle(rows)
     with no_warnings():
@@ -119,7 +117,6 @@ def test_float32_is_close_to_float64(estimator, table):
     tables(min_rows=12, max_modalities=3, ties=False), st.randoms(use_true_random=False)
 )
 def test_order_of_modalities_is_nothing(estimator, table, random):
-    """Nor are their names. Stacking of more than three depends on neighbours."""
     order = list(range(len(table.columns)))
     random.shuffle(order)
     columns = [table.columns[m] for m in order]
