@@ -79,7 +79,7 @@ INSTANCES = {
     ],
     "PartialModalityFactorMixture": [
         {"n_components": 2, "n_factors": 2, "random_state": 0, **more}
-        for more in ({}, {"calibrate": True, "noise": "feature"})
+        for more in ({}, {"calibrate": True, "noise": "feature", "tol": 0.1})
     ],
     "ModalityDropout": [
         {"estimator": make_imputing(inner), "random_state": 0}

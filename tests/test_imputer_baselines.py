@@ -5,14 +5,13 @@ import warnings
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from sklearn.base import BaseEstimator, clone
+from sklearn.base import BaseEstimator
 from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.linear_model import LinearRegression, Ridge
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skmissing.cluster import PartialModalityKMeans
 from skmissing.impute import (
     ClusterGuidedImputer,
     FactorImputer,
@@ -20,7 +19,6 @@ from skmissing.impute import (
     RetrievalImputer,
     masked_imputation_score,
 )
-from skmissing.mixture import PartialModalityFactorMixture
 from tests.reference import partial_distance
 
 WIDTHS = [2, 3, 1]
@@ -374,39 +372,3 @@ def test_score_takes_a_frame(df_module):
     found = masked_imputation_score(RetrievalImputer().fit(frame), frame)
     array = masked_imputation_score(RetrievalImputer(modalities=WIDTHS).fit(X), X)
     assert_allclose(found, array)
-
-
-@pytest.mark.parametrize(
-    "estimator, inner, method",
-    [
-        (PartialModalityKMeans(3, random_state=0), "_keep", "fit"),
-        (PartialModalityKMeans(3, random_state=0), "_keep", "partial_fit"),
-        (PartialModalityFactorMixture(2, n_factors=2, random_state=0), "_keep", "fit"),
-        (ClusterGuidedImputer(3, random_state=0), "_set_temperature", "fit"),
-        (ClusterGuidedImputer(3, random_state=0), "_set_temperature", "partial_fit"),
-        (FactorImputer(2, n_factors=2, random_state=0), "_fit_imputer", "fit"),
-        (RegressionImputer(), "_fit_imputer", "fit"),
-        (RetrievalImputer(), "_fit_imputer", "fit"),
-    ],
-)
-def test_interrupted_fit_changes_nothing(estimator, inner, method, monkeypatch):
-    """After Ctrl-C, a fitted estimator is the one that it was before the call."""
-    X = make_rows(np.random.RandomState(0), 60)
-    model = clone(estimator).set_params(modalities=WIDTHS).fit(X)
-    before, expected = dict(vars(model)), model.transform(X)
-    finish = getattr(type(model), inner)
-
-    def interrupted(*args, **kwargs):
-        finish(*args, **kwargs)
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(type(model), inner, interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        getattr(model, method)(3 * X[::-1] + 1)
-    assert list(vars(model)) == list(before)
-    assert all(vars(model)[name] is value for name, value in before.items())
-    assert_array_equal(model.transform(X), expected)
-    fresh = clone(model)
-    with pytest.raises(KeyboardInterrupt):
-        getattr(fresh, method)(X)
-    assert vars(fresh).keys() == clone(model).__dict__.keys()

@@ -491,7 +491,7 @@ def test_importance_of_known_models():
         return (np.where(np.isnan(X[:, :2]), 0, X[:, :2]).max(axis=1) > 0.5).astype(int)
 
     model = Stub(rule).fit(X, y)
-    result = modality_importance(model, X, y, random_state=0)
+    result = modality_importance(model, X, y, n_bootstraps=20, random_state=0)
     assert_allclose(result.importance, [0.25, 0.25, 0])
     assert (result.full_score, result.empty_score) == (1, 0.5)
     assert_array_equal(result.interval[2], 0)
@@ -545,7 +545,9 @@ def test_estimators_that_refuse_empty_rows(data):
     model = Stub(lambda X: np.zeros(len(X), dtype=int), refuse_empty=True).fit(X, y)
     with pytest.raises(ValueError, match="rows with nothing"):
         modality_importance(model, X, y, modalities=WIDTHS)
-    result = modality_importance(model, X, y, modalities=WIDTHS, empty_score=0.25)
+    result = modality_importance(
+        model, X, y, modalities=WIDTHS, empty_score=0.25, n_bootstraps=5
+    )
     assert result.empty_score == 0.25
     assert result.importance.sum() == pytest.approx(1 - 1 / len(y) - 0.25)
 
@@ -560,7 +562,9 @@ def test_warnings_about_emptied_rows_are_not_shown(data):
         return np.zeros(len(X), dtype=int)
 
     with pytest.warns(UserWarning, match="something else"):
-        modality_importance(Stub(noisy).fit(X, y), X, y, modalities=WIDTHS)
+        modality_importance(
+            Stub(noisy).fit(X, y), X, y, modalities=WIDTHS, n_bootstraps=2
+        )
 
 
 def test_scorers_that_need_every_class(data):

@@ -217,6 +217,7 @@ class MHSAFusionClassifier(BaseMHSA, FusionClassifier):
         **FusionClassifier._parameter_constraints,
         **BaseMHSA._parameter_constraints,
     }
+    _parameter_constraints.pop("module")
 
     def __init__(
         self,
@@ -327,6 +328,7 @@ class MHSAFusionRegressor(BaseMHSA, FusionRegressor):
         **FusionRegressor._parameter_constraints,
         **BaseMHSA._parameter_constraints,
     }
+    _parameter_constraints.pop("module")
 
     def __init__(
         self,

@@ -363,6 +363,7 @@ class MMPClassifier(BaseMMP, FusionClassifier):
         **FusionClassifier._parameter_constraints,
         **BaseMMP._parameter_constraints,
     }
+    _parameter_constraints.pop("module")
 
     def __init__(
         self,
@@ -473,6 +474,7 @@ class MMPRegressor(BaseMMP, FusionRegressor):
         **FusionRegressor._parameter_constraints,
         **BaseMMP._parameter_constraints,
     }
+    _parameter_constraints.pop("module")
 
     def __init__(
         self,
