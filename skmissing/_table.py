@@ -9,11 +9,7 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 
 from skmissing._blocks import find_patterns, find_presence
-from skmissing._compat import (
-    _check_sample_weight,
-    _get_feature_names,
-    checked_fit,
-)
+from skmissing._compat import _check_sample_weight, _get_feature_names, checked_fit
 from skmissing._modalities import (
     ModalityLayout,
     ModalityWarning,
@@ -73,7 +69,7 @@ class ModalityMixin:
     """Validates X into a :class:`ModalityTable`; needs the parameter `modalities`."""
 
     _parameter_constraints: dict = {
-        "modalities": [None, list, tuple, np.ndarray, dict, ModalityLayout],
+        "modalities": [None, list, tuple, np.ndarray, dict, ModalityLayout]
     }
 
     def _validate(

@@ -175,13 +175,7 @@ NAMED = {
 
 
 def load_data(
-    source,
-    *,
-    modalities=None,
-    split="auto",
-    groups=None,
-    sentiment=False,
-    task=None,
+    source, *, modalities=None, split="auto", groups=None, sentiment=False, task=None
 ):
     """Load a data set by name, or from a numpy archive.
 

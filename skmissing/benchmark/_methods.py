@@ -159,10 +159,7 @@ METHODS = {
         _clusters("nearest", K_PAPER),
         f"nearest centre that has the modality, k={K_PAPER}; linear model",
     ),
-    "soft": (
-        _clusters("soft", K_SOFT),
-        f"weighted centres, k={K_SOFT}; linear model",
-    ),
+    "soft": (_clusters("soft", K_SOFT), f"weighted centres, k={K_SOFT}; linear model"),
     "factor": (
         lambda s: s.before_head(FactorImputer(K_FACTOR, max_iter=300, **s.seeded)),
         f"mixture with shared factors, k={K_FACTOR}; linear model",

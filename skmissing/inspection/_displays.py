@@ -284,16 +284,7 @@ class RobustnessCurveDisplay:
         self.name = name
 
     @classmethod
-    def from_estimator(
-        cls,
-        estimator,
-        X,
-        y=None,
-        *,
-        name=None,
-        ax=None,
-        **params,
-    ):
+    def from_estimator(cls, estimator, X, y=None, *, name=None, ax=None, **params):
         """Compute the curves of a fitted estimator and draw them.
 
         Parameters
@@ -447,15 +438,7 @@ class ModalityImportanceDisplay:
         self.score_name = score_name
 
     @classmethod
-    def from_estimator(
-        cls,
-        estimator,
-        X,
-        y=None,
-        *,
-        ax=None,
-        **params,
-    ):
+    def from_estimator(cls, estimator, X, y=None, *, ax=None, **params):
         """Compute the importances of a fitted estimator and draw them.
 
         Parameters

@@ -73,14 +73,7 @@ class ImputationDisplay:
         self.axis_labels = axis_labels
 
     @classmethod
-    def from_estimator(
-        cls,
-        imputer,
-        X,
-        *,
-        modalities=None,
-        **params,
-    ):
+    def from_estimator(cls, imputer, X, *, modalities=None, **params):
         """Impute a table with a fitted imputer and draw the result.
 
         Parameters

@@ -11,12 +11,7 @@ from sklearn.utils.parallel import Parallel, delayed
 
 from skmissing._compat import import_optional
 from skmissing._modalities import resolve_modalities
-from skmissing._table import (
-    ModalityTable,
-    check_sample_weight,
-    fill_masked,
-    read_array,
-)
+from skmissing._table import ModalityTable, check_sample_weight, fill_masked, read_array
 
 _RESPONSES = ("predict", "predict_proba", "predict_log_proba", "decision_function")
 # The class of scorers that need predictions only.

@@ -5,11 +5,7 @@ from dataclasses import replace
 from numbers import Integral, Real
 
 import numpy as np
-from sklearn.base import (
-    ClassNamePrefixFeaturesOutMixin,
-    DensityMixin,
-    TransformerMixin,
-)
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, DensityMixin, TransformerMixin
 from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
@@ -25,12 +21,7 @@ from skmissing._table import (
     check_sample_weight,
     name_list,
 )
-from skmissing.cluster._lloyd import (
-    centers_at_rows,
-    lloyd,
-    plus_plus_rows,
-    random_rows,
-)
+from skmissing.cluster._lloyd import centers_at_rows, lloyd, plus_plus_rows, random_rows
 from skmissing.mixture._calibration import HiddenErrors, held_out_rows
 from skmissing.mixture._em import Posterior, Units, fit_factors, start_factors
 
