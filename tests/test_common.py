@@ -2,6 +2,7 @@
 
 import functools
 import pickle
+import random
 
 import numpy as np
 import pytest
@@ -195,7 +196,7 @@ def test_pickle_keeps_results(estimator):
 def test_clone_repeats_fit(estimator):
     """A clone of a fitted estimator is unfitted, and fitting it gives the same.
 
-    The global generators of numpy and torch are not used.
+    The global generators of Python, numpy and torch are not used.
     """
     X, y, fitted, expected = reference(estimator)
     twin = clone(fitted)
@@ -210,6 +211,7 @@ def test_clone_repeats_fit(estimator):
 def global_states():
     """State of the global random generators that an estimator could draw from."""
     states = [np.random.get_state()[1].copy(), [np.random.get_state()[2]]]
+    states.append(random.getstate()[1])
     if is_installed("torch"):
         import torch
 

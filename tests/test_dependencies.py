@@ -1,9 +1,4 @@
-"""Floors of pyproject.toml, pins of constraints.txt and what is installed agree.
-
-    python -m tests.test_dependencies
-
-prints them side by side.
-"""
+"""Floors of pyproject.toml, pins of constraints.txt and what is installed agree."""
 
 import ast
 import sys
@@ -133,11 +128,3 @@ def test_security_page_names_this_version():
     series = ".".join(PROJECT["version"].split(".")[:2])
     text = (ROOT / "SECURITY.md").read_text(encoding="utf-8")
     assert f"| {series} | yes |" in text
-
-
-if __name__ == "__main__":
-    print(f"{'extra':12} {'package':22} {'floor':10} {'pin':12} installed")
-    for part, needed in requirements():
-        pin = pins().get(canonicalize_name(needed.name))
-        row = floor_of(needed), pin, installed(needed.name)
-        print(f"{part:12} {needed.name:22} {row[0]!s:10} {row[1]!s:12} {row[2]}")

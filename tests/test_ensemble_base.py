@@ -250,19 +250,6 @@ def test_sample_weight_is_repetition(cls, small_multimodal):
     assert_allclose(predictions(first, X), predictions(second, X), rtol=1e-4, atol=1e-8)
 
 
-@pytest.mark.parametrize("cls", ENSEMBLES)
-def test_order_of_samples_does_not_matter(cls, small_multimodal, seed):
-    X, y, widths = small_multimodal
-    order = np.random.RandomState(seed).permutation(60)
-    folds = list(KFold(3).split(X))
-    moved = [tuple(np.flatnonzero(np.isin(order, f)) for f in fold) for fold in folds]
-    found = cls(modalities=widths, cv=moved).fit(X[order], y[order])
-    expected = cls(modalities=widths, cv=folds).fit(X, y)
-    assert_allclose(
-        predictions(found, X), predictions(expected, X), rtol=1e-4, atol=1e-8
-    )
-
-
 @pytest.mark.parametrize("cls", [LateFusionClassifier, PatternClassifier])
 def test_sample_weight_needs_an_estimator_that_takes_it(cls, small_multimodal):
     X, y, widths = small_multimodal

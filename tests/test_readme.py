@@ -1,7 +1,6 @@
 """The README's commands are those that are tested."""
 
 import re
-import tomllib
 from pathlib import Path
 
 import pytest
@@ -28,15 +27,3 @@ def test_ci_runs_the_commands_of_the_readme():
     if not script.exists():
         pytest.skip("not a checkout of the repository")
     assert set(readme_commands()) <= set(script.read_text().splitlines())
-
-
-def test_constraints_pin_every_requirement():
-    """constraints.txt has one version of each package that pyproject.toml names."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    wanted = [*project["dependencies"]]
-    for requirements in project["optional-dependencies"].values():
-        wanted += requirements
-    names = {re.match(r"[\w-]+", requirement)[0] for requirement in wanted}
-    lines = (ROOT / "constraints.txt").read_text().splitlines()
-    pinned = {line.partition("==")[0] for line in lines if "==" in line}
-    assert names - {"skmissing"} <= pinned

@@ -20,18 +20,9 @@ def layer_norm(x, weight, bias):
 
 
 def self_attention(tokens, keys, state, prefix, n_heads):
-    """Multi-head self-attention of one row by loops over queries and heads.
-
-    Parameters
-    ----------
-    tokens : list of ndarray of shape (p,)
-    keys : list of bool
-        Tokens that may be attended to.
-    state : dict of str to ndarray
-    prefix : str
-        Where the layer's weights are in `state`.
-    n_heads : int
-    """
+    """Multi-head self-attention of one row by loops over queries and heads."""
+    # tokens: list of (p,); keys: list of bool, tokens that may be attended to;
+    # state: weights by name; prefix: where those of the layer are
     p = len(tokens[0])
     size = p // n_heads
     qkv = [
@@ -55,22 +46,8 @@ def self_attention(tokens, keys, state, prefix, n_heads):
 
 
 def mhsa_fusion(module, shapes, x, present, n_heads, n_layers):
-    """Logits of `MHSAFusion(missing="mask")` in eval mode, row by row.
-
-    Parameters
-    ----------
-    module : MHSAFusion
-        In double precision.
-    shapes : list of (int, int)
-    x : ndarray of shape (n_rows, n_columns)
-    present : ndarray of shape (n_rows, n_tokens), dtype bool
-        At least one in each row.
-    n_heads, n_layers : int
-
-    Returns
-    -------
-    ndarray of shape (n_rows, n_outputs)
-    """
+    """Logits of `MHSAFusion(missing="mask")` in eval mode, row by row."""
+    # module: in double precision; x: (n_rows, n_columns); present: (n_rows, n_tokens)
     state = {name: w.detach().numpy() for name, w in module.state_dict().items()}
     projections = weights_by_modality(module)
     logits = []

@@ -141,9 +141,3 @@ def test_refused_fit_leaves_the_estimator_as_it_was():
         assert_array_equal(model.predict_proba(X), before)
     with pytest.raises(KeyboardInterrupt):
         clone(model).fit(X, y)
-
-
-def test_other_columns_at_predict(fitted):
-    model, X, _ = fitted
-    with pytest.raises(ValueError, match="X has 5 features, but MHSAFusionClassifier"):
-        model.predict(X[:, :5])

@@ -152,19 +152,6 @@ def test_batch_size_does_not_matter(fitted):
     assert_allclose(alone, together, rtol=1e-11, atol=1e-12)
 
 
-def test_seeds():
-    """An int repeats a run; global generators stay as they are."""
-    X, y = make_data()
-    torch_state, numpy_state = torch.random.get_rng_state(), np.random.get_state()[1]
-    first = make_mmp(module__dropout=0.3).fit(X, y).decision_function(X)
-    again = make_mmp(module__dropout=0.3).fit(X, y).decision_function(X)
-    other = make_mmp(module__dropout=0.3, random_state=1).fit(X, y).decision_function(X)
-    assert_array_equal(first, again)
-    assert np.abs(first - other).max() > 1e-3
-    assert torch.equal(torch.random.get_rng_state(), torch_state)
-    assert_array_equal(np.random.get_state()[1], numpy_state)
-
-
 LADDER = [
     ({"projector": "none", "modality_dropout": 0}, ZeroSlots, None, {"task"}),
     ({"projector": "none"}, ZeroSlots, None, {"task"}),

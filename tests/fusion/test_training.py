@@ -452,16 +452,6 @@ def test_default_dtype_does_not_matter(dtype, projector):
     assert {w.dtype for w in loaded.parameters()} == {torch.float32}
 
 
-def test_interruption_is_handed_on():
-    """Ctrl-C ends training with KeyboardInterrupt instead of being swallowed."""
-
-    def monitor(net):
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        train(valid=make_samples(5), monitor=monitor)
-
-
 def test_divergence_is_an_error():
     samples = make_samples()
     samples.targets[0] = torch.inf

@@ -18,23 +18,12 @@ FORMS = ("C", "F", "strided", "memmap", "masked", "pandas", "polars")
 
 @dataclass(frozen=True)
 class Table:
-    """A table with modalities missing.
+    """A table with modalities missing."""
 
-    Attributes
-    ----------
-    X : ndarray of shape (n_rows, n_columns)
-        NaN where missing.
-    columns : tuple of tuple of int
-        Positions of each modality.
-    presence : ndarray of shape (n_rows, n_modalities), dtype bool
-    y : ndarray of shape (n_rows,), dtype int
-        At least two classes of two rows each, if there are four rows.
-    """
-
-    X: np.ndarray
-    columns: tuple
-    presence: np.ndarray
-    y: np.ndarray
+    X: np.ndarray  # NaN where missing
+    columns: tuple  # positions of each modality
+    presence: np.ndarray  # (n_rows, n_modalities)
+    y: np.ndarray  # at least two classes of two rows each, if there are four rows
 
     @property
     def modalities(self):
@@ -108,14 +97,9 @@ def _punch(X, columns, rng):
 
 
 def in_form(X, form):
-    """The same table as another kind of object.
+    """The same table as another kind of object, one of FORMS.
 
-    Parameters
-    ----------
-    X : ndarray
-    form : str
-        One of FORMS. "memmap" is a file that cannot be written to, "strided" every
-        other row and column of a larger array.
+    "memmap" is a file that cannot be written to, "strided" a part of a larger array.
     """
     if form in "CF":
         return np.array(X, order=form)
@@ -155,10 +139,7 @@ def as_memmap(X):
 
 @contextmanager
 def no_warnings():
-    """Let pass what estimators tell of the table: empty rows, modalities never seen.
-
-    Warnings of numpy stay errors.
-    """
+    """Ignore the warnings of estimators; those of numpy stay errors."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
         warnings.simplefilter("ignore", ConvergenceWarning)
