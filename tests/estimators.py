@@ -34,7 +34,7 @@ def make_imputing(estimator):
 
 # Quick training. Parameters such as `module__n_heads` are attributes that a check of
 # scikit-learn does not know; tests/fusion/test_own_network.py has them.
-QUICK = {"lr": 0.05, "max_epochs": 10, "random_state": 0}
+QUICK = {"lr": 0.05, "max_epochs": 5, "random_state": 0}
 
 # class name -> list of constructor arguments, one dict an instance to be checked
 INSTANCES = {
@@ -59,7 +59,7 @@ INSTANCES = {
     "FusionClassifier": [QUICK],
     "FusionRegressor": [QUICK],
     "MHSAFusionClassifier": [{"hidden_dim": 8, **QUICK}],
-    "MHSAFusionRegressor": [{"hidden_dim": 8, **QUICK}],
+    "MHSAFusionRegressor": [{"hidden_dim": 8, **QUICK, "max_epochs": 10}],
     "MMPClassifier": [{"hidden_dim": 8, **QUICK}],
     "MMPRegressor": [{"hidden_dim": 8, **QUICK}],
     "ModalityAmputer": [{"random_state": 0}],
