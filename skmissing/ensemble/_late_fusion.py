@@ -264,8 +264,7 @@ class LateFusionClassifier(ClassifierMixin, LateFusion):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            As for :meth:`predict_proba`.
+        %(X)s
 
         Returns
         -------
@@ -279,8 +278,7 @@ class LateFusionClassifier(ClassifierMixin, LateFusion):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            As for :meth:`predict_proba`.
+        %(X)s
 
         Returns
         -------

@@ -356,8 +356,7 @@ class PatternClassifier(ClassifierMixin, PatternEnsemble):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            As for :meth:`predict_proba`.
+        %(X)s
 
         Returns
         -------

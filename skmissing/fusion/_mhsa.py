@@ -279,7 +279,7 @@ class MHSAFusionRegressor(BaseMHSA, FusionRegressor):
     -----
     The network is that of :class:`MHSAFusionClassifier`, equations (4) to (8) of [1]_,
     and sequences, padding and partially observed tokens are treated as there. Unlike
-    in [1]_, training does not see `bounds`. Modalities that are hidden at random [2]_
+    in [1]_, training does not see `bounds`. Modalities that are hidden at random
     teach the network to predict from fewer. Loss and training are as for
     :class:`FusionRegressor`.
 
@@ -287,9 +287,6 @@ class MHSAFusionRegressor(BaseMHSA, FusionRegressor):
     ----------
     .. [1] H. Ismkhan and A. Bouchahcia, "UL4M4", arXiv:2606.15743, equations (4) to
        (8).
-    .. [2] Neverova, N., Wolf, C., Taylor, G. and Nebout, F. "ModDrop: adaptive
-       multi-modal gesture recognition." IEEE Transactions on Pattern Analysis and
-       Machine Intelligence 38(8), 2016.
 
     Examples
     --------
@@ -378,23 +375,17 @@ def make_ul4m4(
     ----------
     task : {"classification", "regression"}
         Which fusion estimator ends the pipeline.
-
     modalities : None, list of int, or dict, default=None
         Which columns form a modality, as everywhere; both steps get it.
-
     n_clusters : int, default=40
         Number of clusters of the imputer.
-
     strategy : {"soft", "nearest", "greedy"}, default="greedy"
         Strategy of the imputer; `"greedy"` is that of the paper.
-
     modality_dropout : float, default=0.0
         Whether the network also hides modalities of a training sample. The paper does
         not, and after an imputer nothing is missing any more.
-
     random_state : int, RandomState instance or None, default=None
         Seed of both steps.
-
     **fusion_params : dict
         Other parameters of :class:`skmissing.fusion.MHSAFusionClassifier` or
         :class:`skmissing.fusion.MHSAFusionRegressor`.

@@ -425,16 +425,13 @@ class MMPRegressor(BaseMMP, FusionRegressor):
     -----
     The network, the loss of the alignment and the steps of the ablation are those of
     :class:`MMPClassifier`; `projector="cross_attention"` is the paper [1]_, and
-    `projector="none"` is modality dropout [2]_ alone. Loss and training are as for
+    `projector="none"` is modality dropout alone. Loss and training are as for
     :class:`FusionRegressor`.
 
     References
     ----------
     .. [1] Nezakati, N., Reza, M. K., Patil, A., Solh, M. and Asif, M. S. "MMP: Towards
        robust multi-modal learning with masked modality projection." arXiv:2410.03010.
-    .. [2] Neverova, N., Wolf, C., Taylor, G. and Nebout, F. "ModDrop: adaptive
-       multi-modal gesture recognition." IEEE Transactions on Pattern Analysis and
-       Machine Intelligence 38(8), 2016.
 
     Examples
     --------

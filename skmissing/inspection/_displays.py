@@ -472,16 +472,8 @@ class ModalityImportanceDisplay:
         ModalityImportanceDisplay
             The display, drawn.
         """
-        display = cls(
-            modalities=result.modalities,
-            importance=result.importance,
-            interval=result.interval,
-            full_score=result.full_score,
-            empty_score=result.empty_score,
-            confidence_level=result.confidence_level,
-            score_name=result.score_name,
-        )
-        return display.plot(ax)
+        given = {name: v for name, v in result.items() if name != "bootstraps"}
+        return cls(**given).plot(ax)
 
     def plot(self, ax=None):
         """Draw the importances, the largest at the top.
