@@ -23,7 +23,8 @@ modalities : None, list of int or dict, default=None
     Which columns form a modality. None groups columns named `modality__feature` by
     their prefix if all are named so, and otherwise makes every column a modality of
     its own. A list gives widths from left to right. A dict gives, by name, a width, a
-    token shape `(n_tokens, dim)`, a slice, or a list of column names or positions.
+    token shape `(n_tokens, dim)`, a slice, or a list of column names or positions. The
+    `modalities_` of a fitted estimator are accepted, too.
 modalities_ : ModalityLayout
     Ordered mapping from the name of each modality to its columns.
 n_features_in_ : int

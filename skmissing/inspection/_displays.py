@@ -119,9 +119,7 @@ class MissingPatternDisplay:
         ----------
         X : array-like or dataframe of shape (n_samples, n_features)
             A missing cell is NaN, or masked, or null.
-        modalities : list of int, dict or None, default=None
-            The groups of columns, as in every estimator; or the `modalities_` of a
-            fitted one.
+        %(modalities)s
         max_patterns : int, default=20
             Number of patterns to draw; the others are drawn as one bar.
         %(ax)s

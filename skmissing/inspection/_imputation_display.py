@@ -6,6 +6,7 @@ from sklearn.manifold import TSNE
 from sklearn.utils import check_random_state
 
 from skmissing._compat import import_optional
+from skmissing._docs import shared_docs
 from skmissing._table import read_array, warn
 from skmissing.inspection._displays import COLORS, tidy
 from skmissing.inspection._scores import check_names
@@ -15,6 +16,7 @@ from skmissing.metrics._distances import check_same_columns
 _COLUMNS = 3
 
 
+@shared_docs
 class ImputationDisplay:
     """Imputed values among the observed ones, projected to the plane.
 
@@ -41,8 +43,7 @@ class ImputationDisplay:
         One per modality.
     ax_ : matplotlib Axes
         The first of them.
-    figure_ : matplotlib Figure
-        Figure that holds them.
+    %(figure_)s
 
     See Also
     --------
@@ -123,9 +124,7 @@ class ImputationDisplay:
             The incomplete table.
         X_imputed : array-like of shape (n_samples, n_features)
             The completed table.
-        modalities : list of int, dict or None, default=None
-            The groups of columns, as in every estimator; or the `modalities_` of a
-            fitted one.
+        %(modalities)s
         show : str or list of str, default=None
             Modalities to draw; None draws all that have imputed samples.
         method : {"pca", "tsne"}, default="pca"

@@ -5,6 +5,7 @@ from sklearn import get_config
 
 from skmissing._blocks import fit_scaler
 from skmissing._distances import squared_distances
+from skmissing._docs import shared_docs
 from skmissing._modalities import resolve_modalities
 from skmissing._table import ModalityTable, read_array
 
@@ -12,6 +13,7 @@ from skmissing._table import ModalityTable, read_array
 N_CENTERS = 1024
 
 
+@shared_docs
 def partial_modality_distances(X, Y=None, *, modalities=None, squared=False):
     """Compute distances between samples over the modalities that both have.
 
@@ -23,11 +25,7 @@ def partial_modality_distances(X, Y=None, *, modalities=None, squared=False):
         A missing cell is NaN, or masked if X is a masked array.
     Y : array-like of shape (n_samples_Y, n_features), default=None
         None compares the samples of X with each other.
-    modalities : list of int, dict or None, default=None
-        The groups of columns. A list gives widths from left to right; a dict gives
-        widths, slices or columns by name; None groups columns named
-        `modality__feature` by their prefix, and otherwise makes every column its own
-        modality. The `modalities_` of a fitted estimator is accepted, too.
+    %(modalities)s
     squared : bool, default=False
         Whether to return squared distances.
 

@@ -58,10 +58,7 @@ def block_nrmse(X_true, X_imputed, mask, *, modalities=None, scale=None, average
 
     Parameters
     ----------
-    %(X_true, X_imputed, mask)s
-    modalities : list of int, dict or None, default=None
-        The groups of columns, as in every estimator; or the `modalities_` of a
-        fitted one.
+    %(X_true, X_imputed, mask, modalities)s
     scale : array-like of shape (n_features,), default=None
         Divides the error of each column: the standard deviations of the *training*
         table, for instance `numpy.nanstd(X_train, axis=0)`. None takes those of
@@ -133,10 +130,7 @@ def masked_cosine(
 
     Parameters
     ----------
-    %(X_true, X_imputed, mask)s
-    modalities : list of int, dict or None, default=None
-        The groups of columns, as in every estimator; or the `modalities_` of a
-        fitted one.
+    %(X_true, X_imputed, mask, modalities)s
     center : array-like of shape (n_features,), default=None
         Subtracted first, for instance the training means. Embeddings tend to share
         one large common direction; without centring, the mean of all samples scores

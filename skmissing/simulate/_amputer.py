@@ -76,9 +76,7 @@ class ModalityAmputer(
           numbers: all modalities, each alone, each pair, and so on.
 
         See :func:`parse_config`.
-    modalities : list of int, dict or None, default=None
-        The modalities of X: widths from left to right, or named groups of columns;
-        None groups columns named `modality__feature` by prefix.
+    %(modalities)s
     mechanism : {"mcar", "mar", "mnar", "label", "group", "burst"}, default="mcar"
         Which samples lose modalities:
 
