@@ -294,7 +294,7 @@ def test_fetch_mfeat_checks_what_came(fake_openml):
         fetch_mfeat()
 
 
-def test_missing_pandas_is_told(monkeypatch):
+def test_missing_pandas_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "pandas", None)
     with pytest.raises(ImportError, match=r'pip install "skmissing\[datasets\]"'):
         load_digits_views(as_frame=True)

@@ -147,7 +147,7 @@ def test_unseen_pattern(estimator):
 
 
 def test_pattern_models_warn_of_unseen_patterns():
-    """Where there is one model per combination, a warning says that there is none."""
+    """One warning counts the samples of combinations without a model."""
     X, y = make_data(PatternClassifier())
     X = np.nan_to_num(X)
     model = fitted(PatternClassifier(), X, y)

@@ -137,7 +137,7 @@ def test_regression_back_off_does_not_depend_on_company():
     assert_allclose(imputer.transform(X), alone)
 
 
-def test_regression_of_very_many_modalities_is_told():
+def test_regression_of_very_many_modalities_warns():
     X = make_rows(np.random.RandomState(0), 12)[:, np.arange(300) % 6]
     with pytest.warns(UserWarning, match="each of the 300 columns .* regressions"):
         RegressionImputer(min_rows=100).fit(X)
@@ -256,7 +256,7 @@ def test_strategy_of_the_fit_stays(fitted, later):
     assert_array_equal(imputer.transform(X), filled)
 
 
-def test_padding_is_told(seed):
+def test_padding_warns(seed):
     X = np.random.RandomState(seed).standard_normal((40, 7))
     X[:5, 4:6] = NAN  # the third token
     X[3, 2:4] = NAN  # and the second

@@ -168,14 +168,14 @@ def test_imputed_points_differ_from_real_ones(pyplot, data):
     with pytest.warns(UserWarning, match="1 modalities of one column .* age"):
         display = ImputationDisplay.from_estimator(imputer, X, modalities=WIDTHS)
     assert list(display.points) == ["text", "image"] and len(display.axes_) == 2
-    lacks = np.isnan(X[:, :2]).all(axis=1)
-    assert_array_equal(display.imputed["text"], lacks)
-    imputed = display.points["text"][lacks]
+    missing = np.isnan(X[:, :2]).all(axis=1)
+    assert_array_equal(display.imputed["text"], missing)
+    imputed = display.points["text"][missing]
     assert_allclose(imputed, 0, atol=1e-9)
-    assert np.ptp(display.points["text"][~lacks], axis=0).min() > 1
+    assert np.ptp(display.points["text"][~missing], axis=0).min() > 1
     assert display.ax_ is display.axes_[0]
     legend = [text.get_text() for text in display.ax_.get_legend().get_texts()]
-    assert legend == [f"real ({(~lacks).sum()})", f"imputed ({lacks.sum()})"]
+    assert legend == [f"real ({(~missing).sum()})", f"imputed ({missing.sum()})"]
     display.figure_.canvas.draw()
 
 

@@ -363,7 +363,7 @@ def test_more_factors_than_columns_or_rows(n_factors):
     assert error.mean() < 0.2 * np.abs(X - mean)[~np.isnan(X)].mean()
 
 
-def test_clusters_that_die_are_told():
+def test_clusters_that_die_warn():
     """Two distinct rows feed two clusters; the others keep nothing and harm none."""
     X = np.repeat(make_rows(np.random.RandomState(0), 9, rate=0)[:2], 20, axis=0)
     model = PartialModalityFactorMixture(
@@ -462,7 +462,7 @@ def test_column_never_observed():
     ],
 )
 def test_imputers_do_not_go_by_a_column_never_observed(imputer):
-    """Its value is kept, told, and fills no other gap in another way."""
+    """A value there is kept with a warning, and does not change other gaps."""
     X = unseen_column(np.random.RandomState(0))
     imputer = clone(imputer).set_params(modalities=[3, 1], add_indicator=True)
     with pytest.warns(UserWarning, match="'x2'; they are filled with 0"):

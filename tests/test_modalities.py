@@ -43,7 +43,7 @@ def test_forms(modalities, names, expected):
     assert list(layout) == list(expected)
 
 
-def test_names_of_which_some_hold_no_prefix_are_told():
+def test_names_of_which_some_have_no_prefix_warn():
     match = r"1 of the 5 column names have no '__': 'age'; .* as in 'age__0', or pass"
     with pytest.warns(UserWarning, match=match):
         layout = resolve_modalities(None, 5, MIXED)

@@ -697,7 +697,7 @@ def test_refusals(record, tmp_path):
         read_sleep_edf(path)
 
 
-def test_missing_reader_is_told(monkeypatch, tmp_path):
+def test_missing_reader_is_named(monkeypatch, tmp_path):
     """Without edfio the error names the extra to install."""
     monkeypatch.setitem(sys.modules, "edfio", None)
     with pytest.raises(ImportError, match=r'pip install "skmissing\[datasets\]"'):

@@ -92,7 +92,7 @@ def test_estimate_does_not_see_its_own_modality(fitted):
 
 
 def test_number_of_sources_does_not_scale_the_estimate():
-    """Where two of three modalities are the same, one of them says as much.
+    """Where two of three modalities are the same, one of them counts as much.
 
     The estimate by a linear map is the sum over sources, scaled to their number.
     """

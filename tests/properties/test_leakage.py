@@ -50,7 +50,7 @@ def fit_on_split(estimator, X, y, train, test):
 
 
 def assert_same_fit(estimator, table, split, how):
-    """Fits beside clean and beside poisoned test rows say the same of all rows."""
+    """Check that fits beside clean and beside poisoned test samples are equal."""
     test = np.sort(split)
     train = np.setdiff1d(np.arange(len(table.X)), test)
     with no_warnings():

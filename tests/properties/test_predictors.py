@@ -44,8 +44,8 @@ def with_folds(estimator, rows):
     return clone(estimator).set_params(cv=splits)
 
 
-def says(model, X):
-    """Probabilities or numbers: what a model says of rows before it decides."""
+def predictions(model, X):
+    """Return probabilities, or numbers of regressors."""
     read = model.predict_proba if hasattr(model, "predict_proba") else model.predict
     return np.asarray(read(X))
 
@@ -63,8 +63,8 @@ def test_predictions_are_finite_and_the_same_for_any_container(estimator, table,
     """No NaN; probabilities add up to 1; a memmap or a frame is as good as an array."""
     X, array = in_form(table.X, form), as_array(table.X, form)
     with no_warnings():
-        found = says(fitted(estimator, table, X), X)
-        plain = says(fitted(estimator, table, array), array)
+        found = predictions(fitted(estimator, table, X), X)
+        plain = predictions(fitted(estimator, table, array), array)
     assert np.isfinite(found).all()
     if found.ndim == 2:
         assert_allclose(found.sum(axis=1), 1, rtol=1e-5)
@@ -79,9 +79,9 @@ def test_a_row_alone_is_predicted_as_among_others(estimator, table, random):
     random.shuffle(rows)
     with no_warnings():
         model = fitted(estimator, table)
-        together = says(model, table.X)
-        alone = np.concatenate([says(model, row) for row in table.X[:, None]])
-        shuffled = says(model, table.X[rows])
+        together = predictions(model, table.X)
+        alone = np.concatenate([predictions(model, row) for row in table.X[:, None]])
+        shuffled = predictions(model, table.X[rows])
     assert_near(alone, together, table)
     assert_near(shuffled, together[rows], table)
 
@@ -94,9 +94,9 @@ def test_order_of_training_samples_is_nothing(estimator, table, random):
     random.shuffle(rows)
     with no_warnings():
         same = with_folds(estimator, range(len(rows)))
-        plain = says(fitted(same, table), table.X)
+        plain = predictions(fitted(same, table), table.X)
         moved = with_folds(estimator, rows)
-        shuffled = says(fitted(moved, table, rows=rows), table.X)
+        shuffled = predictions(fitted(moved, table, rows=rows), table.X)
     assert_near(shuffled, plain, table, 1e-4)
 
 
@@ -107,7 +107,7 @@ def test_float32_is_close_to_float64(estimator, table):
     X = table.X.astype(np.float64)
     with no_warnings():
         model = fitted(estimator, table, X)
-        wide, narrow = says(model, X), says(model, table.X)
+        wide, narrow = predictions(model, X), predictions(model, table.X)
     assert_near(narrow, wide, table, 1e-4)
 
 
@@ -122,8 +122,8 @@ def test_order_of_modalities_is_nothing(estimator, table, random):
     columns = [table.columns[m] for m in order]
     moved = Table(table.X, columns, table.presence[:, order], table.y)
     with no_warnings():
-        plain = says(fitted(estimator, table), table.X)
-        permuted = says(fitted(estimator, moved), table.X)
+        plain = predictions(fitted(estimator, table), table.X)
+        permuted = predictions(fitted(estimator, moved), table.X)
     assert_near(permuted, plain, table, SOLVED)
 
 
@@ -141,4 +141,9 @@ def test_weight_is_repetition(estimator, table, random):
         same = with_folds(estimator, range(len(weight)))
         weighted = fitted(same, table, sample_weight=weight)
         repeated = fitted(with_folds(estimator, rows), table, rows=rows)
-        assert_near(says(weighted, table.X), says(repeated, table.X), table, SOLVED)
+        assert_near(
+            predictions(weighted, table.X),
+            predictions(repeated, table.X),
+            table,
+            SOLVED,
+        )
