@@ -599,12 +599,13 @@ EXCUSED = {
 }
 
 CASES = [
-    (ModalityAmputer((0.5, 0.5), random_state=0), "none"),
-    (ModalityAmputer(0.7, allow_empty=True, random_state=0), "none"),
-    (ModalityAmputer(OneMissing(0.7, exact=False), random_state=0), "none"),
     (ModalityAmputer(OneMissing(0.7), random_state=0), "exact"),
-    (ModalityAmputer(mechanism="mar", driver=0, random_state=0), "none"),
-    (ModalityAmputer(mechanism="mnar", strength=2.0, random_state=0), "none"),
+    (ModalityAmputer(0.7, allow_empty=True, mechanism="mar", random_state=0), "none"),
+    (
+        ModalityAmputer((0.5, 0.5), mechanism="mnar", strength=2.0, random_state=0),
+        "none",
+    ),
+    (ModalityAmputer(OneMissing(0.7, exact=False), random_state=0), "none"),
     (ModalityAmputer(mechanism="group", driver=0, random_state=0), "none"),
     (ModalityAmputer(mechanism="burst", random_state=0), "burst"),
     (ModalityAmputer(mechanism="label", when="fit", random_state=0), "phase"),
