@@ -17,9 +17,18 @@ def draw_subsets(presence, rng, *, policy="uniform_size", drop_probability=0.5):
     would be left. Rows that have nothing keep nothing.
     """
     if policy == "uniform_size":
-        return _uniform_size(presence, rng)
+        available = presence.sum(axis=1)
+        sizes = 1 + np.floor(rng.random_sample(len(available)) * available)
+        return _first_of_shuffled(presence, sizes, rng)
     if policy == "uniform_subset":
-        return _uniform_subset(presence, rng)
+        kept = np.zeros_like(presence)
+        left = np.flatnonzero(presence.any(axis=1))
+        # Drawing empty subsets again leaves the others equally probable; each round
+        # settles at least half of the rows that are left, on average.
+        while len(left):
+            kept[left] = presence[left] & (rng.random_sample(kept[left].shape) < 0.5)
+            left = left[~kept[left].any(axis=1)]
+        return kept
     if policy == "bernoulli":
         kept = presence & (rng.random_sample(presence.shape) >= drop_probability)
         emptied = np.flatnonzero(presence.any(axis=1) & ~kept.any(axis=1))
@@ -33,20 +42,3 @@ def _first_of_shuffled(presence, sizes, rng):
     keys = np.where(presence, rng.random_sample(presence.shape), 2.0)
     ranks = keys.argsort(axis=1).argsort(axis=1)
     return presence & (ranks < np.reshape(sizes, (-1, 1)))
-
-
-def _uniform_size(presence, rng):
-    available = presence.sum(axis=1)
-    sizes = 1 + np.floor(rng.random_sample(len(available)) * available)
-    return _first_of_shuffled(presence, sizes, rng)
-
-
-def _uniform_subset(presence, rng):
-    kept = np.zeros_like(presence)
-    left = np.flatnonzero(presence.any(axis=1))
-    # Drawing empty subsets again leaves the others equally probable; each round
-    # settles at least half of the rows that are left, on average.
-    while len(left):
-        kept[left] = presence[left] & (rng.random_sample(kept[left].shape) < 0.5)
-        left = left[~kept[left].any(axis=1)]
-    return kept

@@ -50,14 +50,9 @@ class Modality:
         return len(self.columns)
 
     @property
-    def dim(self):
-        """Width of one token."""
-        return self.width // self.n_tokens
-
-    @property
     def shape(self):
         """Token shape, `(n_tokens, dim)`."""
-        return self.n_tokens, self.dim
+        return self.n_tokens, self.width // self.n_tokens
 
     def __eq__(self, other):
         return (
@@ -85,6 +80,7 @@ class ModalityLayout(Mapping):
         self.names = tuple(self._modalities)
         listed = list(self._modalities.values())
         self.widths = np.array([len(m.columns) for m in listed], dtype=np.intp)
+        self.shapes = [(m.n_tokens, len(m.columns) // m.n_tokens) for m in listed]
         self.n_features = int(self.widths.sum())
         stops = np.cumsum(self.widths)
         starts = stops - self.widths

@@ -96,9 +96,11 @@ class ModalityMixin:
                 f"Found array with 0 feature(s) (shape={tuple(shape)}) while a minimum "
                 "of 1 is required."
             )
+        if isinstance(X, np.ma.MaskedArray):
+            X = fill_masked(X)
         X = validate_data(
             self,
-            fill_masked(X),
+            X,
             y,
             reset=reset,
             dtype=[np.float64, np.float32],

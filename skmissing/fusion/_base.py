@@ -2,7 +2,6 @@
 
 import copy
 import inspect
-from dataclasses import replace
 from numbers import Integral, Real
 
 import numpy as np
@@ -175,76 +174,89 @@ class BaseFusion(ModalityMixin, SkmissingEstimator):
         vars(self).update(given)
         return self
 
-    def _part(self, part):
-        """Parameters of a part, without its prefix."""
-        start = part + "__"
-        params = vars(self).items()
-        return {k.removeprefix(start): v for k, v in params if k.startswith(start)}
-
-    def _check_names(self):
-        """Raise TypeError if there are parameters of nothing."""
-        given = set(self.get_params(deep=False)) - set(super().get_params(deep=False))
-        if odd := sorted(name for name in given if not _is_of_part(name)):
+    def _find_parts(self):
+        """Parameters of the parts, without prefixes; raise TypeError for others."""
+        parts, odd = {part: {} for part in PARTS}, []
+        own = super().get_params(deep=False)
+        for name, value in self.get_params(deep=False).items():
+            if name not in own and _is_of_part(name):
+                part, _, name = name.partition("__")
+                parts[part][name] = value
+            elif name not in own:
+                odd.append(name)
+        if odd:
+            odd = sorted(odd)
             raise TypeError(f"{type(self).__name__} got unexpected parameters {odd}.")
+        return parts
 
-    def _find_module(self):
+    def _find_module(self, params):
         """Class of the network, and its parameters but shapes and n_outputs."""
         from skmissing.fusion._mhsa import MHSAFusion
 
-        return self.module or MHSAFusion, self._part("module")
+        return self.module or MHSAFusion, params
 
     # ------------------------------------------------------------------------- fit
 
     def _fit(self, X, y, sample_weight):
         for name in ("_net", "_weights"):  # of an earlier fit
             vars(self).pop(name, None)
-        self._check_names()
+        parts = self._find_parts()
         table, y = self._validate(
             X, y, reset=True, sample_weight=sample_weight, multi_output=True,
             y_numeric=is_regressor(self),
         )  # fmt: skip
-        y = self._check_y(y)
-        device, scorer = resolve_device(self.device, double=True), self._find_scorer()
-        table.warn_many_modalities(self.modalities)
+        y, labels = self._check_y(y, table.weight)
+        device = resolve_device(self.device, double=True)
+        scorer = None if self.scoring == "loss" else self._find_scorer()
+        if self.modalities is None:
+            table.warn_many_modalities(self.modalities)
         if not table.weight.all():
-            y, table = y[table.weight > 0], table[table.weight > 0]
+            kept = table.weight > 0
+            y, table = y[kept], table[kept]
+            labels = None if labels is None else labels[kept]
         if self.missing == "error":
             self._refuse_gaps(table)
         rng = check_random_state(self.random_state)
         seed, mask_seed, split_seed = (int(s) for s in rng.randint(2**31 - 1, size=3))
-        labels = self._labels(y)
-        used = self._find_used(table, labels)
+        used = np.flatnonzero(table.has_any)
+        if not len(used):
+            raise ValueError(f"X must have a modality in one of {len(table)} samples.")
+        if not table.has_any.all():
+            table.warn_empty("left out of training")
         # Samples without any modality train nothing, but count in the prior.
         learnt, valid, monitor = slice(None), None, None
         if self.early_stopping:
             used, held_out = self._split(used, labels, split_seed)
             learnt = np.setdiff1d(np.arange(len(table)), held_out)
-        target = self._learn_target(y, table.weight, learnt, used)
+        target = self._learn_target(y, labels, table.weight, learnt, used)
         self._prior = target.prior
-        self._learn_inputs(table[learnt])
-        probability, level = float(self.modality_dropout), self._part("iterator_train")
+        self._learn_inputs(table[learnt] if self.early_stopping else table)
         masking = Masking(
-            tuple(self._token_counts), probability, self.dropout_policy, **level
-        )
-        samples = self._make_samples(table, used, target).to(device)
+            self._token_counts, float(self.modality_dropout), self.dropout_policy,
+            **parts["iterator_train"],
+        )  # fmt: skip
+        samples = self._make_samples(table, used, target, device)
         if self.early_stopping:
-            valid = self._make_samples(table, held_out, target)
-            tokens = masking(valid.tokens.numpy(), np.random.RandomState(mask_seed))
-            valid = replace(valid, tokens=torch.from_numpy(tokens)).to(device)
+            valid = self._make_samples(table, held_out, target, device)
+            tokens = valid.tokens.cpu().numpy()
+            tokens = masking(tokens, np.random.RandomState(mask_seed))
+            valid.tokens = torch.from_numpy(tokens).to(device)
             if scorer is not None:
-                shown = self._hide(table.X[held_out], tokens)
-                weight = table.weight[held_out]
-                monitor = self._make_monitor(scorer, shown, y[held_out], weight)
-        net = self._make_net(target, samples, valid, masking, monitor, seed, device)
+                held_out, y = table[held_out], y[held_out]
+                monitor = self._make_monitor(scorer, held_out, tokens, y)
+        net = self._make_net(
+            parts, target, device, samples=samples, valid=valid, masking=masking,
+            monitor=monitor, rng=np.random.RandomState(seed),
+        )  # fmt: skip
         n_rows = samples.tokens.shape[1] * self.batch_size
         fit_net(net, samples, seed=seed, n_rows=n_rows)
         self._keep(net, target, device)
         return self
 
-    def _make_net(self, target, samples, valid, masking, monitor, seed, device):
+    def _make_net(self, parts, target, device, **data):
         """Untrained skorch net; sets `_module`, by which it can be built again."""
-        module, params = self._find_module()
-        shapes = [m.shape for m in self.modalities_.values()]
+        module, params = self._find_module(parts["module"])
+        shapes = self.modalities_.shapes
         params = {"shapes": shapes, "n_outputs": target.n_outputs, **params}
         self._module, self._n_cells = (module, params), self._count_cells(params)
         optimizer, defaults = OPTIMIZERS.get(self.optimizer, (self.optimizer, {}))
@@ -255,17 +267,13 @@ class BaseFusion(ModalityMixin, SkmissingEstimator):
             defaults = {**defaults, "weight_decay": decay, "fused": fused}
         parts = {
             "module": params,
-            "criterion": {"task": target.task, **self._part("criterion")},
-            "optimizer": {**defaults, **self._part("optimizer")},
+            "criterion": {"task": target.task, **parts["criterion"]},
+            "optimizer": {**defaults, **parts["optimizer"]},
         }
         return make_net(
             module,
-            samples=samples,
-            valid=valid,
-            masking=masking,
-            rng=np.random.RandomState(seed),
+            **data,
             observed="observed" in inspect.signature(module.forward).parameters,
-            monitor=monitor,
             patience=self.n_iter_no_change,
             callbacks=self.callbacks,
             optimizer=optimizer,
@@ -279,8 +287,7 @@ class BaseFusion(ModalityMixin, SkmissingEstimator):
 
     def _keep(self, net, target, device):
         """Set what training has left behind."""
-        callbacks = dict(net.callbacks_)
-        stops = [c for c in callbacks.values() if isinstance(c, EarlyStopping)]
+        stops = [c for _, c in net.callbacks_ if isinstance(c, EarlyStopping)]
         best = [stop.best_epoch_ for stop in stops if stop.load_best]
         counts = ("batches", "train_batch_count", "valid_batch_count")
         self._history = [
@@ -292,8 +299,7 @@ class BaseFusion(ModalityMixin, SkmissingEstimator):
         self.loss_curve_ = [epoch["train_loss"] for epoch in self._history]
         self.loss_terms_ = {
             name: [epoch[f"train_{name}"] for epoch in self._history]
-            for name in callbacks["loss_terms"].totals_[True]
-            if name != "loss"
+            for name in net.terms_
         }
         self.validation_curve_ = None
         if self.early_stopping:
@@ -303,11 +309,9 @@ class BaseFusion(ModalityMixin, SkmissingEstimator):
         self._net = make_predictor(net.module_, self._task, self._history, device)
 
     def _find_scorer(self):
-        """The scorer that `scoring` means; None for the loss."""
+        """The scorer that `scoring` means."""
         if callable(self.scoring):
             return self.scoring
-        if self.scoring == "loss":
-            return None
         try:
             return get_scorer(self.scoring)
         except ValueError:
@@ -315,16 +319,6 @@ class BaseFusion(ModalityMixin, SkmissingEstimator):
                 "scoring must be 'loss', a callable, or a name of "
                 f"sklearn.metrics.get_scorer_names(); got scoring={self.scoring!r}."
             ) from None
-
-    def _find_used(self, table, labels):
-        """Positions of the samples that have a modality."""
-        used = np.flatnonzero(table.has_any)
-        if not len(used):
-            raise ValueError(f"X must have a modality in one of {len(table)} samples.")
-        table.warn_empty("left out of training")
-        if labels is not None:
-            self._warn_untaught(labels[used])
-        return used
 
     def _split(self, used, labels, seed):
         """Positions of the samples to train on, and of those to validate on."""
@@ -342,14 +336,15 @@ class BaseFusion(ModalityMixin, SkmissingEstimator):
             table, sample_weight=table.weight, standardize=self.standardize
         )
         self._known = table.presence.any(axis=0)
-        shapes = [m.shape for m in self.modalities_.values()]
+        shapes = self.modalities_.shapes
         self._token_counts = [n for n, _ in shapes]
-        self._token_starts = np.cumsum([0] + [d for n, d in shapes for _ in range(n)])
-        self._token_starts = self._token_starts[:-1]
-        consequence = "they are ignored"
-        if self.early_stopping:
-            consequence = f"validation samples do not count; {consequence}"
-        table.warn_never_observed(self._known, consequence)
+        widths = [d for n, d in shapes for _ in range(n)]
+        self._token_starts = np.cumsum(widths) - widths
+        if not self._known.all():
+            consequence = "they are ignored"
+            if self.early_stopping:
+                consequence = f"validation samples do not count; {consequence}"
+            table.warn_never_observed(self._known, consequence)
 
     # ---------------------------------------------------------------------- inputs
 
@@ -366,7 +361,7 @@ class BaseFusion(ModalityMixin, SkmissingEstimator):
             values[:, unseen[order]] = 0.0
         return values, ~np.logical_and.reduceat(gaps, starts, axis=1)
 
-    def _make_samples(self, table, index, target):
+    def _make_samples(self, table, index, target, device):
         """The samples at these positions as tensors."""
         known = np.repeat(self._known, self._token_counts)
         X, weight = table.X, table.weight[index]
@@ -384,26 +379,16 @@ class BaseFusion(ModalityMixin, SkmissingEstimator):
                     f"validated on a positive weight; got {self.class_weight!r}, which "
                     f"gives all {len(index)} samples weight 0."
                 )
-        return Samples(
-            torch.from_numpy(values),
-            torch.from_numpy(tokens),
-            torch.from_numpy(target.values[index].astype(kind)),
-            torch.from_numpy((weight / weight.mean()).astype(np.float32)),
-        )
+        targets = target.values[index].astype(kind)
+        weight = (weight / weight.mean()).astype(np.float32)
+        arrays = values, tokens, targets, weight
+        return Samples(*(torch.from_numpy(array).to(device) for array in arrays))
 
     def _count_cells(self, params):
         """Numbers that the network holds for one sample, about."""
         n_tokens = sum(self._token_counts)
         heads = params.get("n_heads", 4) * n_tokens
         return n_tokens * (params.get("hidden_dim", 64) + heads)
-
-    def _hide(self, X, tokens):
-        """Copy of X that is NaN in the columns of tokens that are not there."""
-        order = self.modalities_.order
-        hidden = np.empty(X.shape, dtype=bool)
-        widths = np.diff([*self._token_starts, X.shape[1]])
-        hidden[:, order] = np.repeat(~tokens, widths, axis=1)
-        return np.where(hidden, np.nan, X)
 
     # -------------------------------------------------------------------- outputs
 
@@ -442,8 +427,12 @@ class BaseFusion(ModalityMixin, SkmissingEstimator):
                 table.warn_empty(fate, tokens & known)
         return outputs.astype(dtype or table.X.dtype, copy=False)
 
-    def _make_monitor(self, scorer, X, y, weight):
-        """Turn a scorer into a function of the net that is trained."""
+    def _make_monitor(self, scorer, table, tokens, y):
+        """Turn a scorer into a function of the net, on samples with these tokens."""
+        hidden = np.empty(table.X.shape, dtype=bool)
+        widths = [d for n, d in self.modalities_.shapes for _ in range(n)]
+        hidden[:, self.modalities_.order] = np.repeat(~tokens, widths, axis=1)
+        X, weight = np.where(hidden, np.nan, table.X), table.weight
         weighted = not callable(self.scoring) and (weight != weight[0]).any()
         weights = {"sample_weight": weight} if weighted else {}
 
@@ -639,7 +628,11 @@ class FusionClassifier(ClassifierMixin, BaseFusion):
         """
         return self._fit(X, y, sample_weight)
 
-    def _check_y(self, y):
+    def _check_y(self, y, weight):
+        """Learn the classes; return y, and the number of each sample's class.
+
+        With an indicator matrix, the numbers are None.
+        """
         y = y.toarray() if sparse.issparse(y) else y
         check_classification_targets(y)
         kind = type_of_target(y, input_name="y")
@@ -651,34 +644,17 @@ class FusionClassifier(ClassifierMixin, BaseFusion):
         self._multilabel = kind == "multilabel-indicator"
         if self._multilabel:
             self.classes_ = np.arange(y.shape[1])
-            return y
+            return y, None
         y = column_or_1d(y, warn=True)
-        self.classes_ = np.unique(y)
-        return y
-
-    def _labels(self, y):
-        """Number of each sample's class; None for an indicator matrix."""
-        if self._multilabel:
-            return None
-        codes = np.searchsorted(self.classes_, y)
-        if (codes == codes[0]).all():
+        self.classes_, codes = np.unique(y, return_inverse=True)
+        found = np.unique(codes[weight > 0])
+        if len(found) == 1:
             where = " in the samples of positive weight" * (len(self.classes_) > 1)
             raise ValueError(
                 f"{type(self).__name__} needs at least two classes; got one class, "
-                f"{y[0]!r}{where}."
+                f"{self.classes_[found[0]]!r}{where}."
             )
-        return codes
-
-    def _warn_untaught(self, codes):
-        """Warn of classes without a sample to learn from."""
-        missing = np.bincount(codes, minlength=len(self.classes_)) == 0
-        if missing.any():
-            self._warn(
-                f"{missing.sum()} of {len(missing)} classes have no sample to learn "
-                f"from: {name_list(self.classes_[missing])}; all their samples have "
-                "sample_weight=0 or no modality. They stay in classes_, but the "
-                "network does not learn to predict them."
-            )
+        return y, codes
 
     def _describe(self, y):
         """What validation samples have, for messages."""
@@ -688,7 +664,7 @@ class FusionClassifier(ClassifierMixin, BaseFusion):
         counts = np.bincount(codes, minlength=len(self.classes_))
         return f"samples per class {name_rarest(self.classes_, counts)}"
 
-    def _learn_target(self, y, weight, learnt, used):
+    def _learn_target(self, y, codes, weight, learnt, used):
         """Learn the classes' frequencies; return y as the loss wants it."""
         self._y_dtype = y.dtype.str  # no type of numpy's, so that models save
         factor = None
@@ -700,7 +676,15 @@ class FusionClassifier(ClassifierMixin, BaseFusion):
             share = np.average(y[learnt], axis=0, weights=weight)
             share = share.clip(TINY, 1 - TINY)
             return Target(y, "labels", y.shape[1], np.log(share / (1 - share)), factor)
-        codes, n_classes = self._labels(y), len(self.classes_)
+        n_classes = len(self.classes_)
+        untaught = np.bincount(codes[used], minlength=n_classes) == 0
+        if untaught.any():
+            self._warn(
+                f"{untaught.sum()} of {n_classes} classes have no sample to learn "
+                f"from: {name_list(self.classes_[untaught])}; all their samples have "
+                "sample_weight=0 or no modality. They stay in classes_, but the "
+                "network does not learn to predict them."
+            )
         share = np.bincount(codes[learnt], weights=weight, minlength=n_classes)
         share = np.maximum(share / weight.sum(), TINY)
         if n_classes == 2:
@@ -894,18 +878,15 @@ class FusionRegressor(RegressorMixin, BaseFusion):
         """
         return self._fit(X, y, sample_weight)
 
-    def _check_y(self, y):
+    def _check_y(self, y, weight):
         y = y.toarray() if sparse.issparse(y) else y
-        return np.asarray(y, dtype=np.float64)
-
-    def _labels(self, y):
-        """There are no classes."""
+        return np.asarray(y, dtype=np.float64), None
 
     def _describe(self, y):
         """What validation samples have, for messages."""
         return f"targets from {y.min():g} to {y.max():g}"
 
-    def _learn_target(self, y, weight, learnt, used):
+    def _learn_target(self, y, labels, weight, learnt, used):
         """Learn mean and scale of the targets; return them standardized."""
         self._bounds = low, high = self._check_bounds()
         if ((y < low) | (y > high)).any():

@@ -44,13 +44,7 @@ class FusionOutput(NamedTuple):
 
 def token_owners(n_tokens):
     """Number of the modality that each token belongs to, shape (T,)."""
-    owners = [m for m, n in enumerate(n_tokens) for _ in range(int(n))]
-    return torch.tensor(owners, dtype=torch.long)
-
-
-def count_tokens(shapes, tokens_per_vector=1):
-    """Number of tokens that the network makes of each modality."""
-    return [tokens_per_vector if n == 1 else n for n, _ in shapes]
+    return torch.arange(len(n_tokens)).repeat_interleave(torch.tensor(n_tokens))
 
 
 def check_sizes(hidden_dim, n_heads, **sizes):
@@ -114,7 +108,7 @@ class ModalityProjection(nn.Module):
         super().__init__()
         shapes = [tuple(shape) for shape in shapes]
         self.dim = dim
-        owner = token_owners(count_tokens(shapes, tokens_per_vector))
+        owner = token_owners([tokens_per_vector if n == 1 else n for n, _ in shapes])
         self.widths = [n_tokens * width for n_tokens, width in shapes]
         self.shapes = list(dict.fromkeys(shapes))
         self.members = [

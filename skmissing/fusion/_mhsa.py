@@ -1,5 +1,6 @@
 """Attention fusion: the network of UL4M4, its estimators, and the whole pipeline."""
 
+from itertools import pairwise
 from numbers import Integral
 
 import numpy as np
@@ -32,15 +33,6 @@ class AttentionLayer(nn.Module):
 
     def forward(self, x, key_mask):  # (B, T, p), (B, T)
         return self.norm(x + self.dropout(self.attention(x, key_mask)))
-
-
-def make_head(in_dim, head_dims, n_outputs, dropout):
-    """Multi-layer perceptron with ReLU and dropout after each hidden layer."""
-    layers = []
-    for width in head_dims:
-        layers += [nn.Linear(in_dim, width), nn.ReLU(), nn.Dropout(dropout)]
-        in_dim = width
-    return nn.Sequential(*layers, nn.Linear(in_dim, n_outputs))
 
 
 class MHSAFusion(nn.Module):
@@ -77,7 +69,10 @@ class MHSAFusion(nn.Module):
         )
         self.pool = ModalityMean(n_tokens)
         self.project = nn.Linear(hidden_dim, hidden_dim)
-        self.head = make_head(hidden_dim, head_dims, n_outputs, dropout)
+        head, widths = [], [hidden_dim, *head_dims]
+        for before, after in pairwise(widths):
+            head += [nn.Linear(before, after), nn.ReLU(), nn.Dropout(dropout)]
+        self.head = nn.Sequential(*head, nn.Linear(widths[-1], n_outputs))
 
     def forward(self, x, present):  # (B, D), (B, T)
         h, key_mask = self.slots(self.embed(x), present)  # (B, T, p), (B, T)
@@ -115,11 +110,11 @@ class BaseMHSA(BaseFusion):
     }
     module = MHSAFusion
 
-    def _find_module(self):
+    def _find_module(self, params):
         # Complete samples still have modalities that training hides.
         missing = "mask" if self.missing == "error" else self.missing
         own = {"hidden_dim": self.hidden_dim, "missing": missing}
-        return self.module, {**own, **self._part("module")}
+        return self.module, {**own, **params}
 
     def _refuse_gaps(self, table):
         """Raise ValueError if a modality or a part of a token is missing."""

@@ -19,7 +19,6 @@ from skmissing.fusion._layers import (
     SelfAttention,
     ZeroSlots,
     check_sizes,
-    count_tokens,
     token_owners,
 )
 from skmissing.fusion._projection import KINDS, ProjectedSlots, alignment_loss
@@ -70,7 +69,7 @@ class MMPFusion(nn.Module):
         sizes = {"n_heads": n_heads, "n_layers": n_layers}
         sizes |= {"n_aggregated_tokens": n_aggregated_tokens}
         check_sizes(hidden_dim, tokens_per_vector=tokens_per_vector, **sizes)
-        n_tokens = count_tokens(shapes, tokens_per_vector)
+        n_tokens = [tokens_per_vector if n == 1 else n for n, _ in shapes]
         owner = token_owners(n_tokens)
         # Which token of the layout each token of the network is made of.
         made = [tokens_per_vector if n == 1 else 1 for n, _ in shapes for _ in range(n)]
@@ -173,10 +172,10 @@ class BaseMMP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseFusion):
     }
     module = MMPFusion
 
-    def _find_module(self):
+    def _find_module(self, params):
         names = ("hidden_dim", "projector", "alignment_weight")
         own = {name: getattr(self, name) for name in names}
-        return self.module, {**own, **self._part("module")}
+        return self.module, {**own, **params}
 
     def _count_cells(self, params):
         """Numbers that the network holds for one sample, about."""

@@ -57,10 +57,6 @@ class Samples(torch.utils.data.Dataset):
     def __len__(self):
         return len(self.values)
 
-    def to(self, device):
-        """Return the same samples on a device."""
-        return Samples(*(t.to(device) for t in vars(self).values()))
-
 
 class Target(NamedTuple):
     """What training needs to know of y."""
@@ -83,39 +79,35 @@ class Masking:
     # Samples of a "batch" share one draw; one that would lose all is not masked then.
     dropout_level: str = "sample"
 
-    def __post_init__(self):
-        if self.dropout_level not in ("sample", "batch"):
-            raise ValueError(
-                "iterator_train__dropout_level must be 'sample' or 'batch'; got "
-                f"{self.dropout_level!r}."
-            )
-
     def __call__(self, tokens, rng, batch=None):
         """Return the tokens that stay, of `tokens` of shape (n_samples, n_tokens).
 
         `batch` has the number of each sample's batch; None draws per sample.
         """
+        if self.dropout_level not in ("sample", "batch"):
+            raise ValueError(
+                "iterator_train__dropout_level must be 'sample' or 'batch'; got "
+                f"{self.dropout_level!r}."
+            )
         if self.probability == 0:
             return tokens
         starts = np.cumsum(self.n_tokens) - self.n_tokens
-        present = np.logical_or.reduceat(tokens, starts, axis=1)
-        if self.dropout_level == "batch" and batch is not None:
-            every = np.ones((batch.max() + 1, len(starts)), dtype=bool)
-            keep = present & self._draw(every, rng)[batch]
-            keep = np.where(keep.any(axis=1, keepdims=True), keep, present)
-        else:
-            keep = self._draw(present, rng)
-        return tokens & np.repeat(keep, self.n_tokens, axis=1)
-
-    def _draw(self, present, rng):
+        present = drawn = np.logical_or.reduceat(tokens, starts, axis=1)
+        per_batch = self.dropout_level == "batch" and batch is not None
+        if per_batch:
+            drawn = np.ones((batch.max() + 1, len(starts)), dtype=bool)
         if self.policy == "bernoulli":
-            return draw_subsets(
-                present, rng, policy="bernoulli", drop_probability=self.probability
+            keep = draw_subsets(
+                drawn, rng, policy="bernoulli", drop_probability=self.probability
             )
-        keep = present.copy()
-        masked = np.flatnonzero(rng.random_sample(len(present)) < self.probability)
-        keep[masked] = draw_subsets(present[masked], rng, policy=self.policy)
-        return keep
+        else:
+            keep = drawn.copy()
+            masked = np.flatnonzero(rng.random_sample(len(drawn)) < self.probability)
+            keep[masked] = draw_subsets(drawn[masked], rng, policy=self.policy)
+        if per_batch:
+            keep = present & keep[batch]
+            keep = np.where(keep.any(axis=1, keepdims=True), keep, present)
+        return tokens & np.repeat(keep, self.n_tokens, axis=1)
 
 
 class Batches:
@@ -129,10 +121,8 @@ class Batches:
     def __init__(self, samples, batch_size, masking=None, rng=None, observed=False):
         self.samples, self.batch_size = samples, batch_size
         self.masking, self.rng, self.observed = masking, rng, observed
+        self.n_batches = -(-len(samples) // batch_size)
         self._tokens = samples.tokens.cpu().numpy()
-
-    def __len__(self):
-        return -(-len(self.samples) // self.batch_size)
 
     def __iter__(self):
         samples, device = self.samples, self.samples.values.device
@@ -143,10 +133,10 @@ class Batches:
         present = samples.tokens
         if self.masking is not None:
             batch = np.empty(n_samples, dtype=np.intp)
-            batch[order] = np.arange(n_samples) * len(self) // n_samples
+            batch[order] = np.arange(n_samples) * self.n_batches // n_samples
             present = self.masking(self._tokens, self.rng, batch)
             present = torch.from_numpy(present).to(device)
-        ends = -(-np.arange(1, len(self)) * n_samples // len(self))
+        ends = -(-np.arange(1, self.n_batches) * n_samples // self.n_batches)
         for index in np.split(order, ends):
             index = torch.from_numpy(index).to(device)
             observed = samples.tokens[index]
@@ -233,7 +223,9 @@ class FusionLoss(nn.Module):
         if consistency_weight is None:
             consistency_weight = CONSISTENCY_WEIGHTS.get(consistency)
         self.consistency_weight = consistency_weight
-        self.terms = {}
+        # Sums over the samples of an epoch, in training and in validation.
+        self.sums = {"train": {}, "valid": {}}
+        self.n_samples = {"train": 0, "valid": 0}
 
     def by_sample(self, logits, y):
         """Return the loss of each sample, shape (n_samples,)."""
@@ -297,40 +289,31 @@ class FusionNet(NeuralNet):
             same = (X["present"] == observed).all(dim=1)
         terms = self.criterion_(y_pred, y_true, fuller, same)
         loss = sum(terms.values()) if training else terms["task"]
-        self.criterion_.terms = {**terms, "loss": loss}  # for RecordTerms
+        part, size = "train" if training else "valid", len(y_true["y"])
+        sums = self.criterion_.sums[part]
+        for name, term in {**terms, "loss": loss}.items():
+            sums[name] = sums.get(name, 0.0) + size * term.detach()
+        self.criterion_.n_samples[part] += size
         return loss
+
+    def on_epoch_end(self, net, **kwargs):
+        """Record the mean of each term, and refuse a loss that diverges."""
+        sums, n_samples = self.criterion_.sums, self.criterion_.n_samples
+        self.terms_ = [name for name in sums["train"] if name != "loss"]
+        for part in ("train", "valid"):
+            for name, total in sums[part].items():
+                mean = float(total) / n_samples[part]
+                self.history.record(f"{part}_{name}", mean)
+            sums[part], n_samples[part] = {}, 0
+        loss = self.history[-1, "train_loss"]
+        if not np.isfinite(loss):
+            raise ValueError(
+                f"Training diverged: the loss is {loss} in epoch {len(self.history)}. "
+                f"A smaller lr than {self.lr} may help."
+            )
 
 
 # --------------------------------------------------------------------------- callbacks
-
-
-class RecordTerms(Callback):
-    """Records the mean of each term of the loss, and refuses a loss that diverges."""
-
-    def on_epoch_begin(self, net, **kwargs):
-        """Start anew."""
-        self.totals_ = {True: {}, False: {}}
-        self.n_samples_ = {True: 0, False: 0}
-
-    def on_batch_end(self, net, batch=None, training=False, **kwargs):
-        """Add the terms of a batch."""
-        totals, size = self.totals_[training], len(batch[0]["x"])
-        self.n_samples_[training] += size
-        for name, term in net.criterion_.terms.items():
-            totals[name] = totals.get(name, 0.0) + size * term.detach()
-
-    def on_epoch_end(self, net, **kwargs):
-        """Record the means."""
-        for training, prefix in ((True, "train"), (False, "valid")):
-            for name, total in self.totals_[training].items():
-                mean = float(total) / self.n_samples_[training]
-                net.history.record(f"{prefix}_{name}", mean)
-        loss = net.history[-1, "train_loss"]
-        if not np.isfinite(loss):
-            raise ValueError(
-                f"Training diverged: the loss is {loss} in epoch {len(net.history)}. "
-                f"A smaller lr than {net.lr} may help."
-            )
 
 
 class ScoreEpoch(Callback):
@@ -387,7 +370,7 @@ def make_net(
     masked already, and may be None. `patience` is the number of epochs without a
     better validation score that end the training.
     """
-    n_steps = params["max_epochs"] * len(Batches(samples, params["batch_size"]))
+    n_steps = params["max_epochs"] * Batches(samples, params["batch_size"]).n_batches
     own = [
         GradientNormClipping(GRAD_CLIP),
         LRScheduler(
@@ -396,9 +379,9 @@ def make_net(
             step_every="batch",
         ),
     ]
-    recorders = [("loss_terms", RecordTerms())]
+    scores = []
     if valid is not None:
-        recorders.append(("valid_score", ScoreEpoch(monitor)))
+        scores.append(("valid_score", ScoreEpoch(monitor)))
         stop = {"patience": patience, "threshold": 0, "lower_is_better": False}
         own.append(EarlyStopping("valid_score", load_best=True, sink=noop, **stop))
     given = list(callbacks or ())
@@ -415,7 +398,7 @@ def make_net(
         iterator_valid=Batches,
         iterator_valid__batch_size=VALID_BATCH,
         train_split=None if valid is None else predefined_split(valid),
-        callbacks=[*recorders, *own, *given],
+        callbacks=[*scores, *own, *given],
         **DISABLED,
         **params,
     )
