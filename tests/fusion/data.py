@@ -1,8 +1,10 @@
 """Small estimators and data that several test files of skmissing.fusion share."""
 
 import numpy as np
+import pytest
 
-from skmissing.fusion import MHSAFusionClassifier, MHSAFusionRegressor
+from skmissing._table import ModalityWarning
+from skmissing.fusion import MHSAFusionClassifier, MHSAFusionRegressor, MMPClassifier
 
 WIDTHS = [3, 2, 4]
 SMALL = {
@@ -21,6 +23,16 @@ def make_classifier(**params):
 
 def make_regressor(**params):
     return MHSAFusionRegressor(**{**SMALL, **params})
+
+
+def make_mmp(make=MMPClassifier, **params):
+    """A small, quick network with a projector."""
+    return make(**{**SMALL, "module__n_aggregated_tokens": 3, **params})
+
+
+def warns(match):
+    """Expect a warning about samples or modalities."""
+    return pytest.warns(ModalityWarning, match=match)
 
 
 def make_data(n_rows=80, n_classes=3, missing=0.3, seed=0):

@@ -3,6 +3,12 @@
 from math import erf
 
 import numpy as np
+from scipy.special import softmax
+
+
+def arrays(module):
+    """State of a module as numpy arrays."""
+    return {name: w.detach().numpy() for name, w in module.state_dict().items()}
 
 
 def weights_by_modality(module):
@@ -21,8 +27,6 @@ def layer_norm(x, weight, bias):
 
 def self_attention(tokens, keys, state, prefix, n_heads):
     """Multi-head self-attention of one row by loops over queries and heads."""
-    # tokens: list of (p,); keys: list of bool, tokens that may be attended to;
-    # state: weights by name; prefix: where those of the layer are
     p = len(tokens[0])
     size = p // n_heads
     qkv = [
@@ -36,8 +40,7 @@ def self_attention(tokens, keys, state, prefix, n_heads):
             usable = [i for i, key in enumerate(keys) if key]
             q = query[:p][part]
             scores = np.array([q @ qkv[i][p : 2 * p][part] for i in usable])
-            share = np.exp(scores / np.sqrt(size))
-            share /= share.sum()
+            share = softmax(scores / np.sqrt(size))
             values = [qkv[i][2 * p :][part] for i in usable]
             heads.append(sum(a * v for a, v in zip(share, values)))
         mixed.append(np.concatenate(heads))
@@ -46,9 +49,23 @@ def self_attention(tokens, keys, state, prefix, n_heads):
 
 
 def mhsa_fusion(module, shapes, x, present, n_heads, n_layers):
-    """Logits of `MHSAFusion(missing="mask")` in eval mode, row by row."""
-    # module: in double precision; x: (n_rows, n_columns); present: (n_rows, n_tokens)
-    state = {name: w.detach().numpy() for name, w in module.state_dict().items()}
+    """Logits of `MHSAFusion(missing="mask")` in eval mode, row by row.
+
+    Parameters
+    ----------
+    module : MHSAFusion
+        In double precision.
+    shapes : list of (int, int)
+    x : ndarray of shape (n_rows, n_columns)
+    present : ndarray of shape (n_rows, n_tokens), dtype bool
+        At least one in each row.
+    n_heads, n_layers : int
+
+    Returns
+    -------
+    ndarray of shape (n_rows, n_outputs)
+    """
+    state = arrays(module)
     projections = weights_by_modality(module)
     logits = []
     for row, keys in zip(x, present):
@@ -83,11 +100,6 @@ def mhsa_fusion(module, shapes, x, present, n_heads, n_layers):
                 h = np.maximum(h, 0)
         logits.append(h)
     return np.array(logits)
-
-
-def softmax(scores):
-    scores = np.exp(scores - scores.max())
-    return scores / scores.sum()
 
 
 def cross_attention(state, prefix, i, query, keys, n_heads):
@@ -127,9 +139,7 @@ def cut(tokens, seen, n_tokens):
 
 def cross_attention_projection(projector, n_tokens, tokens, seen, n_heads):
     """One row of `ModalityProjector(kind="cross_attention")`, in eval mode."""
-    state = {
-        name: w.detach().numpy() for name, w in projector.estimator.state_dict().items()
-    }
+    state = arrays(projector.estimator)
     learned, present = state["aggregated"], cut(tokens, seen, n_tokens)
     n_aggregated, filled = learned.shape[1], np.where(seen[:, None], tokens, 0.0)
     there = [k for k in range(len(n_tokens)) if present[k]]
@@ -165,9 +175,7 @@ def cross_attention_projection(projector, n_tokens, tokens, seen, n_heads):
 
 
 def linear_projection(projector, n_tokens, tokens, seen):
-    state = {
-        name: w.detach().numpy() for name, w in projector.estimator.state_dict().items()
-    }
+    state = arrays(projector.estimator)
     present, filled = cut(tokens, seen, n_tokens), np.where(seen[:, None], tokens, 0.0)
     there, p = [k for k in range(len(n_tokens)) if present[k]], tokens.shape[1]
     for m, n in enumerate(n_tokens):

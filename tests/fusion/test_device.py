@@ -108,7 +108,6 @@ def test_small_work_takes_one_thread():
 
 
 def test_small_work_in_a_thread_new_to_torch():
-
     def work():
         with few_threads(1, CPU):
             inside = torch.get_num_threads()

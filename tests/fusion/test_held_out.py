@@ -4,10 +4,9 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from skmissing._table import ModalityWarning
 from skmissing.fusion import MMPClassifier
 from skmissing.fusion._training import name_rarest, split_samples
-from tests.fusion.data import SMALL, make_classifier, make_data, make_regressor
+from tests.fusion.data import SMALL, make_classifier, make_data, make_regressor, warns
 
 RARE = np.repeat([0, 1, 2], [116, 2, 2])
 EARLY = {"early_stopping": True, "n_iter_no_change": 99, "validation_fraction": 0.3}
@@ -41,13 +40,9 @@ def test_nothing_is_learnt_from_rows_held_out(maker):
     second = maker(**EARLY).fit(X, y, sample_weight=weight)
     assert second.loss_curve_ == first.loss_curve_
     assert second.validation_curve_ != first.validation_curve_
-    with pytest.warns(
-        ModalityWarning, match="1 of 1 samples have no observed modality"
-    ):
+    with warns("1 of 1 samples have no observed modality"):
         nothing = first.predict(np.full((1, 9), np.nan))
-    with pytest.warns(
-        ModalityWarning, match="1 of 1 samples have no observed modality"
-    ):
+    with warns("1 of 1 samples have no observed modality"):
         assert_array_equal(second.predict(np.full((1, 9), np.nan)), nothing)
 
 
@@ -62,9 +57,7 @@ def test_modality_that_only_rows_held_out_have():
         return 0.0
 
     model = make_classifier(**EARLY, scoring=scorer)
-    with pytest.warns(
-        ModalityWarning, match="'modality2'; validation samples do not count"
-    ):
+    with warns("'modality2'; validation samples do not count"):
         model.fit(X, y)
     assert np.isnan(shown[0][:, 5:]).all() and not np.isnan(shown[0]).all()
 
@@ -111,9 +104,7 @@ def test_balanced_weights_count_the_rows_used(labels):
     y = np.eye(3, dtype=int)[y][:, :2] if labels == 2 else np.minimum(y, 1)
     empty = np.vstack([X, np.full((25, 9), np.nan)])
     first = make_classifier(class_weight="balanced").fit(X, y)
-    with pytest.warns(
-        ModalityWarning, match="25 of 85 samples have no observed modality"
-    ):
+    with warns("25 of 85 samples have no observed modality"):
         second = make_classifier(class_weight="balanced").fit(
             empty, np.concatenate([y, y[[0] * 25]])
         )
@@ -128,9 +119,7 @@ def test_class_of_weight_zero(early_stopping):
     names = np.array(["a", "b", "c"])[y]
     weight = (y != 1).astype(float)
     model = make_classifier(early_stopping=early_stopping, max_epochs=30)
-    with pytest.warns(
-        ModalityWarning, match="1 of 3 classes have no sample .* 'b'; all"
-    ):
+    with warns("1 of 3 classes have no sample .* 'b'; all"):
         model.fit(X, names, sample_weight=weight)
     assert_array_equal(model.classes_, ["a", "b", "c"])
     rows = X[y != 1]
@@ -138,12 +127,10 @@ def test_class_of_weight_zero(early_stopping):
     assert proba.shape == (40, 3) and proba[:, 1].max() < 0.05
     assert set(model.predict(rows)) == {"a", "c"}
     X[y == 1] = 7.0
-    with pytest.warns(ModalityWarning, match="1 of 3 classes have no sample"):
+    with warns("1 of 3 classes have no sample"):
         model.fit(X, names, sample_weight=weight)
     assert_array_equal(model.predict_proba(rows), proba)
-    with pytest.warns(
-        ModalityWarning, match="1 of 1 samples have no observed modality"
-    ):
+    with warns("1 of 1 samples have no observed modality"):
         prior = model.decision_function(np.full((1, 9), np.nan))
     assert_allclose(prior, np.log([[0.5, 1e-9, 0.5]]))
 
@@ -152,9 +139,7 @@ def test_class_of_weight_zero(early_stopping):
 def test_class_without_any_modality():
     X, y = make_data(60)
     X[y == 1] = np.nan
-    with pytest.warns(
-        ModalityWarning, match="1 of 3 classes have no sample .* '1'; all"
-    ):
+    with warns("1 of 3 classes have no sample .* '1'; all"):
         model = make_classifier().fit(X, y)
     prior = model.predict_proba(X)[1]
     assert_allclose(prior, [1 / 3] * 3)
@@ -164,9 +149,6 @@ def test_one_class_of_positive_weight():
     X, y = make_data(60)
     with pytest.raises(ValueError, match="one class, .*0.* in the samples of pos"):
         make_classifier().fit(X, y, sample_weight=(y == 0).astype(float))
-
-
-# ------------------------------------------------------------------------------ scorers
 
 
 @pytest.mark.parametrize(

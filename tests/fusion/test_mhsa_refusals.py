@@ -2,19 +2,9 @@
 
 import numpy as np
 import pytest
-from numpy.testing import assert_array_equal
 from sklearn.base import clone
 
-from tests.fusion.data import make_classifier, make_data, make_regressor
-
-
-@pytest.fixture(scope="module")
-def fitted():
-    X, y = make_data()
-    return make_classifier(max_epochs=20).fit(X, y), X, y
-
-
-# ---------------------------------------------------------------------------- refusals
+from tests.fusion.data import make_classifier, make_data, make_mmp, make_regressor
 
 
 @pytest.mark.parametrize(
@@ -31,6 +21,14 @@ def fitted():
         ({"missing": "impute"}, "The 'missing' parameter of MHSAFusionClassifier"),
         ({"missing": "error"}, r"samples with gaps per modality: \{'modality0': \d+"),
         ({"modality_dropout": 1.5}, "The 'modality_dropout' parameter"),
+        ({"dropout_policy": "all"}, "The 'dropout_policy' parameter"),
+        (
+            {"iterator_train__dropout_level": "row"},
+            "iterator_train__dropout_level must be .* got 'row'",
+        ),
+        ({"criterion__consistency": "ranking"}, "consistency must be None or one of"),
+        ({"criterion__consistency_weight": -1.0}, "criterion__consistency_weight must"),
+        ({"modalities": [3, 2]}, "modalities"),
         ({"class_weight": {7: 2.0}}, "The classes, .* are not in class_weight"),
         (
             {"class_weight": dict.fromkeys(range(3), 0)},
@@ -46,6 +44,23 @@ def test_bad_parameters(params, match):
     X, y = make_data(60)
     with pytest.raises(ValueError, match=match):
         make_classifier(**params).fit(X, y)
+
+
+@pytest.mark.parametrize(
+    "params, match",
+    [
+        ({"hidden_dim": 9}, "hidden_dim=9 must be a multiple of n_heads=2"),
+        ({"projector": "mlp"}, "The 'projector' parameter of MMPClassifier"),
+        ({"module__n_aggregated_tokens": 0}, "n_aggregated_tokens must be an integer"),
+        ({"alignment_weight": -1.0}, "The 'alignment_weight' parameter"),
+        ({"module__tokens_per_vector": 0}, "tokens_per_vector must be an integer"),
+    ],
+)
+def test_bad_parameters_of_the_projection(params, match):
+    """So is one of MMPClassifier."""
+    X, y = make_data(30)
+    with pytest.raises(ValueError, match=match):
+        make_mmp(**params).fit(X, y)
 
 
 @pytest.mark.parametrize(
@@ -120,24 +135,3 @@ def test_missing_error_refuses_gaps_and_takes_padding():
             model.predict(late)
         with pytest.raises(ValueError, match=f"{{'{name}': 1}}, of 6. Impute first"):
             clone(model).fit(late, y)
-
-
-def test_refused_fit_leaves_the_estimator_as_it_was():
-    """After an error or Ctrl-C in a second fit, the first one is still there."""
-    X, y = make_data(30)
-    model = make_classifier(max_epochs=1).fit(X, y)
-    before, net = model.predict_proba(X), model.net_
-
-    def scorer(model, X_valid, y_valid):
-        raise KeyboardInterrupt
-
-    for error, params in [
-        (ValueError, {"hidden_dim": 7}),
-        (KeyboardInterrupt, {"hidden_dim": 8, "early_stopping": True}),
-    ]:
-        with pytest.raises(error):
-            model.set_params(**params, scoring=scorer).fit(X + 1, 2 - y)
-        assert model.net_ is net and model.n_iter_ == 1
-        assert_array_equal(model.predict_proba(X), before)
-    with pytest.raises(KeyboardInterrupt):
-        clone(model).fit(X, y)

@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
-from torch import nn
 
-from skmissing.fusion._layers import SLOTS, ModalityMean, SelfAttention
+from skmissing.fusion._layers import SLOTS
 from skmissing.fusion._mhsa import MHSAFusion
 from tests.fusion.reference import mhsa_fusion, weights_by_modality
 
@@ -56,23 +55,6 @@ def test_network_equals_loops(shapes, n_layers, head_dims):
     assert_allclose(module(x, present).logits.detach(), expected, rtol=1e-9)
 
 
-def test_attention_equals_torch():
-    ours = SelfAttention(8, 2).double()
-    theirs = nn.MultiheadAttention(8, 2, batch_first=True).double()
-    theirs.load_state_dict(
-        {
-            "in_proj_weight": ours.qkv.weight,
-            "in_proj_bias": ours.qkv.bias,
-            "out_proj.weight": ours.out.weight,
-            "out_proj.bias": ours.out.bias,
-        }
-    )
-    x, mask = torch.randn(6, 4, 8).double(), torch.rand(6, 4) < 0.5
-    mask[:, 0] = True
-    expected, _ = theirs(x, x, x, key_padding_mask=~mask)
-    assert_allclose(ours(x, mask).detach(), expected.detach(), rtol=1e-9)
-
-
 @every_layout
 @every_policy
 @pytest.mark.parametrize("content", [-3.0, 1e6, np.nan])
@@ -84,30 +66,6 @@ def test_content_of_absent_tokens_never_matters(shapes, missing, content):
     expected, found = module(x, present), module(other, present)
     assert torch.equal(found.logits, expected.logits)
     assert torch.equal(found.fused, expected.fused)
-
-
-@every_layout
-def test_absent_tokens_have_no_part(shapes):
-    module = make_module(shapes, n_layers=2)
-    x, _ = make_batch(shapes)
-    kept = [0, 1]
-    present = torch.zeros(len(x), len(owners(shapes)), dtype=torch.bool)
-    present[:, np.isin(owners(shapes), kept)] = True
-    small = [shapes[m] for m in kept]
-    less = make_module(small, n_layers=2)
-    less.load_state_dict(
-        {n: w for n, w in module.state_dict().items() if not n.startswith("embed")},
-        strict=False,
-    )
-    weights = weights_by_modality(module)
-    set_projections(less, [weights[m] for m in kept])
-    first = len(less.embed.position)
-    less.embed.position.data = module.embed.position.data[:first]
-    columns = columns_of_tokens(shapes, present.numpy())[0]
-    expected = less(x[:, columns], torch.ones(len(x), sum(n for n, _ in small)) > 0)
-    assert_allclose(
-        module(x, present).logits.detach(), expected.logits.detach(), rtol=1e-9
-    )
 
 
 def set_projections(module, weights):
@@ -174,33 +132,6 @@ def test_padding_is_hidden_where_absence_is_shown(missing):
     stand_in = torch.zeros(4, 2) if missing == "zero" else slots.token
     assert_array_equal(filled[1, 1:].detach(), stand_in[1:].detach())
     assert_array_equal(filled[present].detach(), 1.0)
-
-
-def test_masked_slots():
-    present = torch.tensor([[True, False, True]])
-    filled, key_mask = SLOTS["mask"]([1, 1, 1], 2)(torch.ones(1, 3, 2), present)
-    assert torch.equal(key_mask, present)
-    assert_array_equal(filled[0, :, 0], [1, 0, 1])
-
-
-def test_long_sequences_do_not_drown_vectors():
-    """Each modality has one share of the mean, however many tokens it has."""
-    pool = ModalityMean([1, 4])
-    x = torch.tensor([10.0, 1.0, 2.0, 3.0, 100.0]).reshape(1, 5, 1)
-    whole = pool(x, torch.ones(1, 5, dtype=torch.bool))
-    padded = pool(x, torch.tensor([[True, True, True, True, False]]))
-    assert_allclose(whole, [[(10 + 106 / 4) / 2]])
-    assert_allclose(padded, [[(10 + 2) / 2]])
-
-
-def test_order_within_a_sequence_matters():
-    shapes = [(1, 2), (3, 2)]
-    module = make_module(shapes)
-    x, _ = make_batch(shapes)
-    present = torch.ones(len(x), 4, dtype=torch.bool)
-    swapped = x[:, [0, 1, 4, 5, 2, 3, 6, 7]]
-    first, second = module(x, present).logits, module(swapped, present).logits
-    assert (first - second).abs().max() > 1e-4
 
 
 def test_vectors_have_no_position():

@@ -3,14 +3,17 @@
 import numpy as np
 import pytest
 from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
 
 from skmissing.datasets import load_digits_views
 from skmissing.fusion import make_ul4m4
 from skmissing.simulate import ampute
+from tests.fusion.data import make_classifier, make_data, make_mmp
 
 QUICK = {
     "hidden_dim": 16,
-    "max_epochs": 20,
+    "max_epochs": 10,
     "lr": 1e-2,
     "n_clusters": 10,
     "random_state": 0,
@@ -31,14 +34,43 @@ def test_grid_search_in_processes(digits, output):
     model = make_ul4m4("classification", **QUICK)
     if output == "pandas":
         model.set_output(transform="pandas")
-    grid = {
-        "clusterguidedimputer__n_clusters": [5, 10],
-        "clusterguidedimputer__strategy": ["nearest", "soft"],
-        "mhsafusionclassifier__modality_dropout": [0.0, 0.5],
+    soft = {
+        "clusterguidedimputer__n_clusters": [5],
+        "clusterguidedimputer__strategy": ["soft"],
+        "mhsafusionclassifier__modality_dropout": [0.5],
     }
-    search = GridSearchCV(model, grid, cv=2, n_jobs=2).fit(X, y)
+    grid = [soft, {"clusterguidedimputer__strategy": ["nearest"]}]
+    n_jobs = 2 if output == "default" else None
+    search = GridSearchCV(model, grid, cv=2, n_jobs=n_jobs).fit(X, y)
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
     assert search.score(X, y) > 0.5
+
+
+@pytest.mark.parametrize(
+    "model, grid",
+    [
+        (make_classifier(max_epochs=2), {"missing": ["mask", "zero"]}),
+        (
+            make_classifier(max_epochs=2),
+            {"criterion__consistency": [None, "mofe", "distill", "align"]},
+        ),
+        (
+            make_mmp(max_epochs=2),
+            {
+                "alignment_weight": [0.0, 1.0],
+                "projector": ["none", "linear", "cross_attention"],
+            },
+        ),
+    ],
+)
+def test_search_in_a_pipeline(model, grid):
+    """Parameters are tuned like those of any other estimator."""
+    X, y = make_data(60)
+    pipeline = make_pipeline(FunctionTransformer(), model)
+    grid = {f"{type(model).__name__.lower()}__{k}": v for k, v in grid.items()}
+    search = GridSearchCV(pipeline, grid, cv=2, scoring="roc_auc_ovr").fit(X, y)
+    assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+    assert search.predict(X).shape == y.shape
 
 
 def test_both_steps_share_the_layout(digits):
@@ -51,15 +83,10 @@ def test_both_steps_share_the_layout(digits):
     by_width.fit(X.to_numpy(), y)
     expected = by_name.predict_proba(X)
     np.testing.assert_allclose(by_width.predict_proba(X.to_numpy()), expected)
-    reverse = {
-        name: by_name[0].modalities_[name].width for name in by_name[0].modalities_
-    }
-    reverse = dict(reversed(reverse.items()))
+    layout = by_name[0].modalities_
+    reverse = {name: layout[name].width for name in reversed(layout.names)}
     by_dict = make_ul4m4("classification", modalities=reverse, **QUICK).fit(X, y)
-    for name in reverse:
-        np.testing.assert_array_equal(
-            by_dict[1].modalities_[name].columns, by_name[1].modalities_[name].columns
-        )
+    assert all(by_dict[1].modalities_[name] == layout[name] for name in reverse)
 
 
 def test_regression(digits):

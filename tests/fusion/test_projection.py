@@ -1,5 +1,7 @@
 """ModalityProjector: what its estimates depend on, and what they must not depend on."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -41,33 +43,20 @@ def by_token(present, n_tokens):
 
 
 @every_layout
-def test_cross_attention_equals_loops(n_tokens):
-    """Equations (2) to (6), one row, pair, head and query at a time."""
-    projector = make_projector(n_tokens)
+@every_kind
+def test_estimates_equal_loops(n_tokens, kind):
+    """One row, pair of modalities, head and query at a time."""
+    projector = make_projector(n_tokens, kind=kind)
     tokens, present = make_batch(n_tokens)
-    seen = by_token(present, n_tokens)
-    if max(n_tokens) == 3:
-        seen[present[:, 0], 1] = False  # padding in the first modality
+    seen, loops = by_token(present, n_tokens), linear_projection
+    if kind == "cross_attention":  # equations (2) to (6)
+        loops = partial(cross_attention_projection, n_heads=2)
+        if max(n_tokens) == 3:
+            seen[present[:, 0], 1] = False  # padding in the first modality
     filled = projector(tokens, seen).detach()
-    for i in range(len(tokens)):
-        expected = cross_attention_projection(
-            projector, n_tokens, tokens[i].numpy(), seen[i].numpy(), n_heads=2
-        )
-        assert_allclose(filled[i], expected, rtol=1e-9, atol=1e-12)
-
-
-@every_layout
-def test_linear_equals_loops(n_tokens):
-    """A weighted sum over sources of a token map and a feature map each."""
-    projector = make_projector(n_tokens, kind="linear")
-    tokens, present = make_batch(n_tokens)
-    seen = by_token(present, n_tokens)
-    filled = projector(tokens, seen).detach()
-    for i in range(len(tokens)):
-        expected = linear_projection(
-            projector, n_tokens, tokens[i].numpy(), seen[i].numpy()
-        )
-        assert_allclose(filled[i], expected, rtol=1e-9, atol=1e-12)
+    for made, *row in zip(filled, tokens.numpy(), seen.numpy()):
+        expected = loops(projector, n_tokens, *row)
+        assert_allclose(made, expected, rtol=1e-9, atol=1e-12)
 
 
 @every_layout
