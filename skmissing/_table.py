@@ -33,15 +33,14 @@ def _fit_context(*, prefer_skip_nested_validation):
         @functools.wraps(fit)
         def atomic_fit(estimator, *args, **kwargs):
             before = dict(vars(estimator))
-            if fit.__name__ != "partial_fit":
-                for name in before:
-                    if name.endswith("_") and not name.startswith("_"):
-                        delattr(estimator, name)
             try:
+                if fit.__name__ != "partial_fit":
+                    for name in before:
+                        if name.endswith("_") and not name.startswith("_"):
+                            delattr(estimator, name)
                 return fit(estimator, *args, **kwargs)
             except BaseException:
-                vars(estimator).clear()
-                vars(estimator).update(before)
+                estimator.__dict__ = before
                 raise
 
         return check(atomic_fit)
