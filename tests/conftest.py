@@ -37,5 +37,4 @@ def small_multimodal():
 
 @pytest.fixture(params=["pandas", "polars"])
 def df_module(request):
-    """A dataframe library; the test runs with each that is installed."""
     return pytest.importorskip(request.param)

@@ -121,7 +121,6 @@ def test_complete_rows_are_read_from_x(standardize, seed):
     ],
 )
 def test_rows_that_must_be_copied(prepare, seed):
-    """Far from 0, in Fortran order, or with a constant column."""
     layout = resolve_modalities([2, 3, 1], 6)
     X = prepare(np.random.RandomState(seed).standard_normal((50, 6)))
     scaler = fit_scaler(ModalityTable(X, layout))
@@ -242,7 +241,6 @@ def test_rows_without_weight_leave_the_scale_alone(seed):
 
 
 def test_variance_does_not_cancel():
-    """A mean far from 0 does not spoil the variance, even in float32."""
     layout = resolve_modalities([1], 1)
     X = (1e4 + np.linspace(-1, 1, 1000)).astype(np.float32)[:, None]
     scaler = fit_scaler(ModalityTable(X, layout))
@@ -262,7 +260,6 @@ def test_centers_round_trip(seed):
 
 
 def test_variance_that_overflows_is_refused():
-    """Squares of 1e160 are not numbers any more; the column is named."""
     X = np.random.RandomState(0).standard_normal((60, 4)) * [1, 1, 1e160, 1]
     layout = resolve_modalities({"a": 2, "b": 2}, 4)
     message = "variance of 1 columns of X overflows: column 2, of modality 'b'"

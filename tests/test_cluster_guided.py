@@ -26,7 +26,6 @@ def rows_with_gaps(rng, n, widths, rate=0.5):
 
 
 def kernel_input(rows, centers, widths):
-    """Blocks and centres without any shift or scale."""
     layout = resolve_modalities(widths, sum(widths))
     origin = np.zeros_like(rows)
     scaler = fit_scaler(ModalityTable(origin, layout))
@@ -48,7 +47,6 @@ def assert_equals_algorithm_2(rows, centers, widths):
 
 @pytest.mark.parametrize("case", range(40))
 def test_greedy_equals_algorithm_2(case, seed):
-    """Over random layouts, patterns, rates and incomplete centres."""
     rng = np.random.RandomState([seed, case])
     widths = rng.randint(1, 4, size=rng.randint(2, 6)).tolist()
     n_clusters = rng.randint(1, 25)
@@ -161,7 +159,6 @@ def hidden_errors(X, centers, layout, temperature, labels=None):
 
 
 def linked_rows(rng, n_rows):
-    """Rows of shared factors, some modalities missing."""
     latent = rng.standard_normal((n_rows, 2))
     X = latent @ np.random.RandomState(0).standard_normal((2, 6))
     X += 0.3 * rng.standard_normal((n_rows, 6))
@@ -176,7 +173,6 @@ def grid_of(clusterer, X):
 
 
 def test_temperature_is_the_best_on_hidden_modalities(seed):
-    """It is the one of the grid with the least leave-one-out error, by loops."""
     X = linked_rows(np.random.RandomState(seed), 90)
     imputer = ClusterGuidedImputer(
         9, modalities=WIDTHS, standardize=False, random_state=seed

@@ -45,7 +45,6 @@ def test_embedded_data_have_the_form_of_scikit_learns_loaders(load):
 
 
 def test_pixels_and_profiles_are_the_image():
-    """The first view is scikit-learn's data; profiles are its sums."""
     digits, X = load_digits(), load_digits_views().data
     assert_array_equal(X[:, :64], digits.data)
     assert_array_equal(X[:, 130:138], digits.images.sum(axis=2))
@@ -110,7 +109,6 @@ def share_explained(data, names):
 
 @pytest.mark.parametrize("redundancy", [0.0, 0.3, 1.0])
 def test_redundancy_is_the_share_that_every_modality_has(redundancy, seed):
-    """Without noise, S of M modalities explain rho + (1 - rho) S / M."""
     data = make_multimodal_regression(
         4000,
         widths={"a": 8, "b": 9, "c": 12, "d": 30},
@@ -171,7 +169,6 @@ def test_target_noise_and_several_targets():
     "make", [make_multimodal_classification, make_multimodal_regression]
 )
 def test_makers_repeat_themselves_and_hide(make):
-    """A seed fixes data and gaps; hiding changes nothing else."""
     X, y = make(50, random_state=3)
     again, y_again = make(50, random_state=3)
     assert_array_equal(X, again)

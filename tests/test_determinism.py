@@ -29,7 +29,6 @@ each_estimator = pytest.mark.parametrize("estimator", ESTIMATORS, ids=short_name
 
 
 def make_rows(n_rows):
-    """Three modalities in three groups, a third of the modalities missing."""
     rng = np.random.RandomState(0)
     group = np.arange(n_rows) % 3
     X = rng.standard_normal((n_rows, sum(WIDTHS))) + group[:, None]
@@ -49,7 +48,6 @@ def fit_and_read(estimator, n_rows, **params):
 
 
 def digests():
-    """Name and hash of the results of each estimator."""
     with no_warnings():
         return [
             type(e).__name__ + hashlib.blake2b(fit_and_read(e, 60)).hexdigest()
@@ -91,7 +89,6 @@ def test_number_of_jobs_makes_no_difference(estimator):
 
 @pytest.mark.slow
 def test_another_process_gives_the_same_bits():
-    """Sets and dicts of strings hash differently there."""
     done = subprocess.run(
         [sys.executable, "-c", DIGEST],
         env={**os.environ, "PYTHONHASHSEED": "1"},

@@ -121,7 +121,6 @@ def test_integer_cv_is_that_of_scikit_learn(cls, small_multimodal):
 @pytest.mark.parametrize("cls", ENSEMBLES)
 @pytest.mark.parametrize("n_rows", [2, 7, 30])
 def test_fewer_samples_than_folds(cls, n_rows, seed):
-    """Rare classes and small tables are no error, and give no warning."""
     rng = np.random.RandomState(seed)
     X = rng.standard_normal((n_rows, 2))
     # Six classes of 1 to 9 samples if there are thirty.
@@ -132,7 +131,6 @@ def test_fewer_samples_than_folds(cls, n_rows, seed):
 
 
 def test_rare_classes_are_spread_over_folds(seed):
-    """Sorted classes with fewer samples than folds are still seen in training."""
     rng = np.random.RandomState(seed)
     y = np.repeat(np.arange(20), 3)
     X = np.column_stack([y, y]) + 0.01 * rng.standard_normal((60, 2))
@@ -193,7 +191,6 @@ def test_groups_that_are_not_used(small_multimodal):
 
 
 def unseen_class(small_multimodal):
-    """The usual samples; no sample of class 2 has the first modality."""
     X, y, widths = small_multimodal
     X[y == 2, :2] = np.nan
     rows = ~np.isnan(X).all(axis=1)
@@ -213,7 +210,6 @@ def unseen_class(small_multimodal):
     ],
 )
 def test_equal_weights_below_one_are_no_weights(model, scale, small_multimodal):
-    """Weights that add up to 1, for example, change neither prior nor penalty."""
     X, y, widths = unseen_class(small_multimodal)
     model = model.set_params(modalities=widths, cv=2)
     expected = predictions(clone(model).fit(X, y), X)
@@ -236,7 +232,6 @@ def test_weights_with_a_mean_below_one_are_scaled_to_one(cls, small_multimodal):
 
 @pytest.mark.parametrize("cls", ENSEMBLES)
 def test_sample_weight_is_repetition(cls, small_multimodal):
-    """Weights of 0 and 2 are samples left out and repeated, if folds are the same."""
     X, y, widths = small_multimodal
     weight = np.arange(60) % 3
     rows = np.repeat(np.arange(60), weight)

@@ -45,7 +45,6 @@ class Recorder(ClassifierMixin, BaseEstimator):
 
 
 def make_linear(inner):
-    """A pipeline that fills NaN with means."""
     return make_pipeline(SimpleImputer(keep_empty_features=True), inner)
 
 
@@ -144,7 +143,6 @@ def test_methods_are_delegated(small_multimodal):
 
 
 def test_frames_reach_the_estimator_as_frames(df_module, small_multimodal):
-    """With their names, in fit and afterwards: an inner layout may depend on them."""
     X, y, _ = small_multimodal
     names = ["a__0", "a__1", "b__0", "b__1", "b__2", "c__0"]
     frame = df_module.DataFrame({name: X[:, j] for j, name in enumerate(names)})
@@ -179,7 +177,6 @@ def test_estimator_must_accept_nan(small_multimodal):
 
 @pytest.mark.parametrize("dtype", [float, object])
 def test_nan_in_y_is_named(dtype, small_multimodal):
-    """The error is not about the estimator, which accepts NaN in X."""
     X, y, widths = small_multimodal
     y = y.astype(dtype)
     y[3] = np.nan
@@ -199,7 +196,6 @@ def test_sample_weight_is_repeated(small_multimodal):
 
 
 def test_metadata_routing(small_multimodal):
-    """With routing on, weights go to fit and score of the estimator on request."""
     X, y, widths = small_multimodal
     weight = np.arange(60) / 60
     with sklearn.config_context(enable_metadata_routing=True):

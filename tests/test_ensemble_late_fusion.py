@@ -32,7 +32,6 @@ def target_of(X, rng):
 
 
 def expected_failed_checks(estimator):
-    """The other ways of joining, where each column is a modality in the checks."""
     reasons = {**EXPECTED_FAILED.get(type(estimator).__name__, {})}
     if isinstance(estimator, LateFusionRegressor):
         reasons["check_regressors_train"] = "an average of one-column models shrinks"
@@ -97,7 +96,6 @@ def test_one_modality_is_the_estimator(small_multimodal):
 
 
 def make_twins(seed, n_rows=400):
-    """Two modalities that are copies of each other, and noisy labels."""
     rng = np.random.RandomState(seed)
     x = rng.standard_normal((n_rows, 3))
     y = (x.sum(axis=1) + 2 * rng.standard_normal(n_rows) > 0).astype(int)
@@ -108,7 +106,6 @@ def make_twins(seed, n_rows=400):
 
 
 def test_stacking_corrects_overconfidence(seed):
-    """When modalities repeat each other, stacking has the lower log-loss."""
     X, y = make_twins(seed, 2000)
     losses = {}
     for combine in ("log", "stacked"):
@@ -139,7 +136,6 @@ def test_order_of_modalities_does_not_matter(small_multimodal):
 
 @pytest.mark.parametrize("combine", ["stacked", "log", "mean"])
 def test_samples_without_modality_get_class_frequencies(combine, small_multimodal):
-    """They are left out of fit and get the prior afterwards, with warnings."""
     X, y, widths = small_multimodal
     model = LateFusionClassifier(modalities=widths, combine=combine, cv=2).fit(X, y)
     gone = X.copy()
@@ -228,7 +224,6 @@ def test_missing_cells_are_filled_with_column_means(small_multimodal):
 
 
 def test_missing_cells_are_left_to_estimators_that_accept_them(small_multimodal):
-    """Gradient boosting sees the NaN itself."""
     X, y, widths = small_multimodal
     X[::3, 3] = np.nan
     inner = HistGradientBoostingClassifier(max_iter=3, min_samples_leaf=3)
@@ -290,7 +285,6 @@ def test_estimator_without_probabilities_is_refused(small_multimodal):
 
 
 def test_forgotten_layout_warns():
-    """Hundreds of modalities of one column are nearly always a mistake."""
     X = np.random.RandomState(0).standard_normal((12, 257))
     model = LateFusionRegressor(Ridge(), combine="mean")
     with pytest.warns(ModalityWarning, match="257 columns .* modalities=None"):
@@ -301,7 +295,6 @@ def test_forgotten_layout_warns():
     "cv", [KFold(3), ShuffleSplit(2, test_size=0.3, random_state=0)]
 )
 def test_folds_of_the_user_refer_to_the_samples_given(cv, small_multimodal):
-    """A splitter equals its splits; not all samples need be held out."""
     X, y, widths = small_multimodal
     weight = np.ones(60)
     weight[::7] = 0

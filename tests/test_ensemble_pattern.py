@@ -56,7 +56,6 @@ def test_largest_model_on_all_samples_that_contain_it(min_rows, small_multimodal
 
 
 def test_attributes_agree(small_multimodal):
-    """Names, models, counts and scores have one length, and the counts are right."""
     X, y, widths = small_multimodal
     model = PatternClassifier(modalities=widths, min_rows=10).fit(X, y)
     presence = presence_of(X, widths)
@@ -119,7 +118,6 @@ def test_samples_are_counted_by_chunks(chunk, seed, monkeypatch):
 
 
 def test_rare_combinations_take_no_memory(seed):
-    """They are dropped before an array of the size of the table is made for each."""
     rng = np.random.RandomState(seed)
     X = rng.standard_normal((3000, 20))
     X[rng.uniform(size=X.shape) < 0.5] = np.nan
@@ -144,7 +142,6 @@ def test_very_many_models_warn(monkeypatch, seed):
 
 
 def test_rare_combination_backs_off_without_warning(small_multimodal):
-    """That is what min_rows means; `patterns_` shows which have a model."""
     X, y, widths = small_multimodal
     model = PatternClassifier(modalities=widths, min_rows=50).fit(X, y)
     assert max(map(len, model.patterns_)) == 1
@@ -167,7 +164,6 @@ def test_all_patterns_of_modalities_seen(small_multimodal):
 
 
 def test_samples_without_modality(small_multimodal):
-    """They get the class frequencies, the most frequent class, or the mean."""
     X, y, widths = small_multimodal
     classifier = PatternClassifier(modalities=widths).fit(X, y)
     regressor = PatternRegressor(modalities=widths).fit(X, y)
@@ -230,7 +226,6 @@ def test_regressor_is_least_squares_on_its_samples(small_multimodal, seed):
 
 
 def test_scores_of_regressor_are_held_out_errors(seed):
-    """Minus the mean squared error over folds given by the user."""
     rng = np.random.RandomState(seed)
     X = rng.standard_normal((40, 2))
     y = X[:, 0] + 0.1 * rng.standard_normal(40)

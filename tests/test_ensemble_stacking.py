@@ -52,7 +52,6 @@ def test_nested_subsets_cover_sizes_within_bounds(n_modalities):
 
 
 def test_combine_evidence_is_the_formula(seed):
-    """Each sample adds the weighted evidence of its modalities to the log-prior."""
     rng = np.random.RandomState(seed)
     D, _, presence, log_prior = make_evidence(rng)
     w, g = rng.uniform(size=3), rng.uniform(size=3)
@@ -125,14 +124,12 @@ def test_stacking_uses_a_part_of_many_samples(seed, monkeypatch):
 
 
 def test_stacking_without_any_sample_is_plain():
-    """Where no held-out prediction was possible, all weights are 1."""
     nothing = np.zeros((4, 3), dtype=bool)
     w, g = fit_stacking(np.zeros((4, 3, 2)), np.arange(4) % 2, nothing, np.zeros(2), 1)
     assert_array_equal([w, g], np.ones((2, 3)))
 
 
 def test_joint_covariance_of_complete_samples(seed):
-    """Without gaps and prior it is the weighted second moment."""
     rng = np.random.RandomState(seed)
     Z, weight = rng.standard_normal((50, 4)), rng.uniform(size=50)
     expected = (Z * weight[:, None]).T @ Z / weight.sum()
@@ -156,7 +153,6 @@ def test_joint_covariance_of_monotone_gaps(seed):
 
 
 def test_joint_covariance_is_positive_semidefinite(seed):
-    """Also where pairwise moments are not: each pair is seen in its own samples."""
     rng = np.random.RandomState(seed)
     Z = np.full((90, 3), np.nan)
     signs = {(0, 1): 1, (1, 2): 1, (0, 2): -1}

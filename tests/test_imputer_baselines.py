@@ -27,7 +27,6 @@ NAN = np.nan
 
 
 def make_rows(rng, n, rate=0.4):
-    """Rows of shared factors in which modalities are missing, never all."""
     X = rng.standard_normal((n, 2)) @ rng.standard_normal((2, 6))
     X += 0.2 * rng.standard_normal(X.shape)
     keep = rng.uniform(size=(n, 3)) >= rate
@@ -66,7 +65,6 @@ def test_retrieval_fills_holes_from_rows_that_have_the_cell():
 
 
 def test_hops_pass_values_on():
-    """Row 0 shares nothing with the owner of modality 2, but with one who knows it."""
     X = np.array([[1.0, NAN, NAN], [1.0, 2.0, NAN], [NAN, 2.0, 3.0], [5.0, 9.0, 8.0]])
     near = RetrievalImputer(1, standardize=False).fit(X).transform(X)
     far = RetrievalImputer(1, standardize=False, n_hops=3).fit(X).transform(X)
@@ -120,7 +118,6 @@ def test_regression_backs_off():
 
 
 def test_regression_hole_in_a_sequence():
-    """A missing token cell counts as the mean of its column, not of the sequence."""
     X = np.random.RandomState(0).standard_normal((200, 4)) + [0.0, 10.0, 0.0, 0.0]
     X[:, 3] += X[:, :3].sum(axis=1)
     modalities = {"tokens": (2, 1), "side": 1, "target": 1}
@@ -195,7 +192,6 @@ def test_factor_imputer_beats_the_mean():
 
 
 def test_outliers_count_in_means():
-    """What is cut off before the mixture is fitted is not lost to the means."""
     X = np.random.RandomState(0).standard_normal((200, 6))
     X[3, 0] = 1000.0
     X[:100, 2:] = X[100:, :2] = NAN
@@ -230,7 +226,6 @@ def test_tokens_are_filled_with_means_of_their_own(imputer):
 
 @pytest.mark.parametrize("standardize", [True, False, None])
 def test_outliers_do_not_blow_up(standardize):
-    """A cell a thousand deviations out counts as if it were four out."""
     rng = np.random.RandomState(0)
     X = 3 * make_rows(rng, 300, rate=0)
     if standardize is None:
@@ -303,7 +298,6 @@ def test_score_by_hand():
 
 
 def test_score_in_a_search_without_y():
-    """GridSearchCV takes it as scoring, also for a pipeline, and finds the better."""
     X = make_rows(np.random.RandomState(0), 120, rate=0.2)
     grid = {"regressionimputer__estimator": [Ridge(1e-3), Ridge(1e6)]}
     imputer = RegressionImputer(modalities=WIDTHS)
@@ -314,7 +308,6 @@ def test_score_in_a_search_without_y():
 
 
 def test_score_does_not_depend_on_units():
-    """Neither on small nor on large ones, nor on those a step before works in."""
     X = make_rows(np.random.RandomState(0), 120, rate=0.2)
     imputer = RetrievalImputer(modalities=WIDTHS)
     plain = masked_imputation_score(imputer.fit(X), X)
@@ -365,7 +358,6 @@ def test_score_refuses_what_it_cannot_score():
 
 
 def test_score_takes_a_frame(df_module):
-    """Column names give the modalities and reach the imputer."""
     X = make_rows(np.random.RandomState(0), 60, rate=0)
     names = ["a__0", "a__1", "b__0", "b__1", "b__2", "c__0"]
     frame = df_module.DataFrame(dict(zip(names, X.T)))

@@ -98,7 +98,6 @@ def has_all(X, present):
     )
 
 
-# ------------------------------------------------------------------------------------
 # score_by_pattern
 
 
@@ -229,7 +228,6 @@ def test_raw_dataframes_can_be_hidden(df_module):
 
 
 def test_layout_comes_from_the_estimator(data):
-    """From itself, from a pipeline's first step that has it, and from a search."""
     X, y, _ = data
     model = make_pipeline(
         KeepsLayout(WIDTHS), SimpleImputer(), LogisticRegression(max_iter=500)
@@ -309,7 +307,6 @@ def test_names_of_scores(data):
     assert name_score(LinearRegression(), None) == "R²"
 
 
-# ------------------------------------------------------------------------------------
 # robustness_curve
 
 
@@ -335,7 +332,6 @@ def test_drawn_gaps_are_exact_nested_and_never_total(seed, target):
 
 
 def test_drawn_gaps_reach_the_rate_where_they_can():
-    """If another modality remains, exactly the given share is hidden."""
     presence = np.ones((40, 2), dtype=bool)
     target = np.array([True, False])
     drawn = draw_hidden(presence, target, [0.1, 0.5, 1], np.random.RandomState(0))
@@ -404,7 +400,6 @@ def test_robustness_curve_refuses_bad_input(data, params, match):
         robustness_curve(model, X, y, modalities=WIDTHS, **params)
 
 
-# ------------------------------------------------------------------------------------
 # modality_importance
 
 
@@ -464,7 +459,6 @@ def test_importances_add_up(data, scoring):
 
 
 def test_importances_add_up_with_many_modalities():
-    """Beyond ten modalities orders are sampled; the sum is still exact."""
     rng = np.random.RandomState(0)
     y = np.repeat([0, 1], 30)
     X = rng.standard_normal((60, 11))
@@ -568,7 +562,6 @@ def test_warnings_about_emptied_rows_are_not_shown(data):
 
 
 def test_scorers_that_need_every_class(data):
-    """The error names the classes that a resample, or X itself, does not have."""
     X = data[0]
     y = np.where(np.arange(len(X)) == 0, "rare", np.where(X[:, 0] > 0, "a", "b"))
     model = make_pipeline(SimpleImputer(keep_empty_features=True), DummyClassifier())

@@ -46,7 +46,6 @@ def texts_of(ax):
     return [text.get_text() for text in ax.texts]
 
 
-# ------------------------------------------------------------------------------------
 # MissingPatternDisplay
 
 
@@ -88,12 +87,10 @@ def test_patterns_of_raw_dataframes(pyplot, df_module):
     assert sorted(display.counts) == [1, 1]
 
 
-# ------------------------------------------------------------------------------------
 # RobustnessCurveDisplay
 
 
 def test_robustness_curves_are_drawn(pyplot, data):
-    """Means over the repeats at the realised rates, and a band a curve."""
     X, y, model = data
     kept = {"modalities": WIDTHS, "rates": [0, 0.5, 1], "random_state": 0}
     display = RobustnessCurveDisplay.from_estimator(model, X, y, hide="both", **kept)
@@ -112,7 +109,6 @@ def test_robustness_curves_are_drawn(pyplot, data):
 
 
 def test_models_share_axes(pyplot, data):
-    """Each has a name in the legend and its own colour; one repeat has no band."""
     X, y, model = data
     result = robustness_curve(model, X, y, modalities=WIDTHS, n_repeats=1)
     first = RobustnessCurveDisplay.from_result(result, name="one")
@@ -126,12 +122,10 @@ def test_models_share_axes(pyplot, data):
     assert display.ax_.get_xlabel() == "Missing rate of age (%)"
 
 
-# ------------------------------------------------------------------------------------
 # ModalityImportanceDisplay
 
 
 def test_importances_are_drawn(pyplot, data):
-    """Bars from the smallest to the largest, upwards; intervals; both scores."""
     X, y, model = data
     kept = {"modalities": WIDTHS, "n_bootstraps": 20, "random_state": 0}
     display = ModalityImportanceDisplay.from_estimator(model, X, y, **kept)
@@ -158,7 +152,6 @@ def test_importances_without_intervals(pyplot, data):
     assert display.ax_ is ax and ax.get_xlabel() == "Shapley value"
 
 
-# ------------------------------------------------------------------------------------
 # ImputationDisplay
 
 
@@ -282,12 +275,10 @@ def test_imputation_display_refuses_bad_input(pyplot, data):
         )
 
 
-# ------------------------------------------------------------------------------------
 # ClusterSensitivityDisplay
 
 
 def test_search_over_clusters_is_drawn(pyplot):
-    """A curve for each value of the other parameter, mean over the splits."""
     X = np.random.RandomState(0).standard_normal((60, 2))
     grid = {"n_clusters": [8, 2, 4], "init": ["random", "k-means++"]}
     search = GridSearchCV(KMeans(n_init=1, random_state=0), grid, cv=3).fit(X)
@@ -372,9 +363,6 @@ def test_sensitivity_refuses_bad_arrays(pyplot):
         ClusterSensitivityDisplay.from_data([1, 2], np.zeros((3, 1)))
     with pytest.raises(ValueError, match="curve must hold 2 names, .* got 1"):
         ClusterSensitivityDisplay.from_data([1, 2], np.zeros((2, 2, 1)), curve=["a"])
-
-
-# ------------------------------------------------------------------------------------
 
 
 def test_tables_without_rows_are_refused(pyplot, df_module):

@@ -78,7 +78,6 @@ def test_every_public_estimator_is_listed():
 @every_estimator
 @pytest.mark.parametrize("framed", [False, True], ids=["array", "frame"])
 def test_estimators(estimator, framed):
-    """Results are equal bit for bit, with the layout and the names of columns."""
     X, y, fitted, expected = reference(estimator)
     if framed:
         X = as_pandas(X)
@@ -360,7 +359,6 @@ def test_types_of_the_user(trusted):
     ],
 )
 def test_what_cannot_be_loaded_is_not_saved(value, match, tmp_path):
-    """The error names the types, and the older file stays as it was."""
     path = tmp_path / "model.skops"
     dump(PartialModalityKMeans(3), path)
     with pytest.raises(TypeError, match=match):
@@ -397,7 +395,6 @@ def test_caches_are_forgotten(container, tmp_path):
 
 
 def test_requests_under_routing(small_multimodal):
-    """Default models of ensembles request weights; their requests know them again."""
     X, y, widths = small_multimodal
     with config_context(enable_metadata_routing=True):
         model = LateFusionClassifier(modalities=widths, cv=2).fit(X, y)
@@ -431,14 +428,12 @@ def test_other_versions():
 
 
 def parts(data):
-    """The schema of a saved object, and the other entries."""
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         entries = {name: archive.read(name) for name in archive.namelist()}
     return json.loads(entries.pop("schema.json")), entries
 
 
 def joined(schema, entries=(), compression=zipfile.ZIP_STORED):
-    """The bytes of a file, from what :func:`parts` gives."""
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", compression) as archive:
         for name, data in dict(entries).items():
@@ -450,7 +445,6 @@ def joined(schema, entries=(), compression=zipfile.ZIP_STORED):
 
 
 def node(loader, path, **more):
-    """A node of a schema for an object of the class, function or type `path`."""
     module, _, name = path.rpartition(".")
     number = more.pop("number", None) or random.randrange(1, 1 << 60)
     return {
@@ -702,7 +696,6 @@ def test_gradient_boosting_does_not_lead_astray():
 
 @pytest.fixture(scope="module")
 def model_bytes(forest):
-    """A saved pipeline with arrays, texts and a tree."""
     X, y = make_data(ClusterGuidedImputer())
     imputer = ClusterGuidedImputer(2, modalities=[2, 3, 1], random_state=0)
     return saved(make_pipeline(imputer, forest).fit(X, y))

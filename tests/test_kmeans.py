@@ -23,7 +23,6 @@ nan = np.nan
 
 
 def blobs(seed, n=300, n_columns=6, dtype=np.float64):
-    """Complete rows in four loose groups."""
     rng = np.random.RandomState(seed)
     X = rng.standard_normal((n, n_columns)) + 2.0 * rng.randint(4, size=(n, 1))
     return X.astype(dtype)
@@ -199,7 +198,6 @@ def test_every_modality_is_in_a_center(init, n_clusters, seed):
 
 
 def test_one_cluster_is_the_mean(seed):
-    """With k = 1 the centre is the mean over the observed cells."""
     X = gaps(seed, holes=0.05)
     ours = PartialModalityKMeans(1, modalities=WIDTHS, random_state=seed).fit(X)
     assert_allclose(ours.cluster_centers_[0], np.nanmean(X, axis=0))
@@ -370,7 +368,6 @@ def test_one_batch_is_fit(seed):
 
 @pytest.mark.parametrize("standardize", [True, False])
 def test_batches_keep_means_of_what_they_were_given(standardize, seed):
-    """Far groups in pieces: centres are the means over all pieces, with gaps."""
     rng = np.random.RandomState(seed)
     group = rng.permutation(np.repeat([0, 1, 2], 100))
     X = gaps(seed, holes=0.05) * 0.1 + 50 * group[:, None]
@@ -418,7 +415,6 @@ def test_batch_with_empty_rows_warns(seed):
 
 
 def test_columns_of_transform_are_the_learnt_centers(small_multimodal):
-    """A parameter that is set after fit waits for the next fit."""
     X, _, widths = small_multimodal
     model = PartialModalityKMeans(3, modalities=widths, random_state=0).fit(X)
     expected = model.transform(X)
@@ -502,7 +498,6 @@ def test_labels_follow_centers_that_were_moved():
 
 
 def test_moved_centers_of_complete_data_are_those_of_sklearn():
-    """From starts with far centres: the labels of scikit-learn."""
     for seed in range(20):
         rng = np.random.RandomState(seed)
         X = rng.randn(40, 2)

@@ -23,7 +23,6 @@ from tests.reference import partial_distance
 WIDTHS = [3, 1, 4]
 
 
-# ------------------------------------------------------------------------------------
 # Imputation errors
 
 
@@ -40,7 +39,6 @@ def imputed():
 
 
 def slow_block_error(true, found, mask, scale, columns):
-    """Root mean square of the scaled errors in some columns, cell by cell."""
     errors = [
         ((found[i, c] - true[i, c]) / scale[c]) ** 2
         for i in range(len(true))
@@ -61,7 +59,6 @@ def test_masked_rmse_counts_hidden_cells_only(imputed):
 
 @pytest.mark.parametrize("scale", [None, np.arange(1.0, 9.0)])
 def test_block_nrmse_equals_slow_loop(imputed, scale):
-    """Each column by its scale, the same weight per modality that has hidden cells."""
     true, found, mask = imputed
     used = true.std(axis=0) if scale is None else scale
     blocks = {"modality0": range(3), "modality1": [3], "modality2": range(4, 8)}
@@ -81,7 +78,6 @@ def test_block_nrmse_equals_slow_loop(imputed, scale):
 
 
 def test_block_nrmse_of_the_mean_is_one():
-    """With means and scale of the hidden cells it is exactly 1, for any units."""
     X = np.random.RandomState(0).standard_normal((50, 8)) * 10.0 ** np.arange(8) + 5
     means = np.tile(X.mean(axis=0), (50, 1))
     mask = np.ones(X.shape, dtype=bool)
@@ -103,7 +99,6 @@ def test_block_nrmse_leaves_constant_columns_in_their_units():
 
 
 def test_mask_may_be_the_incomplete_table(imputed):
-    """NaN, masked cells and dataframes are as good as booleans."""
     pd = pytest.importorskip("pandas")
     true, found, mask = imputed
     missing = np.where(mask, np.nan, true)
@@ -116,7 +111,6 @@ def test_mask_may_be_the_incomplete_table(imputed):
 
 @pytest.mark.parametrize("metric", [masked_rmse, block_nrmse, masked_cosine])
 def test_mask_may_be_any_frame_of_the_same_columns(imputed, metric):
-    """pandas and polars, nullable or not; in another order the columns are refused."""
     pd, pl = pytest.importorskip("pandas"), pytest.importorskip("polars")
     true, found, mask = imputed
     expected = metric(true, found, mask)
@@ -147,7 +141,6 @@ def test_mask_may_be_any_frame_of_the_same_columns(imputed, metric):
 
 
 def test_frames_that_are_no_mask_are_refused(imputed):
-    """Numbers 0 and 1, objects, and booleans that are missing."""
     pd = pytest.importorskip("pandas")
     true, found, mask = imputed
     booleans = pd.DataFrame(mask)
@@ -229,7 +222,6 @@ def test_imputation_errors_refuse_bad_input(imputed, metric):
 
 
 def test_scale_and_center_are_checked(imputed):
-    """Each needs one number per column, and scale positive ones."""
     true, found, mask = imputed
     with pytest.raises(ValueError, match=r"scale must hold one number per column, 8"):
         block_nrmse(true, found, mask, scale=[1.0, 2.0])
@@ -241,7 +233,6 @@ def test_scale_and_center_are_checked(imputed):
         masked_cosine(true, found, mask, center=np.zeros((1, 8)))
 
 
-# ------------------------------------------------------------------------------------
 # Scores
 
 
@@ -304,7 +295,6 @@ def test_multilabel_f1_refuses_another_average(labels):
 
 
 def test_sentiment_scores_by_hand():
-    """Six samples, two of them neutral, and every number counted on paper."""
     y_true = np.array([-3.0, -0.4, 0.0, 0.0, 1.0, 2.6])
     y_pred = np.array([-3.6, 0.2, 0.0, -0.2, 1.4, 2.0])
     found = sentiment_scores(y_true, y_pred)
@@ -333,7 +323,6 @@ def test_sentiment_scores_of_the_truth_are_perfect(seed):
 
 
 def test_sentiment_scores_warn_of_what_is_not_defined():
-    """A constant prediction has no correlation, neutral samples have no polarity."""
     with pytest.warns(UndefinedMetricWarning, match="pearson .* y_pred is constant"):
         found = sentiment_scores([-1.0, 2.0, 0.3], [0.1, 0.1, 0.1])
     assert np.isnan(found["pearson"]) and found["accuracy_without_zeros"] == 2 / 3
@@ -345,7 +334,6 @@ def test_sentiment_scores_warn_of_what_is_not_defined():
 
 
 def test_sentiment_scores_refuse_bad_input():
-    """Values off the scale, NaN, and unequal lengths."""
     with pytest.raises(ValueError, match="between -3 and 3; got 4.5, and 1 such"):
         sentiment_scores([1.0, 4.5], [0.0, 0.0])
     with pytest.raises(ValueError, match="Input y_pred contains NaN"):
@@ -354,7 +342,6 @@ def test_sentiment_scores_refuse_bad_input():
         sentiment_scores([1.0, 2.0], [0.0])
 
 
-# ------------------------------------------------------------------------------------
 # Distances
 
 
@@ -437,7 +424,6 @@ def test_distances_of_single_columns_are_nan_euclidean():
 
 
 def test_distances_do_not_see_the_origin():
-    """A shift of a column, even a large one, changes nothing."""
     X, Y = make_table(0, holes=0.1), make_table(1, holes=0.1)
     shift = 1e6 * np.arange(8)
     assert_allclose(
@@ -449,7 +435,6 @@ def test_distances_do_not_see_the_origin():
 
 @pytest.mark.parametrize("offset", [0, 1e4])
 def test_distances_of_float32_lose_no_more_than_their_rounding(offset):
-    """Values around 10 000 would show cancellation in float32."""
     X = (make_table(0, holes=0.1) + offset).astype(np.float32)
     found = partial_modality_distances(X, modalities=WIDTHS)
     assert found.dtype == np.float32
@@ -480,7 +465,6 @@ def test_distances_accept_masked_arrays_and_lists():
 
 
 def test_distances_accept_dataframes(df_module):
-    """Prefixes name the modalities; the other table may be an array."""
     X = make_table(0)
     owner = np.repeat(["text", "age", "image"], WIDTHS)
     frame = df_module.DataFrame({f"{m}__{i}": X[:, i] for i, m in enumerate(owner)})

@@ -93,7 +93,6 @@ def test_equals_dense_gaussians(holes, noise, seed):
 @pytest.mark.parametrize("ard", [False, True])
 @pytest.mark.parametrize("noise", ["modality", "feature"])
 def test_objective_never_falls(holes, ard, noise, seed):
-    """Log-likelihood and evidence bound rise with every iteration."""
     X = make_rows(np.random.RandomState(seed), 200, holes)
     model = fitted(X, 3, n_factors=4, ard=ard, noise=noise, tol=0, max_iter=60)
     gains = np.diff(model.lower_bounds_)
@@ -114,7 +113,6 @@ def test_equals_factor_analysis(seed):
 
 
 def test_lower_bound_is_the_likelihood_without_priors(seed):
-    """With ard=False it is `score`, up to the change of units."""
     X = make_rows(np.random.RandomState(seed), 200, rate=0)
     model = fitted(X, ard=False)
     layout = model.modalities_
@@ -183,7 +181,6 @@ def test_samples_have_the_moments_of_the_model():
 
 
 def test_relevance_follows_the_data():
-    """Of eight factors at most half keep their loadings where two are there."""
     rng = np.random.RandomState(0)
     X = rng.standard_normal((600, 2)) @ rng.standard_normal((2, 9))
     X += 0.3 * rng.standard_normal(X.shape)
@@ -223,7 +220,6 @@ def test_calibrated_errors_cover():
 
 
 def test_hidden_errors_by_hand():
-    """Shrinkage is the least squares factor less its standard error."""
     sums = [[2.0] * 8], [[4.0] * 8], [[3.0] * 8], [[1.0] * 8]
     errors = HiddenErrors(*sums, [[1.0] * 8])
     assert_allclose(errors.shrinkage(), [0.5])
@@ -300,7 +296,6 @@ def test_empty_rows():
 
 
 def test_unlearnt_modality_is_ignored():
-    """What fit never saw changes nothing, with a warning."""
     rng = np.random.RandomState(0)
     X = make_rows(rng, 100, rate=0)
     X[:, :3] = np.nan
@@ -364,7 +359,6 @@ def test_more_factors_than_columns_or_rows(n_factors):
 
 
 def test_clusters_that_die_warn():
-    """Two distinct rows feed two clusters; the others keep nothing and harm none."""
     X = np.repeat(make_rows(np.random.RandomState(0), 9, rate=0)[:2], 20, axis=0)
     model = PartialModalityFactorMixture(
         5, modalities=WIDTHS, n_factors=2, max_iter=500, random_state=0
@@ -380,7 +374,6 @@ def test_clusters_that_die_warn():
 
 
 def test_float32_agrees_with_float64():
-    """Products in single precision give nearly the same imputation."""
     X = make_rows(np.random.RandomState(0), 300)
     double = fitted(X).impute(X)
     single = fitted(X.astype(np.float32)).impute(X.astype(np.float32))
@@ -393,7 +386,6 @@ def one_factor(rng, n):
 
 
 def one_cluster(X, sample_weight=None, **params):
-    """Return a model of one cluster and two modalities; it need not have converged."""
     params = {"n_factors": 2, "modalities": [2, 2], "random_state": 0, **params}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
@@ -419,7 +411,6 @@ def unseen_column(rng):
 
 
 def test_column_never_observed():
-    """It counts for nothing later, is named, and its errors are not known."""
     X = unseen_column(np.random.RandomState(0))
     with pytest.warns(UserWarning, match="1 columns are not .*'x2'; nothing is learnt"):
         model = one_cluster(X, modalities=[3, 1])
@@ -462,7 +453,6 @@ def test_column_never_observed():
     ],
 )
 def test_imputers_do_not_go_by_a_column_never_observed(imputer):
-    """A value there is kept with a warning, and does not change other gaps."""
     X = unseen_column(np.random.RandomState(0))
     imputer = clone(imputer).set_params(modalities=[3, 1], add_indicator=True)
     with pytest.warns(UserWarning, match="'x2'; they are filled with 0"):

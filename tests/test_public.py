@@ -34,7 +34,6 @@ def test_import_optional_names_an_extra_that_brings_the_package():
 
 
 def requirements_of(extra, extras):
-    """Names of the packages that an extra brings, also through other extras."""
     names = set()
     for requirement in extras[extra]:
         if inner := re.match(r"skmissing\[(.*)\]", requirement):
@@ -46,7 +45,6 @@ def requirements_of(extra, extras):
 
 
 def loaded_after(statements):
-    """Which optional packages a fresh interpreter has loaded after some statements."""
     code = f"import sys\n{statements}\nprint(*{set(HEAVY)} & set(sys.modules))"
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT

@@ -138,7 +138,6 @@ def test_npz_refuses_other_files(tmp_path):
 
 
 def films(**changes):
-    """Arrays of a sound MM-IMDb file."""
     arrays = {
         "image": np.ones((4, 3), np.float32),
         "text": np.ones((4, 2), np.float32),
@@ -213,7 +212,6 @@ def mosi_file(tmp_path, protocol=4, **changes):
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
 def test_mosi_of_every_protocol(tmp_path, protocol):
-    """All pickle protocols give the same samples, in the order train, valid, test."""
     path, content = mosi_file(tmp_path, protocol)
     bunch = read_mosi(path)
     assert bunch.modalities == {"text": (3, 2), "audio": (5, 1), "vision": (4, 2)}
@@ -245,7 +243,6 @@ def test_mosi_in_the_layout_of_mult(tmp_path):
 
 
 def test_mosi_pooled(tmp_path):
-    """pool='mean' averages what is not padding; a modality of zeros is missing."""
     vision = np.zeros((2, 4, 2))
     vision[0] = np.arange(8).reshape(4, 2)
     path, content = mosi_file(tmp_path, vision=vision)
@@ -513,7 +510,6 @@ def test_plain_pickles_come_back_as_they_were(tmp_path, protocol):
     ],
 )
 def test_headers_of_arrays_are_checked(tmp_path, header):
-    """A header that asks for more than the member holds takes no memory."""
     header = header.encode() + b" " * (63 - len(header) % 64) + b"\n"
     with zipfile.ZipFile(tmp_path / "evil.npz", "w") as file:
         start = b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header))
@@ -541,7 +537,6 @@ OPCODES = b"\x80\x8c\x93\x94\x95R(tb}]us.0K\x85\x86\x87\x81\x82\x92hjqrCBX\x8a\x
 
 
 def test_fuzz(tmp_path, seed):
-    """Changed files are read or end in ValueError."""
     rng, n_refused = random.Random(seed), 0
     part = {
         "text": np.ones((2, 3)),
@@ -698,7 +693,6 @@ def test_refusals(record, tmp_path):
 
 
 def test_missing_reader_is_named(monkeypatch, tmp_path):
-    """Without edfio the error names the extra to install."""
     monkeypatch.setitem(sys.modules, "edfio", None)
     with pytest.raises(ImportError, match=r'pip install "skmissing\[datasets\]"'):
         read_sleep_edf(tmp_path)

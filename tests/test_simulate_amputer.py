@@ -40,7 +40,6 @@ def amputer(missing=None, **params):
 
 
 def test_rest_is_untouched():
-    """Cells that are not hidden equal those of the input bit for bit."""
     X = make_X()
     Xt = amputer().fit_transform(X)
     seen = ~np.isnan(Xt)
@@ -49,7 +48,6 @@ def test_rest_is_untouched():
 
 
 def test_columns_of_a_modality_need_not_be_neighbours():
-    """Groups of scattered columns are hidden together, and column order is kept."""
     X = make_X()
     modalities = {"a": [5, 0], "b": [1, 2, 4], "c": [3]}
     Xt = amputer(modalities=modalities).fit_transform(X)
@@ -59,7 +57,6 @@ def test_columns_of_a_modality_need_not_be_neighbours():
 
 
 def test_rates_without_empty_rows_in_closed_form(seed):
-    """Realised rates are r_m - w_m * prod(r), w proportional to 1 - r."""
     rates = np.array([0.5, 0.8, 0.9])
     X = make_X(6000, seed)
     missing = dict(zip(WIDTHS, rates))
@@ -71,7 +68,6 @@ def test_rates_without_empty_rows_in_closed_form(seed):
 
 
 def test_modalities_are_hidden_independently(seed):
-    """With allow_empty, the eight patterns have the frequencies of a product."""
     rates = np.array([0.5, 0.3, 0.2])
     X = make_X(8000, seed)
     hidden = gone(
@@ -200,7 +196,6 @@ def test_when_fit_and_when_transform():
 
 
 def test_pipeline_hides_as_when_asks():
-    """Later steps of a pipeline get gaps in training, in prediction, or in both."""
     X, y = make_X(90), np.arange(90) % 2
     for when, gaps in [("both", (1, 1)), ("fit", (1, 0)), ("transform", (0, 1))]:
         seen = []
@@ -306,7 +301,6 @@ BAD_PARAMS = [
 
 @pytest.mark.parametrize("params, message", BAD_PARAMS, ids=str)
 def test_bad_parameters(params, message):
-    """Parameters that do not fit together or the data raise an error by name."""
     with pytest.raises(ValueError, match=message):
         amputer(**params).fit(make_X(20), np.arange(20) % 2)
 
@@ -328,7 +322,6 @@ def test_bad_groups_and_targets():
 
 
 def test_what_cannot_be_done_is_warned_of():
-    """One modality, a constant driver and a single group each give one warning."""
     X = make_X(20)
     with pytest.warns(UserWarning, match="X has a single modality, 'all'"):
         Xt = amputer(modalities={"all": 6}).fit_transform(X)
@@ -353,7 +346,6 @@ def test_realized_rates_count_rows_that_had_it():
     assert fitted.nominal_rates_ == {"text": 0.5, "audio": 0.1, "video": 0.5}
 
 
-# ------------------------------------------------------------------------------------
 # Mechanisms
 
 
@@ -502,7 +494,6 @@ def test_bursts_give_back_whole_runs():
 
 
 def test_bursts_stop_at_the_end_of_a_recording():
-    """Each group has its own draw: it does not matter what comes before it."""
     X, groups = make_X(400), np.repeat([0, 1], 200)
     fitted = amputer(mechanism="burst").fit(X)
     both = fitted.transform(X, groups=groups)
@@ -511,7 +502,6 @@ def test_bursts_stop_at_the_end_of_a_recording():
 
 
 def test_largest_remainder_by_hand():
-    """7 rows over shares of 0.5, 0.3 and 0.2: 3.5, 2.1 and 1.4."""
     assert largest_remainder(np.array([0.5, 0.3, 0.2]), 7).tolist() == [4, 2, 1]
     assert largest_remainder(np.array([0.29, 0.71]), 100).tolist() == [29, 71]
 
@@ -548,7 +538,6 @@ def test_uniforms_are_uniform_and_unrelated():
 
 
 def test_row_keys_see_every_cell_and_no_disguise():
-    """Keys change with any cell and the seed, not with the sign of 0 or of NaN."""
     X = make_X(10)
     keys = row_keys(X, 0)
     assert len(set(keys.tolist())) == 10
@@ -577,7 +566,6 @@ def test_bursts_of_one_row():
     assert abs(hidden.mean() - 0.9) < 0.03
 
 
-# ------------------------------------------------------------------------------------
 # scikit-learn's checks beyond the default parameters. What a mask must depend on (all
 # samples, their order, the phase) is excused, parameter by parameter.
 
@@ -616,7 +604,6 @@ KINDS = {repr(estimator): kind for estimator, kind in CASES}
 
 
 def excused(estimator):
-    """Checks that cannot hold for an instance, with the reason."""
     return EXCUSED[KINDS[repr(estimator)]]
 
 
@@ -634,5 +621,4 @@ CHECKS = list(
 @pytest.mark.filterwarnings("ignore:.* modalities that should drive the mechanism")
 @pytest.mark.parametrize("estimator, check", CHECKS)
 def test_estimator_checks(estimator, check):
-    """scikit-learn's checks pass, or fail for the reason given."""
     check(estimator)

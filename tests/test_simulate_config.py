@@ -34,7 +34,6 @@ def test_names_with_hyphens_and_numbers():
 
 
 def test_complex_order_of_three():
-    """Seven numbers stand for TAV, T, A, V, TA, TV and AV."""
     keep, probabilities = parse_config("complex-20-20-20-10-10-10-10", TAV).table_for(
         TAV
     )
@@ -53,7 +52,6 @@ def test_complex_order_of_two():
 
 @pytest.mark.parametrize("n_modalities", [1, 2, 4, 5])
 def test_subset_order_has_each_subset_once(n_modalities):
-    """The order holds every non-empty subset once, the whole first, then by size."""
     subsets = subset_order(n_modalities)
     assert len(subsets) == len(set(subsets)) == 2**n_modalities - 1
     sizes = [len(subset) for subset in subsets]
@@ -70,7 +68,6 @@ def test_numbers_pairs_and_dicts():
 
 
 def test_pattern_table_keys():
-    """Patterns may be tuples or strings, in any order; a name may hold a plus."""
     table = PatternTable({("video", "text"): 0.5, "audio": 0.25, "": 0.25})
     assert_array_equal(table.table_for(TAV)[0], [[1, 0, 1], [0, 1, 0], [0, 0, 0]])
     plus = PatternTable({"a+b": 0.5, "a+c": 0.5}).table_for(["a+b", "a", "c"])[0]
@@ -92,7 +89,6 @@ def test_modality_fraction_draws_so_many(pm, n_drawn):
 
 
 def test_modality_fraction_draws_each_alike():
-    """Over seeds, each modality is drawn about equally often."""
     drawn = [
         ModalityFraction(0.4, 1.0).rates_for(list("abcde"), np.random.RandomState(s))
         for s in range(400)
@@ -258,7 +254,6 @@ def test_realised_fractions_of_the_ul4m4_tables(missing, names, seed):
 
 
 def test_complex_counts_by_hand():
-    """2199 rows in seven groups: 439.8 and 219.9 rounded by largest remainders."""
     X = np.random.RandomState(0).standard_normal((2199, 3))
     amputer = ModalityAmputer(config="complex-20-20-20-10-10-10-10", random_state=0)
     Xt = amputer.fit_transform(X)

@@ -22,5 +22,4 @@ def make_toy(task="classification", n=120, name="toy", **extra):
 
 @pytest.fixture
 def toy():
-    """Data set of 120 rows, two classes."""
     return make_toy()

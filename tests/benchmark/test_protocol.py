@@ -49,7 +49,6 @@ def test_methods_and_regimes_share_split_and_masks(toy):
 
 
 def test_runs_differ_in_split_and_masks(toy):
-    """Another seed draws other samples and hides other modalities."""
     a, b = (draw_rows(make_cell(toy, seed=s), toy, **WHOLE) for s in (0, 1))
     assert not np.array_equal(a["X_full"], b["X_full"])
     assert not np.array_equal(np.isnan(a["X_test"]), np.isnan(b["X_test"]))
@@ -97,7 +96,6 @@ def test_the_same_modalities_are_drawn_for_training_and_test():
 
 @pytest.mark.parametrize("mechanism", ["mar", "mnar", "label", "burst"])
 def test_mechanisms_run(toy, mechanism):
-    """Every mechanism that needs no groups hides some modalities of both parts."""
     row = run_cell(make_cell(toy, f"{mechanism}:0.3"), toy, **WHOLE)
     assert row["error"] is None
     for part in ("train_missing", "test_missing"):
@@ -278,7 +276,6 @@ def test_labels_of_dtype_object_are_known_by_their_values():
 
 @pytest.mark.parametrize("dtype", [int, float, object])
 def test_whole_numbers_may_be_a_regression(dtype):
-    """Ages in years are classes by default, and then other data."""
     ages = (np.arange(120) % 60 + 20).astype(dtype)
     classes = replace(make_toy(), y=ages, task=None)
     numbers = replace(make_toy(), y=ages, task="regression")

@@ -117,7 +117,6 @@ def test_command_lists_data_and_methods(capsys):
 
 
 def test_command_takes_a_file(tmp_path, capsys):
-    """From an archive to the report; a second call runs nothing."""
     data = make_toy()
     path = tmp_path / "own.npz"
     np.savez(path, a=data.X[:, :4], b=data.X[:, 4:], y=data.y)
@@ -133,7 +132,6 @@ def test_command_takes_a_file(tmp_path, capsys):
 
 
 def test_command_reports_failures_by_its_status(tmp_path, capsys):
-    """1 if a cell failed, 2 and one line if an argument is not valid."""
     data = make_toy(n=20)
     path = tmp_path / "own.npz"
     np.savez(path, a=data.X, y=data.y)
@@ -170,7 +168,6 @@ def test_command_takes_a_task(tmp_path, capsys):
 
 
 def test_interrupted_command(tmp_path, capsys, monkeypatch):
-    """Ctrl-C ends it with one line; the same command runs what is left."""
     command = ["--data", "breast_cancer", "--methods", "zero,mean", "--n-runs", "1"]
     command += ["--regimes", "R1", "--out", str(tmp_path)]
 

@@ -31,7 +31,6 @@ def counted(monkeypatch):
 
 
 def test_twice_gives_the_same_numbers():
-    """Two runs agree in every score and rate, seeded methods too."""
     toy = make_toy(n=200)
     methods = ["soft", "hgb", "dropout", "late"]
     first, second = (run_benchmark([toy], methods=methods, n_runs=1) for _ in "ab")
@@ -47,7 +46,6 @@ def test_order_of_rows_does_not_depend_on_jobs(toy):
 
 
 def test_interrupted_run_does_what_is_left(toy, tmp_path, counted):
-    """Half of the file and a cut line: the other half is run, and all agree."""
     whole = run_benchmark([toy], **SMALL, out=tmp_path)
     assert len(counted) == 8
     path = tmp_path / "results.jsonl"
@@ -62,7 +60,6 @@ def test_interrupted_run_does_what_is_left(toy, tmp_path, counted):
 
 
 def test_finished_benchmark_runs_nothing(toy, tmp_path, counted):
-    """Started again it reads the file; more runs are added to it."""
     first = run_benchmark([toy], **SMALL, out=tmp_path)
     counted.clear()
     assert run_benchmark([toy], **SMALL, out=tmp_path).equals(first)
@@ -123,7 +120,6 @@ def test_bad_settings_raise_before_anything_runs(toy, settings, message):
 
 
 def test_label_needs_one_label_per_sample():
-    """An indicator matrix raises an error before anything runs."""
     with pytest.raises(
         ValueError, match="'label:0.3' on data 'toy': it needs one class"
     ):
@@ -131,7 +127,6 @@ def test_label_needs_one_label_per_sample():
 
 
 def test_out_must_be_a_folder(toy, tmp_path, counted):
-    """A file in its place raises an error before anything runs."""
     (tmp_path / "results").write_text("mine")
     with pytest.raises(
         NotADirectoryError, match="results' is a file; it must be a folder"

@@ -11,7 +11,6 @@ collect_ignore_glob = [] if installed else ["test_*.py"]
 
 @pytest.fixture(scope="session")
 def model_path(tmp_path_factory):
-    """Return a function from the name of an architecture to a folder with a model."""
     from transformers.utils import logging
 
     from tests.encoders.models import MAKERS

@@ -31,7 +31,6 @@ SIZES = {
 
 
 def make_tokenizer(max_length, first, last, **special):
-    """Make a tokenizer of words, with one token before and one after the text."""
     tokens = ["[PAD]", "[UNK]", first, last]
     vocabulary = {word: i for i, word in enumerate([*tokens, *WORDS])}
     tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
@@ -151,6 +150,5 @@ def make_images(n, seed=0):
 
 
 def make_sounds(n, seed=0):
-    """Make pairs of a waveform of random length and its rate."""
     rng = np.random.RandomState(seed)
     return [(rng.standard_normal(rng.randint(100, 500)), 16000) for _ in range(n)]

@@ -173,7 +173,6 @@ def test_broken_entry(tmp_path):
 
 
 def test_two_processes(tmp_path):
-    """Two processes read and write the same entries at once, without errors."""
     running = [
         subprocess.Popen(
             [sys.executable, "-W", "ignore", "-c", SHARE, tmp_path],

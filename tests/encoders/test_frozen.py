@@ -49,7 +49,6 @@ every_encoder = pytest.mark.parametrize("cls", ENCODERS)
 @every_encoder
 @pytest.mark.parametrize("check", CHECKS)
 def test_estimator_checks(cls, check):
-    """The checks of scikit-learn that do not need a table of numbers pass."""
     getattr(estimator_checks, check)(cls.__name__, cls())
 
 
@@ -194,7 +193,6 @@ def test_other_errors_are_raised():
 
 
 def test_batches_have_similar_lengths():
-    """The longest items come first; the sort is stable."""
     found = batches([1, 5, 1, 4, 2], 2, lambda part: part, pytest.fail)
     parts = [list(part) for part, _ in found]
     assert parts == [[1, 3], [4, 0], [2]]

@@ -120,7 +120,6 @@ def test_model_of_the_wrong_kind(model_path, case, name, match):
 
 
 def test_tokens_need_a_number(model_path):
-    """pooling=None without max_tokens raises an error."""
     for cls, name, items in (TEXT, IMAGE, AUDIO):
         encoder = cls(model_path(name), pooling=None, **LOCAL)
         with pytest.raises(ValueError, match="`max_tokens` must be an int"):

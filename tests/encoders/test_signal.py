@@ -101,7 +101,6 @@ def test_lengths_may_differ():
 
 
 def test_loss_falls():
-    """The reconstruction becomes better than the mean, whose error is 1."""
     params = {**SMALL, "latent_dim": 16, "max_epochs": 15, "lr": 1e-2}
     encoder = SignalEncoder(modalities=[64, 64], **params).fit(X)
     assert len(encoder.loss_curve_) == 15
@@ -194,7 +193,6 @@ def test_default_network_is_that_of_the_paper():
 
 
 def test_in_a_pipeline_under_cross_validation():
-    """Fitted within each fold, the embedding predicts the class."""
     pipeline = make_pipeline(
         SignalEncoder(
             modalities=[64, 64], **{**SMALL, "latent_dim": 8, "max_epochs": 10}
@@ -223,7 +221,6 @@ def test_channel_that_fit_never_saw():
 
 
 def test_nothing_to_learn_from():
-    """Data without any observed channel raise an error."""
     with pytest.raises(ValueError, match="all channels of all 3 samples"):
         SignalEncoder(modalities=[64, 64], **SMALL).fit(np.full((3, 128), np.nan))
 
@@ -244,6 +241,5 @@ def test_bad_parameters(params, match):
 
 
 def test_verbose(capsys):
-    """verbose prints one line per epoch, below a head of two."""
     SignalEncoder(modalities=[64, 64], verbose=True, **SMALL).fit(X)
     assert len(capsys.readouterr().out.splitlines()) == 2 + 3

@@ -93,7 +93,6 @@ def test_normalize(model_path):
 
 
 def test_long_texts_are_truncated_with_a_warning(model_path):
-    """Truncation to the limit of the model warns, unless max_length is set."""
     long = " ".join(["cat"] * 30)
     encoder = TextEncoder(model_path("bert"), **LOCAL)
     with pytest.warns(UserWarning, match="TextEncoder: 1 texts are longer"):
@@ -117,7 +116,6 @@ def test_model_without_class_token(model_path, tmp_path):
 
 
 def test_unknown_pooling(model_path):
-    """The error lists the valid values, also without fit."""
     encoder = TextEncoder(model_path("bert"), pooling="median", **LOCAL)
     for method in (encoder.fit, encoder.transform):
         with pytest.raises(ValueError, match="The 'pooling' parameter of TextEncoder"):

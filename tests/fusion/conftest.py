@@ -10,7 +10,6 @@ collect_ignore_glob = [] if installed else ["test_*.py"]
 
 @pytest.fixture(scope="session")
 def fitted():
-    """A classifier, and the data it was fitted on."""
     from tests.fusion.data import make_classifier, make_data
 
     X, y = make_data()

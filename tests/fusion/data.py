@@ -26,12 +26,10 @@ def make_regressor(**params):
 
 
 def make_mmp(make=MMPClassifier, **params):
-    """A small, quick network with a projector."""
     return make(**{**SMALL, "module__n_aggregated_tokens": 3, **params})
 
 
 def warns(match):
-    """Expect a warning about samples or modalities."""
     return pytest.warns(ModalityWarning, match=match)
 
 

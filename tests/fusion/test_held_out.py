@@ -13,7 +13,6 @@ EARLY = {"early_stopping": True, "n_iter_no_change": 99, "validation_fraction": 
 
 
 def find_held_out(maker, X, y):
-    """The rows that the scorer is shown, by a mark that no other row has."""
     found = []
 
     def scorer(model, X_valid, y_valid):

@@ -38,7 +38,6 @@ def test_two_classes():
 
 
 def test_several_labels():
-    """An indicator y gives one probability a label, in y's own type."""
     X, group = make_data(120)
     y = np.column_stack([group > 0, group == 1, group < 9]).astype(np.int32)
     model = make_classifier(max_epochs=30, class_weight="balanced").fit(X, y)
@@ -54,7 +53,6 @@ def test_several_labels():
 
 
 def test_class_weight_moves_decisions():
-    """A heavy class is predicted more often; by the class's name."""
     X, y = make_data(n_classes=2)
     X = X - 2.0 * y[:, None] + 0.3 * y[:, None]  # classes overlap
     labels = np.array(["a", "b"])[y]
@@ -174,7 +172,6 @@ def test_sequences_and_padding():
 
 
 def test_rows_without_any_modality():
-    """They are left out of training and predicted by frequencies, with warnings."""
     X, y = make_data(60)
     empty = np.full((4, X.shape[1]), np.nan)
     model = make_classifier()
@@ -190,7 +187,6 @@ def test_rows_without_any_modality():
 
 
 def test_rows_without_any_modality_other_tasks():
-    """Regression gives the mean, two classes and labels the frequencies."""
     X, y = make_data(60)
     empty = np.full((1, X.shape[1]), np.nan)
     weight = np.linspace(0.5, 2, 60)

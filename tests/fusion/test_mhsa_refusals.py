@@ -57,7 +57,6 @@ def test_bad_parameters(params, match):
     ],
 )
 def test_bad_parameters_of_the_projection(params, match):
-    """So is one of MMPClassifier."""
     X, y = make_data(30)
     with pytest.raises(ValueError, match=match):
         make_mmp(**params).fit(X, y)
@@ -105,7 +104,6 @@ def test_bad_targets(maker):
 
 
 def test_bad_classes():
-    """Continuous y, one class only, and several columns of classes are refused."""
     X, y = make_data(30)
     with pytest.raises(ValueError, match="Unknown label type: continuous"):
         make_classifier().fit(X, y + 0.5)

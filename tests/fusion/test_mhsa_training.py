@@ -42,7 +42,6 @@ def test_only_ratios_of_weights_matter():
 
 
 def test_weight_is_repetition_without_noise():
-    """In whole batches, weight 2 is the row twice, up to single precision."""
     X, y = make_data(40)
     params = {"module__dropout": 0.0, "modality_dropout": 0}
     params |= {"batch_size": 200, "lr": 0.01}

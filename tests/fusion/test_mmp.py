@@ -50,7 +50,6 @@ def test_complete_rows_never_reach_the_projector():
 
 @pytest.mark.parametrize("projector", ["cross_attention", "linear", "none"])
 def test_contents_of_absent_blocks_never_matter(projector):
-    """NaN or anything, with the mask forced, gives the same output."""
     X, y = make_data()
     module = module_of(make_mmp(projector=projector, max_epochs=1).fit(X, y))
     x = torch.from_numpy(np.nan_to_num(X))
@@ -113,7 +112,6 @@ LADDER = [
 
 @pytest.mark.parametrize("params, estimator, aligned", LADDER)
 def test_ladder(params, estimator, aligned):
-    """Each step of the ablation makes exactly the parts it needs."""
     X, y = make_data()
     model = make_mmp(**params, max_epochs=2).fit(X, y)
     module = module_of(model)

@@ -19,7 +19,6 @@ every_policy = pytest.mark.parametrize("missing", sorted(SLOTS))
 
 
 def make_module(shapes, **params):
-    """A network in double precision and eval mode."""
     params = {"hidden_dim": 8, "n_heads": 2, "dropout": 0.5, **params}
     with torch.random.fork_rng([]):
         torch.manual_seed(0)
@@ -100,7 +99,6 @@ def test_order_of_modalities_does_not_matter(missing, order):
 @every_layout
 @every_policy
 def test_rows_with_nothing_are_finite(shapes, missing):
-    """A row without modalities neither becomes NaN nor spoils the gradients."""
     module = make_module(shapes, missing=missing, n_layers=2)
     x, present = make_batch(shapes)
     present[:3] = False

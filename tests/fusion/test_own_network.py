@@ -56,7 +56,6 @@ def test_classes_labels_and_numbers(module):
 
 
 def test_losses_of_the_network_are_in_the_curve():
-    """They are added while the network is trained, and hide nothing later."""
     X, y = make_data()
     model = FusionClassifier(Mean, module__penalty=3.0, early_stopping=True, **BASE)
     model.fit(X, y)
@@ -67,7 +66,6 @@ def test_losses_of_the_network_are_in_the_curve():
 
 
 def test_parameters_of_the_parts():
-    """They are set, cloned, searched and pickled like any other."""
     X, y = make_data(60)
     model = FusionClassifier(Mean, module__width=6, **BASE)
     assert clone(model).get_params()["module__width"] == 6

@@ -22,7 +22,6 @@ QUICK = {
 
 @pytest.fixture(scope="module")
 def digits():
-    """Digits views as a frame, half of the modalities missing."""
     X, y = load_digits_views(return_X_y=True, as_frame=True)
     X, y = X[:300], y[:300]
     return ampute(X, 0.5, random_state=0), y
@@ -64,7 +63,6 @@ def test_grid_search_in_processes(digits, output):
     ],
 )
 def test_search_in_a_pipeline(model, grid):
-    """Parameters are tuned like those of any other estimator."""
     X, y = make_data(60)
     pipeline = make_pipeline(FunctionTransformer(), model)
     grid = {f"{type(model).__name__.lower()}__{k}": v for k, v in grid.items()}

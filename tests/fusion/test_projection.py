@@ -45,7 +45,6 @@ def by_token(present, n_tokens):
 @every_layout
 @every_kind
 def test_estimates_equal_loops(n_tokens, kind):
-    """One row, pair of modalities, head and query at a time."""
     projector = make_projector(n_tokens, kind=kind)
     tokens, present = make_batch(n_tokens)
     seen, loops = by_token(present, n_tokens), linear_projection
@@ -114,7 +113,6 @@ def test_rows_do_not_matter_to_each_other(kind):
 
 @every_kind
 def test_a_source_that_is_there_twice_changes_nothing(kind):
-    """The number of sources does not scale the estimate, equal weights given."""
     projector = make_projector([1, 1, 1], kind=kind)
     state = projector.estimator.state_dict()
     for name, weight in state.items():
@@ -169,7 +167,6 @@ def test_widths_of_their_own(kind):
 
 
 def test_alignment_by_hand():
-    """Tokens, then modalities of a row, then rows; 0.5 e^2 below 1, e - 0.5 above."""
     tokens = torch.zeros(4, 3, 2)
     filled = torch.tensor([[0.5, 1.0, 3.0]] * 4)[..., None].expand(4, 3, 2)
     present = torch.tensor([[1, 0], [0, 1], [0, 0], [1, 1]]) > 0
@@ -182,7 +179,6 @@ def test_alignment_by_hand():
 
 
 def test_alignment_is_zero_where_nothing_was_hidden():
-    """Truly absent modalities and padding are never aligned."""
     tokens = torch.zeros(2, 3, 2)
     seen = torch.tensor([[True, False, True], [True, True, False]])
     assert alignment_loss(tokens, tokens + 1, seen, seen, n_tokens=[2, 1]) == 0
@@ -199,7 +195,6 @@ def test_alignment_gives_real_tokens_no_gradient():
 
 
 def test_padding_stays_hidden():
-    """The slot policy shows estimates of whole modalities, and no padding."""
     slots = ProjectedSlots([2, 1], DIM, n_heads=2).double()
     tokens, _ = make_batch([2, 1], 3)
     seen = torch.tensor(

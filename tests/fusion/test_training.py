@@ -174,7 +174,6 @@ def test_masking_is_drawn_anew_and_repeatable():
 
 @pytest.mark.parametrize("task", ["multiclass", "labels", "regression"])
 def test_task_losses(task):
-    """Losses per sample against their formulas, and the weighted mean of them."""
     rng = np.random.RandomState(0)
     logits, weight = rng.standard_normal((6, 3)), rng.uniform(size=6)
     if task == "multiclass":
@@ -227,7 +226,6 @@ def test_consistency_by_hand(kind, task, fuller, reduced, expected):
 
 
 def test_ranking_by_hand():
-    """Only samples whose loss is larger with more modalities count."""
     losses = [1.0, 2.0, 3.0], [1.5, 2.0, 0.5]
     found = gap("mofe", "regression", [[0.0]] * 3, [[0.0]] * 3, losses)
     assert_allclose(found, [0.0, 0.0, 2.5])
@@ -345,7 +343,6 @@ def test_validation_loss_is_the_default_monitor():
 
 
 def test_callbacks_of_the_user_replace_ours():
-    """A schedule, a clipping or an early stopping takes the place of ours."""
     mine = [
         ("mine", GradientNormClipping(0.1)),
         LRScheduler(torch.optim.lr_scheduler.ConstantLR, factor=0.5, total_iters=9),
@@ -383,7 +380,6 @@ def test_threads_do_not_disturb_each_other():
 
 
 def test_global_state_is_left_alone():
-    """Generators, the number of threads and the default type stay what they were."""
     before = torch.random.get_rng_state(), np.random.get_state()[1].copy()
     settings = torch.get_num_threads(), torch.get_default_dtype()
     weights = arrays_of(train().module_)
@@ -394,7 +390,6 @@ def test_global_state_is_left_alone():
 
 
 def test_predictor_is_in_double_precision():
-    """It has the trained weights, exactly, and the history; arrays are plain."""
     net = train()
     weights, history = arrays_of(net.module_), list(net.history)
     assert {type(w) for w in weights.values()} == {np.ndarray}
@@ -443,7 +438,6 @@ def test_verbose_prints_a_line_per_epoch(capsys):
 
 
 def interrupt(net):
-    """Do as Ctrl-C does."""
     raise KeyboardInterrupt
 
 

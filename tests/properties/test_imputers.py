@@ -32,7 +32,6 @@ def fitted(imputer, X, modalities):
 
 
 def assert_near(found, expected, X, error=1e-6):
-    """Equal up to an error in units of the largest number in X."""
     largest = np.nanmax(np.abs(X), initial=1e-300)
     assert_allclose(found / largest, expected / largest, rtol=0, atol=error)
 

@@ -26,7 +26,6 @@ READS = ("predict_proba", "predict", "transform")
 
 
 def poison(table, test, how):
-    """X and y with other things in the test rows."""
     X, y = table.X.copy(), table.y.copy()
     if how == "huge":
         X[test] = 1e9
@@ -76,7 +75,6 @@ def test_estimators_never_read_test_rows(estimator, table, split, how):
 
 @given(tables(min_rows=16, empty_rows=False), splits, poisons)
 def test_pipelines_never_read_test_rows(table, split, how):
-    """Hide, impute, scale and classify: none of the steps reads them."""
     model = make_pipeline(
         ModalityAmputer(0.3, modalities=table.modalities, random_state=0),
         ClusterGuidedImputer(2, modalities=table.modalities, random_state=0),

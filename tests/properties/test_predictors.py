@@ -45,7 +45,6 @@ def with_folds(estimator, rows):
 
 
 def predictions(model, X):
-    """Return probabilities, or numbers of regressors."""
     read = model.predict_proba if hasattr(model, "predict_proba") else model.predict
     return np.asarray(read(X))
 
@@ -131,7 +130,6 @@ def test_order_of_modalities_is_nothing(estimator, table, random):
 @few
 @given(tables(min_rows=12, ties=False), st.randoms(use_true_random=False))
 def test_weight_is_repetition(estimator, table, random):
-    """Weight 2 counts as two samples and weight 0 as none, if folds are the same."""
     weight = np.array([random.randint(0, 2) for _ in table.X])
     weight[:4] = 1
     rows = np.repeat(np.arange(len(weight)), weight)
