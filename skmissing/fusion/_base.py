@@ -137,11 +137,6 @@ class BaseFusion(ModalityMixin, SkmissingEstimator):
     }
     missing = None  # "error" refuses them; a parameter of the attention network
 
-    def _store(self, arguments):
-        """Store the local variables of a constructor, which are its arguments."""
-        known = {n: v for n, v in arguments.items() if n not in ("self", "kwargs")}
-        vars(self).update(known | arguments["kwargs"])
-
     def get_params(self, deep=True):
         """Get the parameters, also those of the parts that have been set.
 
@@ -606,7 +601,25 @@ class FusionClassifier(ClassifierMixin, BaseFusion):
         verbose=0,
         **kwargs,
     ):
-        self._store(locals())
+        self.module = module
+        self.modalities = modalities
+        self.modality_dropout = modality_dropout
+        self.dropout_policy = dropout_policy
+        self.optimizer = optimizer
+        self.lr = lr
+        self.batch_size = batch_size
+        self.max_epochs = max_epochs
+        self.callbacks = callbacks
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.scoring = scoring
+        self.class_weight = class_weight
+        self.standardize = standardize
+        self.device = device
+        self.random_state = random_state
+        self.verbose = verbose
+        vars(self).update(kwargs)
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y, sample_weight=None):
@@ -858,7 +871,25 @@ class FusionRegressor(RegressorMixin, BaseFusion):
         verbose=0,
         **kwargs,
     ):
-        self._store(locals())
+        self.module = module
+        self.modalities = modalities
+        self.modality_dropout = modality_dropout
+        self.dropout_policy = dropout_policy
+        self.optimizer = optimizer
+        self.lr = lr
+        self.batch_size = batch_size
+        self.max_epochs = max_epochs
+        self.callbacks = callbacks
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.scoring = scoring
+        self.bounds = bounds
+        self.standardize = standardize
+        self.device = device
+        self.random_state = random_state
+        self.verbose = verbose
+        vars(self).update(kwargs)
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y, sample_weight=None):
