@@ -177,7 +177,6 @@ def test_duplicate_samples(estimator):
 
 @fault("As many clusters as samples")
 def test_k_is_n():
-    """Every sample is a center."""
     X, _ = make_data(PartialModalityKMeans())
     X = np.nan_to_num(X[:6])
     kmeans = PartialModalityKMeans(6, modalities=[2, 3, 1], random_state=0).fit(X)
@@ -190,7 +189,6 @@ def test_k_is_n():
     "estimator", [PartialModalityKMeans(9), ClusterGuidedImputer(9)], ids=short_name
 )
 def test_k_is_more_than_n(estimator):
-    """The error names both numbers."""
     with pytest.raises(ValueError, match=r"n_samples=4 should be >= n_clusters=9"):
         estimator.fit(np.eye(4))
 
@@ -235,7 +233,6 @@ def test_one_modality(estimator):
     ids=short_name,
 )
 def test_all_combinations_of_twelve(estimator):
-    """Each sample has a combination of its own."""
     codes = np.arange(1, 4096)
     presence = (codes[:, None] >> np.arange(12)) % 2 == 1
     X = np.random.RandomState(0).standard_normal((4095, 12))
@@ -300,7 +297,6 @@ def test_words_are_refused(estimator):
 @fault("Empty frame")
 @every
 def test_empty_frame(estimator):
-    """There are no samples, or no columns."""
     pd = pytest.importorskip("pandas")
     _, y = make_data(estimator)
     frame = pd.DataFrame(np.zeros((4, 6)))
@@ -476,7 +472,6 @@ def test_failed_partial_fit_changes_nothing():
 
 
 def test_page_has_all_rows():
-    """The page lists what is tested, and nothing else."""
     rows = re.findall(r"^   \* - (.+)$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
     assert rows[0] == "Fault"
     assert set(rows[1:]) == TESTED

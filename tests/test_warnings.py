@@ -33,19 +33,16 @@ def direct(model, X, y, later):
 
 
 def pipeline(model, X, y, later):
-    """Do the same within a pipeline."""
     steps = make_pipeline("passthrough", model).fit(X, y)
     apply(steps, later)
 
 
 def search(model, X, y, later):
-    """Fit a grid search."""
     grid = {"steps": [[("only", model)]]}
     GridSearchCV(make_pipeline(model), grid, cv=2, scoring=apply).fit(X, y)
 
 
 def cross_validation(model, X, y, later):
-    """Score two folds."""
     cross_val_score(model, X, y, cv=2, scoring=apply)
 
 
@@ -82,7 +79,6 @@ def test_class_name_and_line(name, way):
 
 @pytest.mark.parametrize("name", sorted(SILENT & {*FIRST}))
 def test_what_makes_gaps_does_not_warn(name):
-    """Nor does it make the model inside warn."""
     X, y = make_data(FIRST[name])
     X[4:6] = X[:, 2:5] = np.nan
     direct(with_widths(FIRST[name]), X, y, X)
