@@ -1,4 +1,4 @@
-"""Clustering of rows that lack modalities."""
+"""Clustering of samples with missing modalities."""
 
 from skmissing.cluster._kmeans import PartialModalityKMeans
 

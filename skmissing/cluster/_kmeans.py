@@ -37,9 +37,9 @@ class PartialModalityKMeans(
 ):
     """K-means for samples in which whole modalities are missing.
 
-    The distance between a sample and a centre runs over the modalities that both
-    have. A centre has the modalities that at least one of its samples has, so it may
-    be incomplete, too. Nothing is imputed.
+    The distance between a sample and a centre is computed over the modalities that
+    both have. A centre has the modalities that at least one of its samples has, so it
+    may be incomplete, too. Nothing is imputed.
 
     Read more in the :ref:`User Guide <clustering>`.
 
@@ -50,22 +50,22 @@ class PartialModalityKMeans(
     %(modalities)s
     init : {"k-means++", "random"}, callable or array-like of shape \
             (n_clusters, n_features), default="k-means++"
-        How to start. "k-means++" is greedy k-means++ on the partial distance,
-        "random" draws rows (as the paper does); both see to it that each modality is
-        in at least one centre. An array gives the centres in the units of X, with NaN
-        in the modalities that a centre lacks; a callable takes `X`, `n_clusters` and
-        `random_state` and returns such an array.
+        Method of initialisation. "k-means++" is greedy k-means++ on the partial
+        distance. "random" draws samples, as the paper does. Both ensure that each
+        modality is in at least one centre. An array gives the centres in the units of
+        X, with NaN in the missing modalities of a centre. A callable takes `X`,
+        `n_clusters` and `random_state`, and returns such an array.
     n_init : "auto" or int, default="auto"
-        Number of runs, of which the one with the least inertia is kept. "auto" is 10
-        for "random" and a callable, and otherwise 1.
+        Number of runs. The run with the lowest inertia is kept. "auto" is 10 for
+        "random" and a callable, and otherwise 1.
     max_iter : int, default=300
         Maximum number of iterations of a single run.
     tol : float, default=1e-4
         A run ends when the squared shift of all centres is below `tol` times the mean
         variance of the scaled columns, as in :class:`sklearn.cluster.KMeans`.
     standardize : bool, default=True
-        Whether to bring columns to zero mean and unit variance over the rows that
-        have them. The tokens of a sequence share mean and variance. If False, columns
+        Whether to bring columns to zero mean and unit variance over their observed
+        cells. The tokens of a sequence share mean and variance. If False, columns
         with large values dominate their modality.
     random_state : int, RandomState instance or None, default=None
         Seed of the initial centres.
@@ -75,15 +75,15 @@ class PartialModalityKMeans(
     Attributes
     ----------
     cluster_centers_ : ndarray of shape (n_clusters, n_features)
-        Centres in the units of X, NaN in the modalities that a centre lacks.
+        Centres in the units of X, NaN in the missing modalities of a centre.
     center_presence_ : ndarray of shape (n_clusters, n_modalities), dtype bool
         Which modalities each centre has.
     labels_ : ndarray of shape (n_samples,), dtype int32
-        Cluster of each row, -1 for rows in which nothing was observed.
+        Cluster of each sample, -1 for samples in which nothing was observed.
     inertia_ : float
-        Weighted sum of squared distances of the rows to their centres.
+        Weighted sum of squared distances of the samples to their centres.
     n_iter_ : int
-        Iterations of the best run; 1 after a later `partial_fit`.
+        Number of iterations of the best run; 1 after a later `partial_fit`.
     n_steps_ : int
         Number of batches seen: 1 after `fit`, one more after each `partial_fit`.
     %(modalities_, n_features_in_, feature_names_in_)s
@@ -91,7 +91,7 @@ class PartialModalityKMeans(
     Raises
     ------
     ValueError
-        If `n_clusters` is larger than the number of rows with an observed cell, or
+        If `n_clusters` is larger than the number of samples with an observed cell, or
         `modalities` does not fit the columns of X.
 
     See Also
@@ -101,26 +101,27 @@ class PartialModalityKMeans(
 
     Notes
     -----
-    With S the modalities that row i and centre j share, and d_m the number of columns
-    of modality m, the squared distance is
+    With S the modalities that sample i and centre j share, and d_m the number of
+    columns of modality m, the squared distance is
 
     .. math:: d^2(i, j) = \\frac{1}{|S|} \\sum_{m \\in S}
               \\frac{\\|z_i^m - c_j^m\\|^2}{d_m},
 
-    eq. (2) of [1]_, and infinite if S is empty. In a modality that has holes, the
-    observed cells count, averaged over their number. With complete data and
-    modalities of one width, labels and centres are those of
-    :class:`sklearn.cluster.KMeans` from the same start, and the squared distances
-    are its own divided by the number of columns.
+    eq. (2) of [1]_, and infinite if S is empty. In a partially observed modality, the
+    mean is over the observed cells only. With complete data and modalities of equal
+    width, labels and centres are those of :class:`sklearn.cluster.KMeans` with the
+    same initial centres, and the squared distances are those of `KMeans` divided by
+    the number of columns.
 
-    This is no metric: rows with different gaps see different columns, so the triangle
-    inequality fails, and Elkan's bounds, of which the authors' script makes use, may
-    prune wrongly. Nor does every iteration lower the inertia. Runs end when labels
-    repeat, when centres stand still, or after `max_iter` iterations.
+    This is not a metric: samples with different missing modalities are compared over
+    different columns, so the triangle inequality fails. Elkan's bounds, which the
+    script of the authors uses, may therefore prune wrongly. An iteration may also
+    increase the inertia. A run ends when labels repeat, when centres stop moving, or
+    after `max_iter` iterations.
 
-    A row that shares nothing with any centre, which can only happen in the first
-    iteration, lends its modalities to the centre of the largest cluster. An empty
-    cluster's centre moves to the row farthest from its own.
+    A sample may share no modality with any centre in the first iteration. It then adds
+    its modalities to the centre of the largest cluster. The centre of an empty cluster
+    moves to the sample that is farthest from its own centre.
 
     References
     ----------
@@ -128,7 +129,7 @@ class PartialModalityKMeans(
 
     Examples
     --------
-    Two modalities of two columns each. The third row lacks the second one:
+    Two modalities of two columns each. In the third sample, the second one is missing:
 
     >>> import numpy as np
     >>> from skmissing.cluster import PartialModalityKMeans
@@ -186,7 +187,7 @@ class PartialModalityKMeans(
         ----------
         %(X, y)s
         sample_weight : array-like of shape (n_samples,), default=None
-            Weight of each row; a weight of 2 counts as the row twice.
+            Weight of each sample. A weight of 2 counts the sample twice.
 
         Returns
         -------
@@ -213,25 +214,26 @@ class PartialModalityKMeans(
 
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y=None, sample_weight=None):
-        """Update the clusters with new rows.
+        """Update the clusters with new samples.
 
-        The first call is `fit`. Each later one assigns its rows to the nearest centres
-        and moves these to the mean of all rows that ever went to them, modality by
-        modality. Means and variances for `standardize` are updated likewise.
+        The first call is `fit`. Each later call assigns its samples to the nearest
+        centres. It then moves each centre to the mean of all samples that were ever
+        assigned to it, modality by modality. Means and variances for `standardize` are
+        updated in the same way.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            NaN and masked cells are missing. At least `n_clusters` rows in the first
-            call.
+            NaN and masked cells are missing. At least `n_clusters` samples in the
+            first call.
         %(y)s
         sample_weight : array-like of shape (n_samples,), default=None
-            Weight of each row.
+            Weight of each sample.
 
         Returns
         -------
         self : object
-            With `labels_` and `inertia_` of these rows.
+            With `labels_` and `inertia_` of these samples.
         """
         if not hasattr(self, "cluster_centers_"):
             return self.fit(X, y, sample_weight=sample_weight)
@@ -328,7 +330,7 @@ class PartialModalityKMeans(
         return centers
 
     def predict(self, X):
-        """Nearest centre of each row.
+        """Predict the nearest centre of each sample.
 
         Parameters
         ----------
@@ -337,7 +339,7 @@ class PartialModalityKMeans(
         Returns
         -------
         labels : ndarray of shape (n_samples,), dtype int32
-            -1, with a warning, for rows that share no modality with any centre.
+            -1, with a warning, for samples that share no modality with any centre.
         """
         table = self._check_known(X)
         labels = np.empty(len(table), dtype=np.int32)
@@ -348,7 +350,7 @@ class PartialModalityKMeans(
         return labels
 
     def transform(self, X):
-        """Distance of each row to each centre.
+        """Compute the distance of each sample to each centre.
 
         Parameters
         ----------
@@ -357,7 +359,7 @@ class PartialModalityKMeans(
         Returns
         -------
         distances : ndarray of shape (n_samples, n_clusters)
-            Infinite where row and centre share no modality.
+            Infinite where sample and centre share no modality.
         """
         table = self._check_known(X)
         squared = np.empty((len(table), len(self.cluster_centers_)), table.X.dtype)
@@ -369,18 +371,18 @@ class PartialModalityKMeans(
         return np.sqrt(squared, out=squared)
 
     def fit_transform(self, X, y=None, sample_weight=None):
-        """Fit, and return the distance of each row to each centre.
+        """Fit, and return the distance of each sample to each centre.
 
         Parameters
         ----------
         %(X, y)s
         sample_weight : array-like of shape (n_samples,), default=None
-            Weight of each row.
+            Weight of each sample.
 
         Returns
         -------
         distances : ndarray of shape (n_samples, n_clusters)
-            Infinite where row and centre share no modality.
+            Infinite where sample and centre share no modality.
         """
         return self.fit(X, y, sample_weight=sample_weight).transform(X)
 
@@ -391,12 +393,12 @@ class PartialModalityKMeans(
         ----------
         %(X, y)s
         sample_weight : array-like of shape (n_samples,), default=None
-            Weight of each row.
+            Weight of each sample.
 
         Returns
         -------
         score : float
-            Rows that share nothing with any centre add nothing.
+            Samples that share no modality with any centre are left out.
         """
         del y
         table = self._check_known(X, sample_weight)

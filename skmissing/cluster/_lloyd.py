@@ -62,7 +62,7 @@ def lloyd(blocks, centers, sample_weight, *, max_iter, tol, verbose=0):
         if converged:
             break
         if np.array_equal(old.presence, centers.presence):
-            # No BLAS here: its threads would spin while ours go through the next pass.
+            # No BLAS here: its threads would spin while ours work on the next pass.
             shift = np.square(centers.values - old.values, dtype=np.float64).sum()
             if shift <= tol:
                 break
@@ -95,8 +95,8 @@ def online_step(blocks, centers, counts, sample_weight):
         out=np.zeros_like(total),
         where=total > 0,
     )
-    # What no row of a cluster ever had is at the mean over all rows. A cluster that
-    # never had a row stays where it is, but for what no cluster had.
+    # Cells that no row of a cluster ever had are at the mean over all rows. A cluster
+    # that never had a row stays where it is, except for cells that no cluster had.
     nothing = total <= TINY * total.max()
     stays = nothing.all(axis=1, keepdims=True) & counts.any(axis=0)
     values[nothing & ~stays] = 0
@@ -179,7 +179,7 @@ def _reassign(blocks, centers, sample_weight, previous, sums):
 
 
 def _sum_piece(n_clusters, sample_weight, previous, labels, piece):
-    """Label some rows of a group; what that adds to the sums by cluster.
+    """Label some rows of a group, and return the changes of the sums by cluster.
 
     Rows whose label is new wait until there are many: a product with few of them is
     expensive, because its result has the size of all centres.
@@ -279,7 +279,7 @@ def _relocate_empty(sums, blocks, centers, labels, sample_weight):
     distances = label_distances(blocks, centers, labels)
     distances[sample_weight == 0] = 0
     if distances.max() == 0:
-        # More clusters than distinct rows: there is nowhere to go.
+        # More clusters than distinct rows: no row is left to move a centre to.
         return False
     moved = False
     farthest = np.argpartition(distances, -len(empty))[: -len(empty) - 1 : -1]
@@ -327,10 +327,10 @@ def plus_plus_rows(blocks, n_clusters, sample_weight, rng):
     """Rows chosen by greedy k-means++, positions of shape (n_clusters,).
 
     Rows of weight 0 are not drawn. The first seeds are drawn among the rows that have
-    most of the modalities that no seed has yet: then every row shares a modality with
-    a seed, and no distance is infinite, which would make the draw follow patterns in
-    place of values. The rest is the draw of :func:`sklearn.cluster.kmeans_plusplus`,
-    by the same calls of the generator, so that complete data give the same seeds.
+    most of the modalities that no seed has yet. Then every row shares a modality with
+    a seed and no distance is infinite; infinite distances would make the draw depend on
+    patterns instead of values. The rest is :func:`sklearn.cluster.kmeans_plusplus`,
+    with the same calls of the generator, so that complete data give the same seeds.
     """
     rows, presence = [], blocks.presence
     uncovered = presence[sample_weight > 0].any(axis=0)
