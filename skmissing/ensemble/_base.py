@@ -1,6 +1,6 @@
-"""What the ensembles share: reading samples, folds, and fitting clones on blocks.
+"""Shared parts of the ensembles: validation, folds, and fitting clones on blocks.
 
-A block is what some samples have in some columns of X.
+A block holds some samples and some columns of X.
 """
 
 from dataclasses import dataclass
@@ -34,8 +34,8 @@ from skmissing._table import (
     _fit_context,
 )
 
-# Probabilities count as at least this share of an even split between the classes: a
-# model that calls a class impossible, as forests do, must not overrule the others.
+# Probabilities are clipped to at least this share of an even split between the classes:
+# a model that predicts a probability of 0, as forests do, must not overrule the others.
 FLOOR = 0.01
 
 
@@ -55,8 +55,8 @@ class TrainingData:
     def class_frequencies(self, n_classes, rows=slice(None)):
         """Weighted class frequencies of some samples, none of them 0, (n_classes,).
 
-        A class without samples gets one over the number of samples plus the number of
-        classes, at the expense of the others.
+        A class without samples gets 1 / (n_samples + n_classes); the frequencies of the
+        others are lowered accordingly.
         """
         weight = self.table.weight[rows]
         mass = np.bincount(self.codes[rows], weight, minlength=n_classes)
@@ -94,8 +94,8 @@ class BlockEnsemble(MetaEstimatorMixin, ModalityMixin, SkmissingEstimator):
         y : array-like of shape (n_samples,)
             Class labels, or numbers to predict.
         sample_weight : array-like of shape (n_samples,) or None, default=None
-            How many samples each sample counts as; those of weight 0 are left out. As
-            in scikit-learn, the scale matters where samples are weighed against a
+            Number of times that each sample counts. Samples of weight 0 are left out.
+            As in scikit-learn, the scale matters where samples are weighed against a
             penalty or a prior. Weights with a mean below 1 are scaled to a mean of 1,
             also for `estimator`.
         groups : array-like of shape (n_samples,) or None, default=None
@@ -132,7 +132,7 @@ class BlockEnsemble(MetaEstimatorMixin, ModalityMixin, SkmissingEstimator):
         if not used.all():
             table, y = table[used], y[used]
         if sample_weight is not None and table.weight.mean() < 1:
-            # Priors are worth a number of samples: weights count samples.
+            # The strength of a prior is a number of samples, so weights count samples.
             table.sample_weight = table.weight / table.weight.mean()
             table.weight = table.sample_weight
         self._seen = table.presence.any(axis=0)
@@ -177,7 +177,7 @@ class BlockEnsemble(MetaEstimatorMixin, ModalityMixin, SkmissingEstimator):
         if is_classifier(self):
             model = LogisticRegression(C=0.05, max_iter=1000)
         else:
-            # With few samples in single precision, it takes rounding errors for noise.
+            # With few samples in single precision, it fits rounding errors as noise.
             model, dtype = BayesianRidge(), np.float64
         steps = [StandardScaler(), model]
         if get_config()["enable_metadata_routing"]:
@@ -233,8 +233,8 @@ class BlockEnsemble(MetaEstimatorMixin, ModalityMixin, SkmissingEstimator):
     def _fit_blocks(self, data, blocks):
         """Fit one clone per pair of samples and columns.
 
-        With samples held out and a function `read` in addition, return what that
-        makes of the clone and the block that was held out.
+        With held-out samples and a function `read`, return the results of `read` for
+        the clones and the held-out blocks.
         """
         return Parallel(n_jobs=self.n_jobs)(
             delayed(fit_block)(
@@ -247,7 +247,7 @@ class BlockEnsemble(MetaEstimatorMixin, ModalityMixin, SkmissingEstimator):
     def _read_new(self, X, fallback):
         """Validate new samples; warn of those that no model can predict.
 
-        Modalities that no sample of `fit` had do not count as present.
+        Modalities that were never observed in `fit` count as missing.
         """
         table = self._validate(X, reset=False)
         table.presence = table.warn_unlearnt(self._seen)
@@ -261,8 +261,8 @@ class BlockEnsemble(MetaEstimatorMixin, ModalityMixin, SkmissingEstimator):
 def deal_folds(codes, n_splits, stratify):
     """Return the number of the fold of each sample.
 
-    As KFold or StratifiedKFold deal them, but classes with fewer samples than folds
-    are dealt out in turn, and there may be fewer samples than folds.
+    The folds are those of KFold or StratifiedKFold. In addition, classes may have fewer
+    samples than there are folds, and so may the whole table.
     """
     folds = np.empty(len(codes), dtype=np.intp)
     common = np.ones(len(codes), dtype=bool)
@@ -284,10 +284,10 @@ def deal_folds(codes, n_splits, stratify):
 
 
 def accepts_nan(estimator):
-    """Whether `estimator` can be given NaN, as far as its tags say.
+    """Whether `estimator` accepts NaN according to its tags.
 
-    A pipeline can if every step accepts NaN up to and including an imputer, known by
-    its parameter `keep_empty_features`, or up to the end.
+    A pipeline does if all of its steps do, or all steps up to and including an imputer,
+    which is recognised by its parameter `keep_empty_features`.
     """
     if not isinstance(estimator, Pipeline):
         return bool(get_tags(estimator).input_tags.allow_nan)
@@ -302,7 +302,7 @@ def accepts_nan(estimator):
 
 
 def route_weight(meta, estimator, sample_weight):
-    """Return what `fit` of the inner estimator takes beside X and y, by name."""
+    """Return the further arguments for `fit` of the inner estimator, by name."""
     if get_config()["enable_metadata_routing"]:
         routed = process_routing(meta, "fit", sample_weight=sample_weight)
         return dict(routed.estimator.fit)
@@ -318,7 +318,7 @@ def route_weight(meta, estimator, sample_weight):
 def weight_names(estimator):
     """Names under which the `fit` of `estimator` takes sample weights.
 
-    For a pipeline, those of the steps that take weights, if the last one does.
+    For a pipeline, the names for all steps that take weights, if the last step does.
     """
     if not isinstance(estimator, Pipeline):
         parameters = signature(estimator.fit).parameters
@@ -350,7 +350,7 @@ def take_block(X, rows, columns, means):
 def fit_block(
     template, X, y, fit_params, means, dtype, rows, columns, held_out=None, read=None
 ):
-    """Fit a clone on a block; return it, or what `read` makes of it on another one.
+    """Fit a clone on a block; return it, or the result of `read` on another block.
 
     The clone is a DummyClassifier if the samples are of one class.
     """
@@ -370,9 +370,9 @@ def fit_block(
 def predict_all_classes(model, block, classes, frequencies, floor=0.0):
     """Probabilities for all classes, of shape (n_samples, n_classes).
 
-    A class that the model has not seen has its value in `frequencies`, those of the
-    samples that fitted the model: no evidence either way. Probabilities are at least
-    `floor` times an even split.
+    A class that the model was not trained on gets its value in `frequencies`, the class
+    frequencies of the training samples of the model, which is neutral evidence.
+    Probabilities are at least `floor` times an even split.
     """
     known = np.searchsorted(classes, model.classes_)
     out = np.tile(frequencies, (len(block), 1))

@@ -1,4 +1,4 @@
-"""Late fusion: one model per modality, whose predictions are joined."""
+"""Late fusion: one model per modality, whose predictions are combined."""
 
 from functools import partial
 
@@ -27,7 +27,7 @@ from skmissing.ensemble._stacking import (
 
 
 class LateFusion(BlockEnsemble):
-    """Fits one model per modality; subclasses join the predictions."""
+    """Fits one model per modality; subclasses combine the predictions."""
 
     def __init__(
         self, estimator=None, *, modalities=None, combine="stacked", cv=5, n_jobs=None
@@ -51,9 +51,9 @@ class LateFusion(BlockEnsemble):
     def _cross_predict(self, data, out, reader):
         """Fill `out[:, m]` with predictions of models not fitted on the sample.
 
-        `reader(rows)` returns what is called with a model that was fitted on `rows`
-        and with the block held out. `out` stays NaN where a fold has no other sample
-        with the modality.
+        `reader(rows)` returns a function that is called with a model fitted on `rows`
+        and with the held-out block. `out` stays NaN where no sample outside the fold
+        has the modality.
         """
         places, blocks = [], []
         presence = data.table.presence
@@ -81,30 +81,30 @@ class LateFusion(BlockEnsemble):
 
 @shared_docs
 class LateFusionClassifier(ClassifierMixin, LateFusion):
-    """Late fusion: one classifier per modality, whose probabilities are joined.
+    """Late fusion: one classifier per modality, whose probabilities are combined.
 
     Each modality gets a clone of `estimator`, fitted on the samples that have it. A
-    sample is classified by the models of the modalities that it has, so that any
-    pattern of missing modalities is possible, in `fit` and in `predict`. Nothing is
-    imputed. Interactions between modalities are not modelled: use
-    :mod:`skmissing.fusion` for these, and compare it with this classifier.
+    sample is classified by the models of its observed modalities. Any pattern of
+    missing modalities is possible, in `fit` and in `predict`. Nothing is imputed.
+    Interactions between modalities are not modelled: use :mod:`skmissing.fusion` for
+    these, and compare it with this classifier.
 
     Read more in the :ref:`User Guide <ensemble>`.
 
     Parameters
     ----------
     estimator : estimator object or None, default=None
-        Classifier with `predict_proba`. None stands for standardised logistic
-        regression with `C=0.05`, whose strong penalty keeps the probabilities of a
-        single modality moderate.
+        Classifier with `predict_proba`. None is logistic regression on standardised
+        columns with `C=0.05`. The strong penalty keeps the probabilities of a single
+        modality moderate.
     %(modalities)s
     combine : {"stacked", "log", "mean"}, default="stacked"
-        How probabilities are joined. "log" adds log-probabilities minus those of the
-        class frequencies, as if modalities were independent given the class. "stacked"
-        does so with one weight per modality and one per number of observed modalities,
-        fitted on predictions for samples that the models were not fitted on; it takes
-        `cv` more fits per modality and corrects the overconfidence of "log". "mean"
-        averages probabilities.
+        How probabilities are combined. "log" adds the log-probabilities minus the
+        logarithms of the class frequencies, as if modalities were independent given the
+        class. "stacked" does the same with one weight per modality and one per number
+        of observed modalities. The weights are fitted on out-of-fold predictions, which
+        takes `cv` more fits per modality and corrects the overconfidence of "log".
+        "mean" averages probabilities.
     cv : int, splitter or iterable, default=5
         Folds for "stacked". An int is the number of folds of
         :class:`~sklearn.model_selection.StratifiedKFold`, without shuffling. Classes
@@ -120,11 +120,12 @@ class LateFusionClassifier(ClassifierMixin, LateFusion):
         `modalities_`. A modality whose training samples are all of one class has a
         :class:`~sklearn.dummy.DummyClassifier`.
     named_estimators_ : :class:`~sklearn.utils.Bunch`
-        The same by name of modality.
+        The models by name of the modality.
     class_prior_ : ndarray of shape (n_classes,)
-        Weighted class frequencies; samples without any modality get them.
+        Weighted class frequencies, which are predicted for samples without any
+        modality.
     modality_weights_ : ndarray of shape (n_modalities,)
-        Weight of each modality's evidence; ones unless `combine="stacked"`.
+        Weight of the evidence of each modality; ones unless `combine="stacked"`.
     count_weights_ : ndarray of shape (n_modalities,)
         `count_weights_[s - 1]` multiplies the evidence of samples with `s` modalities.
     %(modalities_, n_features_in_, feature_names_in_)s
@@ -137,9 +138,9 @@ class LateFusionClassifier(ClassifierMixin, LateFusion):
 
     Notes
     -----
-    With :math:`p_m` the probabilities of modality m's model, :math:`\\pi_m` the class
-    frequencies of the samples that fitted it, :math:`\\pi` those of all samples and S
-    the modalities of the sample,
+    Let :math:`p_m` be the probabilities of the model of modality m, :math:`\\pi_m` the
+    class frequencies of its training samples, :math:`\\pi` those of all training
+    samples, and S the modalities of the sample. Then
 
     .. math::
 
@@ -148,24 +149,23 @@ class LateFusionClassifier(ClassifierMixin, LateFusion):
 
     "log" has :math:`w = g = 1`: the product rule [1]_, called probabilistic ensembling
     in [2]_. "stacked" minimises the log-loss over :math:`w` and :math:`g`, which are
-    positive and have a prior around 1. Each sample counts once, spread evenly over
-    subsets of its modalities, so that complete training samples also contribute to the
-    weights for fewer modalities. Of more than some thousand samples, only a part is
-    used.
+    positive and have a prior around 1. The weight of each sample is divided evenly
+    between subsets of its modalities, so that complete training samples also contribute
+    to the weights for fewer modalities. If there are more than a few thousand samples,
+    only a part of them is used.
 
-    Where a modality's model has not seen a class, its ratio for that class is 1: no
-    evidence either way. For "log" and "stacked", probabilities count as at least a
-    hundredth of an even split, 0.01 / n_classes, because forests and neighbours give
-    probabilities of 0.
+    If the model of a modality was not trained on a class, its ratio for that class is
+    1, which is neutral. For "log" and "stacked", probabilities are clipped to at least
+    0.01 / n_classes, because forests and nearest neighbours predict probabilities of 0.
 
     Missing cells of a partially observed modality are filled with the mean of the
     training column, unless the tags of `estimator` say that it accepts NaN.
 
-    Sample weights go to `estimator`, for a pipeline to every step that takes them, and
-    weigh class frequencies and the stacking. They count samples, and their scale
-    matters where samples are weighed against a penalty or a prior. Weights with a mean
-    below 1 are scaled to a mean of 1, also for `estimator`. Multilabel targets:
-    ``OneVsRestClassifier(LateFusionClassifier())``.
+    Sample weights are passed to `estimator`; in a pipeline, to every step that takes
+    them. The class frequencies and the stacking use them, too. They count samples, and
+    their scale matters where samples are weighed against a penalty or a prior. Weights
+    with a mean below 1 are scaled to a mean of 1, also for `estimator`. For multilabel
+    targets, use ``OneVsRestClassifier(LateFusionClassifier())``.
 
     References
     ----------
@@ -222,7 +222,7 @@ class LateFusionClassifier(ClassifierMixin, LateFusion):
         )
 
     def predict_proba(self, X):
-        """Class probabilities.
+        """Predict class probabilities.
 
         Parameters
         ----------
@@ -260,7 +260,7 @@ class LateFusionClassifier(ClassifierMixin, LateFusion):
         return softmax(logits, axis=1)
 
     def predict_log_proba(self, X):
-        """Logarithms of the class probabilities.
+        """Predict the logarithms of the class probabilities.
 
         Parameters
         ----------
@@ -274,7 +274,7 @@ class LateFusionClassifier(ClassifierMixin, LateFusion):
         return np.log(self.predict_proba(X))
 
     def predict(self, X):
-        """Most probable class.
+        """Predict the most probable class.
 
         Parameters
         ----------
@@ -297,10 +297,10 @@ def _log_ratios(model, block, classes, frequencies):
 
 @shared_docs
 class LateFusionRegressor(RegressorMixin, LateFusion):
-    """Late fusion: one regressor per modality, whose predictions are joined.
+    """Late fusion: one regressor per modality, whose predictions are combined.
 
-    Each modality gets a clone of `estimator`, fitted on the samples that have it; a
-    sample is predicted by the models of the modalities that it has. See
+    Each modality gets a clone of `estimator`, fitted on the samples that have it. A
+    sample is predicted by the models of its observed modalities. See
     :class:`LateFusionClassifier` for the idea and its limits.
 
     Read more in the :ref:`User Guide <ensemble>`.
@@ -308,16 +308,16 @@ class LateFusionRegressor(RegressorMixin, LateFusion):
     Parameters
     ----------
     estimator : estimator object or None, default=None
-        Regressor. None stands for standardised Bayesian ridge regression, which tunes
-        its own penalty.
+        Regressor. None is Bayesian ridge regression on standardised columns, which
+        tunes its own penalty.
     %(modalities)s
     combine : {"stacked", "variance", "mean"}, default="stacked"
-        How predictions are joined. "variance" averages them with weights inverse to
-        the mean squared error of each model on samples that it was not fitted on.
-        "stacked" takes, for each combination of modalities, the linear combination
-        that is best for the joint covariance of such predictions and the target; it
-        corrects for models whose predictions repeat each other. "mean" averages
-        plainly, and needs no folds.
+        How predictions are combined. "variance" is a weighted mean. The weights are
+        inverse to the mean squared errors of the models on held-out samples. "stacked"
+        uses the best linear combination for each combination of modalities, computed
+        from the joint covariance of out-of-fold predictions and the target. It corrects
+        for models whose predictions are correlated. "mean" is the plain mean, which
+        needs no folds.
     cv : int, splitter or iterable, default=5
         Folds for "stacked" and "variance". An int is the number of folds of
         :class:`~sklearn.model_selection.KFold`, without shuffling: if samples are
@@ -331,14 +331,14 @@ class LateFusionRegressor(RegressorMixin, LateFusion):
         Fitted models, one per modality that is observed in training, in the order of
         `modalities_`.
     named_estimators_ : :class:`~sklearn.utils.Bunch`
-        The same by name of modality.
+        The models by name of the modality.
     target_mean_ : float
-        Weighted mean of y; samples without any modality get it.
+        Weighted mean of y, which is predicted for samples without any modality.
     error_variances_ : ndarray of shape (n_modalities,)
-        Mean squared error of each model on samples that it was not fitted on. NaN if
-        never measured, and if `combine="mean"`.
+        Mean squared error of each model on held-out samples. NaN if it was never
+        measured, and if `combine="mean"`.
     covariance_ : ndarray of shape (n_modalities + 1, n_modalities + 1)
-        Joint covariance of predictions and, last, of the target. Only if
+        Joint covariance of the predictions and the target, which is last. Only if
         `combine="stacked"`.
     %(modalities_, n_features_in_, feature_names_in_)s
 
@@ -351,17 +351,16 @@ class LateFusionRegressor(RegressorMixin, LateFusion):
     -----
     "stacked": let :math:`f_m` be the prediction of modality m minus the mean of y over
     the samples that have m. The covariance :math:`\\Sigma` of all :math:`f_m` and y is
-    estimated by EM [1]_ from predictions for samples that the models were not fitted
-    on, with a prior worth ten samples of uncorrelated predictions. A sample with
-    modalities S gets
+    estimated by EM [1]_ from out-of-fold predictions, with a prior worth ten samples of
+    uncorrelated predictions. The prediction for a sample with modalities S is
 
     .. math::
 
         \\bar y + \\Sigma_{yS} \\Sigma_{SS}^{-1} f_S .
 
-    That assumes that modalities are missing at random. Missing cells of a partially
+    This assumes that modalities are missing at random. Missing cells of a partially
     observed modality, and sample weights, are treated as in
-    :class:`LateFusionClassifier`. Several targets at once:
+    :class:`LateFusionClassifier`. For several targets, use
     ``MultiOutputRegressor(LateFusionRegressor())``.
 
     References
@@ -439,8 +438,8 @@ class LateFusionRegressor(RegressorMixin, LateFusion):
 
     def _trust(self):
         """Weight of each modality's prediction in an average, shape (n_modalities,)."""
-        # A model that was never measured counts like the worst, so that all count
-        # alike if none was; errors of 0 stay finite.
+        # A model that was never measured gets the weight of the worst one, so that all
+        # weights are equal if none was measured. Errors of 0 stay finite.
         measured = ~np.isnan(self.error_variances_)
         worst = np.max(self.error_variances_, initial=0, where=measured)
         if worst == 0:

@@ -1,4 +1,4 @@
-"""Modality dropout: one estimator, also trained on copies with modalities hidden."""
+"""Modality dropout: one estimator, also trained on copies with hidden modalities."""
 
 from numbers import Integral, Real
 
@@ -35,7 +35,7 @@ def _inner_has(method):
 def _as_given(values, X):
     """Put `values` in a dataframe like X, if X is one: inner estimators read names.
 
-    Arrays are column-major, as dataframes are, so that both round alike.
+    Arrays are column-major, as dataframes are, so that both are rounded equally.
     """
     values = np.asfortranarray(values)
     if hasattr(X, "iloc"):
@@ -50,9 +50,8 @@ class ModalityDropout(MetaEstimatorMixin, ModalityMixin, SkmissingEstimator):
     """Train an estimator on the samples and on copies with random modalities hidden.
 
     Any estimator that accepts NaN thus learns to predict from fewer modalities than
-    the training samples have. That is worth most when training samples are complete
-    and later ones are not; when modalities are missing in training as they are later,
-    it adds little.
+    the training samples have. This helps most if training samples are complete and
+    later ones are not. It adds little if modalities are missing in training, too.
 
     Read more in the :ref:`User Guide <ensemble>`.
 
@@ -63,18 +62,18 @@ class ModalityDropout(MetaEstimatorMixin, ModalityMixin, SkmissingEstimator):
         :class:`~sklearn.ensemble.HistGradientBoostingClassifier` or a pipeline with an
         imputer.
     n_copies : int, default=1
-        Copies of each sample, each with its own draw, in addition to the sample
-        itself. Training takes that much more memory and time, and a penalty that is
-        weighed against the number of samples gets weaker.
+        Number of copies per sample, each with its own draw, in addition to the sample
+        itself. Memory and time of training grow with it, and a penalty that is weighed
+        against the number of samples gets weaker.
     dropout_policy : {"uniform_size", "uniform_subset", "bernoulli"}, \
             default="uniform_size"
-        How the modalities that a copy keeps are drawn from those that the sample has,
-        never none. "uniform_size" draws their number, uniformly from one to all, and
-        then which; "uniform_subset" gives each non-empty subset the same probability;
-        "bernoulli" drops each with probability `modality_dropout`, and keeps one at
-        random where none would be left.
+        How the modalities that a copy keeps are drawn from those of the sample. At
+        least one is kept. "uniform_size" draws their number, uniformly from one to all,
+        and then the modalities. "uniform_subset" gives each non-empty subset the same
+        probability. "bernoulli" drops each modality with probability
+        `modality_dropout`, and keeps a random one if none would be left.
     modality_dropout : float, default=0.5
-        Used by `dropout_policy="bernoulli"` only.
+        Probability of dropping a modality, for `dropout_policy="bernoulli"` only.
     %(modalities)s
     random_state : int, RandomState instance or None, default=None
         Seed of the draws. An int makes runs repeatable.
@@ -89,19 +88,19 @@ class ModalityDropout(MetaEstimatorMixin, ModalityMixin, SkmissingEstimator):
 
     See Also
     --------
-    LateFusionClassifier : One model per modality, whose predictions are joined.
+    LateFusionClassifier : One model per modality, whose predictions are combined.
     PatternClassifier : One model per combination of modalities.
 
     Notes
     -----
-    Modality dropout comes from [1]_, where it is drawn anew in each step of training;
-    here copies are drawn once, before training, so that any estimator can be used.
-    Cells within a kept modality stay as they are, missing ones too.
+    In [1]_, hidden modalities are drawn anew in each training step. Here copies are
+    drawn once, before training, so that any estimator can be used. Cells of a kept
+    modality are unchanged, including missing ones.
 
     Only `predict`, `predict_proba`, `predict_log_proba`, `decision_function` and
-    `score` are delegated, if `estimator` has them. Early stopping, built-in
-    cross-validation and the like in `estimator` would be tuned on copies of samples
-    that it was trained on, and overfit: switch them off.
+    `score` are delegated, if `estimator` has them. Switch off early stopping, built-in
+    cross-validation and the like in `estimator`: they would be tuned on copies of
+    training samples, and overfit.
 
     References
     ----------
@@ -264,7 +263,7 @@ class ModalityDropout(MetaEstimatorMixin, ModalityMixin, SkmissingEstimator):
 
     @available_if(_inner_has("predict_proba"))
     def predict_proba(self, X):
-        """Class probabilities of the fitted estimator.
+        """Predict class probabilities with the fitted estimator.
 
         Parameters
         ----------
@@ -280,7 +279,7 @@ class ModalityDropout(MetaEstimatorMixin, ModalityMixin, SkmissingEstimator):
 
     @available_if(_inner_has("predict_log_proba"))
     def predict_log_proba(self, X):
-        """Logarithms of the class probabilities.
+        """Predict the logarithms of the class probabilities.
 
         Parameters
         ----------
@@ -296,7 +295,7 @@ class ModalityDropout(MetaEstimatorMixin, ModalityMixin, SkmissingEstimator):
 
     @available_if(_inner_has("decision_function"))
     def decision_function(self, X):
-        """Decision values of the fitted estimator.
+        """Compute the decision values of the fitted estimator.
 
         Parameters
         ----------
@@ -312,7 +311,7 @@ class ModalityDropout(MetaEstimatorMixin, ModalityMixin, SkmissingEstimator):
 
     @available_if(_inner_has("score"))
     def score(self, X, y=None, sample_weight=None):
-        """Score of the fitted estimator.
+        """Return the score of the fitted estimator.
 
         Parameters
         ----------

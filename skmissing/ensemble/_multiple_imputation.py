@@ -25,13 +25,13 @@ from skmissing.impute import FactorImputer
 
 @shared_docs
 class BaseMultipleImputation(MetaEstimatorMixin, SkmissingEstimator):
-    """Base class; subclasses give `_default_estimator`, and `_predict` of one model.
+    """Base class; subclasses define `_default_estimator` and `_predict` of one model.
 
     Parameters
     ----------
     imputer : imputer or None, default=None
-        Has the parameters `sample_posterior`, which is set, and `random_state`. None
-        is `FactorImputer()`.
+        Imputer with the parameters `sample_posterior`, which is set to True, and
+        `random_state`. None is `FactorImputer()`.
     modalities : None, list of int, or dict, default=None
         Which columns form a modality; passed to the imputer unless it is None.
     n_imputations : int, default=5
@@ -44,7 +44,7 @@ class BaseMultipleImputation(MetaEstimatorMixin, SkmissingEstimator):
     imputers_ : list
         Fitted imputers, one per completion.
     modalities_ : ModalityLayout
-        That of the imputer; only if it has one.
+        Modalities of the imputer; only if it has this attribute.
     """
 
     _parameter_constraints: dict = {
@@ -127,7 +127,7 @@ class BaseMultipleImputation(MetaEstimatorMixin, SkmissingEstimator):
         """Check X, and y in `fit`; a data frame stays one, to keep its names."""
         shape = tuple(getattr(X, "shape", ()))
         if shape[1:] == (0,):
-            # scikit-learn looks at the dtypes of a frame first, and reports those.
+            # scikit-learn checks the dtypes of a frame first, and reports those.
             raise ValueError(
                 f"Found array with 0 feature(s) (shape={shape}) while a minimum of 1 "
                 "is required."
@@ -155,7 +155,7 @@ class BaseMultipleImputation(MetaEstimatorMixin, SkmissingEstimator):
         )
 
     def imputation_spread(self, X):
-        """Standard deviation of the predictions between the imputations.
+        """Compute the standard deviation of the predictions between the imputations.
 
         Parameters
         ----------
@@ -164,8 +164,8 @@ class BaseMultipleImputation(MetaEstimatorMixin, SkmissingEstimator):
         Returns
         -------
         spread : ndarray of shape (n_samples,) or (n_samples, n_classes)
-            Of the predictions, or of the probabilities: near 0 for samples in which
-            all that matters is observed.
+            Standard deviation of the predictions or probabilities. Near 0 for samples
+            in which all relevant modalities are observed.
         """
         return self._predict_each(X).std(axis=0)
 
@@ -181,16 +181,17 @@ class MultipleImputationClassifier(ClassifierMixin, BaseMultipleImputation):
     """Classifier that pools over several imputations.
 
     X is completed several times with draws from the posterior, and a clone of the
-    classifier is fitted to each completion. A sample to classify is completed as
-    often, and its probabilities are averaged. A cell on which the draws disagree thus
-    changes them little.
+    classifier is fitted to each completion. In prediction, each sample is completed as
+    many times, and its probabilities are averaged. Cells with a wide posterior thus
+    have little influence.
 
     Read more in the :ref:`User Guide <imputation_error>`.
 
     Parameters
     ----------
     estimator : classifier or None, default=None
-        Has `predict_proba`. None is logistic regression on standardised columns.
+        Classifier with `predict_proba`. None is logistic regression on standardised
+        columns.
     %(imputer, modalities, n_imputations, random_state)s
 
     Attributes
@@ -249,7 +250,7 @@ class MultipleImputationClassifier(ClassifierMixin, BaseMultipleImputation):
         return self.estimators_[0].classes_
 
     def predict_proba(self, X):
-        """Mean of the probabilities over the completions.
+        """Predict the mean of the probabilities over the completions.
 
         Parameters
         ----------
@@ -263,7 +264,7 @@ class MultipleImputationClassifier(ClassifierMixin, BaseMultipleImputation):
         return self._predict_each(X).mean(axis=0)
 
     def predict(self, X):
-        """Class of the highest mean probability.
+        """Predict the class of the highest mean probability.
 
         Parameters
         ----------
@@ -283,15 +284,15 @@ class MultipleImputationRegressor(RegressorMixin, BaseMultipleImputation):
     """Regressor that pools over several imputations.
 
     X is completed several times with draws from the posterior, and a clone of the
-    regressor is fitted to each completion. A sample to predict is completed as often,
-    and the predictions are averaged.
+    regressor is fitted to each completion. In prediction, each sample is completed as
+    many times, and its predictions are averaged.
 
     Read more in the :ref:`User Guide <imputation_error>`.
 
     Parameters
     ----------
     estimator : regressor or None, default=None
-        None is ridge regression on standardised columns.
+        Regressor. None is ridge regression on standardised columns.
     %(imputer, modalities, n_imputations, random_state)s
 
     Attributes
@@ -330,7 +331,7 @@ class MultipleImputationRegressor(RegressorMixin, BaseMultipleImputation):
         return model.predict(X)
 
     def predict(self, X):
-        """Mean of the predictions over the completions.
+        """Predict the mean over the completions.
 
         Parameters
         ----------

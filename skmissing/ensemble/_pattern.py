@@ -20,11 +20,11 @@ from skmissing.ensemble._base import (
     take_block,
 )
 
-# Above this many modalities, a model for every combination is surely a mistake.
+# Maximum number of modalities for which every combination can get a model.
 MAX_MODALITIES = 10
-# Above this many models, there is a warning.
+# More models than this cause a warning.
 MANY_MODELS = 256
-# Cells of the table of patterns by patterns that is made at once.
+# Maximum number of cells of the patterns-by-patterns table at a time.
 CHUNK_CELLS = 1 << 18
 
 
@@ -47,13 +47,14 @@ class PatternEnsemble(BlockEnsemble):
     Parameters
     ----------
     patterns : {"observed", "all"}, default="observed"
-        Which combinations get a model: those that some training sample has exactly, or
-        all of at most ten modalities. Use "all" if training samples are more complete
-        than later ones. Each single modality gets a model in both cases.
+        Which combinations get a model. "observed" takes those that occur in training.
+        "all" takes every combination, for at most ten modalities; use it if training
+        samples are more complete than later ones. Each single modality gets a model in
+        both cases.
     min_rows : int, default=30
-        A combination of several modalities gets a model if at least this many training
-        samples contain it, or all of them if there are fewer; otherwise models of
-        fewer modalities are used.
+        Minimum number of training samples that contain a combination of several
+        modalities for it to get a model; if there are fewer samples in all, every
+        sample must contain it. Otherwise models of fewer modalities are used.
 
     Attributes
     ----------
@@ -93,15 +94,15 @@ class PatternEnsemble(BlockEnsemble):
         self.n_jobs = n_jobs
 
     def _fit_patterns(self, data, reader):
-        """Fit the models and, if these are used to choose, their scores.
+        """Fit the models, and compute their scores if these select the model.
 
-        `reader(rows, held_out)` returns what turns a model that was fitted on `rows`
-        and the block held out into one score per sample.
+        `reader(rows, held_out)` returns a function of a model fitted on `rows` and of
+        the held-out block. It returns one score per sample.
         """
         presence = data.table.presence
         candidates = self._candidates(data.table)
         n_rows = count_rows(candidates, presence)
-        # A pattern that all samples contain cannot be rare, however few they are.
+        # A pattern that all samples contain is not rare, even if there are few samples.
         enough = min(self.min_rows, len(presence))
         alone = candidates.sum(axis=1) == 1
         kept = (n_rows >= enough) | (alone & (n_rows > 0))
@@ -124,7 +125,7 @@ class PatternEnsemble(BlockEnsemble):
         return support
 
     def _candidates(self, table):
-        """Combinations to fit: those asked for, and each modality alone."""
+        """Combinations to fit: those of `patterns`, and each single modality."""
         n_modalities = len(self._seen)
         self._observed = table.patterns[0]
         if self.patterns == "observed":
@@ -240,13 +241,13 @@ class PatternClassifier(ClassifierMixin, PatternEnsemble):
     Parameters
     ----------
     estimator : estimator object or None, default=None
-        Classifier. None stands for standardised logistic regression with `C=0.05`.
+        Classifier. None is logistic regression on standardised columns with `C=0.05`.
     %(modalities, patterns, min_rows)s
     select : {"score", "largest"}, default="score"
-        Which of the models that apply to a sample is used. "score" takes the one with
-        the best cross-validated score, which may have fewer modalities but more
-        training samples; it takes `cv` more fits per combination. "largest" takes the
-        one with the most modalities, then the most training samples.
+        Which of the models that apply to a sample is used. "score" selects the model
+        with the best cross-validated score, which may have fewer modalities but more
+        training samples. It takes `cv` more fits per combination. "largest" selects the
+        model with the most modalities, and among these the most training samples.
     cv : int, splitter or iterable, default=5
         Folds for `select="score"`. An int is the number of folds of
         :class:`~sklearn.model_selection.StratifiedKFold`, without shuffling. Classes
@@ -258,34 +259,36 @@ class PatternClassifier(ClassifierMixin, PatternEnsemble):
     ----------
     %(classes_)s
     class_prior_ : ndarray of shape (n_classes,)
-        Weighted class frequencies; samples without any modality get them.
+        Weighted class frequencies, which are predicted for samples without any
+        modality.
     %(patterns_, estimators_, n_rows_)s
     scores_ : ndarray of shape (n_models,)
-        Mean log-probability of the true class on samples held out; accuracy, if
-        `estimator` has no probabilities. NaN if not needed.
+        Mean log-probability of the true class on held-out samples, or accuracy if
+        `estimator` has no `predict_proba`. NaN if not needed.
     %(modalities_, n_features_in_, feature_names_in_)s
 
     See Also
     --------
     PatternRegressor : The same for regression.
-    LateFusionClassifier : One model per modality, whose predictions are joined.
+    LateFusionClassifier : One model per modality, whose predictions are combined.
 
     Notes
     -----
     Training samples are not kept, so no model is fitted for a combination that first
-    appears in `predict`: models of fewer modalities are used, with a warning. Scores of
-    different models come from different samples. If whether a modality is missing
-    depends on the class, they are not quite comparable, and `select="largest"` is the
-    safer choice.
+    appears in `predict`: models of fewer modalities are used, with a warning. The
+    scores of different models are computed on different samples. They are not quite
+    comparable if the class influences which modalities are missing. In that case,
+    `select="largest"` is the safer choice.
 
     Missing cells of a partially observed modality are filled with the mean of the
     training column, unless the tags of `estimator` say that it accepts NaN. A class
-    that a model has not seen gets one over its number of samples plus the number of
-    classes. Sample weights are treated as in :class:`LateFusionClassifier`. Multilabel
-    targets: ``OneVsRestClassifier(PatternClassifier())``.
+    that a model was not trained on has the probability 1 / (n_samples + n_classes),
+    with the training samples of that model. Sample weights are treated as in
+    :class:`LateFusionClassifier`. For multilabel targets, use
+    ``OneVsRestClassifier(PatternClassifier())``.
 
-    The idea is that of pattern submodels [1]_; with samples shared between patterns as
-    here, surveys of missing modalities call it dedicated training.
+    The models are pattern submodels [1]_, but samples are shared between patterns.
+    Surveys of missing modalities call this dedicated training.
 
     References
     ----------
@@ -308,8 +311,8 @@ class PatternClassifier(ClassifierMixin, PatternEnsemble):
 
     def _fit(self, data):
         n_classes = len(self.classes_)
-        # One score for all models: where only one class occurs, the model is a dummy,
-        # which has probabilities even if the others have none.
+        # All models have the same kind of score. If only one class occurs, the model is
+        # a dummy, which has probabilities even if the others have none.
         has_probabilities = hasattr(data.template, "predict_proba")
 
         def reader(rows, held_out):
@@ -328,7 +331,7 @@ class PatternClassifier(ClassifierMixin, PatternEnsemble):
 
     @available_if(_has_probabilities)
     def predict_proba(self, X):
-        """Class probabilities.
+        """Predict class probabilities.
 
         Parameters
         ----------
@@ -352,7 +355,7 @@ class PatternClassifier(ClassifierMixin, PatternEnsemble):
 
     @available_if(_has_probabilities)
     def predict_log_proba(self, X):
-        """Logarithms of the class probabilities.
+        """Predict the logarithms of the class probabilities.
 
         Parameters
         ----------
@@ -367,7 +370,7 @@ class PatternClassifier(ClassifierMixin, PatternEnsemble):
         return np.log(self.predict_proba(X))
 
     def predict(self, X):
-        """Class that the chosen model predicts.
+        """Predict the class with the chosen model.
 
         Parameters
         ----------
@@ -403,12 +406,13 @@ class PatternRegressor(RegressorMixin, PatternEnsemble):
     Parameters
     ----------
     estimator : estimator object or None, default=None
-        Regressor. None stands for standardised Bayesian ridge regression.
+        Regressor. None is Bayesian ridge regression on standardised columns.
     %(modalities, patterns, min_rows)s
     select : {"score", "largest"}, default="score"
-        Which of the models that apply to a sample is used: the one with the best
-        cross-validated score, which takes `cv` more fits per combination, or the one
-        with the most modalities, then the most training samples.
+        Which of the models that apply to a sample is used. "score" selects the model
+        with the best cross-validated score, which takes `cv` more fits per combination.
+        "largest" selects the model with the most modalities, and among these the most
+        training samples.
     cv : int, splitter or iterable, default=5
         Folds for `select="score"`. An int is the number of folds of
         :class:`~sklearn.model_selection.KFold`, without shuffling: if samples are
@@ -418,21 +422,21 @@ class PatternRegressor(RegressorMixin, PatternEnsemble):
     Attributes
     ----------
     target_mean_ : float
-        Weighted mean of y; samples without any modality get it.
+        Weighted mean of y, which is predicted for samples without any modality.
     %(patterns_, estimators_, n_rows_)s
     scores_ : ndarray of shape (n_models,)
-        Minus the mean squared error on samples held out. NaN if not needed.
+        Minus the mean squared error on held-out samples. NaN if not needed.
     %(modalities_, n_features_in_, feature_names_in_)s
 
     See Also
     --------
     PatternClassifier : The same for classification, with notes and references.
-    LateFusionRegressor : One model per modality, joined.
+    LateFusionRegressor : One model per modality, whose predictions are combined.
 
     Notes
     -----
     Partially observed modalities, combinations that first appear in `predict`, and the
-    comparison of scores are as in :class:`PatternClassifier`. Several targets at once:
+    comparison of scores are as in :class:`PatternClassifier`. For several targets, use
     ``MultiOutputRegressor(PatternRegressor())``.
 
     Examples

@@ -1,4 +1,4 @@
-"""Rules that join the predictions of one model per modality. Arrays in, arrays out.
+"""Rules that combine the predictions of one model per modality, on arrays.
 
 D is the evidence, of shape (n_samples, n_modalities, n_classes): the log-probabilities
 of each modality's model minus the logarithm of the class frequencies that it was
@@ -9,26 +9,26 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.special import logsumexp
 
-# Standard deviation of the normal prior on the logarithms of stacking weights: without
+# Standard deviation of the normal prior on the logarithms of stacking weights. Without
 # evidence against it, they stay within a factor of about 1.6 of plain late fusion.
 PRIOR_DEVIATION = 0.5
-# Samples that a prior of uncorrelated modalities is worth in `joint_covariance`.
+# Strength of the prior of `joint_covariance`, as a number of samples.
 PRIOR_SAMPLES = 10.0
-# About the most subsets of modalities on which stacking weights are fitted.
+# Approximate maximum number of subsets on which stacking weights are fitted.
 MAX_SUBSETS = 64
-# About the most terms of the stacking objective: more samples cost time and change the
-# few weights little. At least MIN_SAMPLES are used.
+# Approximate maximum number of terms of the stacking objective. More samples take more
+# time and change the few weights little. At least MIN_SAMPLES are used.
 MAX_TERMS = 4_000_000
 MIN_SAMPLES = 1000
 
 
 def nested_subsets(n_modalities, most=MAX_SUBSETS):
-    """Subsets of the modalities that cover every size, chosen without chance.
+    """Subsets of the modalities that cover every size, chosen deterministically.
 
-    Returns an array of shape (n_subsets, n_modalities), dtype bool: all modalities
-    first; then, by size, runs of neighbours (the last is followed by the first), of
-    which only some are taken if there are more than about `most`. With up to three
-    modalities these are all subsets.
+    Returns an array of shape (n_subsets, n_modalities), dtype bool. All modalities come
+    first, then, by size, runs of neighbours (the last is followed by the first). If
+    there are more than about `most`, only some are used. With up to three modalities
+    these are all subsets.
     """
     every = np.arange(n_modalities)
     subsets = [np.ones(n_modalities, dtype=bool)]
@@ -55,15 +55,15 @@ def combine_evidence(D, presence, log_prior, modality_weights, count_weights):
 def fit_stacking(D, codes, presence, log_prior, sample_weight):
     """Fit one weight per modality and one per number of observed modalities.
 
-    Minimises the weighted log-loss plus, on the logarithms of the weights, half their
-    squares over the prior variance. The weights of the counts are tied to their
-    neighbours by the same prior, so that a count that no sample has follows them. Each
-    sample counts once, spread evenly over its non-empty intersections with
-    :func:`nested_subsets`: otherwise complete training samples would not contribute to
-    the weights for fewer modalities. Of very many samples, every n-th of each class is
-    used. Returns two arrays of shape (n_modalities,); all 1 is the plain rule.
+    Minimises the weighted log-loss plus a penalty: half the squared logarithms of the
+    weights over the prior variance. The same prior ties the weight of each count to
+    its neighbours, which determines it if no sample has this count. The weight of each
+    sample is divided evenly between its non-empty intersections with
+    :func:`nested_subsets`. Otherwise complete training samples would not contribute to
+    the weights for fewer modalities. If there are very many samples, every n-th of each
+    class is used. Returns two arrays of shape (n_modalities,); all 1 is the plain rule.
     """
-    # D is of models that were not fitted on the sample; codes (n_samples,), presence
+    # D is from out-of-fold predictions; codes (n_samples,), presence
     # (n_samples, n_modalities), log_prior (n_classes,), sample_weight (n_samples,).
     n_modalities = D.shape[1]
     subsets = nested_subsets(n_modalities)
@@ -96,8 +96,8 @@ def stacking_loss(theta, D, codes, cases, log_prior, total):
     `cases` are pairs of a masked presence and the weight of each sample under it.
     """
     u, v = np.split(theta, 2)
-    # Minus the logarithm of the normal prior. The first of v has a prior of its own,
-    # or the common scale would be undetermined.
+    # Minus the logarithm of the normal prior. The first of v has a prior of its own.
+    # Otherwise the common scale would be undetermined.
     steps = np.diff(v)
     loss = u @ u + v[0] ** 2 + steps @ steps
     slope = np.zeros_like(v)
@@ -135,9 +135,9 @@ def _case_loss(D, codes, kept, weight, log_prior, u, v):
 def joint_covariance(Z, sample_weight, *, prior_samples=PRIOR_SAMPLES, max_iter=200):
     """Maximum a posteriori covariance of centred columns with gaps, by EM.
 
-    Z has shape (n_samples, n_columns), with NaN where missing, but not in all of a
-    row. The prior, the diagonal of variances, is worth `prior_samples` samples. The
-    result is positive semi-definite, which pairwise covariances need not be.
+    Z has shape (n_samples, n_columns), with NaN where missing; no row is all NaN. The
+    prior is the diagonal of variances, and is worth `prior_samples` samples. The result
+    is positive semi-definite, unlike pairwise covariances in general.
     """
     observed = ~np.isnan(Z)
     filled = np.where(observed, Z, 0)
