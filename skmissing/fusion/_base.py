@@ -36,9 +36,9 @@ from skmissing.fusion._training import (
     split_samples,
 )
 
-# Numbers that the tensors of a prediction may hold together, about.
+# Approximate maximum number of values in all tensors of a prediction.
 PREDICT_CELLS = 1 << 21
-# Keeps the logit of a label that all or no training samples have finite.
+# Keeps the logit finite for a label that all training samples have, or none.
 TINY = 1e-9
 PREDICTED = "predicted from the training targets alone"
 # Parameters of these parts have names such as `module__width`, as in skorch.
@@ -46,68 +46,72 @@ PARTS = ("module", "criterion", "optimizer", "iterator_train")
 
 
 class BaseFusion(ModalityMixin, SkmissingEstimator):
-    """Trains a network on samples that may have missing modalities.
+    """Base class: trains a network on samples with missing modalities.
 
     Parameters
     ----------
     modality_dropout : float, default=0.5
-        Probability that a training sample is shown with fewer modalities than it has,
-        drawn anew in every epoch. 0 shows all. A sample never loses all modalities.
+        Probability that some modalities of a training sample are hidden, drawn anew in
+        every epoch. With 0, none is hidden. At least one modality of a sample remains.
     dropout_policy : {"uniform_size", "uniform_subset", "bernoulli"}, \
             default="uniform_size"
-        What such a sample keeps: a random number of its modalities; any non-empty
-        subset with equal probability; or, with `"bernoulli"`, every sample loses each
-        modality with the probability `modality_dropout`.
+        Which modalities such a sample keeps. "uniform_size" keeps a random number of
+        them, and "uniform_subset" any non-empty subset with equal probability. With
+        "bernoulli", every sample loses each modality with the probability
+        `modality_dropout`.
     lr : float, default=1e-3
         Largest learning rate. It rises to this value during the first tenth of the
         steps, and then falls to 0 at `max_epochs`.
     batch_size : int, default=64
         Largest number of samples per training step.
     callbacks : list, default=None
-        Callbacks of skorch. A learning rate scheduler, a gradient clipping or an early
-        stopping replaces the one of the estimator.
+        Callbacks of skorch. A callback for the learning rate, gradient clipping or
+        early stopping replaces the default one.
     early_stopping : bool, default=False
         Whether to stop when the score of validation samples has not improved for
         `n_iter_no_change` epochs, and to keep the weights of the best epoch. This
-        saves time on many samples; on a few hundred, it mostly costs samples.
+        saves time on large data. With a few hundred samples, it mainly reduces the
+        training data.
     validation_fraction : float, default=0.1
         Share of the samples that `early_stopping` sets aside, stratified by class,
-        with at least one sample of each. Their modalities are hidden once, as those of
-        the training samples are.
+        with at least one sample of each class. Some of their modalities are hidden, as
+        in training, but drawn only once.
     n_iter_no_change : int, default=10
-        Number of epochs to wait for a better one.
+        Number of epochs without improvement before training stops.
     scoring : str or callable, default="loss"
         Score that chooses the best epoch: `"loss"`, the name of a scikit-learn scorer,
         or a callable with the signature `scorer(estimator, X, y)`. Scorers given by
         name get `sample_weight` if `fit` did.
     standardize : bool, default=True
-        Whether columns are divided by their standard deviation after their mean was
-        subtracted. The tokens of a sequence share theirs.
+        Whether columns are brought to zero mean and unit variance. The tokens of a
+        sequence share mean and variance.
     device : str, default="auto"
-        `"cpu"`, `"cuda"` or `"cuda:1"`; `"auto"` takes CUDA if it is available.
+        Device of torch, such as `"cpu"`, `"cuda"` or `"cuda:1"`. `"auto"` is CUDA if
+        it is available.
     random_state : int, RandomState instance or None, default=None
-        Decides the initial weights, the order of samples, the hidden modalities, and
+        Seed of the initial weights, the order of samples, the hidden modalities and
         the validation samples. Pass an int for reproducible results.
     verbose : int, default=0
         Whether to print a line per epoch.
     **kwargs : dict
-        Parameters of the parts, as in skorch: `module__...` of the network;
-        `optimizer__...` of the optimizer; `criterion__consistency`, one of `"mofe"`,
-        `"distill"` and `"align"`, and `criterion__consistency_weight`, see the
-        :ref:`User Guide <consistency>`; `iterator_train__dropout_level="batch"`, by
-        which all samples of a batch lose the same modalities.
+        Parameters of the components, as in skorch. `module__...` are those of the
+        network, and `optimizer__...` those of the optimizer. `criterion__consistency`
+        is one of `"mofe"`, `"distill"` and `"align"`, with the factor
+        `criterion__consistency_weight`, see the :ref:`User Guide <consistency>`. With
+        `iterator_train__dropout_level="batch"`, all samples of a batch lose the same
+        modalities.
 
     Attributes
     ----------
     n_iter_ : int
         Number of epochs that were run.
     best_iter_ : int
-        The epoch, counted from 1, whose weights were kept: the last one without
-        `early_stopping`.
+        Epoch whose weights were kept, counted from 1. Without `early_stopping`, this is
+        the last one.
     loss_curve_ : list of float
         Training loss of each epoch, the sum of all terms.
     loss_terms_ : dict of str to list of float
-        The terms of the training loss: `"task"`, the losses of the module, and with
+        Terms of the training loss: `"task"`, the losses of the module, and with
         consistency `"fuller"` and `"consistency"`.
     validation_curve_ : list of float or None
         Validation loss of each epoch, or its score by `scoring`; None without
@@ -135,10 +139,10 @@ class BaseFusion(ModalityMixin, SkmissingEstimator):
         "random_state": ["random_state"],
         "verbose": ["verbose"],
     }
-    missing = None  # "error" refuses them; a parameter of the attention network
+    missing = None  # "error" raises for them; a parameter of the attention network
 
     def get_params(self, deep=True):
-        """Get the parameters, also those of the parts that have been set.
+        """Get the parameters, including those of the components that have been set.
 
         Parameters
         ----------
@@ -153,7 +157,7 @@ class BaseFusion(ModalityMixin, SkmissingEstimator):
         return {**super().get_params(deep), **given}
 
     def set_params(self, **params):
-        """Set parameters, also those of the parts.
+        """Set parameters, including those of the components.
 
         Parameters
         ----------
@@ -170,7 +174,7 @@ class BaseFusion(ModalityMixin, SkmissingEstimator):
         return self
 
     def _find_parts(self):
-        """Parameters of the parts, without prefixes; raise TypeError for others."""
+        """Parameters of the components without prefixes; raise TypeError for others."""
         parts, odd = {part: {} for part in PARTS}, []
         own = super().get_params(deep=False)
         for name, value in self.get_params(deep=False).items():
@@ -185,7 +189,7 @@ class BaseFusion(ModalityMixin, SkmissingEstimator):
         return parts
 
     def _find_module(self, params):
-        """Class of the network, and its parameters but shapes and n_outputs."""
+        """Class of the network, and its parameters except shapes and n_outputs."""
         from skmissing.fusion._mhsa import MHSAFusion
 
         return self.module or MHSAFusion, params
@@ -218,7 +222,7 @@ class BaseFusion(ModalityMixin, SkmissingEstimator):
             raise ValueError(f"X must have a modality in one of {len(table)} samples.")
         if not table.has_any.all():
             table.warn_empty("left out of training")
-        # Samples without any modality train nothing, but count in the prior.
+        # Samples without any modality are not trained on, but count in the prior.
         learnt, valid, monitor = slice(None), None, None
         if self.early_stopping:
             used, held_out = self._split(used, labels, split_seed)
@@ -249,14 +253,14 @@ class BaseFusion(ModalityMixin, SkmissingEstimator):
         return self
 
     def _make_net(self, parts, target, device, **data):
-        """Untrained skorch net; sets `_module`, by which it can be built again."""
+        """Untrained skorch net; sets `_module`, from which it can be rebuilt."""
         module, params = self._find_module(parts["module"])
         shapes = self.modalities_.shapes
         params = {"shapes": shapes, "n_outputs": target.n_outputs, **params}
         self._module, self._n_cells = (module, params), self._count_cells(params)
         optimizer, defaults = OPTIMIZERS.get(self.optimizer, (self.optimizer, {}))
         if optimizer is not self.optimizer:
-            # One call for all weights; on the CPU torch has it from 2.4 on.
+            # One call for all weights; on the CPU this needs torch 2.4.
             fused = device.type == "cuda" or torch.__version__ >= "2.4"
             decay = self._weight_decay
             defaults = {**defaults, "weight_decay": decay, "fused": fused}
@@ -281,7 +285,7 @@ class BaseFusion(ModalityMixin, SkmissingEstimator):
         )
 
     def _keep(self, net, target, device):
-        """Set what training has left behind."""
+        """Set the attributes that result from training."""
         stops = [c for _, c in net.callbacks_ if isinstance(c, EarlyStopping)]
         best = [stop.best_epoch_ for stop in stops if stop.load_best]
         counts = ("batches", "train_batch_count", "valid_batch_count")
@@ -304,7 +308,7 @@ class BaseFusion(ModalityMixin, SkmissingEstimator):
         self._net = make_predictor(net.module_, self._task, self._history, device)
 
     def _find_scorer(self):
-        """The scorer that `scoring` means."""
+        """Scorer for `scoring`."""
         if callable(self.scoring):
             return self.scoring
         try:
@@ -316,7 +320,7 @@ class BaseFusion(ModalityMixin, SkmissingEstimator):
             ) from None
 
     def _split(self, used, labels, seed):
-        """Positions of the samples to train on, and of those to validate on."""
+        """Positions of the training samples and of the validation samples."""
         classes = None
         if labels is not None:
             classes, labels = self.classes_, labels[used]
@@ -326,7 +330,7 @@ class BaseFusion(ModalityMixin, SkmissingEstimator):
         return [used[part] for part in parts]
 
     def _learn_inputs(self, table):
-        """Learn the columns' scales, and which modalities are observed at all."""
+        """Learn the scales of columns, and which modalities are ever observed."""
         self._scaler = fit_scaler(
             table, sample_weight=table.weight, standardize=self.standardize
         )
@@ -380,7 +384,7 @@ class BaseFusion(ModalityMixin, SkmissingEstimator):
         return Samples(*(torch.from_numpy(array).to(device) for array in arrays))
 
     def _count_cells(self, params):
-        """Numbers that the network holds for one sample, about."""
+        """Approximate number of values that the network holds per sample."""
         n_tokens = sum(self._token_counts)
         heads = params.get("n_heads", 4) * n_tokens
         return n_tokens * (params.get("hidden_dim", 64) + heads)
@@ -388,10 +392,10 @@ class BaseFusion(ModalityMixin, SkmissingEstimator):
     # -------------------------------------------------------------------- outputs
 
     def _outputs(self, X, answer=None, fate=PREDICTED, dtype=np.float64):
-        """What `answer(module, x, present)` returns, for all samples.
+        """Result of `answer(module, x, present)` for all samples.
 
-        By default these are the logits, and the prior for samples without a modality;
-        a warning names the `fate` of the latter. A dtype of None is that of X.
+        By default these are the logits, and the prior for samples without a modality.
+        The warning about the latter ends with `fate`. A dtype of None is that of X.
         """
         table = self._validate(X, reset=False, scan=False)
         if self.missing == "error":
@@ -485,7 +489,7 @@ class BaseFusion(ModalityMixin, SkmissingEstimator):
 
 @shared_docs
 class FusionClassifier(ClassifierMixin, BaseFusion):
-    """Classifier with a fusion network of your own.
+    """Classifier with a custom fusion network.
 
     The network is a :class:`torch.nn.Module` that follows a small protocol. Columns
     are standardized, and modalities are hidden at random in training.
@@ -501,9 +505,9 @@ class FusionClassifier(ClassifierMixin, BaseFusion):
         method `forward(x, present)` takes the standardized columns of shape
         `(n_samples, n_columns)`, in the order of the modalities and 0 where missing,
         and a mask of the tokens that it may see, of shape `(n_samples, n_tokens)`. It
-        returns a :class:`skmissing.fusion.modules.FusionOutput`. If it has a third
-        argument `observed=None`, it gets the mask before modalities were hidden, in
-        training only. None takes the network of :class:`MHSAFusionClassifier`.
+        returns a :class:`skmissing.fusion.modules.FusionOutput`. A third argument
+        `observed=None`, if there is one, gets the mask before modalities were hidden,
+        in training only. None is the network of :class:`MHSAFusionClassifier`.
     %(modalities, modality_dropout, dropout_policy)s
     optimizer : {"adamw", "adam", "sgd"} or type, default="adamw"
         Name of the optimizer, or a class of :mod:`torch.optim`. `"sgd"` has a momentum
@@ -515,8 +519,8 @@ class FusionClassifier(ClassifierMixin, BaseFusion):
         Number of passes through the training samples.
     %(callbacks, early_stopping, validation_fraction, n_iter_no_change, scoring)s
     class_weight : dict, list of dict, "balanced" or None, default=None
-        Factors of the classes' losses, as in scikit-learn; `"balanced"` counts the
-        samples that are trained on.
+        Weight of each class in the loss, as in scikit-learn. `"balanced"` uses the
+        class frequencies of the samples that are trained on.
     %(standardize, device, random_state, verbose, **kwargs)s
 
     Attributes
@@ -529,20 +533,21 @@ class FusionClassifier(ClassifierMixin, BaseFusion):
 
     See Also
     --------
-    FusionRegressor : The same for numbers.
+    FusionRegressor : The same for regression.
     MHSAFusionClassifier : Attention over the observed modalities.
     MMPClassifier : Projects missing modalities from the observed ones.
 
     Notes
     -----
-    The loss is the cross-entropy; for labels, the binary cross-entropy summed over
-    them; in both cases plus the losses that the module returns. The norm of the
-    gradient is clipped to 1.
+    The loss is the cross-entropy, or for several labels the sum of their binary
+    cross-entropies, plus the losses that the module returns. The norm of the gradient
+    is clipped to 1.
 
-    Samples without any modality take no part in training, and get the training
-    frequencies of the classes, both with a warning. Hiding modalities in training [1]_
-    is the usual way to learn to predict from fewer. Predictions are computed in double
-    precision and do not depend on the samples beside a sample.
+    Samples without any modality are left out of training. The training frequencies of
+    the classes are predicted for them. Both cause a warning. Hiding modalities in
+    training [1]_ is the usual way to learn to predict from fewer modalities.
+    Predictions are computed in double precision, and the prediction for a sample does
+    not depend on the other samples of X.
 
     References
     ----------
@@ -632,8 +637,8 @@ class FusionClassifier(ClassifierMixin, BaseFusion):
             Class labels, or an indicator matrix of 0 and 1 for several labels per
             sample.
         sample_weight : array-like of shape (n_samples,), default=None
-            Factors of the samples' losses. A sample of weight 0 is left out; a class
-            that has no other samples stays in `classes_`, with a warning.
+            Weights of the samples in the loss. A sample of weight 0 is left out. A
+            class that has no other samples stays in `classes_`, with a warning.
 
         Returns
         -------
@@ -642,7 +647,7 @@ class FusionClassifier(ClassifierMixin, BaseFusion):
         return self._fit(X, y, sample_weight)
 
     def _check_y(self, y, weight):
-        """Learn the classes; return y, and the number of each sample's class.
+        """Learn the classes; return y, and the number of the class of each sample.
 
         With an indicator matrix, the numbers are None.
         """
@@ -678,7 +683,7 @@ class FusionClassifier(ClassifierMixin, BaseFusion):
         return f"samples per class {name_rarest(self.classes_, counts)}"
 
     def _learn_target(self, y, codes, weight, learnt, used):
-        """Learn the classes' frequencies; return y as the loss wants it."""
+        """Learn the class frequencies; return y in the form that the loss takes."""
         self._y_dtype = y.dtype.str  # no type of numpy's, so that models save
         factor = None
         if self.class_weight is not None:
@@ -706,7 +711,7 @@ class FusionClassifier(ClassifierMixin, BaseFusion):
         return Target(codes, "multiclass", n_classes, np.log(share), factor)
 
     def decision_function(self, X):
-        """Outputs of the network, before they become probabilities.
+        """Compute the outputs of the network before they become probabilities.
 
         Parameters
         ----------
@@ -764,7 +769,7 @@ class FusionClassifier(ClassifierMixin, BaseFusion):
         return log_softmax(raw, axis=1)
 
     def predict(self, X):
-        """Predict the most probable class, or all labels more probable than not.
+        """Predict the most probable class, or all labels with a probability above 0.5.
 
         Parameters
         ----------
@@ -786,7 +791,7 @@ class FusionClassifier(ClassifierMixin, BaseFusion):
 
 @shared_docs
 class FusionRegressor(RegressorMixin, BaseFusion):
-    """Regressor with a fusion network of your own.
+    """Regressor with a custom fusion network.
 
     The network is a :class:`torch.nn.Module` that follows a small protocol, which
     :class:`FusionClassifier` describes. It predicts one target or several.
@@ -796,8 +801,8 @@ class FusionRegressor(RegressorMixin, BaseFusion):
     Parameters
     ----------
     module : type, default=None
-        Class of the network, as for :class:`FusionClassifier`. None takes the network
-        of :class:`MHSAFusionRegressor`.
+        Class of the network, as for :class:`FusionClassifier`. None is the network of
+        :class:`MHSAFusionRegressor`.
     %(modalities, modality_dropout, dropout_policy)s
     optimizer : {"adamw", "adam", "sgd"} or type, default="adamw"
         Name of the optimizer, or a class of :mod:`torch.optim`. `"sgd"` has a momentum
@@ -819,18 +824,18 @@ class FusionRegressor(RegressorMixin, BaseFusion):
 
     See Also
     --------
-    FusionClassifier : The same for classes and labels.
+    FusionClassifier : The same for classification.
     MHSAFusionRegressor : Attention over the observed modalities.
     MMPRegressor : Projects missing modalities from the observed ones.
 
     Notes
     -----
-    The loss is the squared error of standardized targets, the mean over targets, plus
-    the losses that the module returns. Training does not see `bounds`: outside of them
-    there would be no gradient. With noisy targets a network overfits sooner than with
-    classes, hence fewer epochs and more weight decay than :class:`FusionClassifier`
-    has. Samples without any modality take no part in training, and get the training
-    mean, both with a warning.
+    The loss is the mean squared error of the standardized targets, plus the losses that
+    the module returns. Predictions are not clipped to `bounds` in training, since there
+    would be no gradient outside of them. A network overfits noisy targets sooner than
+    classes. The defaults therefore have fewer epochs and more weight decay than those
+    of :class:`FusionClassifier`. Samples without any modality are left out of training,
+    and the training mean is predicted for them. Both cause a warning.
 
     Examples
     --------
@@ -901,7 +906,7 @@ class FusionRegressor(RegressorMixin, BaseFusion):
         y : array-like of shape (n_samples,) or (n_samples, n_targets)
             Target values.
         sample_weight : array-like of shape (n_samples,), default=None
-            Factors of the samples' losses. A sample of weight 0 is left out.
+            Weights of the samples in the loss. A sample of weight 0 is left out.
 
         Returns
         -------

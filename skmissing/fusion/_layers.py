@@ -1,9 +1,9 @@
 """Layers that the networks are made of: plain torch modules, no estimators.
 
 Shapes in the comments: B samples, D columns in layout order, M modalities, T tokens of
-all modalities together (T = M if every modality is a vector), p the hidden width, H
-heads; in stacks of layers S layers, R samples, G queries, N keys. Masks are True where
-a token may be seen.
+all modalities together (T = M if every modality is a vector), hidden width p, H heads.
+In stacks of layers: S layers, R samples, G queries, N keys. Masks are True where a
+token may be seen.
 """
 
 from numbers import Integral
@@ -81,17 +81,17 @@ class ModalityProjection(nn.Module):
     """One linear map per modality, from its columns to tokens of one common width.
 
     Modalities of one shape share a matrix product. The tokens of a sequence share
-    their map. A learned embedding of their position is added, without which attention
-    could not tell their order.
+    their map. A learned embedding of their position is added, because attention ignores
+    their order.
 
     Parameters
     ----------
     shapes : list of (int, int)
         Number of tokens and token width of each modality, in layout order.
     dim : int
-        Width of the tokens that come out.
+        Width of the resulting tokens.
     tokens_per_vector : int, default=1
-        Number of tokens made of a modality that is one vector.
+        Number of tokens per modality that is one vector.
     positions : bool, default=True
         Whether to add the embedding of the position.
 
@@ -216,7 +216,7 @@ class SelfAttention(nn.Module):
         nn.init.zeros_(self.out.bias)
 
     def forward(self, x, key_mask, n_queries=None):  # (B, T, p), (B, T)
-        """Attend; of the first `n_queries` tokens only, if that is not None."""
+        """Attend; only the first `n_queries` tokens do, if that is not None."""
         qkv = self.qkv(x).unflatten(2, (3, self.n_heads, -1))  # (B, T, 3, H, p / H)
         q, k, v = qkv.permute(2, 0, 3, 1, 4)  # each (B, H, T, p / H)
         q = q[:, :, :n_queries]
@@ -226,7 +226,7 @@ class SelfAttention(nn.Module):
 
 
 def normalize(x):
-    """Layer normalization without weights, which a linear map that follows has."""
+    """Layer normalization without weights, to be followed by a linear map."""
     return F.layer_norm(x, x.shape[-1:])
 
 
@@ -234,8 +234,8 @@ class CrossAttentionStack(nn.Module):
     """Several multi-head cross-attentions, pre-norm and with a residual.
 
     Each is `q + Dropout(Attention(norm(q), norm(k), norm(k)))`. With `one_key` there is
-    never more than one key. It then gets all the attention whatever the query is, and
-    the weights that make queries and keys are left out.
+    never more than one key, which gets all the attention for any query. The weights
+    that make queries and keys are then left out.
     """
 
     def __init__(self, n_maps, dim, n_heads, dropout, *, one_key=False):
@@ -269,7 +269,7 @@ class CrossAttentionStack(nn.Module):
             for x in (q, self.key(keys), values)
         )  # (S * R, H, G or N, p / H)
         if key_mask is not None:
-            # A softmax over nothing is NaN; nobody looks at samples without keys.
+            # A softmax over nothing is NaN; samples without keys are not used.
             key_mask = key_mask | ~key_mask.any(dim=-1, keepdim=True)
             key_mask = key_mask.flatten(0, 1)[:, None, None]
         mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=key_mask)
@@ -277,13 +277,13 @@ class CrossAttentionStack(nn.Module):
 
 
 class SlotPolicy(nn.Module):
-    """What stands in the slot of a missing modality; the base class.
+    """Base class of what replaces the tokens of a missing modality.
 
     `forward(tokens, present)` takes the embedded tokens (B, T, p) and the tokens that
-    the network may see (B, T). A modality is missing if none of its tokens is present;
-    a token that is not present in another modality is padding. It returns the tokens
-    with every missing slot filled, and a mask (B, T) of the tokens that attention and
-    pooling may use, which padding never is.
+    the network may see (B, T). A modality is missing if none of its tokens is present.
+    In an observed modality, a token that is not present is padding. It returns the
+    tokens with every missing slot filled, and a mask (B, T) of the tokens that
+    attention and pooling may use. The mask is always False for padding.
     """
 
     def __init__(self, n_tokens, dim):
@@ -301,7 +301,7 @@ class SlotPolicy(nn.Module):
         return present.to(self.belongs.dtype) @ self.belongs > 0
 
     def usable(self, present):
-        """Every token but padding, shape (B, T)."""
+        """All tokens except padding, shape (B, T)."""
         if len(self.owner) == len(self.n_tokens):
             return torch.ones_like(present)
         return present | ~self.modality_present(present)[:, self.owner]

@@ -39,8 +39,8 @@ class MHSAFusion(nn.Module):
     """Fusion by self-attention over modalities: equations (4) to (8) of UL4M4.
 
     `shapes` are the number of tokens and the token width of each modality, `head_dims`
-    the widths of hidden layers in the head. `missing` is what stands in the slot of a
-    missing modality: "mask", "zero" or "token".
+    the widths of hidden layers in the head. `missing` is the treatment of missing
+    modalities: "mask", "zero" or "token".
     """
 
     def __init__(
@@ -76,8 +76,8 @@ class MHSAFusion(nn.Module):
 
     def forward(self, x, present):  # (B, D), (B, T)
         h, key_mask = self.slots(self.embed(x), present)  # (B, T, p), (B, T)
-        # A softmax over nothing is NaN: a sample without keys attends to all of its
-        # slots, and the pooling below leaves nothing of that.
+        # A softmax over nothing is NaN. A sample without keys therefore attends to all
+        # of its slots, and the pooling below discards the result.
         attend = key_mask | ~key_mask.any(dim=1, keepdim=True)
         for layer in self.layers:
             h = layer(h, attend)
@@ -93,13 +93,13 @@ class BaseMHSA(BaseFusion):
     hidden_dim : int, default=64
         Width of the tokens; a multiple of `module__n_heads`.
     missing : {"mask", "zero", "token", "error"}, default="mask"
-        What stands in the slot of a missing modality. With `"mask"` it gets no
-        attention and no share in the mean. `"zero"` puts zeros there, `"token"` a
-        learned token. `"error"` refuses samples with missing modalities, in `fit` and
-        in prediction, for use after an imputer; modalities that `modality_dropout`
-        hides are then masked.
+        How missing modalities are treated. With `"mask"` they are excluded from
+        attention and from the mean. `"zero"` replaces their tokens by zeros, and
+        `"token"` by a learned token. `"error"` raises an error for samples with missing
+        modalities, in `fit` and in prediction, for use after an imputer. Modalities
+        hidden by `modality_dropout` are then masked.
     **kwargs : dict
-        Parameters of the parts, as for :class:`FusionClassifier`. The network
+        Parameters of the components, as for :class:`FusionClassifier`. The network
         has `module__n_heads=4`, `module__n_layers=1`, `module__dropout=0.1`, and
         `module__head_dims=()`, the widths of hidden layers in the head.
     """
@@ -111,7 +111,7 @@ class BaseMHSA(BaseFusion):
     module = MHSAFusion
 
     def _find_module(self, params):
-        # Complete samples still have modalities that training hides.
+        # Modalities of complete samples are still hidden in training.
         missing = "mask" if self.missing == "error" else self.missing
         own = {"hidden_dim": self.hidden_dim, "missing": missing}
         return self.module, {**own, **params}
@@ -138,8 +138,8 @@ class BaseMHSA(BaseFusion):
 class MHSAFusionClassifier(BaseMHSA, FusionClassifier):
     """Classifier that attends to the observed modalities.
 
-    It needs no imputer: every sample is classified by the modalities that it has. It
-    takes two classes, several, or an indicator matrix of several labels per sample.
+    It needs no imputer: every sample is classified by its observed modalities. The
+    target is binary, multiclass, or an indicator matrix of several labels per sample.
 
     Read more in the :ref:`User Guide <fusion>`.
 
@@ -157,31 +157,30 @@ class MHSAFusionClassifier(BaseMHSA, FusionClassifier):
 
     See Also
     --------
-    MHSAFusionRegressor : The same for numbers.
-    FusionClassifier : Takes a network of your own.
-    skmissing.ensemble.LateFusionClassifier : One plain model per modality.
-    skmissing.impute.ClusterGuidedImputer : Completes the samples first, as the paper
-        does.
+    MHSAFusionRegressor : The same for regression.
+    FusionClassifier : Trains a custom network.
+    skmissing.ensemble.LateFusionClassifier : One simple model per modality.
+    skmissing.impute.ClusterGuidedImputer : Imputes missing modalities first, as in the
+        paper.
 
     Notes
     -----
-    Each observed modality m becomes a token of width `hidden_dim` by a linear map of
-    its own. With the tokens as the rows of H, each layer is
+    Each observed modality has its own linear map to a token of width `hidden_dim`.
+    With the tokens as the rows of H, each layer is
 
         H <- LayerNorm(H + Dropout(MultiHeadAttention(H)))
 
-    without a feed-forward part. The mean over the modalities then goes through a
-    linear map and a ReLU to the head: equations (4) to (8) of [1]_. In the paper an
+    without a feed-forward part. The mean over the modalities is passed through a
+    linear map, a ReLU and the head: equations (4) to (8) of [1]_. In the paper an
     imputer completes the samples first, and no modality is hidden in training:
-    `missing="error", modality_dropout=0`. For samples with missing modalities,
-    training on samples whose modalities are hidden at random [2]_ matters more than
-    what stands in the slots.
+    `missing="error", modality_dropout=0`. For samples with missing modalities, hiding
+    modalities at random in training [2]_ matters more than the choice of `missing`.
 
-    A sequence of tokens, `(n_tokens, dim)` in `modalities`, shares its map, has a
-    learned embedding of the position added, and counts as one modality in the mean.
-    Tokens that are NaN throughout in an observed modality are padding and hidden. A
-    missing cell of a token that is otherwise observed is filled with the column's
-    training mean.
+    The tokens of a sequence, `(n_tokens, dim)` in `modalities`, share a linear map. A
+    learned embedding of their position is added, and the sequence counts as one
+    modality in the mean. In an observed modality, tokens that are all NaN are padding
+    and masked. A missing cell of a partially observed token is filled with the training
+    mean of the column.
 
     Loss, training, and samples without any modality are as for
     :class:`FusionClassifier`.
@@ -264,8 +263,8 @@ class MHSAFusionClassifier(BaseMHSA, FusionClassifier):
 class MHSAFusionRegressor(BaseMHSA, FusionRegressor):
     """Regressor that attends to the observed modalities.
 
-    It needs no imputer: every sample is predicted from the modalities that it has. It
-    takes one target or several.
+    It needs no imputer: every sample is predicted from its observed modalities. There
+    may be one target or several.
 
     Read more in the :ref:`User Guide <fusion>`.
 
@@ -283,19 +282,19 @@ class MHSAFusionRegressor(BaseMHSA, FusionRegressor):
 
     See Also
     --------
-    MHSAFusionClassifier : The same for classes and labels.
-    FusionRegressor : Takes a network of your own.
-    skmissing.ensemble.LateFusionRegressor : One plain model per modality.
-    skmissing.impute.ClusterGuidedImputer : Completes the samples first, as the paper
-        does.
+    MHSAFusionClassifier : The same for classification.
+    FusionRegressor : Trains a custom network.
+    skmissing.ensemble.LateFusionRegressor : One simple model per modality.
+    skmissing.impute.ClusterGuidedImputer : Imputes missing modalities first, as in the
+        paper.
 
     Notes
     -----
     The network is that of :class:`MHSAFusionClassifier`, equations (4) to (8) of [1]_,
-    and sequences, padding and partially observed tokens are treated as there. Unlike
-    in [1]_, training does not see `bounds`. Modalities that are hidden at random
-    teach the network to predict from fewer. Loss and training are as for
-    :class:`FusionRegressor`.
+    which also treats sequences, padding and partially observed tokens in the same way.
+    Unlike in [1]_, predictions are not clipped to `bounds` in training. By hiding
+    modalities at random, the network learns to predict from fewer modalities. Loss and
+    training are as for :class:`FusionRegressor`.
 
     References
     ----------
@@ -407,16 +406,16 @@ def make_ul4m4(
     Parameters
     ----------
     task : {"classification", "regression"}
-        Which fusion estimator ends the pipeline.
+        Which fusion estimator is the last step of the pipeline.
     modalities : None, list of int, or dict, default=None
-        Which columns form a modality, as everywhere; both steps get it.
+        Which columns form a modality, as in all estimators; passed to both steps.
     n_clusters : int, default=40
         Number of clusters of the imputer.
     strategy : {"soft", "nearest", "greedy"}, default="greedy"
-        Strategy of the imputer; `"greedy"` is that of the paper.
+        Strategy of the imputer. `"greedy"` is the strategy of the paper.
     modality_dropout : float, default=0.0
-        Whether the network also hides modalities of a training sample. The paper does
-        not, and after an imputer nothing is missing any more.
+        Probability that modalities of a training sample are hidden from the network.
+        In the paper, none are hidden. After imputation no modality is missing.
     random_state : int, RandomState instance or None, default=None
         Seed of both steps.
     **fusion_params : dict
@@ -432,7 +431,8 @@ def make_ul4m4(
     See Also
     --------
     skmissing.impute.ClusterGuidedImputer : The first step.
-    skmissing.fusion.MHSAFusionClassifier : The second; also takes missing modalities.
+    skmissing.fusion.MHSAFusionClassifier : The second step; also works without the
+        first one.
 
     References
     ----------

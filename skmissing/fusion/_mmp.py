@@ -47,8 +47,8 @@ class PreNormLayer(nn.Module):
 class MMPFusion(nn.Module):
     """Fusion by a pre-norm transformer, with missing modalities projected.
 
-    T counts the tokens that the network makes, which are more than those of the layout
-    where a vector becomes several. `projector="none"` puts zeros in the slots.
+    T is the number of tokens of the network, which is larger than that of the layout if
+    vectors are split into several. With `projector="none"`, missing tokens are zeros.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class MMPFusion(nn.Module):
         check_sizes(hidden_dim, tokens_per_vector=tokens_per_vector, **sizes)
         n_tokens = [tokens_per_vector if n == 1 else n for n, _ in shapes]
         owner = token_owners(n_tokens)
-        # Which token of the layout each token of the network is made of.
+        # Token of the layout that each token of the network is made from.
         made = [tokens_per_vector if n == 1 else 1 for n, _ in shapes for _ in range(n)]
         self.register_buffer("owner", owner, persistent=False)
         self.register_buffer("source", token_owners(made), persistent=False)
@@ -87,7 +87,7 @@ class MMPFusion(nn.Module):
             params = {"n_aggregated_tokens": n_aggregated_tokens, "n_heads": n_heads}
             params |= {"kind": projector, "dropout": dropout}
             self.slots = ProjectedSlots(n_tokens, hidden_dim, **params)
-        # Which modality a token belongs to, and where it is in its sequence.
+        # Modality of each token, and its position in its sequence.
         self.place = nn.Parameter(0.02 * torch.randn(len(owner), hidden_dim))
         self.summary = nn.Parameter(0.02 * torch.randn(hidden_dim))
         self.layers = nn.ModuleList(
@@ -97,7 +97,7 @@ class MMPFusion(nn.Module):
         self.head = nn.Linear(hidden_dim, n_outputs)
 
     def tokenize(self, x, present):  # (B, D), (B, tokens of the layout)
-        """Tokens (B, T, p), normalized per modality, and which of them are there."""
+        """Tokens (B, T, p), normalized per modality, and the mask of those present."""
         tokens = F.layer_norm(self.embed(x), self.summary.shape)
         tokens = tokens * self.scale[self.owner] + self.shift[self.owner]
         return tokens, present[:, self.source]
@@ -128,7 +128,7 @@ class MMPFusion(nn.Module):
 
 def _has_projector(estimator):
     projector = estimator.projector
-    if hasattr(estimator, "n_iter_"):  # as it was fitted, whatever is set since
+    if hasattr(estimator, "n_iter_"):  # as fitted, whatever was set later
         projector = estimator._module[1]["projector"]
     if projector == "none":
         raise AttributeError("projector='none' estimates no modality.")
@@ -144,25 +144,26 @@ class BaseMMP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseFusion):
     hidden_dim : int, default=64
         Width of the tokens; a multiple of `module__n_heads`.
     projector : {"linear", "cross_attention", "none"}, default="linear"
-        What makes the tokens of a missing modality: a linear map from each other
-        modality; the cross-attention of the paper, which takes several times as long
-        and was not better on vectors; or zeros, which is modality dropout alone.
+        How the tokens of a missing modality are estimated. "linear" uses a linear map
+        from each other modality. "cross_attention" is the method of the paper, which
+        takes several times as long and was not better on vectors. "none" uses zeros,
+        which leaves only modality dropout.
     alignment_weight : float, default=1.0
-        Factor of the loss that draws the estimated tokens of hidden modalities to the
-        real ones. 0 trains the projector by the task alone.
+        Factor of the alignment loss between the estimated and the real tokens of hidden
+        modalities. With 0, the projector is trained by the task only.
     **kwargs : dict
-        Parameters of the parts, as for :class:`FusionClassifier`. The network
+        Parameters of the components, as for :class:`FusionClassifier`. The network
         has `module__n_heads=4`, `module__n_layers=1`, `module__dropout=0.1`,
-        `module__n_aggregated_tokens=8`, the learned tokens by which cross-attention
-        summarizes a modality, and `module__tokens_per_vector=1`, the number of tokens
-        that a modality which is one vector is split into. The paper has
+        `module__n_aggregated_tokens=8`, the number of learned tokens with which
+        cross-attention summarizes a modality, and `module__tokens_per_vector=1`, the
+        number of tokens that a vector is split into. The paper uses
         `iterator_train__dropout_level="batch"`.
 
     Attributes
     ----------
     loss_terms_ : dict of str to list of float
-        The terms of the training loss: `"task"`, `"alignment"` times its weight unless
-        nothing is projected, and those of the consistency, if any.
+        Terms of the training loss: `"task"`, `"alignment"` times its weight unless
+        `projector="none"`, and those of the consistency, if any.
     """
 
     _parameter_constraints: dict = {
@@ -178,7 +179,7 @@ class BaseMMP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseFusion):
         return self.module, {**own, **params}
 
     def _count_cells(self, params):
-        """Numbers that the network holds for one sample, about."""
+        """Approximate number of values that the network holds per sample."""
         per_vector = params.get("tokens_per_vector", 1)
         n_tokens = sum(self._token_counts) * per_vector
         dim = params["hidden_dim"]
@@ -190,7 +191,7 @@ class BaseMMP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseFusion):
         return cells + len(self._token_counts) ** 2 * tokens * 2 * dim
 
     def transform(self, X):
-        """Compute the fused representation, which the last linear map predicts from.
+        """Compute the fused representation, the input of the last linear map.
 
         Parameters
         ----------
@@ -199,7 +200,7 @@ class BaseMMP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseFusion):
         Returns
         -------
         ndarray of shape (n_samples, hidden_dim)
-            All samples without any modality get the same.
+            The same for all samples without any modality.
         """
         check_is_fitted(self)
         return self._outputs(
@@ -220,8 +221,8 @@ class BaseMMP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseFusion):
         Returns
         -------
         dict of str to ndarray of shape (n_samples, n_tokens, hidden_dim)
-            Also of modalities that a sample has, to be compared with what
-            :meth:`embed` returns. NaN where a sample has no other modality.
+            Observed modalities are estimated, too, to compare the estimates with the
+            tokens of :meth:`embed`. NaN where a sample has no other modality.
         """
         check_is_fitted(self)
         if len(self.modalities_) == 1:
@@ -280,9 +281,9 @@ class BaseMMP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseFusion):
 class MMPClassifier(BaseMMP, FusionClassifier):
     """Classifier that projects missing modalities from the observed ones.
 
-    One network, trained once, for every subset of the modalities: masked modality
-    projection [1]_. It needs no imputer and also learns from incomplete samples. It
-    takes two classes, several, or an indicator matrix of several labels per sample.
+    Masked modality projection [1]_ trains one network for all subsets of the
+    modalities. It needs no imputer, and also learns from incomplete samples. The target
+    is binary, multiclass, or an indicator matrix of several labels per sample.
 
     Read more in the :ref:`User Guide <mmp>`.
 
@@ -300,39 +301,39 @@ class MMPClassifier(BaseMMP, FusionClassifier):
 
     See Also
     --------
-    MMPRegressor : The same for numbers.
-    MHSAFusionClassifier : Hides missing modalities from the attention; cheaper.
+    MMPRegressor : The same for regression.
+    MHSAFusionClassifier : Masks missing modalities in the attention, which is cheaper.
     skmissing.fusion.modules.ModalityProjector : The projector, for other networks.
 
     Notes
     -----
-    Each observed modality becomes tokens by a linear map and a layer norm of its own.
-    The slots of missing modalities are filled by the projector
-    (:class:`skmissing.fusion.modules.ModalityProjector`). An embedding of modality and
-    position is added to all tokens, and a CLS token is put in front. Pre-norm
-    transformer layers follow, and a linear map of the CLS token predicts.
+    A linear map and a layer norm per modality make its tokens. The projector
+    (:class:`skmissing.fusion.modules.ModalityProjector`) estimates the tokens of
+    missing modalities. An embedding of modality and position is added to all tokens,
+    and a CLS token is put in front. Pre-norm transformer layers follow. The prediction
+    is a linear map of the CLS token.
 
     In training a random part of the modalities is hidden, and the loss is
 
         task + alignment_weight * SmoothL1(projected, real)
 
-    with the alignment averaged over modalities that are observed and were hidden.
-    Modalities that are really missing are projected but never aligned, so that
-    incomplete samples can be learnt from. The real tokens get no gradient from the
-    alignment.
+    with the alignment averaged over the observed modalities that were hidden. Missing
+    modalities are projected but never aligned, so incomplete samples can be trained on,
+    too. The real tokens get no gradient from the alignment.
 
-    The steps of the paper's ablation are parameters: `projector="none"` with
-    `modality_dropout=0` is a network that never saw a missing modality, with 0.5 it is
-    modality dropout [2]_; then `projector="linear", alignment_weight=0`; the default;
-    and `projector="cross_attention"`, which is the paper. With one token per modality,
-    attention has nothing to choose from, and the projector is a sum of non-linear
-    maps, one per source. The :ref:`User Guide <mmp>` has measurements on embeddings.
+    The steps of the ablation in the paper are parameters. `projector="none"` with
+    `modality_dropout=0` is trained without missing modalities, and with
+    `modality_dropout=0.5` it is modality dropout [2]_. The next steps are
+    `projector="linear", alignment_weight=0`, then the default, and finally
+    `projector="cross_attention"`, which is the method of the paper. With one token per
+    modality, attention has nothing to choose from, and the projector is a sum of
+    non-linear maps, one per source. The :ref:`User Guide <mmp>` has measurements on
+    embeddings.
 
-    A sequence of tokens, `(n_tokens, dim)` in `modalities`, shares its map. Tokens
-    that are NaN throughout in an observed modality are padding and hidden. A missing
-    cell of a token that is otherwise observed is filled with the column's training
-    mean. Loss, training, and samples without any modality are as for
-    :class:`FusionClassifier`.
+    The tokens of a sequence, `(n_tokens, dim)` in `modalities`, share a linear map. In
+    an observed modality, tokens that are all NaN are padding and masked. A missing cell
+    of a partially observed token is filled with the training mean of the column. Loss,
+    training, and samples without any modality are as for :class:`FusionClassifier`.
 
     References
     ----------
@@ -416,9 +417,9 @@ class MMPClassifier(BaseMMP, FusionClassifier):
 class MMPRegressor(BaseMMP, FusionRegressor):
     """Regressor that projects missing modalities from the observed ones.
 
-    One network, trained once, for every subset of the modalities: masked modality
-    projection [1]_. It needs no imputer and also learns from incomplete samples. It
-    takes one target or several.
+    Masked modality projection [1]_ trains one network for all subsets of the
+    modalities. It needs no imputer, and also learns from incomplete samples. There may
+    be one target or several.
 
     Read more in the :ref:`User Guide <mmp>`.
 
@@ -436,15 +437,15 @@ class MMPRegressor(BaseMMP, FusionRegressor):
 
     See Also
     --------
-    MMPClassifier : The same for classes and labels.
-    MHSAFusionRegressor : Hides missing modalities from the attention; cheaper.
+    MMPClassifier : The same for classification.
+    MHSAFusionRegressor : Masks missing modalities in the attention, which is cheaper.
     skmissing.fusion.modules.ModalityProjector : The projector, for other networks.
 
     Notes
     -----
     The network, the loss of the alignment and the steps of the ablation are those of
-    :class:`MMPClassifier`; `projector="cross_attention"` is the paper [1]_, and
-    `projector="none"` is modality dropout alone. Loss and training are as for
+    :class:`MMPClassifier`. `projector="cross_attention"` is the method of the paper
+    [1]_, and `projector="none"` is modality dropout only. Loss and training are as for
     :class:`FusionRegressor`.
 
     References

@@ -1,8 +1,8 @@
 """Tokens of missing modalities, estimated from those of the observed ones.
 
-Shapes in the comments: B samples, M modalities, T tokens of all of them, N tokens of
-the modality that has most, G aggregated tokens, p the width, C samples that want the
-estimate of one modality, K = M - 1 sources of each.
+Shapes in the comments: B samples, M modalities, T tokens of all modalities, N tokens of
+the longest modality, G aggregated tokens, width p, C samples that need the estimate of
+one modality, K = M - 1 sources of each modality.
 """
 
 import torch
@@ -76,7 +76,7 @@ class LinearProjection(nn.Module):
         if self.mix is not None:
             z = self.mix[:, None] @ z
         z = z * share[..., None, None]
-        # The maps of all sources are one: it takes their tokens side by side.
+        # One map for all sources, which takes their tokens side by side.
         made = self.maps(z.transpose(2, 3).flatten(3))  # (M, C, N, p)
         return made if self.offset is None else made + self.offset
 
@@ -90,7 +90,7 @@ def take(x, pairs):  # (B, M, ...), (M, C, K)
 class ModalityProjector(nn.Module):
     """Fill the slots of missing modalities with tokens projected from the others.
 
-    This is the projection of masked modality projection [1]_. It goes between the
+    This is the projector of masked modality projection [1]_. It can be put between the
     embedding layers and the fusion of any network.
 
     Parameters
@@ -98,8 +98,7 @@ class ModalityProjector(nn.Module):
     n_tokens : list of int
         Number of tokens of each modality, at least two modalities.
     dim : int
-        Width in which the projector computes, and the width of the tokens unless
-        `widths` is given.
+        Width of the projector, and of the tokens unless `widths` is given.
     widths : list of int, default=None
         Width of each modality's tokens, if they differ. Input and output are then
         lists of tensors.
@@ -121,13 +120,13 @@ class ModalityProjector(nn.Module):
 
     The R_k are concatenated, with zeros where k is missing, and scaled so that the sum
     does not depend on the number of observed modalities. A linear map over these
-    tokens makes as many tokens as m has, and a multi-layer perceptron makes the
-    estimate. The paper does not specify the place of norm and residual, nor the
-    treatment of a varying number of sources.
+    tokens makes as many tokens as m has, and a multi-layer perceptron computes the
+    estimate. The paper does not specify where the norm and the residual are, or how a
+    varying number of sources is treated.
 
-    Weights belong to the target, except in the first step, where they belong to the
-    source. Only missing modalities are computed: the tokens of complete samples are
-    returned unchanged at no cost.
+    Each target has its own weights, except in the first step, where each source has.
+    Estimates are computed for missing modalities only: the tokens of complete samples
+    are returned unchanged at no cost.
 
     References
     ----------
@@ -177,7 +176,7 @@ class ModalityProjector(nn.Module):
         counts = torch.tensor(self.n_tokens)
         steps = torch.arange(most)
         start = counts.cumsum(0) - counts
-        # Where the tokens of each modality are, the last one again where it has fewer.
+        # Positions of the tokens of each modality, padded with the last one.
         place = start[:, None] + torch.minimum(steps, counts[:, None] - 1)
         others = [[k for k in range(size) if k != m] for m in range(size)]
         buffers = {
@@ -211,8 +210,9 @@ class ModalityProjector(nn.Module):
         Parameters
         ----------
         tokens : Tensor of shape (B, T, dim)
-            The tokens of all modalities, side by side. The values of missing ones do
-            not matter. With `widths`, a list of tensors of shape (B, n_tokens, width).
+            The tokens of all modalities, side by side. Those of missing modalities may
+            have any value. With `widths`, a list of tensors of shape
+            (B, n_tokens, width).
         present : Tensor of shape (B, M) or (B, T), dtype bool
             The modalities, or tokens, that may be seen. A missing token of an observed
             modality is padding: it is not a source, and is returned as zeros.
@@ -227,7 +227,7 @@ class ModalityProjector(nn.Module):
         return self._fill(tokens, present, ~self._by_modality(present))
 
     def project(self, tokens, present):
-        """Estimate every modality from the others, whether it is observed or not.
+        """Estimate every modality from the others, including observed ones.
 
         Parameters
         ----------
@@ -246,7 +246,7 @@ class ModalityProjector(nn.Module):
         return self._fill(tokens, present, every)
 
     def _by_token(self, present):
-        """Presence of each token, if that of each modality is given."""
+        """Presence of each token, given that of tokens or of modalities."""
         if present.shape[1] == len(self.owner):
             return present
         if present.shape[1] == len(self.n_tokens):
@@ -276,14 +276,14 @@ class ModalityProjector(nn.Module):
         ]
 
     def _estimate(self, tokens, present, wanted):
-        """Compute the wanted estimates of the samples that want any."""
+        """Compute the wanted estimates, for the samples that need any."""
         needy = wanted.any(dim=1).nonzero()[:, 0]
         if not len(needy):
             return tokens
         wanted, blocks = wanted[needy].T, tokens[needy][:, self.place]  # (B, M, N, p)
         seen = present[needy][:, self.place] & self.real  # (B, M, N)
         blocks = blocks.masked_fill(~seen[..., None], 0.0)
-        # As many samples for each target: those that want it come first.
+        # The same number of samples per target; those that need it come first.
         size = int(wanted.sum(dim=1).max())
         rows = wanted.byte().argsort(dim=1, descending=True, stable=True)[:, :size]
         pairs = rows[:, :, None] * len(wanted) + self.others[:, None]  # (M, C, K)
@@ -299,13 +299,13 @@ class ModalityProjector(nn.Module):
 
 
 def alignment_loss(tokens, filled, present, observed=None, *, n_tokens):
-    """Mean smooth L1 distance of estimated tokens from the real ones.
+    """Compute the mean smooth L1 distance of estimated tokens from the real ones.
 
     Parameters
     ----------
     tokens : Tensor of shape (B, T, p), or list of Tensor
-        The real tokens. They get no gradient: otherwise embedding layers that are
-        trained could lower the loss by making all tokens alike.
+        The real tokens. They get no gradient. Otherwise trainable embedding layers
+        could lower the loss by making all tokens equal.
     filled : Tensor of shape (B, T, p), or list of Tensor
         The output of :class:`ModalityProjector`.
     present : Tensor of shape (B, M) or (B, T), dtype bool
@@ -318,8 +318,8 @@ def alignment_loss(tokens, filled, present, observed=None, *, n_tokens):
     Returns
     -------
     Tensor of shape ()
-        The mean over tokens, then over the modalities of a sample that are observed
-        but were hidden, then over the samples that have such; 0 if there are none.
+        The mean over tokens, then over the observed modalities of a sample that were
+        hidden, then over the samples that have any of these. 0 if there are none.
 
     Examples
     --------
@@ -354,7 +354,7 @@ def alignment_loss(tokens, filled, present, observed=None, *, n_tokens):
 
 
 class ProjectedSlots(SlotPolicy):
-    """Missing modalities are estimates from the others."""
+    """Missing modalities are estimated from the others."""
 
     def __init__(self, n_tokens, dim, **params):
         super().__init__(n_tokens, dim)

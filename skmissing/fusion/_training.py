@@ -1,7 +1,7 @@
-"""Training with skorch: batches, losses, callbacks, and the one loop.
+"""Training with skorch: batches, losses, callbacks and the training loop.
 
-Nothing here knows columns or scikit-learn estimators. Tensors and a module go in;
-weights as numpy arrays and a history of plain numbers come out.
+This file does not depend on columns or scikit-learn estimators. It takes tensors and a
+module, and returns weights as numpy arrays and a history of plain numbers.
 """
 
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ OPTIMIZERS = {
     "adamw": (torch.optim.AdamW, {}),
     "sgd": (torch.optim.SGD, {"momentum": 0.9}),
 }
-# Callbacks of skorch that ours replace, or whose times would make each fit differ.
+# Callbacks of skorch that ours replace, or that record times, which differ per fit.
 DISABLED = dict.fromkeys(
     ("callbacks__epoch_timer", "callbacks__train_loss", "callbacks__valid_loss")
 )
@@ -59,9 +59,9 @@ class Samples(torch.utils.data.Dataset):
 
 
 class Target(NamedTuple):
-    """What training needs to know of y."""
+    """The target in the form that training needs."""
 
-    values: np.ndarray  # (n_samples,) or (n_samples, n_outputs), as the loss wants it
+    values: np.ndarray  # (n_samples,) or (n_samples, n_outputs), as the loss takes it
     task: str  # "multiclass", "labels" or "regression"
     n_outputs: int
     prior: np.ndarray  # (n_outputs,), the output for samples without any modality
@@ -73,10 +73,10 @@ class Masking:
     """Hides observed modalities at random, but never all of a sample."""
 
     n_tokens: tuple  # of each modality, in layout order
-    # That a sample or batch is masked at all; with "bernoulli", a modality dropped.
+    # Probability that a sample or batch is masked, or with "bernoulli" a modality.
     probability: float = 0.5
     policy: str = "uniform_size"  # as for `draw_subsets`
-    # Samples of a "batch" share one draw; one that would lose all is not masked then.
+    # With "batch", samples share one draw; one that would lose all is not masked.
     dropout_level: str = "sample"
 
     def __call__(self, tokens, rng, batch=None):
@@ -113,9 +113,9 @@ class Masking:
 class Batches:
     """Iterates over slices of whole tensors, so that samples are not collated.
 
-    Batches have at most `batch_size` samples, and are made as equal as possible, so
-    that no small one at the end takes a noisy step. `rng` shuffles and masks the
-    samples anew in every pass. `observed` is whether the module takes that argument.
+    Batches have at most `batch_size` samples and nearly equal sizes, since a small last
+    batch would make a noisy step. `rng` shuffles and masks the samples anew in every
+    pass. `observed` is whether the module takes that argument.
     """
 
     def __init__(self, samples, batch_size, masking=None, rng=None, observed=False):
@@ -155,10 +155,11 @@ def name_rarest(classes, counts, most=5):
 
 
 def split_samples(n_samples, labels, classes, fraction, seed):
-    """Split samples into those to train on and those to validate on.
+    """Split samples into training and validation samples.
 
-    With `labels`, the number of each sample's class, both parts have their share of
-    every class of `classes`, and at least one sample. Returns two arrays of positions.
+    `labels` holds the number of the class of each sample. The split is then stratified,
+    and both parts have at least one sample of every class of `classes`. Returns two
+    arrays of positions.
     """
     least, wanted = 1, "1"
     if labels is not None:
@@ -201,7 +202,7 @@ def _lend(poor, rich, labels):
 
 
 class FusionLoss(nn.Module):
-    """Loss of the task, the losses of the module, and the consistency of two views.
+    """Loss of the task, losses of the module, and consistency with more modalities.
 
     The tasks: "multiclass", cross-entropy; "labels", binary cross-entropy summed over
     labels (one label for two classes); "regression", the mean squared error.
@@ -239,8 +240,8 @@ class FusionLoss(nn.Module):
     def forward(self, output, target, fuller=None, same=None):
         """Return named terms whose sum is minimized.
 
-        `fuller` is the output for the samples with all that they have, if consistency
-        is wanted, and `same` is True for samples of which nothing is hidden.
+        With consistency, `fuller` is the output for the samples with all observed
+        modalities, and `same` is True for samples of which nothing is hidden.
         """
         y, weight = target["y"], target["weight"]
         loss = self.by_sample(output.logits, y)
@@ -254,8 +255,8 @@ class FusionLoss(nn.Module):
         return terms
 
     def gap(self, fuller, reduced, full_loss, loss):
-        """Return what ties the view of fewer modalities to that of more, per sample."""
-        if self.consistency == "mofe":  # by how much more modalities raise the loss
+        """Return the consistency loss of each sample."""
+        if self.consistency == "mofe":  # the increase of the loss with more modalities
             return F.relu(full_loss - loss)
         if self.consistency == "align":
             if fuller.fused is None:
@@ -267,7 +268,7 @@ class FusionLoss(nn.Module):
         teacher, student = fuller.logits.detach(), reduced.logits
         if self.task == "regression":
             return (teacher - student).square().mean(dim=1)
-        if self.task == "labels":  # each label is a choice of two
+        if self.task == "labels":  # each label has two classes
             teacher, student = (
                 torch.stack([z, torch.zeros_like(z)], dim=2) for z in (teacher, student)
             )
@@ -297,7 +298,7 @@ class FusionNet(NeuralNet):
         return loss
 
     def on_epoch_end(self, net, **kwargs):
-        """Record the mean of each term, and refuse a loss that diverges."""
+        """Record the mean of each term; raise an error if the loss diverges."""
         sums, n_samples = self.criterion_.sums, self.criterion_.n_samples
         self.terms_ = [name for name in sums["train"] if name != "loss"]
         for part in ("train", "valid"):
@@ -317,9 +318,9 @@ class FusionNet(NeuralNet):
 
 
 class ScoreEpoch(Callback):
-    """Records the validation score, which is to be maximized.
+    """Records the validation score; higher is better.
 
-    `monitor` takes the net and returns it; None takes the negative validation loss.
+    `monitor` computes it from the net. None is the negative validation loss.
     """
 
     def __init__(self, monitor=None):
@@ -366,9 +367,9 @@ def make_net(
 ):
     """Return a skorch net with the callbacks of the estimators.
 
-    A callback of the user replaces one of ours that is of the same class. `valid` is
-    masked already, and may be None. `patience` is the number of epochs without a
-    better validation score that end the training.
+    A callback of the user replaces a default callback of the same class. `valid` is
+    already masked, and may be None. Training ends after `patience` epochs without a
+    better validation score.
     """
     n_steps = params["max_epochs"] * Batches(samples, params["batch_size"]).n_batches
     own = [
@@ -405,13 +406,14 @@ def make_net(
 
 
 def fit_net(net, dataset, *, seed, n_rows=None):
-    """Train a skorch net with random numbers of its own, which `seed` decides.
+    """Train a skorch net with its own random numbers, seeded by `seed`.
 
-    `net.fit` would take Ctrl-C for a wish to stop training; here it is raised. Early
-    stopping, for which skorch raises the same exception, ends the training.
+    `net.fit` would end the training normally at Ctrl-C; here KeyboardInterrupt is
+    raised. Early stopping, for which skorch uses the same exception, ends the training
+    normally.
 
-    `n_rows` is about how many rows go through each weight in a step. Small steps are
-    computed by one thread; None leaves the number of threads alone.
+    `n_rows` is the approximate number of rows that each weight is applied to in a step.
+    Small steps use one thread. None leaves the number of threads unchanged.
     """
     device = torch.device(net.device)
     with seeded(seed, device), torch.enable_grad():
@@ -436,8 +438,8 @@ def arrays_of(module):
 
 
 def load_module(module, params, weights):
-    """Instance of `module` with these weights; its random numbers do not matter."""
-    if not issubclass(module, nn.Module):  # files that were altered may name others
+    """Instance of `module` with these weights."""
+    if not issubclass(module, nn.Module):  # an altered file may name another type
         raise TypeError(f"module must be a subclass of torch.nn.Module; got {module}.")
     with seeded(0, torch.device("cpu")), single_precision():
         module = module(**params)
@@ -449,8 +451,8 @@ def load_module(module, params, weights):
 def make_predictor(module, task, history, device):
     """Skorch net for predictions, in float64.
 
-    In single precision the result for a sample would depend, in its last digits, on
-    how many samples are computed together.
+    In single precision, the last digits of the result for a sample would depend on the
+    number of samples computed together.
     """
     net = FusionNet(
         module.double().eval(), FusionLoss(task), callbacks="disable", device=device,
