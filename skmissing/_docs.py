@@ -16,14 +16,14 @@ y : None
 self : object
     Fitted estimator.
 ax : matplotlib Axes, default=None
-    Where to draw; a new figure if None.
+    Axes to draw on. None makes a new figure.
 figure_ : matplotlib Figure
-    Figure that holds them.
+    Figure of the axes.
 modalities : None, list of int or dict, default=None
-    Which columns form a modality. None groups columns named `modality__feature` by
-    their prefix if all are named so, and otherwise makes every column a modality of
-    its own. A list gives widths from left to right. A dict gives, by name, a width, a
-    token shape `(n_tokens, dim)`, a slice, or a list of column names or positions. The
+    Which columns form a modality. None groups columns by their prefix if all are named
+    `modality__feature`, and otherwise makes every column a modality of its own. A list
+    gives widths from left to right. A dict maps each name to a width, a token shape
+    `(n_tokens, dim)`, a slice, or a list of column names or positions. The
     `modalities_` of a fitted estimator are accepted, too.
 modalities_ : ModalityLayout
     Ordered mapping from the name of each modality to its columns.
@@ -34,7 +34,7 @@ feature_names_in_ : ndarray of shape (`n_features_in_`,)
 classes_ : ndarray of shape (n_classes,)
     Class labels.
 n_jobs : int or None, default=None
-    Number of models fitted at once, in the terms of joblib.
+    Number of models fitted in parallel, as in joblib.
 device : str, default="auto"
     Device of torch. "auto" is CUDA or Apple's GPU if there is one, otherwise the CPU.
 dtype : {"float32", "float16", "bfloat16"}, default="float32"
@@ -71,8 +71,8 @@ revision_ : str or None
 def shared_docs(obj=None, *, like=None):
     """Fill lines such as ``%(modalities, n_jobs)s`` in docstrings.
 
-    Decorates a class, whose methods are filled too, or a function. The paragraphs are
-    those of the function `like` or of the base classes, and otherwise of `SHARED`.
+    Decorates a function, or a class with its methods. The paragraphs are taken from the
+    function `like` or from the base classes, and otherwise from `SHARED`.
     """
     if obj is None:
         return partial(shared_docs, like=like)

@@ -245,7 +245,7 @@ class PartialModalityKMeans(
     def _fit_table(self, table):
         """Fit to a ModalityTable, and return its blocks.
 
-        An imputer starts here, so that it gives warnings of its own.
+        Imputers call this method, so that they can give their own warnings.
         """
         rng = check_random_state(self.random_state)
         table.check_enough(n_clusters=self.n_clusters)

@@ -1,4 +1,4 @@
-"""What all imputers of modalities share: no gap is left, nothing else is changed."""
+"""Base class of the imputers: fills every gap and changes no observed cell."""
 
 import numpy as np
 from sklearn.base import TransformerMixin
@@ -9,8 +9,8 @@ from skmissing._compat import _check_feature_names_in
 from skmissing._docs import shared_docs
 from skmissing._table import ModalityMixin, SkmissingEstimator, _fit_context
 
-# Standard deviations from the mean beyond which cells are cut off where a linear model
-# would make too much of them.
+# Cells are clipped to this number of standard deviations from the mean before they are
+# given to a linear model, which outliers would dominate.
 MOST_DEVIATIONS = 4.0
 
 
@@ -18,9 +18,9 @@ MOST_DEVIATIONS = 4.0
 class BaseModalityImputer(ModalityMixin, TransformerMixin, SkmissingEstimator):
     """Base class of the imputers; not for direct use.
 
-    A subclass learns in `_fit_imputer` and answers in `_impute`. This class writes
-    the answer into missing cells only, puts the training mean where there is none,
-    and warns.
+    A subclass implements `_fit_imputer` and `_impute`. This class writes the imputed
+    values into missing cells only, uses the training mean where there is none, and
+    warns.
 
     Parameters
     ----------
@@ -43,9 +43,9 @@ class BaseModalityImputer(ModalityMixin, TransformerMixin, SkmissingEstimator):
         raise NotImplementedError
 
     def _impute(self, table):
-        """Values for the missing cells, NaN where nothing observed leads to one.
+        """Values for the missing cells, NaN where the observed cells determine none.
 
-        Returns an array of the shape of `table.X`; its other cells are not read.
+        Returns an array of the shape of `table.X`. Its other cells are not used.
         """
         raise NotImplementedError
 
@@ -84,9 +84,9 @@ class BaseModalityImputer(ModalityMixin, TransformerMixin, SkmissingEstimator):
         Returns
         -------
         X_imputed : ndarray of shape (n_samples, n_features_out)
-            Without NaN, in the dtype and the column order of X; observed cells are
-            the same to the last bit. With `add_indicator`, one more column per
-            modality: 1 where it is missing.
+            X without NaN, in the same dtype and column order. Observed cells are
+            unchanged to the last bit. With `add_indicator`, there is one more column
+            per modality, which is 1 where the modality is missing.
         """
         check_is_fitted(self)
         table = self._validate(X, reset=False)
@@ -121,7 +121,7 @@ class BaseModalityImputer(ModalityMixin, TransformerMixin, SkmissingEstimator):
         return filled
 
     def get_feature_names_out(self, input_features=None):
-        """Names of the output columns.
+        """Get the names of the output columns.
 
         Parameters
         ----------
@@ -132,9 +132,9 @@ class BaseModalityImputer(ModalityMixin, TransformerMixin, SkmissingEstimator):
         Returns
         -------
         ndarray of str
-            With `add_indicator`, followed by `missing_<modality>` for each modality;
-            by `missing__<modality>` if all columns have prefixes, so that estimators
-            that go by them take the indicators for a modality too.
+            With `add_indicator`, followed by `missing_<modality>` for each modality.
+            If all columns have prefixes, the names are `missing__<modality>`, so that
+            later estimators group the indicators as a modality, too.
         """
         check_is_fitted(self)
         names = _check_feature_names_in(self, input_features)
@@ -151,7 +151,7 @@ class BaseModalityImputer(ModalityMixin, TransformerMixin, SkmissingEstimator):
 
 
 def _warn_padding(table):
-    """Warn of sequences in which tokens are missing, which will be filled."""
+    """Warn of sequences with missing tokens, which will be filled."""
     for m, modality in enumerate(table.layout.values()):
         rows = np.flatnonzero(table.presence[:, m] & table.partial)
         if modality.n_tokens == 1:

@@ -16,7 +16,7 @@ from skmissing.impute._base import BaseModalityImputer
 
 # Number of clusters of "auto", if there are as many samples.
 USUAL_CLUSTERS = 40
-# Maximum number of samples that a temperature is chosen by.
+# Maximum number of samples for the choice of the temperature.
 MOST_SCORED = 2000
 
 
@@ -25,7 +25,7 @@ class ClusterGuidedImputer(BaseModalityImputer):
     """Impute missing modalities from the centres of clusters.
 
     The samples are clustered by :class:`skmissing.cluster.PartialModalityKMeans`. A
-    gap is filled from the centres that are near over the observed modalities of the
+    gap is filled from the centres that are nearest in the observed modalities of the
     sample. Observed cells are never changed.
 
     Read more in the :ref:`User Guide <imputation>`.
@@ -43,14 +43,14 @@ class ClusterGuidedImputer(BaseModalityImputer):
           `exp(-d**2 / temperature_)`, with d the distance over the observed
           modalities.
         - "nearest": each missing modality from the nearest centre that has it.
-        - "greedy": Algorithm 2 of the paper to the letter. The same as "nearest" if
-          all centres are complete. If not, it favours centres that share nothing with
+        - "greedy": exactly Algorithm 2 of the paper. The same as "nearest" if all
+          centres are complete. If not, it favours centres that share no modality with
           the sample, see Notes.
     temperature : "auto" or float, default="auto"
-        Scale of squared distances at which the weights of `strategy="soft"` fall off.
-        "auto" chooses it by hiding modalities of the training samples.
+        Scale of the squared distances in the weights of `strategy="soft"`. "auto"
+        chooses it by hiding modalities of the training samples.
     standardize : bool, default=True
-        Whether distances are between standardised columns.
+        Whether distances are computed on standardised columns.
     init : {"k-means++", "random"}, callable or array-like of shape \
             (n_clusters, n_features), default="k-means++"
         Initial centres of the clustering.
@@ -92,21 +92,21 @@ class ClusterGuidedImputer(BaseModalityImputer):
 
     Notes
     -----
-    The paper [1]_ builds one candidate per centre (the sample, its gaps filled from
-    that centre), takes the candidate of the closest pair of candidate and centre,
-    copies from it what is still missing, and repeats. With complete centres, that
-    first candidate is the nearest centre. With incomplete centres, the comparison of
-    a candidate covers copied cells, at distance 0 from where they came: a centre that
-    shares nothing with the sample always wins. "nearest" compares the observed cells
-    of the sample only.
+    The paper [1]_ builds one candidate per centre, the sample with its gaps filled from
+    that centre. It takes the candidate of the closest pair of candidate and centre,
+    copies the missing cells from it, and repeats this while cells are missing. With
+    complete centres, the first candidate comes from the nearest centre. With incomplete
+    centres, copied cells are compared, too, and have distance 0 from their own centre.
+    A centre that shares no modality with the sample therefore always wins. "nearest"
+    compares only the observed cells of the sample.
 
     Missing cells of a partially observed modality are filled from the nearest centre
     that has the modality.
 
-    The temperature is chosen by hiding. Of the training samples with two modalities or
-    more (2000 at most), each modality is hidden in turn. Of a grid of multiples of the
-    median squared distance to the nearest centre, the temperature with the least mean
-    squared error on the hidden modalities is taken.
+    To choose the temperature, each modality of the training samples with two modalities
+    or more (at most 2000 samples) is hidden in turn. The grid consists of multiples of
+    the median squared distance to the nearest centre. The temperature with the lowest
+    mean squared error on the hidden modalities is chosen.
 
     References
     ----------
@@ -208,8 +208,8 @@ class ClusterGuidedImputer(BaseModalityImputer):
 
         The first call is `fit`. Later calls continue by
         :meth:`skmissing.cluster.PartialModalityKMeans.partial_fit`. The temperature
-        of `strategy="soft"` is chosen on the samples of all calls, each judged by the
-        centres as they were before its call.
+        of `strategy="soft"` is chosen on the samples of all calls. Each sample is
+        evaluated with the centres from before its call.
 
         Parameters
         ----------
@@ -229,14 +229,14 @@ class ClusterGuidedImputer(BaseModalityImputer):
         self._seen = self._seen | table.observed_columns
         if self._strategy == "soft" and self.temperature == "auto":
             self._score_before_learning(table)
-        # On a copy: a call that fails leaves the clustering as it was before.
+        # On a copy, so that a call that fails leaves the clustering unchanged.
         self.clusterer_ = copy.copy(self.clusterer_)
         self.clusterer_._partial_fit_table(table)
         self.statistics_ = self.clusterer_._scaler.column_mean
         return self
 
     def _score_before_learning(self, table):
-        """Judge temperatures by samples that the centres have not seen yet."""
+        """Evaluate temperatures on samples that the centres were not fitted to."""
         linked = np.flatnonzero(table.presence.sum(axis=1) > 1)
         sample = table[linked[:: -(-len(linked) // MOST_SCORED) or 1]]
         blocks = self.clusterer_._scaler.split(sample)
@@ -274,7 +274,7 @@ class ClusterGuidedImputer(BaseModalityImputer):
         return values
 
 
-# Numerics: which centre fills which gap.
+# Numerics: the choice of the centre that fills each gap.
 # A donor is the centre that a gap is copied from; -1 means that no centre can fill it.
 
 
@@ -300,7 +300,7 @@ def _nearest_owners(squared, owned):
 def soft_weights(squared, temperature):
     """Weights exp(-(d² - min d²) / T) of the centres, 0 where nothing is shared.
 
-    They do not add up to 1: a modality is averaged over the centres that have it.
+    They do not sum to 1, since each modality is averaged over the centres that have it.
     """
     lowest = squared.min(axis=1, keepdims=True)
     lowest[np.isinf(lowest)] = 0
@@ -310,7 +310,7 @@ def soft_weights(squared, temperature):
 def soft_values(weights, centers, owned):
     """Weighted mean of one modality over the centres that have it.
 
-    Also returns which rows are reached: false where all of these centres weigh 0.
+    Also returns a mask of rows, False where all of these centres have weight 0.
     """
     # weights (n_rows, k), centers (k, width), owned (k,) -> (n_rows, width), (n_rows,)
     shares = weights[:, owned]
@@ -322,7 +322,7 @@ def soft_values(weights, centers, owned):
 
 @dataclass(frozen=True)
 class TemperatureScores:
-    """How well each temperature fills hidden modalities of the samples seen so far."""
+    """Errors of each temperature on hidden modalities of the samples so far."""
 
     temperatures: np.ndarray  # (n_temperatures,)
     errors: np.ndarray  # (n_modalities, n_temperatures), sums over samples
@@ -332,15 +332,15 @@ class TemperatureScores:
 def score_temperatures(blocks, centers, labels=None, before=None):
     """Fill hidden modalities of some samples at several temperatures.
 
-    `labels` are the clusters of the samples, None if the centres never saw them.
-    `before` are the TemperatureScores of other samples, to which these are added, and
-    what is returned if no sample has two modalities. The temperatures are the median
-    squared distance to the nearest centre times 4, 2, ..., 1/256.
+    `labels` are the clusters of the samples, None if the centres were not fitted to
+    them. The scores are added to `before`, the TemperatureScores of other samples,
+    which is returned unchanged if no sample has two modalities. The temperatures are
+    the median squared distance to the nearest centre times 4, 2, ..., 1/256.
 
-    The centre of a sample's own cluster is the mean of samples of which it is one, so
-    with few samples per cluster low temperatures would look too good. Its distance
-    and its values are therefore those of the mean of the others,
-    c + (c - x) / (n - 1).
+    A sample is part of the mean that is the centre of its cluster. With few samples per
+    cluster, the errors at low temperatures would therefore be too small. The distance
+    and the values of this centre are replaced by those of the mean of the other
+    samples, c + (c - x) / (n - 1).
     """
     linked = blocks.presence.sum(axis=1) > 1
     members = None
@@ -381,7 +381,7 @@ def score_temperatures(blocks, centers, labels=None, before=None):
 def _hidden_errors(sample, hidden, m, centers, rows, temperatures, own):
     """Sum of squared errors on the hidden modality m, per temperature.
 
-    `own` is the cluster of each row and the numbers of other rows in it, or None.
+    `own` holds the cluster of each row and the number of other rows in it, or is None.
     """
     columns = sample.layout.slices[m]
     truth = sample.groups[0].source[rows, columns]
@@ -423,13 +423,14 @@ class GreedyCompletion:
     (S(x, c) + sum of E_m(j, c) over what j lends and c has) / number of shared
     modalities,
 
-    with S over the row's own modalities and E between centres. Candidates are taken
-    in the order of their scores, and each gap is copied from the first that can fill
-    it. Donors that lend the same set of modalities (a signature) differ in E alone,
-    which does not depend on the row: so per pattern, signature and centre only the
-    donors of least E matter, and rows cost one comparison per signature and centre.
+    with S over the observed modalities of the row, and E between centres. Candidates
+    are taken in the order of their scores, and each gap is copied from the first that
+    can fill it. Donors that lend the same set of modalities (a signature) differ only
+    in E, which does not depend on the row. Per pattern, signature and centre, only the
+    donors of least E are therefore needed, and each row takes one comparison per
+    signature and centre.
 
-    Ties go to the donor closest to the row over its own modalities, then to the
+    Ties go to the donor closest to the row over its observed modalities, then to the
     lowest index.
     """
 
@@ -453,7 +454,7 @@ class GreedyCompletion:
     def donors(self, blocks):
         """Donor of each gap, (n_rows, n_modalities).
 
-        For a modality that the row has, the nearest centre that has it, too.
+        For an observed modality, the nearest centre that has it, too.
         """
         if self.centers.presence.all():
             return nearest_donors(blocks, self.centers)
@@ -488,7 +489,7 @@ class GreedyCompletion:
         return donors.T.astype(np.intp)
 
     def _plan(self, pattern):
-        """By signature: what is lent, by whom, least E to each centre, who has it."""
+        """Per signature: modalities lent, donors; least E and overlap per centre."""
         key = pattern.tobytes()
         if key not in self._plans:
             owned = self.centers.presence

@@ -18,30 +18,31 @@ from skmissing.mixture import PartialModalityFactorMixture
 class FactorImputer(BaseModalityImputer):
     """Impute missing modalities from factors that the modalities share.
 
-    A gap gets its posterior mean under a
-    :class:`skmissing.mixture.PartialModalityFactorMixture`, shrunk towards the training
-    mean as far as held-out samples say. Observed cells are never changed.
+    A gap is filled with its posterior mean under a
+    :class:`skmissing.mixture.PartialModalityFactorMixture`. It is shrunk towards the
+    training mean by a factor that is learnt from held-out samples. Observed cells are
+    never changed.
 
     Read more in the :ref:`User Guide <imputation>`.
 
     Parameters
     ----------
     n_components : int or "auto", default="auto"
-        Number of clusters. "auto" takes of 1, 10 and 40 the number that imputes
-        hidden modalities of the training samples best.
+        Number of clusters. "auto" takes 1, 10 or 40, whichever imputes hidden
+        modalities of the training samples best.
     n_factors : int or "auto", default=32
         Maximum number of factors. "auto" takes the best of 8, 32 and 64.
     %(modalities)s
     sample_posterior : bool, default=False
-        Whether gaps are filled with draws from the posterior and not with its mean.
-        The draws depend on `random_state` and on the samples: with an int, the same
-        table is filled in the same way each time.
+        Whether gaps are filled with draws from the posterior instead of its mean. The
+        draws depend on `random_state` and on the samples. With an int, the same table
+        is always filled in the same way.
     standardize : bool, default=True
-        Whether the model is of standardised columns.
+        Whether the model is fitted to standardised columns.
     init : {"k-means++", "random"}, default="k-means++"
         Initial centres of the clusters.
     n_init : int, default=1
-        Number of runs, of which the best is kept.
+        Number of runs. The best run is kept.
     max_iter : int, default=300
         Maximum number of iterations of EM.
     tol : float, default=1e-3
@@ -71,17 +72,17 @@ class FactorImputer(BaseModalityImputer):
 
     See Also
     --------
-    ClusterGuidedImputer : Imputes from cluster centres; cheaper, with `partial_fit`.
+    ClusterGuidedImputer : Imputes from cluster centres; faster, with `partial_fit`.
     skmissing.mixture.PartialModalityFactorMixture : The model.
 
     Notes
     -----
-    A fifth of the samples with two modalities or more is left out of a first fit (for
-    small tables, this is repeated). Each of their modalities is hidden in turn. For
-    each modality, two numbers are learnt from these: the factor in [0, 1] by which the
-    imputed distance from the mean is multiplied, and the ratio of actual to stated
-    errors. The model itself is then fitted to all samples. Cells farther than four
-    standard deviations from the mean enter it as if they were that far.
+    A fifth of the samples with two modalities or more is left out of a first fit. For
+    small tables, this is repeated. Each modality of these samples is hidden in turn.
+    Two numbers per modality are learnt from the hidden cells: the factor in [0, 1] by
+    which the imputed distance from the mean is multiplied, and the ratio of actual to
+    estimated errors. The model itself is then fitted to all samples. Cells are clipped
+    to four standard deviations from the mean.
 
     With one component this is group factor analysis [1]_.
 
@@ -172,7 +173,7 @@ class FactorImputer(BaseModalityImputer):
         return scaler.column_mean
 
     def _clipped(self, table):
-        """Table without outliers, of which the posterior would make too much."""
+        """Table with clipped outliers, which would dominate the posterior."""
         low, high = (bound.astype(table.X.dtype) for bound in self._bounds)
         return table.replace(np.clip(table.X, low, high))
 
@@ -186,9 +187,9 @@ class FactorImputer(BaseModalityImputer):
         Returns
         -------
         std : ndarray of shape (n_samples, n_features_out)
-            Of the difference between the imputed and the actual value, in the units
-            of X; 0 for observed cells, and NaN in columns that are never observed in
-            `fit`, of which nothing is known. Without the columns of `add_indicator`.
+            Standard errors of the difference between the imputed and the actual value,
+            in the units of X. 0 for observed cells, and NaN in columns that were never
+            observed in `fit`. The columns of `add_indicator` are not included.
         """
         check_is_fitted(self)
         table = self._validate(X, reset=False)
@@ -200,13 +201,13 @@ class FactorImputer(BaseModalityImputer):
     def _impute(self, table):
         rng = None
         if self.sample_posterior:
-            # The same generator for the same samples, and another one for others.
+            # The generator depends on the samples.
             rng = check_random_state(self.random_state)
             seed = rng.randint(np.iinfo(np.int32).max)
             samples = zlib.crc32(np.ascontiguousarray(table.X))
             rng = np.random.RandomState([seed, samples])
         values = self.mixture_._values(self._clipped(table), rng)
-        # What was cut off is missing from the means.
+        # The means do not include the clipped part.
         values += self._shift.astype(table.X.dtype)
         return values
 

@@ -27,16 +27,16 @@ class RegressionImputer(BaseModalityImputer):
     Parameters
     ----------
     estimator : regressor or None, default=None
-        Fitted to standardised columns, one clone per pattern and missing modality. A
-        regressor of a single target is fitted once per column. None is
-        `Ridge(alpha=n_columns)` with the number of columns that it predicts from, so
-        that the penalty means the same for every pattern. If there are more columns
-        than samples, ridge regression is solved in the dual.
+        Regressor that is fitted to standardised columns, one clone per pattern and
+        missing modality. A regressor of a single target is fitted once per column. None
+        is `Ridge(alpha=n_columns)` with the number of columns that it predicts from, so
+        that the penalty is comparable between patterns. If there are more columns than
+        samples, ridge regression is solved in the dual.
     %(modalities)s
     min_rows : int, default=10
         Minimum number of samples to fit a regression to. If there are fewer, observed
         modalities are left out, starting with the one that makes most samples
-        available. If none is left, the gap gets the training mean.
+        available. If none is left, the gap is filled with the training mean.
     standardize : bool, default=True
         Whether columns are brought to zero mean and unit variance, or only centred.
     %(add_indicator, keep_empty_features)s
@@ -44,10 +44,11 @@ class RegressionImputer(BaseModalityImputer):
     Attributes
     ----------
     estimators_ : list of regressors
-        The regressions for the patterns of the training samples. Others are fitted
-        when they are needed, and not kept.
+        Regressions for the patterns of the training samples. Those for other patterns
+        are fitted when they are needed, and not kept.
     named_estimators_ : Bunch
-        The same by the names of the modalities, such as `"text, image -> audio"`.
+        The regressions by the names of the modalities, such as
+        `"text, image -> audio"`.
     statistics_ : ndarray of shape (n_features,)
         Training mean of each column, for gaps that no regression fills.
     %(modalities_, n_features_in_, feature_names_in_)s
@@ -55,16 +56,16 @@ class RegressionImputer(BaseModalityImputer):
     See Also
     --------
     FactorImputer : One model for all patterns.
-    sklearn.impute.IterativeImputer : Column by column, in rounds.
+    sklearn.impute.IterativeImputer : Imputes single columns in several rounds.
 
     Notes
     -----
     Missing cells of a partially observed modality are predicted from the other
-    modalities of the sample. As inputs and targets of a regression, they count as the
-    mean. Inputs more than four standard deviations from the mean count as four, since
-    a column that hardly varied in training could otherwise outweigh all others. There
-    is one regression per pattern and missing modality: the method is meant for wide
-    modalities, not for many single columns. The training samples are kept.
+    modalities of the sample. In the inputs and targets of a regression, they are
+    replaced by the mean. Inputs are clipped to four standard deviations from the mean.
+    Otherwise a column with little variance in training could dominate all others. There
+    is one regression per pattern and missing modality, so the method is meant for wide
+    modalities, not for many single columns. The training samples are stored.
 
     Examples
     --------

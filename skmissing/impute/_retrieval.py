@@ -10,7 +10,7 @@ from skmissing._distances import squared_distances
 from skmissing._docs import shared_docs
 from skmissing.impute._base import BaseModalityImputer
 
-# Distances held at a time.
+# Maximum number of distances in memory.
 DISTANCE_CELLS = 1 << 23
 
 
@@ -27,18 +27,18 @@ class RetrievalImputer(BaseModalityImputer):
     Parameters
     ----------
     n_neighbors : int, default=10
-        Number of samples to average; fewer if fewer can be compared with the sample.
+        Number of samples to average. Fewer are used if fewer can be compared.
     %(modalities)s
     weights : {"uniform", "soft"}, default="uniform"
-        Weights of the neighbours: equal, or `exp(-d**2 / T)` with T the mean squared
-        distance of the neighbours of the sample in excess of the nearest.
+        Weights of the neighbours: equal, or `exp(-d**2 / T)`. T is the mean squared
+        distance to the neighbours, minus that to the nearest one.
     n_hops : int, default=1
         If more than 1, training samples are first completed from each other
-        `n_hops - 1` times, so that samples pass on modalities that they got from
-        their own neighbours (feature propagation). This takes the distances between
-        all training samples.
+        `n_hops - 1` times (feature propagation). Modalities thus reach samples beyond
+        the nearest neighbours. This computes the distances between all training
+        samples.
     standardize : bool, default=True
-        Whether distances are between standardised columns.
+        Whether distances are computed on standardised columns.
     %(add_indicator, keep_empty_features)s
 
     Attributes
@@ -51,17 +51,18 @@ class RetrievalImputer(BaseModalityImputer):
 
     See Also
     --------
-    ClusterGuidedImputer : Imputes from centres and not from samples.
-    sklearn.impute.KNNImputer : Cell by cell, so that wide modalities count more.
+    ClusterGuidedImputer : Imputes from centres instead of samples.
+    sklearn.impute.KNNImputer : Compares single cells; wide modalities count more.
 
     Notes
     -----
     The distance is that of :class:`skmissing.cluster.PartialModalityKMeans`. Missing
-    cells of a partially observed modality are filled from samples that have all of
-    it, if there are any. In distances, missing cells of the sample to be filled are
-    left out, and missing cells of a training sample count as the mean of the column.
-    The training samples are kept, and each sample to be filled is compared with all
-    of them. Feature propagation is that of [1]_, on the graph of nearest neighbours.
+    cells of a partially observed modality are filled from samples in which it is fully
+    observed, if there are any. In distances, missing cells of the sample to be filled
+    are left out, and missing cells of a training sample are replaced by the mean of the
+    column. The training samples are stored, and each sample to be filled is compared
+    with all of them. Feature propagation follows [1]_, on the graph of nearest
+    neighbours.
 
     References
     ----------

@@ -13,8 +13,8 @@ from skmissing._table import ModalityTable, fill_masked
 def masked_imputation_score(estimator, X, y=None, *, modalities=None):
     """Score a fitted imputer by hiding each modality of some samples in turn.
 
-    A scorer: pass it as `scoring` to :class:`sklearn.model_selection.GridSearchCV`
-    or :func:`sklearn.model_selection.cross_val_score`, which need no y for it.
+    Pass it as `scoring` to :class:`sklearn.model_selection.GridSearchCV` or
+    :func:`sklearn.model_selection.cross_val_score`. No y is needed.
 
     Parameters
     ----------
@@ -28,12 +28,12 @@ def masked_imputation_score(estimator, X, y=None, *, modalities=None):
         Ignored.
     modalities : None, list of int, or dict, default=None
         Which columns form a modality. None takes `modalities_` of the estimator, if it
-        has this attribute. For a pipeline, of the columns that its last step gets.
+        has this attribute. In a pipeline, these are the columns given to the last step.
 
     Returns
     -------
     score : float
-        Minus the error: 0 is perfect, and the mean of X scores -1.
+        Minus the error. A perfect imputation scores 0, and the mean of X scores -1.
 
     Raises
     ------
@@ -121,7 +121,7 @@ def _transform(estimator, hidden, frame):
 
 
 def _error_ratio(true, filled, estimator):
-    """Squared error over variance, in a list; an empty list if all is constant."""
+    """Squared error over variance, in a list, which is empty if all is constant."""
     seen = ~np.isnan(true)
     n_gaps = int((seen & ~np.isfinite(filled)).sum())
     if n_gaps:
