@@ -1,7 +1,4 @@
-"""Errors on hidden modalities: how far to trust a model, and how wide its errors are.
-
-Arrays in, arrays out.
-"""
+"""Calibration of the mixture by its errors on hidden modalities, on arrays."""
 
 from dataclasses import dataclass
 
@@ -9,7 +6,7 @@ import numpy as np
 
 from skmissing.mixture._em import Posterior
 
-# With less weight of hidden blocks than this, a modality uses all modalities together.
+# If its hidden blocks weigh less than this, a modality uses the sums of all modalities.
 FEWEST_BLOCKS = 5
 # Minimum number of rows with two modalities for any to be held out.
 FEWEST_ROWS = 10
@@ -31,7 +28,7 @@ class HiddenErrors:
     products: list  # of imputed and true values
     squares: list  # of imputed values
     truths: list  # squares of true values
-    variances: list  # that the model states
+    variances: list  # predicted by the model
     weights: list
 
     @classmethod
@@ -40,7 +37,7 @@ class HiddenErrors:
         return cls(*([[] for _ in range(n_modalities)] for _ in range(5)))
 
     def add(self, blocks, params, positions, weight):
-        """Add the modalities, each hidden in turn, of rows that `params` never saw."""
+        """Add rows that `params` were not fitted to, each modality hidden in turn."""
         for m, columns in enumerate(blocks.layout.slices):
             having = positions[blocks.presence[positions, m]]
             if not len(having):
@@ -81,7 +78,7 @@ class HiddenErrors:
         return float(np.mean(ratios)) if ratios else 1.0
 
     def std_scale(self, shrinkage):
-        """Ratio of actual to stated standard deviation per modality."""
+        """Ratio of actual to predicted standard deviation per modality."""
         errors, stated = [], []
         for m, factor in enumerate(shrinkage):
             p, s, t = (
@@ -107,9 +104,10 @@ def _shrinkage(products, squares, weights):
 
 
 def held_out_rows(presence, weight, rng):
-    """Folds of rows to leave out, each a fifth of them, enough for `ENOUGH_BLOCKS`.
+    """Folds of rows to leave out, a fifth each, and as many as `ENOUGH_BLOCKS` needs.
 
-    Only rows with two modalities or more; an empty list if there are too few.
+    Only rows with two modalities or more are used. The list is empty if there are too
+    few of them.
     """
     eligible = np.flatnonzero((presence.sum(axis=1) > 1) & (weight > 0))
     if len(eligible) < FEWEST_ROWS:

@@ -13,7 +13,7 @@ from skmissing._blocks import find_patterns, row_chunks
 
 # Noise is at least this share of a modality's mean variance.
 NOISE_FLOOR = 1e-6
-# Numbers that the rows of a chunk may take up where each has moments of its own.
+# Maximum number of values in a chunk whose rows each have their own moments.
 MOMENT_CELLS = 1 << 22
 
 
@@ -53,7 +53,7 @@ class Units:
         return np.add.reduceat(values, self._starts, axis=-1)
 
     def masks(self, group, chunk):
-        """Which units rows of a group have, shape (1 or n_chunk, n_units)."""
+        """Mask of the units that the rows of a group have, (1 or n_chunk, n_units)."""
         presence = np.zeros(
             (len(group.presence_of(chunk)), len(self.slices)), dtype=bool
         )
@@ -104,7 +104,7 @@ class FactorParams:
         )
 
     def with_units(self, units):
-        """The same with units that are parts of the present ones."""
+        """The same with units that are parts of the current ones."""
         source = self.units.of_column[np.unique(units.of_column, return_index=True)[1]]
         return replace(
             self,
@@ -265,7 +265,7 @@ class RowPosterior:
         mean = self.scores[places][:, None] - self.shift[p]
         weighted = resp[:, :, None] * mean
         second = np.einsum("nkr,nks->nrs", weighted, mean) + self.covariance[p]
-        # No -1 in place of these: a model without factors has arrays of no size.
+        # -1 would be ambiguous here: a model without factors has arrays of size 0.
         n_pairs, n_means = params.n_factors**2, resp.shape[1] * params.n_factors
         flat = params.cov_loadings.reshape(n_units, n_pairs)
         cross = params.cov_cross.reshape(n_units, n_means)
@@ -317,7 +317,7 @@ class FactorResult:
 
 @dataclass
 class Moments:
-    """Weighted sums over rows, all that the M-step needs."""
+    """Weighted sums over rows for the M-step."""
 
     sizes: np.ndarray  # (n_components,), weight of each cluster
     counts: np.ndarray  # (n_units, n_components), over the rows that have the unit
@@ -375,7 +375,7 @@ def fit_factors(blocks, start, weight, *, ard, shared_noise, max_iter, tol, verb
 
     Rows of weight 0 are left out. With `ard`, means and loadings have normal priors,
     with one learnt precision per modality and factor, and are integrated out. Without
-    it they are maximum likelihood estimates. With `shared_noise`, the columns of a
+    `ard`, they are maximum likelihood estimates. With `shared_noise`, the columns of a
     modality have one noise variance.
     """
     squares, cells = _sums_of_squares(blocks, weight)
@@ -412,8 +412,8 @@ def maximise(moments, params, prior, squares, floor, shared_noise):
     """M-step: means and loadings of a column are one regression.
 
     `squares` are the weighted sums of squares of the columns, `floor` is the minimum
-    noise of each. The matrix to be inverted is diagonal in the clusters, which are
-    eliminated: the rest has the size of the factors.
+    noise of each. The matrix to be inverted is diagonal in the clusters. These are
+    eliminated, and the remaining matrix has the size of the factors.
     """
     units, k = params.units, params.n_components
     counts, second = moments.counts, moments.second
@@ -469,7 +469,7 @@ def _noise(left, counts, units, floor, shared):
 
 
 def update_prior(params):
-    """Precisions under which the present means and loadings are most likely."""
+    """Precisions under which the current means and loadings are most likely."""
     units = params.units
     starts = [columns.start for columns in units.slices]
     widths = np.array([columns.stop - columns.start for columns in units.slices])

@@ -25,9 +25,9 @@ from skmissing.cluster._lloyd import centers_at_rows, lloyd, plus_plus_rows, ran
 from skmissing.mixture._calibration import HiddenErrors, held_out_rows
 from skmissing.mixture._em import Posterior, Units, fit_factors, start_factors
 
-# Number of clusters if none is given, and there are as many samples.
+# Default number of clusters, if there are as many samples.
 USUAL_COMPONENTS = 10
-# What "auto" tries; the first number of factors while the number of clusters is chosen.
+# Candidates of "auto". The first number of factors is used to choose n_components.
 AUTO_COMPONENTS = 1, 10, 40
 AUTO_FACTORS = 32, 8, 64
 # Iterations with one cluster before the samples are clustered by their factors.
@@ -44,10 +44,10 @@ class PartialModalityFactorMixture(
 ):
     """Mixture of Gaussians with shared factors, for samples with missing modalities.
 
-    A sample is the mean of its cluster, plus factors that all modalities share, plus
-    noise. The observed modalities determine the posterior of its cluster and factors,
-    and these predict the missing modalities. Nothing is filled in during `fit`: each
-    sample counts with its observed cells.
+    A sample is the sum of the mean of its cluster, factors that all modalities share,
+    and noise. The observed modalities determine the posterior of its cluster and
+    factors, which predict the missing modalities. Nothing is imputed in `fit`: each
+    sample contributes its observed cells only.
 
     Read more in the :ref:`User Guide <mixture>`.
 
@@ -56,13 +56,13 @@ class PartialModalityFactorMixture(
     n_components : int, "auto" or None, default=None
         Number of clusters. With one cluster, the model is group factor analysis. None
         is 10, or the number of samples with an observed cell if there are fewer.
-        "auto" takes of 1, 10 and 40 the number that fills hidden modalities best, see
+        "auto" takes 1, 10 or 40, whichever imputes hidden modalities best, see
         `calibrate`.
     n_factors : int or "auto", default=32
         Number of factors, at most the number of columns or samples. With `ard=True`,
         it is an upper limit: factors that the data do not support are turned off, for
-        each modality separately. With 0, there are only clusters. "auto" takes the
-        best of 8, 32 and 64 in the same way.
+        each modality separately. With 0, there are only clusters. "auto" takes 8, 32 or
+        64, whichever imputes best.
     %(modalities)s
     noise : {"modality", "feature"}, default="modality"
         Whether the columns of a modality share one noise variance.
@@ -86,11 +86,11 @@ class PartialModalityFactorMixture(
         Whether columns are brought to zero mean and unit variance first. The tokens
         of a sequence share mean and variance.
     calibrate : bool, default=False
-        Whether the model is first fitted without some samples. Each of their
-        modalities is hidden in turn, to learn how far imputed values can be trusted
-        (`shrinkage_`) and how wide their errors are (`std_scale_`). The fit takes
-        about twice as long, or longer if there are few samples. "auto" takes three
-        times that.
+        Whether the model is first fitted without some samples. Each modality of these
+        samples is hidden in turn, to learn the shrinkage of imputed values
+        (`shrinkage_`) and the scale of their standard errors (`std_scale_`). The fit
+        takes about twice as long, or longer if there are few samples. "auto" takes
+        three times as long again.
     random_state : int, RandomState instance or None, default=None
         Seed of the initialisation, and of :meth:`sample` if it is an int.
     verbose : int, default=0
@@ -103,9 +103,9 @@ class PartialModalityFactorMixture(
     means_ : ndarray of shape (n_components, n_features)
         Means of the clusters in the units of X.
     loadings_ : ndarray of shape (n_features, `n_factors_`)
-        What one unit of a factor adds to a column, in the units of X.
+        Change of a column per unit of a factor, in the units of X.
     noise_variance_ : ndarray of shape (n_features,)
-        In the squared units of X.
+        Variance of the noise in the squared units of X.
     relevance_ : ndarray of shape (n_modalities, `n_factors_`)
         Share of the variance of each modality that each factor accounts for.
     n_components_ : int
@@ -113,22 +113,22 @@ class PartialModalityFactorMixture(
     n_factors_ : int
         Number of factors, at most the number of columns or samples.
     shrinkage_ : ndarray of shape (n_modalities,)
-        Factor by which the distance of imputed values from the mean is multiplied: 0
-        for a modality that no sample has together with another one; otherwise 1, or
-        what is learnt from hidden modalities with `calibrate`.
+        Factor by which the distance of imputed values from the mean is multiplied. It
+        is 0 for a modality that no sample has together with another one. Otherwise it
+        is 1, or learnt from hidden modalities with `calibrate`.
     std_scale_ : ndarray of shape (n_modalities,)
         Factor by which the standard errors of the model are multiplied; 1 without
         `calibrate`.
     lower_bound_ : float
-        The objective per sample, at the parameters that were kept: with `ard=False`
-        the log-likelihood, otherwise a lower bound of the log evidence. In the
-        standardised columns, and up to a constant.
+        Objective per sample at the final parameters. It is the log-likelihood with
+        `ard=False`, and otherwise a lower bound of the log evidence. It refers to the
+        standardised columns, and is given up to a constant.
     lower_bounds_ : list of float
         The objective at each iteration.
     n_iter_ : int
         Number of iterations of the run that was kept.
     converged_ : bool
-        Whether that run ended by `tol`.
+        Whether that run reached `tol`.
     %(modalities_, n_features_in_, feature_names_in_)s
 
     Raises
@@ -151,20 +151,20 @@ class PartialModalityFactorMixture(
     .. math:: x = \\mu_j + W u + \\varepsilon, \\quad u \\sim N(0, I), \\quad
               \\varepsilon_m \\sim N(0, \\sigma_m^2 I)
 
-    with cluster j drawn by `weights_`, W and the noise shared by the clusters.
-    Imputation from the nearest centre is its limit without factors and with small
-    noise. In the E-step, the covariance of u depends only on the pattern of observed
-    modalities: there is one small factorisation per pattern, and the samples cost two
-    matrix products. No array has the shape (n_features, n_features). For partially
-    observed modalities, each column has its own moments, which takes memory of
+    with cluster j drawn by `weights_`. The clusters share W and the noise. Imputation
+    from the nearest centre is the limit without factors and with small noise. In the
+    E-step, the covariance of u depends only on the pattern of observed modalities. It
+    takes one small factorisation per pattern, and two matrix products for the samples.
+    No array has the shape (n_features, n_features). For partially observed modalities,
+    each column has its own moments, which takes memory of
     `n_features * n_factors * (n_factors + n_components)` numbers.
 
     With `ard`, the parameters of a column with noise :math:`\\sigma^2` have the prior
     :math:`w_f \\sim N(0, \\sigma^2 / \\alpha_{mf})`,
     :math:`\\mu_j \\sim N(0, \\sigma^2 / \\beta_m)`, in standardised columns, as in
     variational principal components [1]_ and group factor analysis [2]_. The
-    objective never falls. :meth:`score_samples`, `bic` and `aic` use the posterior
-    means of means and loadings.
+    objective never decreases. :meth:`score_samples`, `bic` and `aic` use the posterior
+    means of the means and loadings.
 
     References
     ----------
@@ -246,7 +246,7 @@ class PartialModalityFactorMixture(
         %(X, y)s
         sample_weight : array-like of shape (n_samples,), default=None
             Weight of each sample: the number of times that it counts. With weights of
-            1/n, all samples together count as one, from which little is learnt.
+            1/n, all samples together count as a single one, so the priors dominate.
 
         Returns
         -------
@@ -271,13 +271,13 @@ class PartialModalityFactorMixture(
         return self
 
     def _fit_table(self, table):
-        """Fit to a ModalityTable; an imputer starts here."""
+        """Fit to a ModalityTable; called by imputers."""
         rng = check_random_state(self.random_state)
         self._check_sizes(table)
         weight = table.weight * table.has_any
         scaler = fit_scaler(table, sample_weight=weight, standardize=self.standardize)
         self._scaler = scaler.centered()
-        # The more frequent patterns have groups of their own.
+        # Frequent patterns have their own groups.
         blocks = self._scaler.split(table, min_rows=max(16, len(table) // 64))
         linked = _linked(table, weight)
         k, r, errors = self._choose_sizes(blocks, weight, rng)
@@ -345,7 +345,7 @@ class PartialModalityFactorMixture(
         return k, r, tried[k, r]
 
     def _hidden_errors(self, blocks, weight, folds, rng, k, r):
-        """Errors on hidden modalities of samples that models were fitted without."""
+        """Errors on hidden modalities of samples that were held out."""
         errors = HiddenErrors.empty(len(blocks.layout))
         for positions in folds:
             rest = weight.copy()
@@ -379,7 +379,7 @@ class PartialModalityFactorMixture(
         """Parameters of k clusters from those of one, by k-means of the factors.
 
         Unlike distances, factors do not depend on which modalities a sample has, so
-        the clusters are not those of patterns.
+        the clusters do not reflect the patterns.
         """
         factors = np.zeros((len(blocks.presence), params.n_factors))
         for rows in Posterior(params).chunks(blocks):
@@ -525,8 +525,8 @@ class PartialModalityFactorMixture(
         Returns
         -------
         factors : ndarray of shape (n_samples, `n_factors_`)
-            0 for samples in which nothing is observed. They do not include what the
-            clusters account for.
+            0 for samples in which nothing is observed. The means of the clusters are
+            not included.
         """
         _, known = self._check_known(X, "given factors of 0")
         factors = np.empty((len(known), self.n_factors_), dtype=known.X.dtype)
@@ -661,9 +661,9 @@ class PartialModalityFactorMixture(
         Returns
         -------
         std : ndarray of shape (n_samples, n_features)
-            Of the difference between the imputed and the actual value, in the units
-            of X; 0 for observed cells, and NaN for missing cells of columns that are
-            never observed in `fit`, of which nothing is known.
+            Standard errors of the difference between the imputed and the actual value,
+            in the units of X. 0 for observed cells, and NaN for missing cells of
+            columns that were never observed in `fit`.
         """
         table, known = self._check_known(X, "imputed with the training mean")
         return np.where(np.isnan(table.X), self._std(known), 0)
@@ -704,7 +704,7 @@ class PartialModalityFactorMixture(
 
 
 def _linked(table, weight):
-    """Which modalities some sample has together with another; warns of the others."""
+    """Modalities that occur together with another one; warns of the others."""
     if len(table.layout) == 1:
         return np.ones(1, dtype=bool)
     rows = table.presence[weight > 0].astype(np.float64)
