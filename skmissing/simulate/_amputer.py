@@ -49,17 +49,17 @@ class ModalityAmputer(
 ):
     """Hide modalities of samples: `missing` is the share *lost*, `config` that *kept*.
 
-    All columns of a hidden modality become NaN. A sample never loses all that it has,
-    unless `allow_empty=True`, and missing modalities stay missing. With one seed a
-    sample always loses the same modalities, wherever it stands, in `fit_transform` and
-    in `transform`.
+    All columns of a hidden modality become NaN. Missing modalities stay missing. At
+    least one modality of a sample is kept, unless `allow_empty=True`. With the same
+    seed, a sample always loses the same modalities, at any position, in `fit_transform`
+    and in `transform`.
 
     Read more in the :ref:`user guide <simulate>`.
 
     Parameters
     ----------
     missing : float, dict, tuple or configuration object, default=None
-        What is lost:
+        Which modalities are lost:
 
         - a float, the fraction of samples that lose each modality, or a dict of such
           fractions by name (modalities left out are never hidden);
@@ -67,13 +67,13 @@ class ModalityAmputer(
           lost in a fraction `ps` of the samples;
         - a :class:`ModalityRates`, :class:`ModalityFraction`, :class:`PatternTable` or
           :class:`OneMissing`;
-        - None stands for 0.5, or for what `config` holds.
+        - None is 0.5, or the value of `config` if that is given.
     config : str, default=None
-        What is kept, in the notation of the papers, in place of `missing`:
+        Which modalities are kept, in the notation of the papers. Replaces `missing`:
 
         - `"20-text-100-audio-20-video"`, the percentage of samples that keep each;
-        - `"complex-10-45-45"`, the percentages of disjoint groups of samples, in exact
-          numbers: all modalities, each alone, each pair, and so on.
+        - `"complex-10-45-45"`, the exact percentages of disjoint groups of samples:
+          those with all modalities, with each single one, each pair, and so on.
 
         See :func:`parse_config`.
     %(modalities)s
@@ -81,8 +81,8 @@ class ModalityAmputer(
         Which samples lose modalities:
 
         - `"mcar"`: completely at random;
-        - `"mar"`: depending on the values of the modality `driver`, which itself is
-          never hidden;
+        - `"mar"`: depending on the values of the modality `driver`, which is never
+          hidden itself;
         - `"mnar"`: depending on the values that are hidden;
         - `"label"`: depending on y. `transform` takes no y, so this needs
           `when="fit"`;
@@ -91,35 +91,36 @@ class ModalityAmputer(
         - `"burst"`: in runs of consecutive samples, as a failing sensor does,
           independently for each modality.
 
-        All but `"mcar"` need rates, not patterns.
+        All mechanisms except `"mcar"` need rates, not patterns.
     driver : str, int or None, default=None
-        Name or number of the modality that drives `"mar"` (None: the first one) or
+        Name or number of the modality that drives `"mar"` (None is the first one) or
         that holds the group for `"group"`.
     strength : float, default=1.0
-        Change of the log-odds of being hidden per standard deviation of what drives
-        `"mar"`, `"mnar"`, `"label"` or `"group"`. Large values are hidden more often if
-        it is positive, less often if it is negative.
+        Change of the log-odds of being hidden per standard deviation of the score of
+        `"mar"`, `"mnar"`, `"label"` or `"group"`. Samples with large values are hidden
+        more often if it is positive, and less often if it is negative.
     burst_length : float, default=10
         Mean number of samples in a run, for `"burst"`.
     missing_at_transform : same as `missing`, default=None
-        What is lost in `transform`, if it should differ from `fit_transform`: drift
-        between training and use. None means the same.
+        Which modalities are lost in `transform`, to simulate drift between training and
+        use. None is the same as in `fit_transform`.
     when : {"both", "fit", "transform"}, default="both"
-        `"fit"` hides in `fit_transform` only, hence in the training samples of a
-        pipeline, and `transform` returns its input; `"transform"` hides in `transform`
-        only, hence when a pipeline predicts.
+        When modalities are hidden. `"fit"` hides them in `fit_transform` only, that is,
+        in the training samples of a pipeline, and `transform` returns its input.
+        `"transform"` hides them in `transform` only, that is, when a pipeline predicts.
     allow_empty : bool, default=False
         Whether a sample may lose all its modalities.
     random_state : int, RandomState instance or None, default=None
-        Seeds the masks.
+        Seed of the masks.
 
     Attributes
     ----------
     nominal_rates_ : dict
-        By modality, the fraction of samples that should lose it in `fit_transform`.
+        Intended fraction of samples that lose each modality in `fit_transform`, by
+        name.
     realized_rates_ : dict
-        By modality, the fraction that loses it in `fit_transform`, of the samples given
-        to `fit` that have it; NaN if none has it.
+        Actual fraction that loses it in `fit_transform`, of the samples given to `fit`
+        that have it. NaN if none has it.
     %(modalities_, n_features_in_, feature_names_in_)s
 
     See Also
@@ -130,28 +131,28 @@ class ModalityAmputer(
     Notes
     -----
     *Randomness.* The mask of a sample is drawn from a hash of its cells and of the
-    seed; equal samples are distinguished by counting them. So training and test samples
-    draw independently, though they share a seed, and the training samples always get
-    their training masks. For independent rates the masks of one seed are nested: what
-    is hidden at one rate is hidden at any higher one (with a single rate for all
-    modalities). In three cases the mask depends on the other samples as well: patterns
+    seed. Equal samples are distinguished by counting them. The masks of training and
+    test samples are therefore independent although they share a seed, and the training
+    samples always get their training masks. With a single rate for all modalities, the
+    masks of one seed are nested: a modality that is hidden at one rate is also hidden
+    at any higher rate. In three cases the mask also depends on other samples: patterns
     with exact counts, `"burst"`, which needs the order of the samples, and equal
     samples.
 
     *Samples that would lose all.* With rates :math:`r_m`, such a sample gets back
     modality m with probability :math:`w_m = (1 - r_m) / \\sum_l (1 - r_l)`. A complete
-    sample thus loses m with probability :math:`r_m - w_m \\prod_l r_l`, less than asked
-    for, unless some rate is 0: see `realized_rates_`. With a table of patterns, a
-    sample that has no modality of its pattern keeps one of those that it has.
+    sample thus loses m with probability :math:`r_m - w_m \\prod_l r_l`, which is less
+    than :math:`r_m` unless some rate is 0: see `realized_rates_`. With a table of
+    patterns, a sample that has no modality of its pattern keeps one of its modalities.
 
     *Mechanisms.* `"mar"`, `"mnar"`, `"label"` and `"group"` hide modality m in sample i
     with probability :math:`\\sigma(a_m + \\beta s_{im})`: :math:`\\beta` is `strength`,
     :math:`s` a score with mean 0 and variance 1 over the training samples, and
     :math:`a_m` is solved in `fit` so that the mean over the training samples is the
     rate. The score of `"mar"` and `"mnar"` is the mean standardised cell of the driver
-    and of the modality itself; 0 if it is missing. Classes and groups get evenly spaced
-    scores in an order that is drawn for each modality; a continuous y is its own
-    score. Nothing else is learnt, and only from the training samples.
+    and of the modality itself, and 0 if it is missing. Classes and groups get evenly
+    spaced scores in an order that is drawn for each modality. A continuous y is used as
+    the score. These statistics are learnt from the training samples only.
 
     References
     ----------
@@ -215,7 +216,7 @@ class ModalityAmputer(
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None, groups=None):
-        """Resolve what is hidden, and learn what the mechanism depends on.
+        """Resolve `missing` and `config`, and learn the statistics of the mechanism.
 
         Parameters
         ----------
@@ -246,7 +247,7 @@ class ModalityAmputer(
         Returns
         -------
         ndarray of shape (n_samples, n_features)
-            X with NaN where a modality is hidden; X itself, copied, if
+            X with NaN where a modality is hidden, or a copy of X if
             `when="transform"`.
         """
         table, hidden = self._fit(X, y, groups)
@@ -264,7 +265,7 @@ class ModalityAmputer(
         Returns
         -------
         ndarray of shape (n_samples, n_features)
-            X with NaN where a modality is hidden; X itself, copied, if `when="fit"`.
+            X with NaN where a modality is hidden, or a copy of X if `when="fit"`.
         """
         check_is_fitted(self)
         table = self._validate(X, reset=False)
@@ -288,7 +289,7 @@ class ModalityAmputer(
         return self._draw(table, "transform", groups=groups)
 
     def _fit(self, X, y, groups):
-        """Learn, and return the table and what `fit_transform` hides."""
+        """Fit; return the table, and the mask of what `fit_transform` hides."""
         if self.mechanism == "label":
             table, y = self._validate(X, y, reset=True)
         else:
@@ -408,7 +409,7 @@ class ModalityAmputer(
                 f"The driver {driver!r} is never hidden, so that its rate must be 0; "
                 f"got {rates[driver]:g} in {given}."
             )
-        # Seeded alike for both phases, so that (pm, ps) draws the same modalities.
+        # The same seed in both phases, so that (pm, ps) draws the same modalities.
         rng = np.random.RandomState(self._seed)
         rates = config.rates_for(names, rng, spared=self._driver)
         if rates.min() == 1 and not self.allow_empty and len(names) > 1:

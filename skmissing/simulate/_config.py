@@ -19,8 +19,8 @@ class ModalityRates:
     Parameters
     ----------
     rates : float or dict
-        One fraction for all modalities, or one by name. Modalities that a dict leaves
-        out are never hidden.
+        One fraction for all modalities, or one per name. Modalities that are not in the
+        dict are never hidden.
 
     Examples
     --------
@@ -74,7 +74,7 @@ class ModalityFraction:
     Parameters
     ----------
     modalities : float
-        Fraction of the modalities that is drawn; rounded to a whole number, halves up.
+        Fraction of the modalities that is drawn. Their number is rounded, halves up.
     rows : float
         Fraction of the samples that lose each drawn modality, independently.
 
@@ -133,13 +133,13 @@ class PatternTable:
     Parameters
     ----------
     probabilities : dict
-        From the modalities that a sample keeps (a tuple of names, or one string with
-        `+` between them; `()` or `""` for none) to the fraction of such samples. The
-        fractions must sum to 1.
+        Mapping from the modalities that a sample keeps to the fraction of such samples.
+        A key is a tuple of names, or one string with `+` between them; `()` or `""` is
+        none. The fractions must sum to 1.
     exact : bool, default=True
-        If True, the number of samples of each pattern is its fraction of the samples
-        given, up to rounding (largest remainders). If False, each sample draws its
-        pattern independently.
+        If True, the number of samples with each pattern is exact up to rounding
+        (largest remainders). If False, the pattern of each sample is drawn
+        independently.
 
     Examples
     --------
@@ -169,7 +169,7 @@ class PatternTable:
             )
 
     def table_for(self, names):
-        """Return what each pattern keeps, and its fraction of the samples.
+        """Return the modalities of each pattern, and its fraction of the samples.
 
         Parameters
         ----------
@@ -207,7 +207,7 @@ class OneMissing:
     Parameters
     ----------
     rows : float
-        The fraction; the other samples stay complete.
+        Fraction of the samples; the others stay complete.
     exact : bool, default=True
         As in :class:`PatternTable`.
 
@@ -226,7 +226,7 @@ class OneMissing:
         _check_fraction(self.rows, "OneMissing: rows")
 
     def table_for(self, names):
-        """Return what each pattern keeps, and its fraction of the samples.
+        """Return the modalities of each pattern, and its fraction of the samples.
 
         Parameters
         ----------
@@ -256,21 +256,21 @@ def parse_config(config, names):
         - `"20-text-100-audio-20-video"`: the percentage of samples that keep each
           modality, drawn independently. Every modality must be named, in any order;
         - `"complex-20-20-20-10-10-10-10"`: disjoint groups of exactly these
-          percentages. The first keeps all modalities; then come those that keep one,
-          those that keep two and so on, each in the order of `names`. Two modalities
-          have three numbers (both, first, second), three have seven.
+          percentages. The first group keeps all modalities. Then follow the groups that
+          keep one, those that keep two and so on, in the order of `names`. Two
+          modalities need three numbers (both, first, second), and three need seven.
     names : sequence of str
         The modalities of X, in order.
 
     Returns
     -------
     ModalityRates or PatternTable
-        The same as a value of `missing` of :class:`ModalityAmputer`.
+        A value for the parameter `missing` of :class:`ModalityAmputer`.
 
     Raises
     ------
     ValueError
-        If the string cannot be read; the message shows where, and what was expected.
+        If the string is invalid. The message shows where, and what was expected.
 
     Examples
     --------
@@ -362,7 +362,7 @@ def _parse_kept(text, names):
                 f"config={text!r}: percentages must lie between 0 and 100; got "
                 f"{head[1]} for {name!r}."
             )
-        # Rounded, so that 20 % kept is the rate 0.8 and not 0.8 less one bit.
+        # Rounded, so that 20 % kept is exactly the rate 0.8.
         rates[name] = round(1 - percent / 100, 12)
         if tail == name:
             break

@@ -13,13 +13,13 @@ def ampute(X, missing=None, *, y=None, groups=None, return_mask=False, **params)
     X : array-like of shape (n_samples, n_features)
         Missing cells are NaN or masked.
     missing : float, dict, tuple or configuration object, default=None
-        How much is hidden, as in :class:`ModalityAmputer`.
+        Which modalities are lost, as in :class:`ModalityAmputer`.
     y : array-like of shape (n_samples,), default=None
         For `mechanism="label"`.
     groups : array-like of shape (n_samples,), default=None
         For `mechanism="group"` and `"burst"`.
     return_mask : bool, default=False
-        Whether to return what was hidden, too.
+        Whether to return the mask of hidden modalities, too.
     **params : dict
         Other parameters of :class:`ModalityAmputer`: `config`, `modalities`,
         `mechanism`, `driver`, `strength`, `burst_length`, `allow_empty`,
@@ -28,7 +28,7 @@ def ampute(X, missing=None, *, y=None, groups=None, return_mask=False, **params)
     Returns
     -------
     Xt : ndarray or dataframe of shape (n_samples, n_features)
-        A copy of X with NaN where a modality is hidden; a dataframe, if X is one.
+        A copy of X with NaN where a modality is hidden. A dataframe if X is one.
     hidden : ndarray of shape (n_samples, n_modalities), dtype bool
         Only if `return_mask=True`.
 
@@ -38,10 +38,10 @@ def ampute(X, missing=None, *, y=None, groups=None, return_mask=False, **params)
 
     Notes
     -----
-    The mask of each sample is drawn from its own cells, so that training and test
-    samples draw independently although they share a seed. What a mechanism learns
-    (means, intercepts) it learns from `X`: use :class:`ModalityAmputer` to learn it
-    from training samples and apply it to others.
+    The mask of each sample is drawn from its own cells, so the masks of training and
+    test samples are independent although they share a seed. The means and intercepts of
+    a mechanism are learnt from `X`. Use :class:`ModalityAmputer` to learn them from
+    training samples and apply them to others.
 
     Examples
     --------
@@ -82,7 +82,7 @@ def missing_rates(X, *, modalities=None):
     Returns
     -------
     dict
-        From name to fraction.
+        Fraction of each modality, by name.
 
     Examples
     --------
@@ -132,5 +132,5 @@ def make_amputer(text, **params):
     missing = read_numbers(gaps)
     if missing is None:
         return ModalityAmputer(config=gaps, mechanism=mechanism, **params)
-    read_missing(missing)  # refuses numbers outside of 0 to 1
+    read_missing(missing)  # raises for numbers outside of 0 to 1
     return ModalityAmputer(missing, mechanism=mechanism, **params)

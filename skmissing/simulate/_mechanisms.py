@@ -1,9 +1,9 @@
-"""Which samples lose which modalities: numerics, arrays in and arrays out.
+"""Draws which samples lose which modalities, on arrays.
 
 All random numbers come from the samples. The key of a sample is a hash of its cells and
-of the seed, and everything that is drawn for the sample comes from that key. So the
-mask does not depend on the place of the sample nor on other samples. It is the same in
-`fit_transform` and in `transform`, and two different samples draw independently.
+of the seed, and everything that is drawn for the sample comes from that key. The mask
+therefore depends neither on the position of the sample nor on other samples. It is the
+same in `fit_transform` and in `transform`, and independent for different samples.
 """
 
 import hashlib
@@ -27,7 +27,7 @@ def row_keys(X, seed):
     salt = int(seed).to_bytes(8, "little")
     keys = np.empty(len(X), dtype=np.uint64)
     for chunk in row_chunks(*X.shape):
-        # float32 and float64 copies hash alike; so do the many NaNs and the two zeros.
+        # Equal hashes for copies in float32 and float64, for all NaNs and both zeros.
         cells = X[chunk].astype(np.float64, order="C")
         cells += 0.0
         cells[np.isnan(cells)] = np.nan
@@ -79,7 +79,7 @@ class Plan:
     keep: np.ndarray | None = None
     probabilities: np.ndarray | None = None  # (n_patterns,)
     exact: bool = False  # whether the number of samples of each pattern is fixed
-    # Log-odds of being hidden at score 0, (n_modalities,); None if nothing drives it.
+    # Log-odds of being hidden at score 0, (n_modalities,); None without scores.
     intercepts: np.ndarray | None = None
 
 
@@ -106,15 +106,15 @@ def draw_hidden(
     draws = draws[:, :-1]
     hidden = presence & (draws < rates)
     if not allow_empty:
-        # In a sample that would be empty draws < rates, so that the quotient is again
-        # uniform; with equal rates the modality hidden last comes back.
+        # In a sample that would be empty, draws < rates, so the quotient is uniform
+        # again. With equal rates, the modality hidden last is returned.
         quotient = draws / np.maximum(rates, np.finfo(float).tiny)
         give_back(hidden, presence, 1 - rates, quotient)
     return hidden
 
 
 def give_back(hidden, presence, weights, uniform):
-    """Return one modality to every sample that would lose all it has, in place.
+    """Return one modality to every sample that would lose all modalities, in place.
 
     All are of shape (n_samples, n_modalities). A modality is chosen with probability
     proportional to its weight, evenly if all weights are 0, among those the sample
@@ -122,8 +122,8 @@ def give_back(hidden, presence, weights, uniform):
     """
     rows = np.flatnonzero(presence.any(axis=1) & ~(presence & ~hidden).any(axis=1))
     weights = np.broadcast_to(weights, presence.shape)[rows]
-    # The first of exponential variables with these rates comes first with
-    # probability proportional to its rate. The floors only keep numbers finite.
+    # Each of several exponential variables is the smallest with a probability
+    # proportional to its rate. The floors only keep numbers finite.
     waiting = -np.log(np.maximum(uniform[rows], 1e-20)) / np.maximum(weights, 1e-300)
     chosen = np.argmin(np.where(presence[rows], waiting, np.inf), axis=1)
     hidden[rows, chosen] = False
@@ -210,9 +210,9 @@ def _give_back_runs(hidden, presence, weights, rng):
 
 
 class LevelScores:
-    """Scores from the values of modalities: of the driver for all, or each for itself.
+    """Scores from the values of the driver, or of each modality itself.
 
-    `__call__` gives scores of shape (n_samples, n_modalities), as those of the other
+    `__call__` returns scores of shape (n_samples, n_modalities), as in the other
     classes below. They are standardised on the training samples, and 0 where unknown.
     """
 
