@@ -85,11 +85,11 @@ class MissingPatternDisplay:
     Attributes
     ----------
     ax_ : matplotlib Axes
-        The axes that hold the others.
+        Axes that contain the others.
     bar_ax_ : matplotlib Axes
-        The bars.
+        Axes of the bars.
     dot_ax_ : matplotlib Axes
-        The dots.
+        Axes of the dots.
     %(figure_)s
 
     See Also
@@ -223,8 +223,8 @@ def _percent(share):
 class RobustnessCurveDisplay:
     """Score against the share of missing modalities.
 
-    A line is the mean over the repeats, with a band of one standard deviation on either
-    side, against the share that was in fact hidden. Several displays can share one
+    A line shows the mean over the repeats against the share that was actually hidden.
+    A band shows one standard deviation on either side. Several displays can share one
     `ax`.
 
     It is recommended to use :meth:`from_estimator` or :meth:`from_result` to create a
@@ -233,11 +233,11 @@ class RobustnessCurveDisplay:
     Parameters
     ----------
     realized_rate : ndarray of shape (n_curves, n_rates, n_repeats)
-        Share of the modalities that was in fact hidden.
+        Share of the modalities that was actually hidden.
     score : ndarray of shape (n_curves, n_rates, n_repeats)
         Scores.
     curve : sequence of str
-        What each curve hides.
+        Modalities that each curve hides.
     score_name : str, default="Score"
         Label of the vertical axis.
     name : str, default=None
@@ -364,8 +364,8 @@ class RobustnessCurveDisplay:
 class ModalityImportanceDisplay:
     """Shapley value of each modality, with its interval.
 
-    The bars sum to the gain of the score from no modality to all of them; the title has
-    both scores.
+    The bars sum to the score with all modalities minus the score with none. The title
+    shows both scores.
 
     It is recommended to use :meth:`from_estimator` or :meth:`from_result` to create a
     display.
@@ -383,7 +383,7 @@ class ModalityImportanceDisplay:
     empty_score : float
         Score with none.
     confidence_level : float, default=0.95
-        Of the intervals.
+        Confidence level of the intervals.
     score_name : str, default="Score"
         Name of the score.
 
@@ -517,8 +517,8 @@ MOST_TICKS = 12
 class ClusterSensitivityDisplay:
     """Score against the number of clusters.
 
-    A line is the mean over splits or runs, with a band of one standard deviation on
-    either side; a ring marks the best mean of each curve.
+    A line shows the mean over splits or runs, and a band one standard deviation on
+    either side. A ring marks the best mean of each curve.
 
     It is recommended to use :meth:`from_cv_results` or :meth:`from_data` to create a
     display.
@@ -606,7 +606,7 @@ class ClusterSensitivityDisplay:
 
     @classmethod
     def from_data(cls, n_clusters, score, *, curve=None, score_name="Score", ax=None):
-        """Draw scores that were computed before.
+        """Draw scores that are already computed.
 
         Parameters
         ----------

@@ -21,9 +21,9 @@ class ImputationDisplay:
     """Imputed values among the observed ones, projected to the plane.
 
     There is one panel per modality. Real points are samples that have the modality, and
-    imputed points are samples in which it is missing. A good imputer places its points
-    where real ones are, and spreads them as widely; a heap of points shows that it
-    predicts little more than the mean.
+    imputed points are samples in which it is missing. The points of a good imputer have
+    the same location and spread as the real ones. If they are concentrated in one
+    place, the imputer predicts little more than the mean.
 
     It is recommended to use :meth:`from_data` or :meth:`from_estimator` to create a
     display.
@@ -80,12 +80,12 @@ class ImputationDisplay:
         Parameters
         ----------
         imputer : transformer
-            Fitted. Columns that it adds behind those of X, as `add_indicator=True`
-            does, are left out.
+            Fitted imputer. Columns that it adds after those of X, as with
+            `add_indicator=True`, are left out.
         X : array-like of shape (n_samples, n_features)
             The incomplete table.
         modalities : list of int, dict or None, default=None
-            The groups of columns of X; None asks the imputer.
+            The groups of columns of X. None takes those of the imputer.
         **params : dict
             Other parameters of :meth:`from_data`: `show`, `method`, `max_samples`,
             `random_state`, `ax`.
@@ -130,9 +130,9 @@ class ImputationDisplay:
         method : {"pca", "tsne"}, default="pca"
             Projection to the plane.
         max_samples : int, default=1000
-            At most this many real and this many imputed points per panel.
+            Maximum number of real points, and of imputed points, per panel.
         random_state : int, RandomState instance or None, default=None
-            Draws the points, and starts t-SNE.
+            Seed of the choice of points and of t-SNE.
         ax : matplotlib Axes or array of Axes, default=None
             One per panel; a new figure if None.
 

@@ -1,4 +1,4 @@
-"""What a fitted model scores with some modalities only, and what each is worth."""
+"""Scores of a fitted model with some modalities only, and their importance."""
 
 import itertools
 import math
@@ -19,7 +19,7 @@ from skmissing.inspection._scoring import (
     run_parallel,
 )
 
-# 2 ** 10 - 1 subsets are the most for patterns="all".
+# patterns="all" has at most 2 ** 10 - 1 subsets.
 MOST_MODALITIES = 10
 
 
@@ -45,13 +45,13 @@ def score_by_pattern(
 ):
     """Score a fitted model on every subset of modalities.
 
-    This table shows what a model does if, for example, the audio fails. For each
-    subset, the samples that have all of its modalities are reduced to them and scored.
+    The table shows, for example, how a model performs without audio. For each subset,
+    the samples that have all of its modalities are reduced to them and scored.
 
     Parameters
     ----------
     estimator : estimator
-        Fitted; it must predict samples with missing modalities.
+        Fitted estimator, which must accept samples with missing modalities.
     X : array-like or dataframe of shape (n_samples, n_features)
         Samples that the estimator was not fitted on. A dataframe may hold text, for a
         pipeline that starts with encoders.
@@ -65,8 +65,8 @@ def score_by_pattern(
         Scorer, as for :func:`sklearn.metrics.check_scoring`; None takes the
         estimator's own `score`.
     patterns : {"all", "observed"} or list, default="all"
-        Which subsets. "all" takes every non-empty one, the largest first;
-        "observed" hides nothing and groups the samples by their observed modalities. A
+        Subsets to score. "all" takes every non-empty subset, the largest first.
+        "observed" hides nothing, and groups the samples by their observed modalities. A
         list holds tuples of names, or single names.
     sample_weight : array-like of shape (n_samples,), default=None
         Weights of the samples, passed to the scorer.
@@ -85,8 +85,8 @@ def score_by_pattern(
         n_modalities : ndarray of int
             Number of modalities of the pattern.
         n_samples : ndarray of int
-            Number of samples that were scored. Patterns are comparable only as far as
-            their samples are.
+            Number of samples that were scored. Scores of patterns are comparable only
+            if their samples are.
         score : ndarray of float
             NaN, with a warning, where no sample has the pattern.
 
@@ -281,18 +281,19 @@ def modality_importance(
     ----------
     %(estimator, X, y, modalities, scoring)s
     empty_score : float, default=None
-        The score with no modality, for an estimator that refuses such samples. None
+        Score with no modality, for an estimator that does not accept such samples. None
         scores the prediction for them, which is the same for all.
     n_bootstraps : int, default=200
         Number of resamples of X for the intervals; 0 for no intervals.
     confidence_level : float, default=0.95
-        Of the intervals.
+        Confidence level of the intervals.
     n_permutations : int, default=100
-        Number of orders that are sampled with more than 10 modalities, in pairs of an
-        order and its reverse. Ignored with fewer, for which all subsets are scored.
+        Number of orders that are sampled if there are more than 10 modalities, in pairs
+        of an order and its reverse. With fewer, all subsets are scored and this is
+        ignored.
     %(sample_weight)s
     random_state : int, RandomState instance or None, default=None
-        Resamples the samples, and draws the orders.
+        Seed of the resamples and of the orders.
     n_jobs : int, default=None
         Number of subsets scored in parallel.
 
@@ -304,15 +305,15 @@ def modality_importance(
         modalities : tuple of str
             Names, in the order of the other entries.
         importance : ndarray of shape (n_modalities,)
-            Average gain of the score by each modality.
+            Average gain of the score per modality.
         interval : ndarray of shape (n_modalities, 2)
             Percentiles of `bootstraps`; NaN without bootstraps.
         bootstraps : ndarray of shape (n_modalities, n_bootstraps)
             The importances on each resample.
         full_score, empty_score : float
-            With all observed modalities, and with none.
+            Scores with all observed modalities, and with none.
         confidence_level : float
-            As given.
+            Confidence level of the intervals.
         score_name : str
             For the axis of a plot.
 
@@ -320,26 +321,26 @@ def modality_importance(
     --------
     score_by_pattern : The scores behind the importances.
     ModalityImportanceDisplay : Draws the importances.
-    sklearn.inspection.permutation_importance : Shuffles columns, where this function
-        makes them missing.
+    sklearn.inspection.permutation_importance : Shuffles columns instead of making them
+        missing.
 
     Notes
     -----
-    With v(S) the score on all samples of X, each reduced to those of its modalities
-    that are in S, the importance of modality m among M is
+    Let v(S) be the score on all samples of X, each reduced to its modalities in S. The
+    importance of modality m out of M modalities is
 
     .. math::
         \\phi_m = \\sum_{S \\not\\ni m} \\frac{|S|! \\, (M - |S| - 1)!}{M!}
         \\left( v(S \\cup \\{m\\}) - v(S) \\right) .
 
-    It depends on this model and these samples: a modality that is often missing is
-    worth less, and two redundant modalities share their worth. Warnings of the
+    It depends on the model and the samples. A modality that is often missing is less
+    important, and two redundant modalities share their importance. Warnings of the
     estimator about samples with no observed modality are not shown while X is reduced.
 
-    An interval covers the choice of the samples of X, not that of the training samples;
-    with sampled orders these are resampled as well. Predictions are made once per
-    subset if `scoring` needs predictions only, as all of scikit-learn's named scorers
-    do; with any other callable the estimator predicts each resample.
+    The intervals reflect the choice of the samples of X, not that of the training
+    samples. If orders are sampled, they are resampled as well. Predictions are made
+    once per subset if `scoring` needs predictions only, as all named scorers of
+    scikit-learn do. With any other callable, the estimator predicts each resample.
 
     References
     ----------
@@ -426,7 +427,7 @@ def sample_orders(n_modalities, n_orders, rng):
 
 
 def prefixes(orders):
-    """Every set of modalities that some order starts with, each once."""
+    """Distinct sets of modalities that the orders start with."""
     found = {
         frozenset(order[:length].tolist())
         for order in orders
@@ -523,17 +524,17 @@ def robustness_curve(
     ----------
     %(estimator, X, y, modalities)s
     hide : {"all", "each", "both"} or list, default="all"
-        What is hidden. "all" hides all modalities, independently of each other, and
-        gives one curve; "each" gives one curve per modality; "both" gives all of these.
-        A list holds names, or tuples of names of modalities that one curve hides,
+        Modalities to hide. "all" hides all modalities, independently of each other, and
+        returns one curve. "each" returns one curve per modality, and "both" returns all
+        of these. A list holds names, or tuples of names that one curve hides,
         independently of each other.
     rates : array-like of float, default=(0.0, 0.1, ..., 0.9)
-        Shares of the samples with a modality that lose it.
+        Shares of the samples with a modality in which it is hidden.
     n_repeats : int, default=5
-        Number of draws of the samples that lose a modality.
+        Number of random draws of the hidden modalities.
     %(scoring, sample_weight)s
     random_state : int, RandomState instance or None, default=None
-        Draws the samples that lose a modality.
+        Seed of the draws.
     n_jobs : int, default=None
         Number of tables scored in parallel.
 
@@ -543,13 +544,13 @@ def robustness_curve(
         With these entries:
 
         curve : list of str
-            What each curve hides: names joined by " + ", or "any modality".
+            Modalities that each curve hides: names joined by " + ", or "any modality".
         rate : ndarray of shape (n_rates,)
-            As given, in ascending order.
+            The parameter `rates` in ascending order.
         realized_rate : ndarray of shape (n_curves, n_rates, n_repeats)
-            The share of the observed modalities of the curve that was in fact hidden.
+            Share of the observed modalities of the curve that was actually hidden.
         score : ndarray of shape (n_curves, n_rates, n_repeats)
-            Score of the samples with these gaps.
+            Score of the samples with these modalities hidden.
         score_name : str
             For the axis of a plot.
 
@@ -560,12 +561,12 @@ def robustness_curve(
 
     Notes
     -----
-    Of the n samples that have a modality, the whole number nearest to rate × n lose it.
-    Within a repeat, a sample that loses a modality at one rate also loses it at all
-    higher ones, so that a curve shows the effect of the rate and not of the draw. No
-    sample loses all it has: it keeps the modality that it would lose last. High rates
-    are therefore not reached where several modalities are hidden, or where samples
-    have no other; see `realized_rate`.
+    A modality that n samples have is hidden in rate × n of them, rounded. Within a
+    repeat, a modality that is hidden from a sample at one rate is also hidden at all
+    higher rates, so a curve shows the effect of the rate and not of the draw. At least
+    one modality per sample is kept: the one that would be hidden last. High rates are
+    therefore not reached if several modalities are hidden, or if samples have no other
+    modality. See `realized_rate`.
 
     Examples
     --------
@@ -596,7 +597,7 @@ def robustness_curve(
     scoring_of = Scoring(estimator, scoring, y, sample_weight, len(table))
     names, targets = _read_hide(hide, table.layout.names)
     rng = check_random_state(random_state)
-    # Drawn as they are scored: all tables at once could be many.
+    # Drawn one by one, because all tables together may not fit into memory.
     tasks = (
         (scoring_of, table, hidden, target)
         for target in targets
@@ -623,7 +624,7 @@ def draw_hidden(presence, target, rates, rng):
     rank = np.full(presence.shape, np.inf)
     for m in np.flatnonzero(counts):
         rank[losable[:, m], m] = rng.permutation(counts[m])
-    # A sample keeps what it would lose last, the same at every rate.
+    # A sample keeps the modality that it would lose last, the same at every rate.
     share = np.where(presence, rank / np.maximum(counts, 1), -1)
     rank[np.arange(len(rank)), share.argmax(axis=1)] = np.inf
     return [rank < np.rint(rate * counts) for rate in rates]
@@ -662,7 +663,7 @@ def _read_hide(hide, names):
 
 
 def _score_hidden(scoring, table, hidden, target):
-    """Score with something hidden, and the share of the target that is."""
+    """Score with hidden modalities, and the share of the target that is hidden."""
     n_present = table.presence[:, target].sum()
     return scoring.score(hide_modalities(table, hidden)), hidden.sum() / max(
         1, n_present

@@ -1,4 +1,4 @@
-"""Tables of which modalities can be hidden, scorers, and predictions made only once."""
+"""Tables with modalities that can be hidden, scorers, and cached predictions."""
 
 import functools
 
@@ -14,7 +14,7 @@ from skmissing._modalities import resolve_modalities
 from skmissing._table import ModalityTable, check_sample_weight, fill_masked, read_array
 
 _RESPONSES = ("predict", "predict_proba", "predict_log_proba", "decision_function")
-# The class of scorers that need predictions only.
+# Class of the scorers that need predictions only.
 _PredictionScorer = type(get_scorer("accuracy"))
 
 
@@ -112,8 +112,8 @@ def hide_modalities(table, hidden):
 def find_scorer(estimator, scoring):
     """Turn `scoring` into a callable of estimator, X and y.
 
-    For None, accuracy or R² by name if that is what `estimator.score` computes: such a
-    scorer needs predictions only.
+    None becomes accuracy or R² by name if `estimator.score` computes these, because
+    such a scorer needs predictions only.
     """
     if scoring is None:
         last = estimator
@@ -211,9 +211,9 @@ class Scoring:
 
 
 class PredictedRows:
-    """Stand-in for an estimator whose predictions are known: X are row numbers.
+    """Estimator with cached predictions, whose X holds row numbers.
 
-    Each method of the estimator predicts X once, at its first call.
+    Each method of the estimator is called once, on all samples.
     """
 
     def __init__(self, estimator, X):

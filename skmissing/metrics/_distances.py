@@ -17,7 +17,7 @@ N_CENTERS = 1024
 def partial_modality_distances(X, Y=None, *, modalities=None, squared=False):
     """Compute distances between samples over the modalities that both have.
 
-    Columns are compared as they are: standardise them first if their units differ.
+    Columns are not scaled. Standardise them first if their units differ.
 
     Parameters
     ----------
@@ -48,9 +48,9 @@ def partial_modality_distances(X, Y=None, *, modalities=None, squared=False):
         \\frac{1}{d_m} \\lVert x^m - y^m \\rVert^2 ,
 
     with S the modalities that both samples have and d_m the width of modality m. Wide
-    modalities thus count no more than narrow ones, and samples are not closer because
-    they share few modalities. Where a modality is partially observed, the mean is over
-    the columns observed in both samples; if there is none, the modality is not shared.
+    and narrow modalities thus have the same weight, and samples are not closer because
+    they share few modalities. In a partially observed modality, the mean is over the
+    columns observed in both samples. If there are none, the modality is not shared.
 
     This is not a metric: samples with different modalities are compared in different
     coordinates, so the triangle inequality can fail.
@@ -81,7 +81,7 @@ def partial_modality_distances(X, Y=None, *, modalities=None, squared=False):
     (X, _), (other, _) = first, second
     layout = resolve_modalities(modalities, X.shape[1], names)
     dtype = np.result_type(X.dtype, other.dtype)
-    # Dataframes come column by column; sums must not depend on that.
+    # Dataframes are column-major; sums must not depend on that.
     X = np.ascontiguousarray(X, dtype=np.float64)
     left = right = both = ModalityTable(X, layout)
     if Y is not None:
@@ -136,7 +136,7 @@ def _cellwise(x, y, layout):
 
 
 def check_same_columns(first, second, first_name, second_name):
-    """Refuse two pairs of array and names whose columns differ; return the names."""
+    """Raise unless two pairs of array and names have equal columns; return names."""
     (X, names), (Y, other_names) = first, second
     if X.shape[1] != Y.shape[1]:
         raise ValueError(

@@ -12,9 +12,9 @@ from skmissing.metrics._distances import check_same_columns
 def masked_rmse(X_true, X_imputed, mask):
     """Root mean squared error over the hidden cells, in the units of X.
 
-    Every hidden cell has the same weight, so that a modality of 1000 columns outweighs
-    one of ten, and columns in large units outweigh all. :func:`block_nrmse` does not
-    have these properties.
+    Every hidden cell has the same weight. A modality of 1000 columns therefore
+    outweighs one of ten, and columns with large values outweigh all others. Use
+    :func:`block_nrmse` to avoid this.
 
     Parameters
     ----------
@@ -23,14 +23,14 @@ def masked_rmse(X_true, X_imputed, mask):
     X_imputed : array-like of shape (n_samples, n_features)
         The completed table.
     mask : array-like of shape (n_samples, n_features)
-        Which cells to score. Either booleans, True for a hidden cell; or the
-        incomplete table that the imputer was given: then its missing cells are scored
-        that are observed in `X_true`.
+        Cells to score: either booleans, True for a hidden cell, or the incomplete table
+        that was given to the imputer. In that case, the cells that are missing there
+        and observed in `X_true` are scored.
 
     Returns
     -------
     float
-        0 is a perfect imputation.
+        The error; 0 for a perfect imputation.
 
     See Also
     --------
@@ -54,7 +54,7 @@ def masked_rmse(X_true, X_imputed, mask):
 def block_nrmse(X_true, X_imputed, mask, *, modalities=None, scale=None, average=True):
     """Normalised root mean squared error with the same weight for every modality.
 
-    Imputing the column means scores 1. An imputer above 1 is worse than that.
+    Imputation with the column means has an error of 1.
 
     Parameters
     ----------
@@ -69,17 +69,18 @@ def block_nrmse(X_true, X_imputed, mask, *, modalities=None, scale=None, average
     Returns
     -------
     float or dict of str to float
-        The error; by modality if `average=False`, NaN for one without hidden cells.
+        The error, or errors by modality if `average=False`. NaN for a modality without
+        hidden cells.
 
     See Also
     --------
     masked_rmse : In the units of X, with the same weight for every cell.
-    masked_cosine : Compares directions, not lengths.
+    masked_cosine : Compares directions instead of lengths.
 
     Notes
     -----
-    With H_m the hidden cells of modality m, s_c the scale of column c, and M' the
-    modalities that have hidden cells,
+    Let H_m be the hidden cells of modality m, s_c the scale of column c, and M' the
+    modalities with hidden cells. Then
 
     .. math::
         e_m^2 = \\frac{1}{|H_m|} \\sum_{(i, c) \\in H_m}
@@ -87,10 +88,9 @@ def block_nrmse(X_true, X_imputed, mask, *, modalities=None, scale=None, average
         \\mathrm{NRMSE}^2 = \\frac{1}{|M'|} \\sum_{m \\in M'} e_m^2 ;
 
     the average over modalities is an average of squares, as in the distance of
-    :func:`partial_modality_distances`. Column means give exactly 1 if means and scale
-    are those of the hidden cells and each column has the same number of them; with
-    means and scale of the training table they give 1 up to the differences between the
-    two tables.
+    :func:`partial_modality_distances`. The error of the column means is exactly 1 if
+    means and scale are those of the hidden cells and each column has the same number of
+    hidden cells. With the means and the scale of the training table, it is close to 1.
 
     Examples
     --------
@@ -125,15 +125,14 @@ def masked_cosine(
 ):
     """Cosine between true and imputed values, with the same weight for every modality.
 
-    For embeddings, whose direction carries their meaning and whose length often does
-    not.
+    This suits embeddings, in which the direction often matters more than the length.
 
     Parameters
     ----------
     %(X_true, X_imputed, mask, modalities)s
     center : array-like of shape (n_features,), default=None
-        Subtracted first, for instance the training means. Embeddings tend to share
-        one large common direction; without centring, the mean of all samples scores
+        Subtracted first, for instance the training means. Embeddings tend to share one
+        large common component. Without centring, the mean of all samples would score
         near 1.
     average : bool, default=True
         If False, return the cosine of each modality.
@@ -141,19 +140,19 @@ def masked_cosine(
     Returns
     -------
     float or dict of str to float
-        Between -1 and 1, higher is better; by modality if `average=False`, NaN
-        for one without hidden cells.
+        The cosine between -1 and 1, or cosines by modality if `average=False`. Higher
+        is better. NaN for a modality without hidden cells.
 
     See Also
     --------
-    block_nrmse : Takes the length of the error into account, too.
+    block_nrmse : Also considers the length of the error.
 
     Notes
     -----
     The cosine of a sample is taken over the hidden cells of a modality. It is 0 if one
     of the two vectors is zero, as the training mean is after centring. The mean is
-    first over the samples in which the modality has hidden cells, then over the
-    modalities that have any.
+    first over the samples with hidden cells of the modality, then over the modalities
+    with hidden cells.
 
     Examples
     --------

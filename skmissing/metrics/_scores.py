@@ -1,4 +1,4 @@
-"""The scores that papers on missing modalities report, by what they are."""
+"""Scores that papers on missing modalities report, under unambiguous names."""
 
 import numpy as np
 from sklearn.exceptions import UndefinedMetricWarning
@@ -12,8 +12,8 @@ from skmissing._table import warn
 def slot_accuracy(y_true, y_pred):
     """Share of correct label slots: the accuracy of the flattened indicator matrix.
 
-    Some papers print this number as "F1-micro": micro-averaged F1 over *flattened*
-    labels is the accuracy of the slots. It flatters wherever labels are rare. On
+    Some papers report this number as "F1-micro": micro-averaged F1 over *flattened*
+    labels is the accuracy of the slots. It is high whenever labels are rare. On
     MM-IMDb, with about 2.5 of 27 genres per film, a model that never predicts any
     genre scores .91 here and 0 in :func:`multilabel_f1`.
 
@@ -62,8 +62,8 @@ def slot_accuracy(y_true, y_pred):
 def multilabel_f1(y_true, y_pred, *, average="micro"):
     """F1 of multilabel predictions, on the indicator matrix only.
 
-    Flattened labels are refused: there, micro-averaged F1 turns into
-    :func:`slot_accuracy` without notice.
+    Flattened labels raise an error, because micro-averaged F1 of these is
+    :func:`slot_accuracy`.
 
     Parameters
     ----------
@@ -72,13 +72,13 @@ def multilabel_f1(y_true, y_pred, *, average="micro"):
     y_pred : array-like of shape (n_samples, n_labels)
         Predicted labels, likewise; not probabilities.
     average : {"micro", "macro", "samples", "weighted"} or None, default="micro"
-        Over all slots, over labels, over samples, over labels weighted by how often
-        they occur; None returns one value per label.
+        Average over all slots, over labels, over samples, or over labels weighted by
+        their frequency. None returns one value per label.
 
     Returns
     -------
     float or ndarray of shape (n_labels,)
-        0 where there is neither a true nor a predicted label.
+        The F1 score. 0 where there is neither a true nor a predicted label.
 
     See Also
     --------
@@ -102,17 +102,17 @@ def multilabel_f1(y_true, y_pred, *, average="micro"):
 def sentiment_scores(y_true, y_pred):
     """Score sentiment predictions on the scale from -3 to 3, with one name per score.
 
-    Papers differ in what they call accuracy and F1 on CMU-MOSI and CMU-MOSEI: a
-    neutral sample counts as positive, or is left out, and F1 is that of the positive
-    class, or the weighted mean of both classes, or a micro average, which is the
-    accuracy again. This function returns all of them.
+    Papers define accuracy and F1 on CMU-MOSI and CMU-MOSEI differently. A neutral
+    sample counts as positive or is left out. F1 is that of the positive class, the
+    weighted mean of both classes, or a micro average, which equals the accuracy. This
+    function returns all of them.
 
     Parameters
     ----------
     y_true : array-like of shape (n_samples,)
         True sentiment, from -3 to 3.
     y_pred : array-like of shape (n_samples,)
-        Predicted sentiment; may leave that range.
+        Predicted sentiment, possibly outside of this range.
 
     Returns
     -------
@@ -123,8 +123,8 @@ def sentiment_scores(y_true, y_pred):
             Samples with true sentiment 0 are left out; a prediction is positive if it
             is above 0.
         `accuracy_seven_classes`
-            Both clipped to [-3, 3] and rounded to whole numbers, halves to the even
-            one.
+            Truth and prediction are clipped to [-3, 3] and rounded to integers, halves
+            to the even one.
         `mae`
             Mean absolute error.
         `pearson`
@@ -133,15 +133,15 @@ def sentiment_scores(y_true, y_pred):
     Warns
     -----
     UndefinedMetricWarning
-        If a score cannot be computed, and is NaN: the correlation, if truth or
-        prediction is constant or there is only one sample; the scores without
-        zeros, if every sample is neutral.
+        If a score cannot be computed and is NaN. The correlation is undefined if truth
+        or prediction is constant or there is only one sample. The scores without zeros
+        are undefined if every sample is neutral.
 
     Notes
     -----
-    The plain `f1_...` scores are those of the positive class; the weighted ones are
-    means over both classes, weighted by how often they occur in the truth, and are
-    what most papers on these data sets print.
+    The plain `f1_...` scores are those of the positive class. The weighted ones are
+    means over both classes, weighted by their frequency in the truth. Most papers on
+    these data sets report the latter.
 
     Examples
     --------
