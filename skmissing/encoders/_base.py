@@ -58,9 +58,9 @@ class FrozenEncoder(TransformerMixin, SkmissingEstimator, ABC):
     """Base class of the encoders of raw items by a pretrained model.
 
     The input is one column of raw items. The output has one row of float32 per item,
-    which is NaN for a missing item. Nothing is trained: `fit` reads the configuration
-    of the model and learns nothing from the items. The weights are loaded on first
-    use, shared by all encoders of the process, and never pickled.
+    which is NaN for a missing item. Nothing is trained: `fit` only reads the
+    configuration of the model. The weights are loaded on first use, shared by all
+    encoders of the process, and never pickled.
 
     Read more in the :ref:`User Guide <encoders>`.
 
@@ -115,7 +115,7 @@ class FrozenEncoder(TransformerMixin, SkmissingEstimator, ABC):
 
     @abstractmethod
     def _example(self):
-        """Return an item, whose embedding shows the width."""
+        """Return an item from whose embedding the width is read."""
 
     @abstractmethod
     def _encode(self, prepared, model, spec):

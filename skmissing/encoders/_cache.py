@@ -5,7 +5,7 @@ import warnings
 
 import joblib
 
-# joblib has had it here since 1.3; no public module has it.
+# Here since joblib 1.3; there is no public import.
 from joblib._store_backends import CacheWarning
 
 
@@ -16,9 +16,9 @@ def keep(key, value):
 
 
 class EmbeddingCache:
-    """Embeddings on disk, one entry per item; None as `cache` keeps nothing.
+    """Embeddings on disk, one entry per item; nothing is stored if `cache` is None.
 
-    `settings` holds everything that decides how an item is encoded, such as the model
+    `settings` holds everything that affects the embedding of an item, such as the model
     and the pooling, and is part of every key. `failures` lists why entries could not
     be stored.
     """

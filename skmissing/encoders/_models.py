@@ -45,7 +45,7 @@ class ModelSpec:
 
     @cached_property
     def key(self):
-        """Name and revision, which tell two models apart."""
+        """Name and revision, which identify a model."""
         folder = Path(self.name)
         name = str(folder.absolute()) if folder.is_dir() else self.name
         return name, self.revision

@@ -431,7 +431,7 @@ class SignalBatches:
         parts = []
         for group, n_signals in enumerate(self.groups):
             order = self.rng.permutation(n_signals)
-            # Equal parts, because batch normalisation cannot use a last batch of one.
+            # Equal parts, because batch normalisation fails on a last batch of size 1.
             n_parts = -(-n_signals // self.batch_size)
             parts += [(group, part) for part in np.array_split(order, n_parts)]
         for i in self.rng.permutation(len(parts)):

@@ -15,7 +15,7 @@ from skmissing.encoders._pooling import pool_tokens, pooled_output, to_device
 CHUNK = 1024
 # Models trained on texts padded to the full length, without a mask.
 FIXED_LENGTH = {"siglip", "siglip2"}
-# Models that number positions from the padding token on, which leaves fewer of them.
+# Models whose positions start after the padding token, which leaves fewer of them.
 SHIFTED = {"camembert", "longformer", "mpnet", "roberta", "xlm-roberta"}
 
 
