@@ -151,7 +151,9 @@ def make_scikit_learn():
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-@pytest.mark.parametrize("estimator", make_scikit_learn(), ids=lambda e: type(e).__name__)
+@pytest.mark.parametrize(
+    "estimator", make_scikit_learn(), ids=lambda e: type(e).__name__
+)
 def test_scikit_learn(estimator):
     pytest.importorskip("polars")
     X, y = make_data(LogisticRegression())
