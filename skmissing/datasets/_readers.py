@@ -603,8 +603,8 @@ def read_sleep_edf(
     -----
     Stages 3 and 4 are merged to N3. Epochs scored as movement or unknown, those without
     a score and those that the signal does not cover are left out and counted. Evaluate
-    by person: pass `record` as `groups`, or what it says of the subject (characters 4
-    and 5 of the names).
+    by person: pass `record` as `groups`, or its characters 4 and 5, which identify the
+    subject.
 
     Reading needs the package edfio: ``pip install "skmissing[datasets]"``.
 
