@@ -42,6 +42,7 @@ from skmissing.impute import (
     FactorImputer,
     RegressionImputer,
     RetrievalImputer,
+    StackedImputer,
 )
 from skmissing.metrics import block_nrmse
 
@@ -109,6 +110,7 @@ def make_imputers(layout, n_features, n_modalities, seed):
         "regression": RegressionImputer(modalities=layout),
         "factor k=1": FactorImputer(1, **common),
         "factor": FactorImputer(**common),
+        "stack": StackedImputer(**common),
     }
     if n_features <= 700:
         imputers["KNNImputer"] = KNNImputer(keep_empty_features=True)

@@ -51,6 +51,7 @@ _homes = {
     "RegressionImputer": "impute",
     "RetrievalImputer": "impute",
     "SignalEncoder": "encoders",
+    "StackedImputer": "impute",
     "TextEncoder": "encoders",
     "VideoEncoder": "encoders",
     "make_ul4m4": "fusion",

@@ -90,6 +90,7 @@ INSTANCES = {
     "PatternRegressor": [{"cv": 2, "min_rows": 10}],
     "RegressionImputer": [{"min_rows": 2}],
     "RetrievalImputer": [{"n_neighbors": 3}, {"weights": "soft", "n_hops": 2}],
+    "StackedImputer": [{"estimators": ["retrieval", "regression"], "random_state": 0}],
     "SignalEncoder": [
         {
             "latent_dim": 3,

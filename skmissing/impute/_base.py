@@ -49,6 +49,12 @@ class BaseModalityImputer(ModalityMixin, TransformerMixin, SkmissingEstimator):
         """
         raise NotImplementedError
 
+    def _hand_on(self, estimator):
+        """Make an inner estimator know the columns and their modalities."""
+        for name in ("n_features_in_", "feature_names_in_", "modalities_"):
+            if hasattr(self, name):
+                setattr(estimator, name, getattr(self, name))
+
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None):
         """Learn how to fill gaps.
@@ -62,6 +68,10 @@ class BaseModalityImputer(ModalityMixin, TransformerMixin, SkmissingEstimator):
         %(self)s
         """
         del y
+        return self._fit(X)
+
+    def _fit(self, X, **params):
+        """Validate, warn and fit; `params` go to `_fit_imputer`."""
         table = self._validate(X, reset=True)
         self._seen = table.observed_columns
         fate = "filled with 0" if self.keep_empty_features else "dropped"
@@ -71,7 +81,7 @@ class BaseModalityImputer(ModalityMixin, TransformerMixin, SkmissingEstimator):
         if self.modalities_.has_tokens and table.partial.any():
             _warn_padding(table)
         table.warn_empty("left out of the fit")
-        self.statistics_ = self._fit_imputer(table)
+        self.statistics_ = self._fit_imputer(table, **params)
         return self
 
     def transform(self, X):
@@ -148,6 +158,31 @@ class BaseModalityImputer(ModalityMixin, TransformerMixin, SkmissingEstimator):
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "statistics_")
+
+
+class ImputationStdMixin:
+    """Adds standard errors to an imputer that has them in `_std(table)`."""
+
+    def imputation_std(self, X):
+        """Return standard errors of imputed cells.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            NaN and masked cells are missing.
+
+        Returns
+        -------
+        std : ndarray of shape (n_samples, n_features_out)
+            Of the difference between the imputed and the actual value, in the units
+            of X; 0 for observed cells, and NaN in columns that are never observed in
+            `fit`, of which nothing is known. Without the columns of `add_indicator`.
+        """
+        check_is_fitted(self)
+        table = self._validate(X, reset=False)
+        std = self._std(table.learnt(self._seen))
+        std = np.where(np.isnan(table.X), std, 0)
+        return std if self.keep_empty_features else std[:, self._seen]
 
 
 def _warn_padding(table):

@@ -176,9 +176,7 @@ class ClusterGuidedImputer(BaseModalityImputer):
         if self.n_clusters == "auto":
             n_usable = max(1, np.count_nonzero(table.has_any))
             clusterer.n_clusters = min(USUAL_CLUSTERS, n_usable)
-        for name in ("n_features_in_", "feature_names_in_", "modalities_"):
-            if hasattr(self, name):
-                setattr(clusterer, name, getattr(self, name))
+        self._hand_on(clusterer)
         blocks = clusterer._fit_table(table)
         self.clusterer_ = clusterer
         self.n_iter_ = clusterer.n_iter_

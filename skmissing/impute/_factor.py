@@ -5,17 +5,20 @@ from numbers import Integral, Real
 
 import numpy as np
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted
 
 from skmissing._blocks import fit_scaler
 from skmissing._compat import Interval, StrOptions
 from skmissing._docs import shared_docs
-from skmissing.impute._base import MOST_DEVIATIONS, BaseModalityImputer
+from skmissing.impute._base import (
+    MOST_DEVIATIONS,
+    BaseModalityImputer,
+    ImputationStdMixin,
+)
 from skmissing.mixture import PartialModalityFactorMixture
 
 
 @shared_docs
-class FactorImputer(BaseModalityImputer):
+class FactorImputer(ImputationStdMixin, BaseModalityImputer):
     """Impute missing modalities from factors that the modalities share.
 
     A gap is filled with its posterior mean under a
@@ -160,9 +163,7 @@ class FactorImputer(BaseModalityImputer):
         for name in ("sample_posterior", "add_indicator", "keep_empty_features"):
             del params[name]
         mixture = PartialModalityFactorMixture(calibrate=True, **params)
-        for name in ("n_features_in_", "feature_names_in_", "modalities_"):
-            if hasattr(self, name):
-                setattr(mixture, name, getattr(self, name))
+        self._hand_on(mixture)
         scaler = fit_scaler(table)
         reach = MOST_DEVIATIONS * np.sqrt(scaler.variance)
         self._bounds = scaler.mean - reach, scaler.mean + reach
@@ -177,26 +178,8 @@ class FactorImputer(BaseModalityImputer):
         low, high = (bound.astype(table.X.dtype) for bound in self._bounds)
         return table.replace(np.clip(table.X, low, high))
 
-    def imputation_std(self, X):
-        """Return standard errors of imputed cells.
-
-        Parameters
-        ----------
-        %(X)s
-
-        Returns
-        -------
-        std : ndarray of shape (n_samples, n_features_out)
-            Standard errors of the difference between the imputed and the actual value,
-            in the units of X. 0 for observed cells, and NaN in columns that were never
-            observed in `fit`. The columns of `add_indicator` are not included.
-        """
-        check_is_fitted(self)
-        table = self._validate(X, reset=False)
-        known = table.learnt(self._seen)
-        std = self.mixture_._std(self._clipped(known))
-        std = np.where(np.isnan(table.X), std, 0)
-        return std if self.keep_empty_features else std[:, self._seen]
+    def _std(self, table):
+        return self.mixture_._std(self._clipped(table))
 
     def _impute(self, table):
         rng = None
