@@ -1,5 +1,6 @@
 """StackedImputer: weights, standard errors, members, folds, small tables, bad input."""
 
+import re
 import warnings
 
 import numpy as np
@@ -241,8 +242,8 @@ def test_seed_decides(n_jobs):
 
 def test_any_imputer_is_a_member():
     """Of scikit-learn or of this package; names and pairs may be mixed."""
-    X = make_rows(np.random.RandomState(0), 80)
-    X[:, 5] = NAN
+    X = make_rows(np.random.RandomState(0), 80, rate=0)
+    X[:20, :2], X[:, 5] = NAN, NAN
     members = [
         "retrieval",
         ("knn", KNNImputer()),
@@ -257,17 +258,15 @@ def test_any_imputer_is_a_member():
     assert members[1][1].get_params() == KNNImputer().get_params()
 
 
-def test_members_do_not_see_the_fold():
-    """Numbers of samples that are only in the test part of a fold change nothing."""
-    X = make_rows(np.random.RandomState(0), 80, rate=0)
-    X[:20, 2:] = NAN  # nothing can be hidden in these
-    other = X.copy()
-    other[:20, :2] += 0.5
-    cv = [(np.arange(20, 50), np.arange(50, 80)), (np.arange(50, 80), np.arange(50))]
-    stacks = [
-        StackedImputer(QUICK, modalities=WIDTHS, cv=cv).fit(x) for x in (X, other)
-    ]
-    assert_allclose(*(s.weights_ / s._deviation[[0, 2, 5], None] ** 0 for s in stacks))
+def test_members_do_not_see_the_fold(seed):
+    """Samples that know themselves, or a copy in their group, would look exact."""
+    X = np.random.RandomState(seed).standard_normal((60, 6))
+    copying = [("copying", RetrievalImputer(1))]
+    stack = StackedImputer(copying, modalities=WIDTHS, random_state=0).fit(X)
+    assert stack.weights_.max() < 0.4
+    twice, groups = np.vstack([X, X]), np.tile(np.arange(60), 2)
+    assert stack.fit(twice).weights_.min() > 0.4
+    assert stack.fit(twice, groups=groups).weights_.max() < 0.4
 
 
 @pytest.mark.parametrize("n_samples", [1, 2, 3, 10])
@@ -298,7 +297,7 @@ def test_modality_without_company():
     assert [str(w.message).partition(":")[0] for w in caught] == ["StackedImputer"]
     assert "too few samples to learn weights: 'modality2'" in str(caught[0].message)
     assert_array_equal(stack.weights_[2], 0)
-    with pytest.warns(ModalityWarning, match="60 of 90 samples have a gap"):
+    with pytest.warns(ModalityWarning, match="90 of 90 samples have a gap"):
         filled = stack.transform(X)
     assert_allclose(filled[30:, 5], X[:30, 5].mean())
     assert_allclose(stack.imputation_std(X)[30:, 5], X[:30, 5].std())
@@ -352,10 +351,8 @@ def test_warnings_of_members_are_given_once():
     assert {w.filename for w in caught} == {__file__}
     assert [w.category for w in caught] == [ModalityWarning, ConvergenceWarning]
     assert "5 of 60 samples have no observed modality" in str(caught[0].message)
-    message = "4 warnings in fits of members, of which the first is: EM did not"
-    assert message in str(caught[1].message).replace("FactorImputer: ", "").replace(
-        "StackedImputer: ", ""
-    )
+    message = "4 warnings in fits of members, of which the first is: .*EM did not"
+    assert re.search(message, str(caught[1].message))
 
 
 def test_many_modalities_leave_regression_out():
@@ -378,7 +375,7 @@ class Narrow(Doubling):
         ([], "members with distinct names; got \\[\\]"),
         (["soft", "soft"], "distinct names; got \\['soft', 'soft'\\]"),
         (["best"], "names from .*regression.* or pairs .*; got 'best'"),
-        ([("a", KNNImputer)], "Narrow|needs|missing|instance|pairs"),
+        ([("a", KNNImputer)], "should provide an instance"),
         ([("a", LinearRegression())], "pairs \\(name, imputer\\); got \\('a', Linear"),
         ([KNNImputer()], "pairs \\(name, imputer\\); got KNNImputer"),
         ([("a", ClusterGuidedImputer(0))], "'n_clusters' parameter"),

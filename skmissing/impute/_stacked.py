@@ -23,9 +23,8 @@ from skmissing.impute._retrieval import RetrievalImputer
 
 # Members that are known by name.
 MEMBERS = ("factor", "soft", "retrieval", "regression")
-# Number of clusters of "soft", if there are this many samples per cluster.
-SOFT_CLUSTERS = 100
-SAMPLES_PER_CLUSTER = 3
+# Maximum number of clusters of "soft", and minimum number of samples per cluster.
+SOFT_CLUSTERS, SAMPLES_PER_CLUSTER = 100, 3
 # With more modalities, "regression" is not a default member: it fits one model per
 # pattern and modality, and almost every sample has a pattern of its own.
 MOST_REGRESSED = 20
@@ -51,21 +50,15 @@ class StackedImputer(ImputationStdMixin, MetaEstimatorMixin, BaseModalityImputer
     Parameters
     ----------
     estimators : list or None, default=None
-        The members: pairs `(name, imputer)` of imputers for NaN, or one of the names
-
-        - "factor": `FactorImputer()`;
-        - "soft": `ClusterGuidedImputer(100)`, with fewer than 300 samples one cluster
-          per 3 samples;
-        - "retrieval": `RetrievalImputer()`;
-        - "regression": `RegressionImputer()`.
-
-        None is all four, without "regression" if there are more than 20 modalities.
-        Imputers of skmissing get the modalities of this one.
+        The members: pairs `(name, imputer)` of imputers for NaN, or names: "factor",
+        "retrieval" and "regression" for the imputers with default parameters, and
+        "soft" for `ClusterGuidedImputer(100)` (with fewer than 300 samples, one
+        cluster per 3). None is all four, without "regression" if there are more than
+        20 modalities. Imputers of skmissing get the modalities of this one.
     %(modalities)s
     cv : int or splitter, default=3
         Folds of samples, each imputed by members that were fitted to the others. An
-        int deals the samples at random, or by `groups` if they are given, in at most
-        as many folds as there are samples or groups.
+        int deals samples at random, or whole `groups`, in at most as many folds.
     %(add_indicator, keep_empty_features)s
     random_state : int, RandomState instance or None, default=None
         Seed of the folds and of the members that are given by name.
@@ -79,9 +72,8 @@ class StackedImputer(ImputationStdMixin, MetaEstimatorMixin, BaseModalityImputer
     named_estimators_ : Bunch
         The same by name.
     weights_ : ndarray of shape (n_modalities, n_members)
-        Non-negative weights of the members, in the order of `modalities_` and
-        `estimators_`. What the weights of a modality lack to 1 is shrinkage to the
-        training mean.
+        Non-negative weights of the members. What those of a modality lack to 1 is
+        shrinkage to the training mean.
     statistics_ : ndarray of shape (n_features,)
         Training mean of each column.
     %(modalities_, n_features_in_, feature_names_in_)s
@@ -89,9 +81,8 @@ class StackedImputer(ImputationStdMixin, MetaEstimatorMixin, BaseModalityImputer
     Raises
     ------
     ValueError
-        If no cell is observed, if `estimators` has unknown or repeated names, if a
-        member does not fit the samples outside a fold, or if `modalities` does not fit
-        the columns of X.
+        If no cell is observed, `estimators` has unknown or repeated names, a member
+        does not fit a fold, or `modalities` does not fit the columns of X.
 
     See Also
     --------
@@ -100,11 +91,11 @@ class StackedImputer(ImputationStdMixin, MetaEstimatorMixin, BaseModalityImputer
 
     Notes
     -----
-    This is stacked regression [1]_. Of each fold, the samples with two modalities or
-    more are imputed with each of them hidden in turn (2000 samples and about 20 000
-    hidden modalities per fold at most). With :math:`d_e` the deviations from the mean
-    of what member e imputes, in standard deviations of the columns, and t those of
-    the hidden values, the weights of a modality minimise
+    This is stacked regression [1]_. In each fold, each modality of the samples with
+    two or more is hidden in turn (of 2000 samples at most, and fewer if there are more
+    than 10 modalities). With :math:`d_e` the deviations from the mean of what member e
+    imputes, in standard deviations of the columns, and t those of the hidden values,
+    the weights of a modality minimise
 
     .. math:: \\|t - \\sum_e w_e d_e\\|^2 + 10^{-6} \\sum_e \\|d_e\\|^2 \\, \\|w\\|^2
 
@@ -240,16 +231,15 @@ class StackedImputer(ImputationStdMixin, MetaEstimatorMixin, BaseModalityImputer
 
     def _folds(self, table, groups, seed):
         """Pairs of samples to fit members to, and samples to hide modalities of."""
-        splitter = self.cv
+        splitter, n_samples = self.cv, len(table)
         if groups is not None:
             check_consistent_length(table.X, groups)
         if isinstance(splitter, Integral) and groups is not None:
             splitter = GroupKFold(max(2, min(splitter, len(np.unique(groups)))))
+        elif isinstance(splitter, Integral) and n_samples == 1:
+            return []
         elif isinstance(splitter, Integral):
-            if len(table) == 1:
-                return []
-            n_splits = min(splitter, len(table))
-            splitter = KFold(n_splits, shuffle=True, random_state=seed)
+            splitter = KFold(min(splitter, n_samples), shuffle=True, random_state=seed)
         most = np.clip(MOST_BLOCKS // len(table.layout), FEWEST_ROWS, MOST_ROWS)
         folds = []
         for train, test in check_cv(splitter).split(table.X, None, groups):
@@ -311,10 +301,7 @@ def read_member(entry, table, seed):
 
 
 def quietly(function, *args):
-    """Return the result of a call, and its warnings without those of modalities.
-
-    Those are about the same samples and columns as the warnings of the stack.
-    """
+    """Return the result of a call, and its warnings without those of modalities."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         result = function(*args)
@@ -369,8 +356,8 @@ def impute_hidden(member, table):
 def compare(members, train, held_out, scaler):
     """Hide modalities of samples, and compare what members impute with the truth.
 
-    Returns, per block, the products of all members' deviations and the actual ones
-    (last), its modality, and its numbers of other modalities and of cells that vary.
+    Returns, per block: products of the members' and (last) the actual deviations, the
+    modality, the number of others, and the number of cells in columns that vary.
     """
     values = [impute_hidden(fit_member(m, train), held_out) for m in members.values()]
     values.append(held_out.X)
@@ -406,9 +393,8 @@ def stacking_weights(products):
 def relative_errors(weights, products, modality, n_others, n_cells):
     """Root mean squared errors of the stack, in standard deviations of the columns.
 
-    Per modality and number of other modalities, (n_modalities, n_modalities). A
-    number with too few blocks gets the error of the nearest one with enough; 1, the
-    error of the mean, if there is none, and for no other modality.
+    Per modality and number of others, (n_modalities, n_modalities). A number with too
+    few blocks gets the error of the nearest with enough; 1 if there is none, and for 0.
     """
     residual = np.hstack([weights, -np.ones((len(weights), 1))])[modality]
     squares = np.einsum("be,bef,bf->b", residual, products, residual)
