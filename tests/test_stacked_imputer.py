@@ -228,14 +228,13 @@ def test_more_folds_than_groups():
     assert_array_equal(stack.weights_, expected.weights_)
 
 
-@pytest.mark.parametrize("n_jobs", [None, 2])
-def test_seed_decides(n_jobs):
+def test_seed_decides():
     """Two fits with an int agree, also in several processes."""
     X = make_rows(np.random.RandomState(0), 60)
     members = ["soft", "retrieval"]
     one, two = (
         StackedImputer(members, modalities=WIDTHS, random_state=3, n_jobs=n)
-        for n in (None, n_jobs)
+        for n in (None, 2)
     )
     assert_array_equal(one.fit_transform(X), two.fit_transform(X))
 
@@ -380,7 +379,7 @@ class Narrow(Doubling):
         ([KNNImputer()], "pairs \\(name, imputer\\); got KNNImputer"),
         ([("a", ClusterGuidedImputer(0))], "'n_clusters' parameter"),
         ([("a", ClusterGuidedImputer(50))], "should be >= n_clusters=50"),
-        ([("a", Narrow())], "Narrow must return 6 columns; got 1"),
+        ([("a", Narrow())], "Narrow must return shape \\(.*, 6\\); got \\(.*, 1\\)"),
     ],
 )
 def test_bad_members(estimators, message):

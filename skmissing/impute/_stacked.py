@@ -21,7 +21,6 @@ from skmissing.impute._factor import FactorImputer
 from skmissing.impute._regression import RegressionImputer
 from skmissing.impute._retrieval import RetrievalImputer
 
-# Members that are known by name.
 MEMBERS = ("factor", "soft", "retrieval", "regression")
 # Maximum number of clusters of "soft", and minimum number of samples per cluster.
 SOFT_CLUSTERS, SAMPLES_PER_CLUSTER = 100, 3
@@ -41,9 +40,8 @@ RIDGE = 1e-6
 class StackedImputer(ImputationStdMixin, MetaEstimatorMixin, BaseModalityImputer):
     """Impute missing modalities by a weighted sum of several imputers.
 
-    No imputer is best for every table and modality. This one hides modalities of
-    training samples, compares what its members impute with the hidden values, and
-    learns non-negative weights per modality. Observed cells are never changed.
+    The weights of each modality are learnt on training samples in which it is hidden:
+    no imputer is best for every table. Observed cells are never changed.
 
     Read more in the :ref:`User Guide <stacked_imputation>`.
 
@@ -86,24 +84,22 @@ class StackedImputer(ImputationStdMixin, MetaEstimatorMixin, BaseModalityImputer
 
     See Also
     --------
-    FactorImputer : The best of the members on most tables.
     masked_imputation_score : Compares imputers, also in a search.
 
     Notes
     -----
-    This is stacked regression [1]_. In each fold, each modality of the samples with
-    two or more is hidden in turn (of 2000 samples at most, and fewer if there are more
-    than 10 modalities). With :math:`d_e` the deviations from the mean of what member e
-    imputes, in standard deviations of the columns, and t those of the hidden values,
-    the weights of a modality minimise
+    This is stacked regression [1]_. In each fold, each modality of samples with two or
+    more is hidden in turn (of 2000 samples at most, fewer with more than 10
+    modalities). With :math:`d_e` the standardised deviations from the mean of what
+    member e imputes, and t those of the hidden values, the weights of a modality are
 
-    .. math:: \\|t - \\sum_e w_e d_e\\|^2 + 10^{-6} \\sum_e \\|d_e\\|^2 \\, \\|w\\|^2
+    .. math:: \\arg\\min_{w \\geq 0} \\|t - \\sum_e w_e d_e\\|^2
+        + 10^{-6} \\sum_e \\|d_e\\|^2 \\, \\|w\\|^2.
 
-    over :math:`w \\geq 0`. Where a member has no answer, its deviation counts as 0. A
-    modality that was hidden in fewer than 5 samples is imputed with the training
-    mean. Missing cells of partially observed modalities have the same weights. The
-    standard errors are learnt from the residuals on the hidden values, per modality
-    and number of other modalities of the sample.
+    Where a member has no answer, its deviation counts as 0. A modality that was hidden
+    in fewer than 5 samples is imputed with the training mean. Missing cells of
+    partially observed modalities have the same weights. Standard errors are learnt
+    from the residuals, per modality and number of other modalities of the sample.
 
     References
     ----------
@@ -208,8 +204,8 @@ class StackedImputer(ImputationStdMixin, MetaEstimatorMixin, BaseModalityImputer
             table.warn(
                 f"{len(alone)} modalities are observed together with another one in "
                 "too few samples to learn weights: "
-                f"{name_list(table.layout.names[m] for m in alone)}; where they are "
-                "missing they are imputed with the training mean."
+                f"{name_list(table.layout.names[m] for m in alone)}; they are imputed "
+                "with the training mean."
             )
         return scaler.column_mean
 
@@ -254,7 +250,6 @@ class StackedImputer(ImputationStdMixin, MetaEstimatorMixin, BaseModalityImputer
         owner, dtype = table.layout.column_owner, table.X.dtype
         mean = self.statistics_.astype(dtype)
         total = np.zeros_like(table.X)
-        # Where all weights are 0, the answer is the mean.
         shrunk = self._learnt & ~self.weights_.any(axis=1)
         reached = np.tile(shrunk[owner], (len(table), 1))
         for member, weights in zip(self.estimators_, self.weights_.T):
@@ -268,8 +263,7 @@ class StackedImputer(ImputationStdMixin, MetaEstimatorMixin, BaseModalityImputer
     def _std(self, table):
         n_others = table.presence.sum(axis=1)[:, None] - table.presence
         ratio = self._errors[np.arange(len(table.layout)), n_others]
-        std = ratio[:, table.layout.column_owner] * self._deviation
-        return std.astype(table.X.dtype)
+        return ratio[:, table.layout.column_owner] * self._deviation
 
 
 # Members.
@@ -287,11 +281,9 @@ def read_member(entry, table, seed):
             "regression": RegressionImputer(),
         }[entry]
     is_pair = isinstance(entry, tuple) and len(entry) == 2 and isinstance(entry[0], str)
-    if not is_pair or not all(hasattr(entry[1], a) for a in ("fit", "transform")):
-        raise ValueError(
-            f"estimators must be names from {MEMBERS} or pairs (name, imputer); got "
-            f"{entry!r}."
-        )
+    if not is_pair or not hasattr(entry[1], "transform"):
+        expected = f"names from {MEMBERS} or pairs (name, imputer)"
+        raise ValueError(f"estimators must be {expected}; got {entry!r}.")
     member = clone(entry[1])
     if isinstance(member, BaseModalityImputer):
         member._validate_params()
@@ -319,10 +311,10 @@ def warn_once(table, messages):
 
 def fit_member(member, table):
     """Return a fitted member."""
-    if not isinstance(member, BaseModalityImputer):
-        return member.fit(table.X)
-    member.statistics_ = member._fit_imputer(table)
-    return member
+    if isinstance(member, BaseModalityImputer):
+        member.statistics_ = member._fit_imputer(table)
+        return member
+    return member.fit(table.X)
 
 
 def impute(member, table):
@@ -331,10 +323,8 @@ def impute(member, table):
         return member._impute(table)
     values = np.asarray(member.transform(table.X))
     if values.shape != table.X.shape:
-        raise ValueError(
-            f"{type(member).__name__} must return {table.X.shape[1]} columns; got "
-            f"{values.shape[1]}."
-        )
+        name, shape = type(member).__name__, table.X.shape
+        raise ValueError(f"{name} must return shape {shape}; got {values.shape}.")
     return values
 
 
@@ -381,7 +371,6 @@ def compare(members, train, held_out, scaler):
 
 def stacking_weights(products):
     """Non-negative least squares with a small ridge; 0 if all members say the mean."""
-    # (n_members + 1, n_members + 1), the actual values last -> (n_members,)
     gram, target = products[:-1, :-1], products[:-1, -1]
     if not np.trace(gram) > 0:
         return np.zeros(len(gram))
