@@ -160,6 +160,7 @@ class BaseModalityImputer(ModalityMixin, TransformerMixin, SkmissingEstimator):
         return hasattr(self, "statistics_")
 
 
+@shared_docs
 class ImputationStdMixin:
     """Adds standard errors to an imputer that has them in `_std(table)`."""
 
@@ -168,8 +169,7 @@ class ImputationStdMixin:
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            NaN and masked cells are missing.
+        %(X)s
 
         Returns
         -------

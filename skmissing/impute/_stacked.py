@@ -155,18 +155,14 @@ class StackedImputer(ImputationStdMixin, MetaEstimatorMixin, BaseModalityImputer
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            NaN and masked cells are missing.
-        y : None
-            Ignored.
+        %(X, y)s
         groups : array-like of shape (n_samples,) or None, default=None
             Groups of samples that belong together, such as those of one person. With
             an int for `cv`, each group is in one fold. A splitter is given them.
 
         Returns
         -------
-        self : object
-            Fitted estimator.
+        %(self)s
         """
         del y
         return self._fit(X, groups=groups)
