@@ -356,7 +356,7 @@ def test_warnings_of_members_are_given_once():
 
 def test_many_modalities_leave_regression_out():
     """Its models, one per pattern, would take too long."""
-    X = np.random.RandomState(0).standard_normal((30, 21))
+    X = np.random.RandomState(0).standard_normal((30, 11))
     stack = StackedImputer(random_state=0).fit(X)
     assert list(stack.named_estimators_) == ["factor", "soft", "retrieval"]
 

@@ -26,10 +26,9 @@ MEMBERS = ("factor", "soft", "retrieval", "regression")
 SOFT_CLUSTERS, SAMPLES_PER_CLUSTER = 100, 3
 # With more modalities, "regression" is not a default member: it fits one model per
 # pattern and modality, and almost every sample has a pattern of its own.
-MOST_REGRESSED = 20
-# Maximum number of hidden modalities per fold, and limits to the number of samples.
-MOST_BLOCKS = 20_000
-MOST_ROWS, FEWEST_ROWS = 2000, 20
+MOST_REGRESSED = 10
+# Maximum number of modalities to hide per fold, unless that leaves too few samples.
+MOST_BLOCKS, FEWEST_ROWS = 3000, 20
 # Minimum number of samples in which a modality is hidden to learn weights.
 FEWEST_BLOCKS = 5
 # Penalty on the squared weights, in units of the trace of the normal equations.
@@ -52,7 +51,7 @@ class StackedImputer(ImputationStdMixin, MetaEstimatorMixin, BaseModalityImputer
         "retrieval" and "regression" for the imputers with default parameters, and
         "soft" for `ClusterGuidedImputer(100)` (with fewer than 300 samples, one
         cluster per 3). None is all four, without "regression" if there are more than
-        20 modalities. Imputers of skmissing get the modalities of this one.
+        10 modalities. Imputers of skmissing get the modalities of this one.
     %(modalities)s
     cv : int or splitter, default=3
         Folds of samples, each imputed by members that were fitted to the others. An
@@ -89,8 +88,8 @@ class StackedImputer(ImputationStdMixin, MetaEstimatorMixin, BaseModalityImputer
     Notes
     -----
     This is stacked regression [1]_. In each fold, each modality of samples with two or
-    more is hidden in turn (of 2000 samples at most, fewer with more than 10
-    modalities). With :math:`d_e` the standardised deviations from the mean of what
+    more is hidden in turn (of 3000 samples divided by the number of modalities, or of
+    20, at most). With :math:`d_e` the standardised deviations from the mean of what
     member e imputes, and t those of the hidden values, the weights of a modality are
 
     .. math:: \\arg\\min_{w \\geq 0} \\|t - \\sum_e w_e d_e\\|^2
@@ -232,7 +231,7 @@ class StackedImputer(ImputationStdMixin, MetaEstimatorMixin, BaseModalityImputer
             return []
         elif isinstance(splitter, Integral):
             splitter = KFold(min(splitter, n_samples), shuffle=True, random_state=seed)
-        most = np.clip(MOST_BLOCKS // len(table.layout), FEWEST_ROWS, MOST_ROWS)
+        most = max(MOST_BLOCKS // len(table.layout), FEWEST_ROWS)
         folds = []
         for train, test in check_cv(splitter).split(table.X, None, groups):
             train = table[train]
