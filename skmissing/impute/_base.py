@@ -174,9 +174,9 @@ class ImputationStdMixin:
         Returns
         -------
         std : ndarray of shape (n_samples, n_features_out)
-            Of the difference between the imputed and the actual value, in the units
-            of X; 0 for observed cells, and NaN in columns that are never observed in
-            `fit`, of which nothing is known. Without the columns of `add_indicator`.
+            Standard errors of the difference between the imputed and the actual value,
+            in the units of X. 0 for observed cells, and NaN in columns that were never
+            observed in `fit`. The columns of `add_indicator` are not included.
         """
         check_is_fitted(self)
         table = self._validate(X, reset=False)
