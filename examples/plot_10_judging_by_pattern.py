@@ -57,8 +57,8 @@ for model in models.values():
     model.fit(X_train, y_train)
 
 # %%
-# One row a pattern
-# -----------------
+# One row per pattern
+# -------------------
 # All test rows are reduced to each combination of views in turn. With everything there
 # the models differ little; with one view left they differ a great deal.
 
