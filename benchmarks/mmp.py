@@ -1,4 +1,4 @@
-"""Masked modality projection against plainer ways with absent modalities.
+"""Masked modality projection against plainer ways with missing modalities.
 
     python benchmarks/mmp.py table OUT.csv [DATA.npz ...]
     python benchmarks/mmp.py search OUT.csv [DATA.npz ...]

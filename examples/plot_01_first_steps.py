@@ -49,10 +49,10 @@ print(X_test.iloc[:4, [0, 1, 64, 65, 104, 105, -2, -1]].round(1))
 # :func:`~skmissing.fusion.make_ul4m4`, whose two steps are those of UL4M4. How its
 # imputer uses the centres is searched: averages of them (``"soft"``) or the nearest
 # one. The paper's own rule, ``"greedy"``, the default of `make_ul4m4`, is not tried.
-# With ``missing="mask"``, its default, the network needs no imputer: absent
+# With ``missing="mask"``, its default, the network needs no imputer: missing
 # views get no attention. Here it also hides views in training (``modality_dropout``).
-# :class:`~skmissing.ensemble.LateFusionClassifier` is the bar for all of them: one
-# linear model a view, of which those of the present views vote.
+# :class:`~skmissing.ensemble.LateFusionClassifier` is the baseline. It has one linear
+# model per view and averages the predictions of those whose view is observed.
 
 network = {"max_epochs": 25, "random_state": 0}
 widths = X.columns.str.split("__").str[0].value_counts(sort=False).tolist()

@@ -290,10 +290,11 @@ def _format_report(results, summary, confidence_level):
         f"{results['seed'].nunique()} runs.",
         "",
         f"Mean over runs ± half width of its {confidence_level:.0%} interval by "
-        "Student's t. **Bold**: the best mean of a column. °: not told apart from the "
-        "best at 5 % by a paired t-test over the runs, Holm-corrected; Wilcoxon's test "
-        "and all p-values are in summary.csv. Runs share rows, so take the tests for "
-        "rough guides. Rank: mean over data sets.",
+        "Student's t. **Bold**: the best mean of a column. °: not significantly "
+        "different from the best at 5 % by a paired t-test over the runs with "
+        "Holm's correction. Wilcoxon's test and all p-values are in summary.csv. "
+        "Runs share samples, so the tests are only rough guides. "
+        "Rank: mean over data sets.",
     ]
     ranks = dict(list(rank_methods(summary).groupby(["missing", "regime"])))
     for key, table in summary.groupby(["missing", "regime"], sort=False):
@@ -337,14 +338,14 @@ def _score(line, most_runs):
         text += f" ({line.n_runs} of {most_runs} runs)"
     if line.best:
         return f"**{text}**"
-    # A p-value that is NaN tells nothing apart.
+    # A p-value that is NaN shows no difference.
     together = not (np.isnan(line.half_width) or line.p_ttest < 0.05)
     return text + ("°" if together else "")
 
 
 def _cost_table(results):
     """Median seconds and largest growth of memory by method, over all cells."""
-    lines = [["method", "fit, s", "predict, s", "peak memory, MiB", "what it is"]]
+    lines = [["method", "fit, s", "predict, s", "peak memory, MiB", "method in words"]]
     good, texts = results[results["error"].isna()], list_methods()
     for method, runs in good.groupby("method", sort=False):
         fit, predict = runs["fit_seconds"].median(), runs["predict_seconds"].median()
