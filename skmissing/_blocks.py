@@ -66,12 +66,7 @@ def block_norms(values, widths):
 
 
 def find_presence(X, layout):
-    """Which modalities each row of X has, and which rows have one only partially.
-
-    Returns `presence` of shape (n_rows, n_modalities), true where at least one cell
-    of the modality is observed, and `partial` of shape (n_rows,), true where some
-    modality is present but not wholly observed.
-    """
+    """Which modalities each row of X has, and which rows have one only partially."""
     n_rows = X.shape[0]
     presence = np.ones((n_rows, len(layout.names)), dtype=bool)
     partial = np.zeros(n_rows, dtype=bool)
@@ -177,10 +172,7 @@ class Blocks:
         raise IndexError(f"no row {position} among {len(self.presence)}")
 
     def take(self, positions, hide=None):
-        """Some rows of X as one zero-filled group, perhaps with a modality hidden.
-
-        Missing cells of partially observed modalities count as zeros, the mean.
-        """
+        """Some rows of X as one zero-filled group, perhaps with a modality hidden."""
         values = np.zeros((len(positions), self.layout.n_features), dtype=self.dtype)
         for group in self.groups:
             place = np.searchsorted(group.rows, positions)
@@ -233,16 +225,11 @@ class BlockScaler:
 
     @classmethod
     def of_moments(cls, layout, mean, variance, weight, columns, standardize, dtype):
-        """Scaler of columns with these moments; constant columns get scale 1.
-
-        `columns` are the mean and the weight of each column by itself. A column is
-        constant if its deviation is rounding error of float64 whatever the dtype,
-        because deviations are from a value near the mean; or if `dtype` cannot hold
-        the inverse of its deviation.
-        """
+        """Scaler of columns with these moments; constant columns get scale 1."""
         scale = np.ones_like(mean)
         if standardize:
             deviation = np.sqrt(variance)
+            # Rounding errors of float64, or what `dtype` cannot hold the inverse of.
             constant = deviation <= 10 * np.finfo(np.float64).eps * np.abs(mean)
             constant |= deviation < np.finfo(dtype).tiny
             scale[~constant] = deviation[~constant]
@@ -276,17 +263,13 @@ class BlockScaler:
         return replace(self, mean=self.column_mean)
 
     def split(self, table, min_rows=MIN_PATTERN_ROWS, share=False):
-        """Copy a ModalityTable into scaled, zero-filled groups of rows.
-
-        Patterns with fewer than `min_rows` rows share one group. With `share`,
-        complete rows are read from X itself if that costs no precision, and the
-        scaling is left to the kernels.
-        """
+        """Copy a ModalityTable into scaled, zero-filled groups of rows."""
         X, presence, partial = table.X, table.presence, table.partial
         shift, factor = self.mean[self.layout.order], self.factor
         coefficients = shift.astype(X.dtype), factor.astype(X.dtype)
         some_partial = partial.any()
         if share and presence.all() and not some_partial and self._may_share(X):
+            # No copy: the kernels scale what they read from X.
             every = np.arange(presence.shape[1])
             group = RowGroup(
                 np.arange(len(X)), X, presence[:1], every, self.layout.widths,
@@ -394,15 +377,8 @@ class BlockScaler:
 
 
 def fit_scaler(table, *, sample_weight=None, standardize=True):
-    """Learn column means and, if asked, standard deviations from observed cells.
-
-    Without `standardize`, columns are centred only: distances do not see the shift,
-    and rounding errors are smaller near the origin. The standard deviation divides by
-    the weight of the observed cells (`ddof=0`). A column that is constant up to
-    rounding gets scale 1; one without any observed cell, mean 0 and scale 1. The
-    tokens of a sequence share their statistics, so that the place of a token does not
-    change its scale. Raises ValueError if the variance of a column overflows.
-    """
+    """Learn column means and, if asked, standard deviations from observed cells."""
+    # Columns are always centred: rounding errors of distances are smaller near 0.
     X, layout = table.X, table.layout
     weight = np.ones(len(X)) if sample_weight is None else sample_weight
     base = _near_mean(table, weight).astype(X.dtype)
@@ -444,11 +420,7 @@ def _merge_means(weights, means):
 
 
 def _near_mean(table, weight):
-    """Mean of each column over a few rows: a shift that keeps variances exact.
-
-    Rows without weight do not count. A column that evenly spaced rows lack goes by
-    the first rows that have its modality; 0 if there is no cell.
-    """
+    """Mean of each column over a few rows: a shift that keeps variances exact."""
     X, layout = table.X, table.layout
     every = slice(None, None, -(-len(X) // 256))
     sample = np.array(X[every], dtype=np.float64, order="C")
@@ -490,10 +462,7 @@ def _out_of_range(n, total, square, dtype):
 
 
 def _column_sums(table, base, weight, dtype, piece):
-    """Weight, weighted sum and sum of squares of the observed cells of X - base.
-
-    Of a slice of the rows, summed in `dtype` within a chunk.
-    """
+    """Weight, weighted sum and sum of squares of the observed cells of X - base."""
     X, weight = table.X[piece], weight[piece]
     presence, partial = table.presence[piece], table.partial[piece]
     total, square = np.zeros((2, X.shape[1]))

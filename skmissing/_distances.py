@@ -48,10 +48,7 @@ class GroupDistances:
         )
 
     def chunks(self, rows):
-        """Slices of some rows, and room for the distances of the largest of them.
-
-        Blocks and distances of one slice fit in cache together.
-        """
+        """Slices of some rows, and room for the distances of the largest of them."""
         n_clusters, n_columns = self._centers.shape
         parts = row_chunks(rows.stop - rows.start, max(n_columns, 8 * n_clusters))
         chunks = [slice(rows.start + p.start, rows.start + p.stop) for p in parts]
@@ -59,10 +56,7 @@ class GroupDistances:
         return chunks, np.empty((most, n_clusters), dtype=self._centers.dtype)
 
     def squared(self, chunk, out=None):
-        """Squared distances of a slice of the rows, inf where nothing is shared.
-
-        Written to the first rows of `out` if it is given: (n_chunk, n_clusters).
-        """
+        """Squared distances of a slice of the rows, inf where nothing is shared."""
         sums = self._sums(chunk, out)
         norms = self.group.norms[chunk]
         if self.group.observed is not None:
@@ -94,11 +88,8 @@ class GroupDistances:
         return labels
 
     def measure(self, rows, labels, squared):
-        """Write the squared distances of a slice of the rows to their labels.
-
-        By differences, so that nothing cancels; 0 for label -1. `labels` and `squared`
-        are those of all rows of X.
-        """
+        """Write the squared distances of some rows to their labels, 0 for label -1."""
+        # By differences, so that nothing cancels; `labels` are those of all rows of X.
         group, n_columns = self.group, self.group.source.shape[1]
         # Label -1 takes the last centre here, and 0 below.
         centers = self._centers if group.shift is None else self._unscaled
@@ -159,10 +150,7 @@ class GroupDistances:
 
 
 def nearest_centers(blocks, centers, return_squared=False):
-    """Label every row with its nearest centre, -1 where it shares a modality with none.
-
-    With `return_squared`, also the distances of :func:`label_distances`.
-    """
+    """Label every row with its nearest centre, -1 where no centre shares a modality."""
     labels = np.empty(len(blocks.presence), dtype=np.int32)
     squared = None
     if return_squared:
@@ -182,16 +170,14 @@ def _label(labels, squared, piece):
 
 
 def map_groups(work, blocks, centers):
-    """Map `work` over pairs of GroupDistances and a slice of the rows of its group.
-
-    The largest come first, so that no thread is left alone with one at the end.
-    """
+    """Map `work` over pairs of GroupDistances and a slice of the rows of its group."""
     n_rows = len(blocks.presence)
     pieces = [
         (distances, rows)
         for distances in (GroupDistances(centers, group) for group in blocks.groups)
         for rows in row_pieces(len(distances.group.rows), n_rows)
     ]
+    # The largest first, so that no thread is left alone with one at the end.
     pieces.sort(key=lambda p: (p[1].start - p[1].stop) * p[0].group.source.shape[1])
     n_cells = n_rows * blocks.layout.n_features
     return map_pieces(work, pieces, n_cells)

@@ -9,13 +9,7 @@ POLICIES = ("uniform_size", "uniform_subset", "bernoulli")
 
 
 def draw_subsets(presence, rng, *, policy="uniform_size", drop_probability=0.5):
-    """Draw for every row of `presence` a random, non-empty subset of its modalities.
-
-    "uniform_size" draws how many are kept, uniformly from one to all, and then which;
-    "uniform_subset" takes each non-empty subset with equal probability; "bernoulli"
-    drops each modality with `drop_probability`, and keeps one at random where none
-    would be left. Rows that have nothing keep nothing.
-    """
+    """Draw for every row of `presence` a random, non-empty subset of its modalities."""
     if policy == "uniform_size":
         available = presence.sum(axis=1)
         sizes = 1 + np.floor(rng.random_sample(len(available)) * available)

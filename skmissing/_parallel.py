@@ -11,10 +11,7 @@ _locks = {}
 
 
 def process_lock(name):
-    """The lock of a name, which the thread that has it may take again.
-
-    One per process: a fork must not wait for a thread of its parent.
-    """
+    """Reentrant lock of a name; a fork must not wait for that of its parent."""
     return _locks.setdefault((name, os.getpid()), RLock())
 
 
@@ -37,11 +34,7 @@ def n_blas_threads():
 
 
 class SingleBlas:
-    """While anyone is inside, matrix products have one thread each.
-
-    Threads may enter and leave in any order: the first one in sets the limit, the
-    last one out restores what was before.
-    """
+    """While any thread is inside, matrix products have one thread each."""
 
     def __init__(self):
         self._lock = Lock()

@@ -213,10 +213,7 @@ class ModalityTable:
         return whole | ~np.isnan(self.X[self.partial]).all(axis=0)
 
     def column_means(self):
-        """Weighted means of the observed cells, 0 where there are none; their weight.
-
-        Both have the shape (n_features,).
-        """
+        """Weighted means of the observed cells, 0 where there are none, and weights."""
         means = np.zeros(self.X.shape[1], dtype=self.X.dtype)
         mass = np.zeros(self.X.shape[1])
         for m in np.flatnonzero(self.presence.any(axis=0)):
@@ -250,10 +247,7 @@ class ModalityTable:
         return self._like(X, presence=self.presence & ~hidden, partial=partial)
 
     def learnt(self, columns):
-        """Table without the cells of columns that `fit` never saw, with a warning.
-
-        `columns`, (n_features,), are those that some sample of `fit` had.
-        """
+        """Table without the cells of columns that `fit` never saw, with a warning."""
         unlearnt = np.flatnonzero(~columns)
         if np.isnan(self.X[:, unlearnt]).all():
             return self
@@ -281,12 +275,8 @@ class ModalityTable:
             )
 
     def warn_never_observed(self, seen, modalities, columns=None):
-        """Warn of columns, or of modalities if `columns` is None, that no sample has.
-
-        `seen` is a mask of those that some sample given to `fit` has. `modalities` and
-        `columns` end the sentence: what happens to modalities of which no column is
-        seen, and to columns of the others.
-        """
+        """Warn of columns, or only of modalities, that no sample of `fit` has."""
+        # `modalities` and `columns` end the sentence: what happens to them.
         if seen.all():
             return
         some = seen if columns is None else self.any_column(seen)
@@ -313,10 +303,7 @@ class ModalityTable:
         return self.presence & learnt
 
     def warn_many_modalities(self, modalities, consequence=""):
-        """Warn if each of many columns became a modality, for want of a layout.
-
-        `consequence` is what that costs; it stands before a comma.
-        """
+        """Warn if each of many columns became a modality, for want of a layout."""
         layout = self.layout
         if modalities is None and len(layout) > MANY_COLUMNS and layout.one_column_each:
             self.warn(
@@ -327,10 +314,7 @@ class ModalityTable:
             )
 
     def check_enough(self, **wanted):
-        """Return the number of samples with an observed cell and a positive weight.
-
-        Raises ValueError if it is below the one parameter, given by its name.
-        """
+        """Number of samples that count; ValueError if below the named parameter."""
         ((name, value),) = wanted.items()
         n_usable = np.count_nonzero(self.has_any & (self.weight > 0))
         if n_usable < value:
@@ -365,10 +349,7 @@ class ModalityTable:
 
 
 def fill_masked(X):
-    """Return X, with NaN in the masked cells if it is a numpy masked array.
-
-    scikit-learn's own validation would drop the mask without a word.
-    """
+    """Return X, with NaN in the masked cells, which scikit-learn would ignore."""
     if not isinstance(X, np.ma.MaskedArray):
         return X
     if X.dtype.kind in "biu":
@@ -379,11 +360,7 @@ def fill_masked(X):
 
 
 def check_sample_weight(sample_weight, X, dtype=np.float64):
-    """Return non-negative weights, one per sample, not all of them zero.
-
-    None and a number give every sample the same weight. Raises ValueError if the
-    shape is wrong, a weight is negative, or all are zero.
-    """
+    """Return non-negative weights, one per sample, not all of them zero."""
     weight = _check_sample_weight(
         sample_weight, X, dtype=dtype, ensure_non_negative=True
     )
@@ -408,11 +385,7 @@ def read_table(X, modalities=None, *, name="X"):
 
 
 def read_array(X, name):
-    """Return X as an array and its column names; None if it has none.
-
-    Raises ValueError in the name `name` if X holds anything but finite numbers and
-    NaN. The array may be the caller's own: never write to it.
-    """
+    """Return X as an array, perhaps the caller's own, and its column names or None."""
     names = _get_feature_names(X)
     X = check_array(
         fill_masked(X),

@@ -14,11 +14,8 @@ SMALL_WORK = 1 << 25
 
 @contextlib.contextmanager
 def seeded(seed, device):
-    """Seed torch's global generators, and restore them afterwards.
-
-    torch has one generator per process and device: of two trainings in threads, each
-    would draw from the other's numbers. Threads that want the same wait meanwhile.
-    """
+    """Seed torch's global generators, and restore them afterwards."""
+    # Of two trainings in threads, each would draw from the other's numbers.
     devices = [device] if device.type == "cuda" else []
     with process_lock("generators of torch"), torch.random.fork_rng(devices):
         # torch.manual_seed would also seed the devices that were not forked.
@@ -58,11 +55,7 @@ _openmp = ThreadpoolController().select(user_api="openmp")
 
 
 def resolve_device(device, *, double=False):
-    """Turn the parameter `device` into a torch device that is there.
-
-    `"auto"` is CUDA or Apple's GPU if there is one, and otherwise the CPU. With
-    `double`, the device must have double precision, which Apple's GPU has not.
-    """
+    """Turn the parameter `device` into a torch device that is there."""
     counts = {"cuda": torch.cuda.device_count() if torch.cuda.is_available() else 0}
     counts["mps"] = int(torch.backends.mps.is_available())
     if device == "auto":

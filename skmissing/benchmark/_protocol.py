@@ -42,18 +42,14 @@ MOST_WARNINGS = 3
 
 @dataclass(frozen=True)
 class Cell:
-    """What one line of the results stands for.
-
-    `seed` seeds the split, the masks and the method; `protocol` is a checksum of the
-    data and of the settings on which the numbers depend.
-    """
+    """What one line of the results stands for."""
 
     data: str
     missing: str
     regime: str
     method: str
-    seed: int
-    protocol: str
+    seed: int  # of the split, the masks and the method
+    protocol: str  # checksum of the data and of the settings
 
     @property
     def stream(self):
@@ -80,12 +76,9 @@ def make_cells(data, missing, regimes, methods, n_runs, *, test_size, max_rows):
 def draw_rows(cell, data, *, test_size, max_rows):
     """The samples of a cell, with modalities hidden, as a dict of arrays.
 
-    `X_full` holds the test samples before anything is hidden. The split depends on data
-    and seed only. One amputer is fitted on the training samples and hides modalities of
-    both parts, so that a mechanism learns nothing from test samples and the modalities
-    that `(pm, ps)` draws are the same in both. It draws the mask of each sample from a
-    hash of the sample. Hence training and test masks are independent, and regimes and
-    methods share the masks of a seed.
+    One amputer is fitted on the training samples and hides modalities of both parts, so
+    that a mechanism learns nothing from test samples. `X_full` holds the test samples
+    before anything is hidden.
     """
     train, test = split_rows(data, cell.seed, test_size=test_size, max_rows=max_rows)
     X_train, X_full = data.X[train], data.X[test]
@@ -172,11 +165,7 @@ def _measure(cell, data, test_size, max_rows):
 
 
 class PeakMemory:
-    """Context manager that measures by how many MiB the process grows at its largest.
-
-    Linux keeps the largest resident set of a process and can reset it. On other systems
-    `peak_mb` stays None.
-    """
+    """Measures by how many MiB the process grows at its largest; None but on Linux."""
 
     peak_mb = _start = None
 

@@ -240,10 +240,7 @@ def _finished(path, cells, retry_failed):
 
 
 class Progress:
-    """Prints what was finished, and how long the rest will take.
-
-    `stream` is a file, or None to print nothing; `n_jobs` cells run at a time.
-    """
+    """Prints what was finished, and how long the rest will take."""
 
     def __init__(self, cells, n_jobs, stream):
         self.left = Counter((cell.data, cell.method) for cell in cells)

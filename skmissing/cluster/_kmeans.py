@@ -243,10 +243,7 @@ class PartialModalityKMeans(
         return self
 
     def _fit_table(self, table):
-        """Fit to a ModalityTable, and return its blocks.
-
-        Imputers call this method, so that they can give their own warnings.
-        """
+        """Fit to a ModalityTable, return its blocks; imputers warn in other words."""
         rng = check_random_state(self.random_state)
         table.check_enough(n_clusters=self.n_clusters)
         is_array = not (isinstance(self.init, str) or callable(self.init))

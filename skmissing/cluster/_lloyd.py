@@ -32,12 +32,8 @@ class LloydResult:
 
 
 def lloyd(blocks, centers, sample_weight, *, max_iter, tol, verbose=0):
-    """Alternate assignment and update until labels repeat or centres stand still.
-
-    `tol` is on the squared shift of all centres together, in the scaled space. The
-    order of steps and tests is that of :class:`sklearn.cluster.KMeans`, so that
-    complete data with modalities of equal width give its labels and iterations.
-    """
+    """Alternate assignment and update until labels repeat or centres stand still."""
+    # The order of steps and tests is that of sklearn.cluster.KMeans.
     labels, assigned = np.full(len(blocks.presence), -1, dtype=np.int32), None
     has_any = blocks.presence.any(axis=1)
     converged = relocated = False
@@ -75,11 +71,7 @@ def lloyd(blocks, centers, sample_weight, *, max_iter, tol, verbose=0):
 
 
 def online_step(blocks, centers, counts, sample_weight):
-    """Assign new rows, and move each centre to the mean of old and new rows.
-
-    `counts` are those of a LloydResult; labels and inertia of the one that is returned
-    are those of the new rows after the step.
-    """
+    """Assign new rows, and move each centre to the mean of old and new rows."""
     labels = np.full(len(blocks.presence), -1, dtype=np.int32)
     labels, sums = _reassign(blocks, centers, sample_weight, labels, None)
     unassigned = (labels < 0) & blocks.presence.any(axis=1)
@@ -134,10 +126,7 @@ class ClusterSums:
         return counts if self.missing is None else counts - self.missing
 
     def centers(self, old):
-        """Means of the clusters; an empty cluster keeps its old centre.
-
-        A cell that no row of the cluster has becomes 0, the mean over all rows.
-        """
+        """Means of the clusters; an empty cluster keeps its old centre."""
         # A row that was moved away can leave rounding errors behind.
         tiny = TINY * self.sizes.max()
         counts = self.counts()
@@ -152,12 +141,8 @@ class ClusterSums:
 
 
 def _reassign(blocks, centers, sample_weight, previous, sums):
-    """One pass: nearest centre of each row, and the sums by cluster.
-
-    Updates `sums`, the ClusterSums of the labels `previous`, or makes them if None.
-    Only rows whose label is new are taken from the sum of one cluster and added to
-    that of another. Weights are summed anew, so that an empty cluster weighs exactly 0.
-    """
+    """One pass: nearest centre of each row, and the sums by cluster."""
+    # Of rows whose label is new; `sums` are those of the labels `previous`.
     n_clusters, owner = len(centers.values), blocks.layout.owner
     if sums is None:
         # In float64 whatever the data.
@@ -167,6 +152,7 @@ def _reassign(blocks, centers, sample_weight, previous, sums):
         missing = missing if some_partial else None
         sums = ClusterSums(values, weights, missing, np.zeros(n_clusters), owner)
     labels = np.empty_like(previous)
+    # Summed anew, so that an empty cluster weighs exactly 0.
     sums.weights[:], sums.sizes[:] = 0, 0
     work = partial(_sum_piece, n_clusters, sample_weight, previous, labels)
     for group, values, weights, missing, sizes in map_groups(work, blocks, centers):
@@ -179,11 +165,7 @@ def _reassign(blocks, centers, sample_weight, previous, sums):
 
 
 def _sum_piece(n_clusters, sample_weight, previous, labels, piece):
-    """Label some rows of a group, and return the changes of the sums by cluster.
-
-    Rows whose label is new wait until there are many: a product with few of them is
-    expensive, because its result has the size of all centres.
-    """
+    """Label some rows of a group, and return the changes of the sums by cluster."""
     distances, rows = piece
     group, n_columns = distances.group, distances.group.source.shape[1]
     weights, sizes = np.zeros((n_clusters, len(group.modalities))), np.zeros(n_clusters)
@@ -193,6 +175,7 @@ def _sum_piece(n_clusters, sample_weight, previous, labels, piece):
         None if group.observed is None else np.zeros((n_clusters, n_columns)),
     )
     waiting, n_waiting = [], 0
+    # Products with few rows are expensive: the result has the size of all centres.
     many = max(256, STREAM_CELLS // max(1, n_columns))
     chunks, buffer = distances.chunks(rows)
     for chunk in chunks:
@@ -245,10 +228,7 @@ class _Moved:
 
 
 def _moves(old, new, weight, n_clusters):
-    """Sparse (n_clusters, n_rows): each row's weight to its new label, off its old.
-
-    A label of -1 has no entry.
-    """
+    """Sparse (n_clusters, n_rows): each row's weight to its new label, off its old."""
     labels = np.stack([new, old], axis=1)
     entries = labels >= 0
     starts = np.concatenate([[0], np.cumsum(entries.sum(axis=1))])
@@ -258,12 +238,8 @@ def _moves(old, new, weight, n_clusters):
 
 
 def _adopt(sums, blocks, unassigned, sample_weight, largest):
-    """Add rows that share nothing with any centre to the sums of the largest cluster.
-
-    Its centre then has their modalities, so from the next iteration on no row is left
-    over, and every modality is in at least one centre. With one cluster this makes
-    the centre the mean of the observed cells.
-    """
+    """Add rows that share nothing with any centre to the sums of the largest one."""
+    # From the next iteration on, no row is left over.
     for group in blocks.groups:
         rows = np.flatnonzero(unassigned[group.rows])
         if len(rows):
@@ -271,10 +247,7 @@ def _adopt(sums, blocks, unassigned, sample_weight, largest):
 
 
 def _relocate_empty(sums, blocks, centers, labels, sample_weight):
-    """Move the centres of empty clusters to the rows farthest from theirs.
-
-    Returns whether any was moved.
-    """
+    """Move centres of empty clusters to the farthest rows; return whether any moved."""
     empty = np.flatnonzero(sums.sizes <= 0)
     distances = label_distances(blocks, centers, labels)
     distances[sample_weight == 0] = 0
@@ -302,10 +275,7 @@ def centers_at_rows(blocks, rows):
 
 
 def random_rows(blocks, n_clusters, sample_weight, rng):
-    """Distinct rows drawn by weight, of which each modality is in at least one.
-
-    Rows of weight 0 are not drawn. Returns positions of shape (n_clusters,).
-    """
+    """Distinct rows drawn by weight, of which each modality is in at least one."""
     presence = blocks.presence
     probability = sample_weight / sample_weight.sum()
     rows = rng.choice(len(presence), n_clusters, replace=False, p=probability)
@@ -324,14 +294,10 @@ def random_rows(blocks, n_clusters, sample_weight, rng):
 
 
 def plus_plus_rows(blocks, n_clusters, sample_weight, rng):
-    """Rows chosen by greedy k-means++, positions of shape (n_clusters,).
-
-    Rows of weight 0 are not drawn. The first seeds are drawn among the rows that have
-    most of the modalities that no seed has yet. Then every row shares a modality with
-    a seed and no distance is infinite; infinite distances would make the draw depend on
-    patterns instead of values. The rest is :func:`sklearn.cluster.kmeans_plusplus`,
-    with the same calls of the generator, so that complete data give the same seeds.
-    """
+    """Rows chosen by greedy k-means++, positions of shape (n_clusters,)."""
+    # The first seeds cover all modalities: infinite distances would make the draw
+    # depend on patterns instead of values. The rest is sklearn's kmeans_plusplus, with
+    # the same calls of the generator.
     rows, presence = [], blocks.presence
     uncovered = presence[sample_weight > 0].any(axis=0)
     while uncovered.any() and len(rows) < n_clusters:

@@ -17,12 +17,7 @@ def build_bunch(
     as_frame=False,
     **extra,
 ):
-    """Join modalities, (n_samples, width) or (n_samples, n_tokens, dim), by name.
-
-    `features` has the names of the columns by modality, numbers where it has none;
-    `target_names` those of classes or outputs. Returns a Bunch with the entries in
-    `extra`, or the pair (data, target).
-    """
+    """Join modalities, (n_samples, width) or (n_samples, n_tokens, dim), by name."""
     odd = [name for name in blocks if f"{name}__".partition("__")[0] != name]
     if as_frame and odd:
         raise ValueError(

@@ -416,12 +416,8 @@ class FrozenEncoder(TransformerMixin, SkmissingEstimator, ABC):
 
 
 def batches(sizes, batch_size, encode, warn):
-    """Encode items in batches of similar length, the longest items first.
-
-    A batch that does not fit into memory is halved and tried again, and so are those
-    that follow; `warn` is then called once. Yields the positions of items, and what
-    `encode` returns for them. Raises MemoryError if a single item does not fit.
-    """
+    """Encode items in batches of similar length, the longest items first."""
+    # A batch that does not fit into memory is halved, and so are those that follow.
     order = np.argsort(-np.asarray(sizes), kind="stable")
     asked, start = batch_size, 0
     while start < len(order):

@@ -16,19 +16,14 @@ def keep(key, value):
 
 
 class EmbeddingCache:
-    """Embeddings on disk, one entry per item; nothing is stored if `cache` is None.
-
-    `settings` holds everything that affects the embedding of an item, such as the model
-    and the pooling, and is part of every key. `failures` lists why entries could not
-    be stored.
-    """
+    """Embeddings on disk, one entry per item; nothing is stored if `cache` is None."""
 
     def __init__(self, cache, settings):
         if cache is not None and not hasattr(cache, "cache"):
             cache = joblib.Memory(cache, verbose=0)
         self.is_used = cache is not None and cache.store_backend is not None
-        self._settings = settings.encode()
-        self.failures = []
+        self._settings = settings.encode()  # all that affects an embedding
+        self.failures = []  # why entries could not be stored
         if self.is_used:
             self._store = cache.cache(keep, ignore=["value"])
 
@@ -40,11 +35,7 @@ class EmbeddingCache:
         return hasher
 
     def get(self, key):
-        """Return an embedding, or None if there is no readable one.
-
-        An entry may be broken after a crash, or while another process clears it. Its
-        remains are removed.
-        """
+        """Return an embedding, or None; remove an entry that a crash has broken."""
         if not self.is_used or not self._store.check_call_in_cache(key, None):
             return None
         entry = self._store.call_and_shelve(key, None)

@@ -22,11 +22,8 @@ def try_to(read, *args):
 
 
 def read_column(X, owner, takes_arrays=False):
-    """Return the items of a sequence, or of a table with one column, as a list.
-
-    With `takes_arrays`, an array of numbers with several axes is a stack of items.
-    `owner` begins the messages.
-    """
+    """Return the items of a sequence, or of a table with one column, as a list."""
+    # `takes_arrays`: an array of numbers with several axes is a stack of items.
     if isinstance(X, np.ma.MaskedArray):
         X = np.where(np.ma.getmaskarray(X), None, np.asarray(X, dtype=object))
     if isinstance(X, np.ndarray) and X.ndim > 0:

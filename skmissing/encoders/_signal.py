@@ -403,14 +403,10 @@ def _block(n_in, n_out, kernel_size):
 
 @dataclass(eq=False)
 class Signals(torch.utils.data.Dataset):
-    """Signals without labels.
+    """Signals without labels."""
 
-    `groups` holds the number of signals of each length. `read` takes the index of a
-    group and positions in it, and returns values (n, length), which are 0 where they
-    are missing, and the mask of observed values.
-    """
-
-    groups: list
+    groups: list  # number of signals of each length
+    # From a group and positions in it to values (n, length), 0 where missing, and mask.
     read: Callable
 
     def __len__(self):

@@ -392,11 +392,8 @@ class BaseFusion(ModalityMixin, SkmissingEstimator):
     # -------------------------------------------------------------------- outputs
 
     def _outputs(self, X, answer=None, fate=PREDICTED, dtype=np.float64):
-        """Result of `answer(module, x, present)` for all samples.
-
-        By default these are the logits, and the prior for samples without a modality.
-        The warning about the latter ends with `fate`. A dtype of None is that of X.
-        """
+        """Result of `answer(module, x, present)`, by default the logits."""
+        # `fate` ends the warning of samples without a modality; a dtype of None: of X.
         table = self._validate(X, reset=False, scan=False)
         if self.missing == "error":
             self._refuse_gaps(table)
@@ -647,10 +644,7 @@ class FusionClassifier(ClassifierMixin, BaseFusion):
         return self._fit(X, y, sample_weight)
 
     def _check_y(self, y, weight):
-        """Learn the classes; return y, and the number of the class of each sample.
-
-        With an indicator matrix, the numbers are None.
-        """
+        """Learn the classes; return y, and the number of the class of each sample."""
         y = y.toarray() if sparse.issparse(y) else y
         check_classification_targets(y)
         kind = type_of_target(y, input_name="y")

@@ -231,19 +231,14 @@ def normalize(x):
 
 
 class CrossAttentionStack(nn.Module):
-    """Several multi-head cross-attentions, pre-norm and with a residual.
-
-    Each is `q + Dropout(Attention(norm(q), norm(k), norm(k)))`. With `one_key` there is
-    never more than one key, which gets all the attention for any query. The weights
-    that make queries and keys are then left out.
-    """
+    """Several of q + Dropout(Attention(norm(q), norm(k), norm(k))), with heads."""
 
     def __init__(self, n_maps, dim, n_heads, dropout, *, one_key=False):
         super().__init__()
         self.n_heads, self.one_key = n_heads, one_key
         self.value = LinearStack(n_maps, dim, dim)
         self.out = LinearStack(n_maps, dim, dim)
-        if not one_key:
+        if not one_key:  # which would get all the attention for any query
             self.query = LinearStack(n_maps, dim, dim)
             self.key = LinearStack(n_maps, dim, dim)
         for linear in self.children():

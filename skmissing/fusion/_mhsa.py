@@ -36,12 +36,7 @@ class AttentionLayer(nn.Module):
 
 
 class MHSAFusion(nn.Module):
-    """Fusion by self-attention over modalities: equations (4) to (8) of UL4M4.
-
-    `shapes` are the number of tokens and the token width of each modality, `head_dims`
-    the widths of hidden layers in the head. `missing` is the treatment of missing
-    modalities: "mask", "zero" or "token".
-    """
+    """Fusion by self-attention over modalities: equations (4) to (8) of UL4M4."""
 
     def __init__(
         self,

@@ -45,11 +45,7 @@ class PreNormLayer(nn.Module):
 
 
 class MMPFusion(nn.Module):
-    """Fusion by a pre-norm transformer, with missing modalities projected.
-
-    T is the number of tokens of the network, which is larger than that of the layout if
-    vectors are split into several. With `projector="none"`, missing tokens are zeros.
-    """
+    """Fusion by a pre-norm transformer, with missing modalities projected."""
 
     def __init__(
         self,

@@ -80,10 +80,8 @@ class Masking:
     dropout_level: str = "sample"
 
     def __call__(self, tokens, rng, batch=None):
-        """Return the tokens that stay, of `tokens` of shape (n_samples, n_tokens).
-
-        `batch` has the number of each sample's batch; None draws per sample.
-        """
+        """Return the tokens that stay, (n_samples, n_tokens)."""
+        # batch: the number of each sample's batch; None draws per sample
         if self.dropout_level not in ("sample", "batch"):
             raise ValueError(
                 "iterator_train__dropout_level must be 'sample' or 'batch'; got "
@@ -111,16 +109,12 @@ class Masking:
 
 
 class Batches:
-    """Iterates over slices of whole tensors, so that samples are not collated.
-
-    Batches have at most `batch_size` samples and nearly equal sizes, since a small last
-    batch would make a noisy step. `rng` shuffles and masks the samples anew in every
-    pass. `observed` is whether the module takes that argument.
-    """
+    """Iterates over slices of whole tensors, so that samples are not collated."""
 
     def __init__(self, samples, batch_size, masking=None, rng=None, observed=False):
         self.samples, self.batch_size = samples, batch_size
         self.masking, self.rng, self.observed = masking, rng, observed
+        # Nearly equal sizes, since a small last batch would make a noisy step.
         self.n_batches = -(-len(samples) // batch_size)
         self._tokens = samples.tokens.cpu().numpy()
 
@@ -155,12 +149,7 @@ def name_rarest(classes, counts, most=5):
 
 
 def split_samples(n_samples, labels, classes, fraction, seed):
-    """Split samples into training and validation samples.
-
-    `labels` holds the number of the class of each sample. The split is then stratified,
-    and both parts have at least one sample of every class of `classes`. Returns two
-    arrays of positions.
-    """
+    """Positions of training and validation samples, stratified if there are labels."""
     least, wanted = 1, "1"
     if labels is not None:
         counts = np.bincount(labels, minlength=len(classes))
@@ -202,11 +191,7 @@ def _lend(poor, rich, labels):
 
 
 class FusionLoss(nn.Module):
-    """Loss of the task, losses of the module, and consistency with more modalities.
-
-    The tasks: "multiclass", cross-entropy; "labels", binary cross-entropy summed over
-    labels (one label for two classes); "regression", the mean squared error.
-    """
+    """Loss of the task, losses of the module, and consistency with more modalities."""
 
     def __init__(self, task, consistency=None, consistency_weight=None):
         super().__init__()
@@ -238,11 +223,8 @@ class FusionLoss(nn.Module):
         return F.mse_loss(logits, y, reduction="none").mean(dim=1)
 
     def forward(self, output, target, fuller=None, same=None):
-        """Return named terms whose sum is minimized.
-
-        With consistency, `fuller` is the output for the samples with all observed
-        modalities, and `same` is True for samples of which nothing is hidden.
-        """
+        """Return named terms whose sum is minimized."""
+        # fuller: output with all observed modalities; same: where nothing is hidden.
         y, weight = target["y"], target["weight"]
         loss = self.by_sample(output.logits, y)
         terms = {"task": (loss * weight).mean(), **(output.losses or {})}
@@ -318,10 +300,7 @@ class FusionNet(NeuralNet):
 
 
 class ScoreEpoch(Callback):
-    """Records the validation score; higher is better.
-
-    `monitor` computes it from the net. None is the negative validation loss.
-    """
+    """Records the validation score: `monitor(net)`, or the negative loss if None."""
 
     def __init__(self, monitor=None):
         self.monitor = monitor
@@ -365,12 +344,7 @@ def make_net(
     callbacks=None,
     **params,
 ):
-    """Return a skorch net with the callbacks of the estimators.
-
-    A callback of the user replaces a default callback of the same class. `valid` is
-    already masked, and may be None. Training ends after `patience` epochs without a
-    better validation score.
-    """
+    """Return a skorch net; callbacks of the user replace ours of the same class."""
     n_steps = params["max_epochs"] * Batches(samples, params["batch_size"]).n_batches
     own = [
         GradientNormClipping(GRAD_CLIP),
@@ -406,15 +380,8 @@ def make_net(
 
 
 def fit_net(net, dataset, *, seed, n_rows=None):
-    """Train a skorch net with its own random numbers, seeded by `seed`.
-
-    `net.fit` would end the training normally at Ctrl-C; here KeyboardInterrupt is
-    raised. Early stopping, for which skorch uses the same exception, ends the training
-    normally.
-
-    `n_rows` is the approximate number of rows that each weight is applied to in a step.
-    Small steps use one thread. None leaves the number of threads unchanged.
-    """
+    """Train a skorch net with its own random numbers, seeded by `seed`."""
+    # Small steps use one thread; `n_rows` is about how many rows a step has.
     device = torch.device(net.device)
     with seeded(seed, device), torch.enable_grad():
         with single_precision():
@@ -425,7 +392,7 @@ def fit_net(net, dataset, *, seed, n_rows=None):
         try:
             with few_threads(work, device):
                 net.fit_loop(dataset)
-        except KeyboardInterrupt:
+        except KeyboardInterrupt:  # of Ctrl-C, or of early stopping
             stops = [c for _, c in net.callbacks_ if isinstance(c, EarlyStopping)]
             if not any(stop.misses_ == stop.patience for stop in stops):
                 raise
@@ -449,11 +416,7 @@ def load_module(module, params, weights):
 
 
 def make_predictor(module, task, history, device):
-    """Skorch net for predictions, in float64.
-
-    In single precision, the last digits of the result for a sample would depend on the
-    number of samples computed together.
-    """
+    """Skorch net for predictions, in float64: other samples must not change digits."""
     net = FusionNet(
         module.double().eval(), FusionLoss(task), callbacks="disable", device=device,
         train_split=None, verbose=0,

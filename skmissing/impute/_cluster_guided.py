@@ -296,20 +296,14 @@ def _nearest_owners(squared, owned):
 
 
 def soft_weights(squared, temperature):
-    """Weights exp(-(d² - min d²) / T) of the centres, 0 where nothing is shared.
-
-    They do not sum to 1, since each modality is averaged over the centres that have it.
-    """
+    """Weights exp(-(d² - min d²) / T) of the centres, 0 where nothing is shared."""
     lowest = squared.min(axis=1, keepdims=True)
     lowest[np.isinf(lowest)] = 0
     return np.exp((lowest - squared) / squared.dtype.type(temperature))
 
 
 def soft_values(weights, centers, owned):
-    """Weighted mean of one modality over the centres that have it.
-
-    Also returns a mask of rows, False where all of these centres have weight 0.
-    """
+    """Weighted means of one modality over the centres that have it; where there are."""
     # weights (n_rows, k), centers (k, width), owned (k,) -> (n_rows, width), (n_rows,)
     shares = weights[:, owned]
     total = shares.sum(axis=1, keepdims=True)
@@ -328,18 +322,8 @@ class TemperatureScores:
 
 
 def score_temperatures(blocks, centers, labels=None, before=None):
-    """Fill hidden modalities of some samples at several temperatures.
-
-    `labels` are the clusters of the samples, None if the centres were not fitted to
-    them. The scores are added to `before`, the TemperatureScores of other samples,
-    which is returned unchanged if no sample has two modalities. The temperatures are
-    the median squared distance to the nearest centre times 4, 2, ..., 1/256.
-
-    A sample is part of the mean that is the centre of its cluster. With few samples per
-    cluster, the errors at low temperatures would therefore be too small. The distance
-    and the values of this centre are replaced by those of the mean of the other
-    samples, c + (c - x) / (n - 1).
-    """
+    """Fill hidden modalities of some samples at several temperatures."""
+    # labels: None if the centres were not fitted to the samples; before: of others.
     linked = blocks.presence.sum(axis=1) > 1
     members = None
     if labels is not None:
@@ -357,6 +341,7 @@ def score_temperatures(blocks, centers, labels=None, before=None):
         _, squared = nearest_centers(sample, centers, return_squared=True)
         usual = float(np.median(np.sqrt(squared[np.isfinite(squared)]))) ** 2
         usual = usual if usual > 0 else 1.0
+        # The median times 4, 2, ..., 1/256.
         temperatures = usual * 2.0 ** np.arange(2, -9, -1)
         before = TemperatureScores(
             temperatures,
@@ -377,10 +362,7 @@ def score_temperatures(blocks, centers, labels=None, before=None):
 
 
 def _hidden_errors(sample, hidden, m, centers, rows, temperatures, own):
-    """Sum of squared errors on the hidden modality m, per temperature.
-
-    `own` holds the cluster of each row and the number of other rows in it, or is None.
-    """
+    """Sum of squared errors on the hidden modality m, per temperature."""
     columns = sample.layout.slices[m]
     truth = sample.groups[0].source[rows, columns]
     owned, center_values = centers.presence[:, m], centers.values[:, columns]
@@ -388,7 +370,8 @@ def _hidden_errors(sample, hidden, m, centers, rows, temperatures, own):
     each = np.arange(len(rows))
     if own is not None:
         labels, others = own
-        # The distance to the mean of the other rows of the cluster.
+        # A row is part of the mean c that is its centre, and so errors would be too
+        # small: compare it with the mean of the other rows, c + (c - x) / (n - 1).
         group = hidden.groups[0]
         norms = block_norms(group.source - centers.values[labels], group.widths)
         shared = hidden.presence & (others >= 1)
@@ -450,10 +433,7 @@ class GreedyCompletion:
             self._between[m] = np.where(np.outer(owned[:, m], owned[:, m]), squared, 0)
 
     def donors(self, blocks):
-        """Donor of each gap, (n_rows, n_modalities).
-
-        For an observed modality, the nearest centre that has it, too.
-        """
+        """Donor of each gap, and nearest centre for observed ones: (n_rows, M)."""
         if self.centers.presence.all():
             return nearest_donors(blocks, self.centers)
         squared = squared_distances(blocks, self.centers).astype(np.float64)

@@ -154,10 +154,7 @@ class RegressionImputer(BaseModalityImputer):
         return layout.order[np.isin(layout.owner, chosen)]
 
     def _tasks(self, table):
-        """Yield a key, rows, the modalities to predict from, and the one to predict.
-
-        Patterns that lead to the same regression are one task.
-        """
+        """Yield a key, rows, the modalities to predict from, and the one to predict."""
         patterns, inverse = table.patterns
         tasks, known, learnt = {}, {}, self._presence.any(axis=0)
         for p, pattern in enumerate(patterns):
@@ -177,10 +174,7 @@ class RegressionImputer(BaseModalityImputer):
             yield key, np.concatenate(rows), sources, m
 
     def _back_off(self, sources, target, known):
-        """Leave modalities out until enough training samples have the rest.
-
-        `known` holds the results of earlier calls, and gets that of this one.
-        """
+        """Leave modalities out until enough training samples have the rest."""
         has_target = self._presence[:, target]
         passed, found = [], None
         while sources.any():

@@ -36,10 +36,7 @@ def tidy(ax, grid="y"):
 
 
 def draw_curve(ax, x, score, label):
-    """Draw mean scores, (n_points, n_repeats), and one standard deviation around them.
-
-    Returns the line and the band, which is None with one repeat. NaN is left out.
-    """
+    """Draw means of scores (n_points, n_repeats), and a band if there are repeats."""
     number = len(ax.get_lines()) % len(COLORS)
     color = COLORS[number]
     mean, spread = np.nanmean(score, axis=1), np.nanstd(score, axis=1)

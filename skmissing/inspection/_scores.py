@@ -437,11 +437,8 @@ def prefixes(orders):
 
 
 def sampled_shapley(values, orders, rng):
-    """Mean gain of each modality over orders: (n_modalities, n_games).
-
-    `values` holds (n_games,) for every prefix of the orders. The first game counts all
-    pairs of orders once; the others are resampled, and the pairs with them.
-    """
+    """Mean gain of each modality over orders: (n_modalities, n_games)."""
+    # The first game counts all pairs of orders once; the others resample them.
     n_games = len(values[frozenset()])
     n_pairs = len(orders) // 2
     weights = rng.multinomial(n_pairs, np.full(n_pairs, 1 / n_pairs), size=n_games)

@@ -22,10 +22,7 @@ _PredictionScorer = type(get_scorer("accuracy"))
 
 
 class FrameTable(ModalityTable):
-    """Table of a dataframe, which may hold text for pipelines that encode it.
-
-    Its `partial` is not known, and its values are not read.
-    """
+    """Table of a dataframe, whose values are not read; `partial` is not known."""
 
     def __getitem__(self, rows):
         X = self.X.iloc[rows] if is_pandas(self.X) else self.X[rows]
@@ -110,16 +107,13 @@ def hide_modalities(table, hidden):
 
 
 def find_scorer(estimator, scoring):
-    """Turn `scoring` into a callable of estimator, X and y.
-
-    None becomes accuracy or R² by name if `estimator.score` computes these, because
-    such a scorer needs predictions only.
-    """
+    """Turn `scoring` into a callable of estimator, X and y."""
     if scoring is None:
         last = estimator
         while isinstance(last, Pipeline):
             last = last.steps[-1][1]
         score = getattr(type(last), "score", None)
+        # By name, because such a scorer needs predictions only.
         if score is ClassifierMixin.score:
             scoring = "accuracy"
         elif score is RegressorMixin.score:
@@ -170,10 +164,7 @@ class Scoring:
         return self._score(self.estimator, X, rows)
 
     def resampled(self, table, hidden, resamples):
-        """Scores of the whole table and of resamples: (1 + n_resamples,).
-
-        `hidden` is (n_modalities,), and a resample holds positions of samples.
-        """
+        """Scores of the whole table and of resamples: (1 + n_resamples,)."""
         X = hide_modalities(table, hidden)
         if not isinstance(self.scorer, _PredictionScorer):
             scores = [
@@ -211,10 +202,7 @@ class Scoring:
 
 
 class PredictedRows:
-    """Estimator with cached predictions, whose X holds row numbers.
-
-    Each method of the estimator is called once, on all samples.
-    """
+    """Estimator with cached predictions, whose X holds row numbers."""
 
     def __init__(self, estimator, X):
         self._estimator = estimator

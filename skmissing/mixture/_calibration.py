@@ -64,10 +64,7 @@ class HiddenErrors:
         ])  # fmt: skip
 
     def loss(self):
-        """Mean over modalities of squared error over that of the mean.
-
-        After shrinkage; 1 if no block was hidden.
-        """
+        """Mean over modalities of squared error over that of the mean, shrunk."""
         ratios = [
             sum(t) - 2 * f * sum(p) + f**2 * sum(s)
             for f, p, s, t in zip(
@@ -104,11 +101,7 @@ def _shrinkage(products, squares, weights):
 
 
 def held_out_rows(presence, weight, rng):
-    """Folds of rows to leave out, a fifth each, and as many as `ENOUGH_BLOCKS` needs.
-
-    Only rows with two modalities or more are used. The list is empty if there are too
-    few of them.
-    """
+    """Folds of rows with two modalities to leave out; none if there are few rows."""
     eligible = np.flatnonzero((presence.sum(axis=1) > 1) & (weight > 0))
     if len(eligible) < FEWEST_ROWS:
         return []

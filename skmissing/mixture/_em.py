@@ -18,11 +18,7 @@ MOMENT_CELLS = 1 << 22
 
 
 class Units:
-    """Sets of columns that are observed together.
-
-    `slices` are the columns of each modality in layout order; `split` marks the
-    modalities of which each column is a unit of its own.
-    """
+    """Sets of columns observed together: modalities, or columns if they are `split`."""
 
     # modality: (n_units,), modality of each unit; sizes: (n_units,), its number of
     # columns; of_column: (n_features,), unit of each column.
@@ -116,11 +112,7 @@ class FactorParams:
 
 
 class Posterior:
-    """Posterior of the rows of blocks under fixed parameters.
-
-    Given the cluster, the factors are normal. Their precision depends only on the
-    units that a row has, so that rows of one pattern share one factorisation.
-    """
+    """Posterior of rows; those of one pattern share one factorisation."""
 
     def __init__(self, params):
         self.params = params
@@ -244,11 +236,7 @@ class RowPosterior:
         yield from enumerate(np.split(order, np.cumsum(counts)[:-1]))
 
     def variances(self, params):
-        """Variance of missing cells, shape (n_rows, n_features).
-
-        The sum of the variance between clusters, the variance of the factors within a
-        cluster, the noise, and the uncertainty of means and loadings.
-        """
+        """Variance of missing cells, shape (n_rows, n_features)."""
         out = np.empty((len(self.resp), len(params.noise)))
         for p, places in self.by_pattern():
             resp, covariance = self.resp[places], self.covariance[p]
@@ -303,14 +291,10 @@ class Prior:
 
 @dataclass(frozen=True)
 class FactorResult:
-    """Result of one run.
-
-    `bounds` is the objective after each iteration, a weighted sum over rows: the
-    log-likelihood without a prior, a lower bound of the log evidence with one.
-    """
+    """Result of one run."""
 
     params: FactorParams
-    bounds: list
+    bounds: list  # objective after each iteration, a weighted sum over rows
     n_iter: int
     converged: bool
 
@@ -371,13 +355,7 @@ class Moments:
 
 
 def fit_factors(blocks, start, weight, *, ard, shared_noise, max_iter, tol, verbose=0):
-    """Run EM until the objective gains less than `tol` per observed cell.
-
-    Rows of weight 0 are left out. With `ard`, means and loadings have normal priors,
-    with one learnt precision per modality and factor, and are integrated out. Without
-    `ard`, they are maximum likelihood estimates. With `shared_noise`, the columns of a
-    modality have one noise variance.
-    """
+    """Run EM until the objective gains less than `tol` per observed cell."""
     squares, cells = _sums_of_squares(blocks, weight)
     floor = _noise_floor(squares, cells, start.units)
     params, prior = start, None
@@ -409,12 +387,8 @@ def expect(blocks, params, weight):
 
 
 def maximise(moments, params, prior, squares, floor, shared_noise):
-    """M-step: means and loadings of a column are one regression.
-
-    `squares` are the weighted sums of squares of the columns, `floor` is the minimum
-    noise of each. The matrix to be inverted is diagonal in the clusters. These are
-    eliminated, and the remaining matrix has the size of the factors.
-    """
+    """M-step: means and loadings of a column are one regression."""
+    # The matrix to be inverted is diagonal in the clusters, which are eliminated.
     units, k = params.units, params.n_components
     counts, second = moments.counts, moments.second
     if prior is None:
@@ -509,11 +483,8 @@ def penalty(params, prior):
 
 
 def start_factors(blocks, means, n_factors, weight, rng, n_power=2):
-    """Initial parameters: given means, and the main directions of the residuals.
-
-    These come from a randomised singular value decomposition with `n_power` power
-    iterations.
-    """
+    """Initial parameters: given means, and the main directions of the residuals."""
+    # These are a randomised singular value decomposition, by power iterations.
     squares, cells = _sums_of_squares(blocks, weight)
     split = np.zeros(len(blocks.layout), dtype=bool)
     for group in blocks.groups:

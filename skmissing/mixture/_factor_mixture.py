@@ -317,10 +317,7 @@ class PartialModalityFactorMixture(
             )
 
     def _choose_sizes(self, blocks, weight, rng):
-        """Choose the numbers of clusters and factors.
-
-        Also returns errors on hidden modalities, None if nothing needs them.
-        """
+        """Choose numbers of clusters and factors; also errors on hidden modalities."""
         n_samples = np.count_nonzero(weight)
         most = min(blocks.layout.n_features, n_samples)
         components, factors = [self.n_components], [self.n_factors]
@@ -376,11 +373,8 @@ class PartialModalityFactorMixture(
         return fit_factors(blocks, start, weight, max_iter=self.max_iter, **options)
 
     def _divide(self, params, blocks, weight, rng, k):
-        """Parameters of k clusters from those of one, by k-means of the factors.
-
-        Unlike distances, factors do not depend on which modalities a sample has, so
-        the clusters do not reflect the patterns.
-        """
+        """Parameters of k clusters from those of one, by k-means of the factors."""
+        # Unlike distances, factors do not depend on which modalities a sample has.
         factors = np.zeros((len(blocks.presence), params.n_factors))
         for rows in Posterior(params).chunks(blocks):
             factors[rows.rows] = rows.factors()
@@ -441,10 +435,7 @@ class PartialModalityFactorMixture(
         return self._scaler.column_weight > 0
 
     def _check_known(self, X, fate):
-        """Validate samples to predict for; warn of cells that cannot be used.
-
-        Returns the table, and the table without these cells.
-        """
+        """Validate samples; return the table, and without cells that are not known."""
         check_is_fitted(self)
         table = self._validate(X, reset=False)
         known = table.learnt(self._learnt_columns())

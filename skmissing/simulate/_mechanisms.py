@@ -86,11 +86,7 @@ class Plan:
 def draw_hidden(
     plan, keys, presence, *, scores=None, burst_length=None, groups=None, allow_empty
 ):
-    """Draw which modalities the samples lose, shape (n_samples, n_modalities).
-
-    `scores` are added to the intercepts. With `burst_length` modalities are hidden in
-    runs of this mean length, which end where the group does.
-    """
+    """Draw which modalities the samples lose, shape (n_samples, n_modalities)."""
     n_modalities = presence.shape[1]
     draws = uniforms(keys, n_modalities + 1)
     if plan.keep is not None:
@@ -114,12 +110,8 @@ def draw_hidden(
 
 
 def give_back(hidden, presence, weights, uniform):
-    """Return one modality to every sample that would lose all modalities, in place.
-
-    All are of shape (n_samples, n_modalities). A modality is chosen with probability
-    proportional to its weight, evenly if all weights are 0, among those the sample
-    has. With equal weights the largest of the uniform numbers wins.
-    """
+    """Return one modality, drawn by weight, to samples that lose all, in place."""
+    # All are of shape (n_samples, n_modalities); among equal weights the largest wins.
     rows = np.flatnonzero(presence.any(axis=1) & ~(presence & ~hidden).any(axis=1))
     weights = np.broadcast_to(weights, presence.shape)[rows]
     # Each of several exponential variables is the smallest with a probability
@@ -179,11 +171,7 @@ def _draw_in_runs(plan, keys, presence, length, groups, allow_empty):
 
 
 def draw_bursts(rng, n_rows, rate, length):
-    """Hide runs of samples: a two-state Markov chain that starts in balance.
-
-    `rate` is the fraction hidden in the long run, and `length` the mean length of a
-    run, at least `rate / (1 - rate)`.
-    """
+    """Hide runs of samples of mean `length`: a Markov chain that starts in balance."""
     if rate in (0, 1):
         return np.full(n_rows, bool(rate))
     state = rng.random() < rate
@@ -210,11 +198,7 @@ def _give_back_runs(hidden, presence, weights, rng):
 
 
 class LevelScores:
-    """Scores from the values of the driver, or of each modality itself.
-
-    `__call__` returns scores of shape (n_samples, n_modalities), as in the other
-    classes below. They are standardised on the training samples, and 0 where unknown.
-    """
+    """Scores from the values of the driver, or of each modality; 0 if unknown."""
 
     def __init__(self, table, driver):
         self.layout, self.driver = table.layout, driver
