@@ -9,7 +9,7 @@ import torch
 from scipy import sparse
 from scipy.special import expit, log_softmax, softmax
 from sklearn.base import ClassifierMixin, RegressorMixin, is_regressor
-from sklearn.metrics import get_scorer
+from sklearn.metrics import get_scorer, get_scorer_names
 from sklearn.utils import check_random_state
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
@@ -43,6 +43,10 @@ TINY = 1e-9
 PREDICTED = "predicted from the training targets alone"
 # Parameters of these parts have names such as `module__width`, as in skorch.
 PARTS = ("module", "criterion", "optimizer", "iterator_train")
+# Constraints of parameters that only some of the estimators have.
+MODULE = {"module": [callable, None]}
+CLASS_WEIGHT = {"class_weight": [dict, list, StrOptions({"balanced"}), None]}
+BOUNDS = {"bounds": [tuple, list, None]}
 
 
 class BaseFusion(ModalityMixin, SkmissingEstimator):
@@ -50,6 +54,8 @@ class BaseFusion(ModalityMixin, SkmissingEstimator):
 
     Parameters
     ----------
+    hidden_dim : int, default=64
+        Width of the tokens; a multiple of `module__n_heads`.
     modality_dropout : float, default=0.5
         Probability that some modalities of a training sample are hidden, drawn anew in
         every epoch. With 0, none is hidden. At least one modality of a sample remains.
@@ -59,6 +65,11 @@ class BaseFusion(ModalityMixin, SkmissingEstimator):
         them, and "uniform_subset" any non-empty subset with equal probability. With
         "bernoulli", every sample loses each modality with the probability
         `modality_dropout`.
+    optimizer : {"adamw", "adam", "sgd"} or type, default="adamw"
+        Name of the optimizer, or a class of :mod:`torch.optim`. `"sgd"` has a momentum
+        of 0.9. Named optimizers have an `optimizer__weight_decay` of 0.3 in classifiers
+        and 1.0 in regressors. It is decoupled from the gradient with `"adamw"`, and an
+        L2 penalty otherwise, where much smaller values are usual.
     lr : float, default=1e-3
         Largest learning rate. It rises to this value during the first tenth of the
         steps, and then falls to 0 at `max_epochs`.
@@ -122,7 +133,6 @@ class BaseFusion(ModalityMixin, SkmissingEstimator):
 
     _parameter_constraints: dict = {
         **ModalityMixin._parameter_constraints,
-        "module": [callable, None],
         "modality_dropout": [Interval(Real, 0, 1, closed="both")],
         "dropout_policy": [StrOptions(set(POLICIES))],
         "optimizer": [StrOptions(set(OPTIMIZERS)), callable],
@@ -133,7 +143,7 @@ class BaseFusion(ModalityMixin, SkmissingEstimator):
         "early_stopping": ["boolean"],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
-        "scoring": [str, callable],
+        "scoring": [StrOptions({"loss", *get_scorer_names()}), callable],
         "standardize": ["boolean"],
         "device": [str],
         "random_state": ["random_state"],
@@ -206,7 +216,7 @@ class BaseFusion(ModalityMixin, SkmissingEstimator):
         )  # fmt: skip
         y, labels = self._check_y(y, table.weight)
         device = resolve_device(self.device, double=True)
-        scorer = None if self.scoring == "loss" else self._find_scorer()
+        scorer = None if self.scoring == "loss" else get_scorer(self.scoring)
         if self.modalities is None:
             table.warn_many_modalities(self.modalities)
         if not table.weight.all():
@@ -307,18 +317,6 @@ class BaseFusion(ModalityMixin, SkmissingEstimator):
         self._task, self._weights = target.task, arrays_of(net.module_)
         self._net = make_predictor(net.module_, self._task, self._history, device)
 
-    def _find_scorer(self):
-        """Scorer for `scoring`."""
-        if callable(self.scoring):
-            return self.scoring
-        try:
-            return get_scorer(self.scoring)
-        except ValueError:
-            raise ValueError(
-                "scoring must be 'loss', a callable, or a name of "
-                f"sklearn.metrics.get_scorer_names(); got scoring={self.scoring!r}."
-            ) from None
-
     def _split(self, used, labels, seed):
         """Positions of the training samples and of the validation samples."""
         classes = None
@@ -394,6 +392,7 @@ class BaseFusion(ModalityMixin, SkmissingEstimator):
     def _outputs(self, X, answer=None, fate=PREDICTED, dtype=np.float64):
         """Result of `answer(module, x, present)`, by default the logits."""
         # `fate` ends the warning of samples without a modality; a dtype of None: of X.
+        check_is_fitted(self)
         table = self._validate(X, reset=False, scan=False)
         if self.missing == "error":
             self._refuse_gaps(table)
@@ -505,13 +504,7 @@ class FusionClassifier(ClassifierMixin, BaseFusion):
         returns a :class:`skmissing.fusion.modules.FusionOutput`. A third argument
         `observed=None`, if there is one, gets the mask before modalities were hidden,
         in training only. None is the network of :class:`MHSAFusionClassifier`.
-    %(modalities, modality_dropout, dropout_policy)s
-    optimizer : {"adamw", "adam", "sgd"} or type, default="adamw"
-        Name of the optimizer, or a class of :mod:`torch.optim`. `"sgd"` has a momentum
-        of 0.9. Named optimizers have `optimizer__weight_decay=0.3`, which is
-        decoupled from the gradient with `"adamw"`, and an L2 penalty otherwise, where
-        much smaller values are usual.
-    %(lr, batch_size)s
+    %(modalities, modality_dropout, dropout_policy, optimizer, lr, batch_size)s
     max_epochs : int, default=100
         Number of passes through the training samples.
     %(callbacks, early_stopping, validation_fraction, n_iter_no_change, scoring)s
@@ -574,10 +567,7 @@ class FusionClassifier(ClassifierMixin, BaseFusion):
     True
     """
 
-    _parameter_constraints: dict = {
-        **BaseFusion._parameter_constraints,
-        "class_weight": [dict, list, StrOptions({"balanced"}), None],
-    }
+    _parameter_constraints = BaseFusion._parameter_constraints | MODULE | CLASS_WEIGHT
     _weight_decay = 0.3
 
     def __init__(
@@ -717,7 +707,6 @@ class FusionClassifier(ClassifierMixin, BaseFusion):
             For two classes, the log-odds of the second; otherwise one column per
             class or label. Samples without any modality get the training frequencies.
         """
-        check_is_fitted(self)
         raw = self._outputs(X)
         return raw if self._multilabel or raw.shape[1] > 1 else raw[:, 0]
 
@@ -734,7 +723,6 @@ class FusionClassifier(ClassifierMixin, BaseFusion):
             In the order of `classes_`. With an indicator y, the probability of each
             label; these need not add up to 1.
         """
-        check_is_fitted(self)
         raw = self._outputs(X)
         if self._multilabel:
             return expit(raw)
@@ -754,7 +742,6 @@ class FusionClassifier(ClassifierMixin, BaseFusion):
         ndarray of shape (n_samples, n_classes) or (n_samples, n_labels)
             Exact also where the probabilities would be rounded to 0.
         """
-        check_is_fitted(self)
         raw = self._outputs(X)
         if self._multilabel:
             return -np.logaddexp(0, -raw)
@@ -774,7 +761,6 @@ class FusionClassifier(ClassifierMixin, BaseFusion):
         ndarray of shape (n_samples,) or (n_samples, n_labels)
             Labels from `classes_`, or an indicator matrix like the y of `fit`.
         """
-        check_is_fitted(self)
         raw = self._outputs(X)
         if self._multilabel:
             return (raw > 0).astype(self._y_dtype)
@@ -797,13 +783,7 @@ class FusionRegressor(RegressorMixin, BaseFusion):
     module : type, default=None
         Class of the network, as for :class:`FusionClassifier`. None is the network of
         :class:`MHSAFusionRegressor`.
-    %(modalities, modality_dropout, dropout_policy)s
-    optimizer : {"adamw", "adam", "sgd"} or type, default="adamw"
-        Name of the optimizer, or a class of :mod:`torch.optim`. `"sgd"` has a momentum
-        of 0.9. Named optimizers have `optimizer__weight_decay=1.0`, which is
-        decoupled from the gradient with `"adamw"`, and an L2 penalty otherwise, where
-        much smaller values are usual.
-    %(lr, batch_size)s
+    %(modalities, modality_dropout, dropout_policy, optimizer, lr, batch_size)s
     max_epochs : int, default=50
         Number of passes through the training samples.
     %(callbacks, early_stopping, validation_fraction, n_iter_no_change, scoring)s
@@ -841,10 +821,7 @@ class FusionRegressor(RegressorMixin, BaseFusion):
     True
     """
 
-    _parameter_constraints: dict = {
-        **BaseFusion._parameter_constraints,
-        "bounds": [tuple, list, None],
-    }
+    _parameter_constraints = BaseFusion._parameter_constraints | MODULE | BOUNDS
     _weight_decay = 1.0
 
     def __init__(
@@ -918,7 +895,15 @@ class FusionRegressor(RegressorMixin, BaseFusion):
 
     def _learn_target(self, y, labels, weight, learnt, used):
         """Learn mean and scale of the targets; return them standardized."""
-        self._bounds = low, high = self._check_bounds()
+        self._bounds = -np.inf, np.inf
+        if self.bounds is not None:
+            if len(self.bounds) != 2 or not self.bounds[0] < self.bounds[1]:
+                raise ValueError(
+                    "bounds must be a pair (low, high) with low < high; got "
+                    f"{self.bounds!r}."
+                )
+            self._bounds = tuple(float(bound) for bound in self.bounds)
+        low, high = self._bounds
         if ((y < low) | (y > high)).any():
             raise ValueError(
                 f"bounds={self.bounds!r} must contain all training targets; got "
@@ -936,16 +921,6 @@ class FusionRegressor(RegressorMixin, BaseFusion):
         values = (columns - self._y_mean) / self._y_scale
         return Target(values, "regression", n_outputs, np.zeros(n_outputs))
 
-    def _check_bounds(self):
-        if self.bounds is None:
-            return -np.inf, np.inf
-        if len(self.bounds) != 2 or not self.bounds[0] < self.bounds[1]:
-            raise ValueError(
-                f"bounds must be a pair (low, high) with low < high; got "
-                f"{self.bounds!r}."
-            )
-        return tuple(float(bound) for bound in self.bounds)
-
     def predict(self, X):
         """Predict the targets.
 
@@ -958,7 +933,6 @@ class FusionRegressor(RegressorMixin, BaseFusion):
         ndarray of shape (n_samples,) or (n_samples, n_targets)
             Clipped to `bounds`. Samples without any modality get the training mean.
         """
-        check_is_fitted(self)
         y = self._outputs(X) * self._y_scale + self._y_mean
         y = np.clip(y, *self._bounds)
         return y[:, 0] if self._y_is_1d else y

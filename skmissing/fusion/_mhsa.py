@@ -11,7 +11,13 @@ from torch import nn
 from skmissing import impute
 from skmissing._compat import Interval, StrOptions, import_optional, validate_params
 from skmissing._docs import shared_docs
-from skmissing.fusion._base import BaseFusion, FusionClassifier, FusionRegressor
+from skmissing.fusion._base import (
+    BOUNDS,
+    CLASS_WEIGHT,
+    BaseFusion,
+    FusionClassifier,
+    FusionRegressor,
+)
 from skmissing.fusion._layers import (
     SLOTS,
     FusionOutput,
@@ -85,8 +91,6 @@ class BaseMHSA(BaseFusion):
 
     Parameters
     ----------
-    hidden_dim : int, default=64
-        Width of the tokens; a multiple of `module__n_heads`.
     missing : {"mask", "zero", "token", "error"}, default="mask"
         How missing modalities are treated. With `"mask"` they are excluded from
         attention and from the mean. `"zero"` replaces their tokens by zeros, and
@@ -100,6 +104,7 @@ class BaseMHSA(BaseFusion):
     """
 
     _parameter_constraints: dict = {
+        **BaseFusion._parameter_constraints,
         "hidden_dim": [Interval(Integral, 1, None, closed="left")],
         "missing": [StrOptions({*SLOTS, "error"})],
     }
@@ -202,11 +207,7 @@ class MHSAFusionClassifier(BaseMHSA, FusionClassifier):
     True
     """
 
-    _parameter_constraints: dict = {
-        **FusionClassifier._parameter_constraints,
-        **BaseMHSA._parameter_constraints,
-    }
-    _parameter_constraints.pop("module")
+    _parameter_constraints = BaseMHSA._parameter_constraints | CLASS_WEIGHT
 
     def __init__(
         self,
@@ -310,11 +311,7 @@ class MHSAFusionRegressor(BaseMHSA, FusionRegressor):
     True
     """
 
-    _parameter_constraints: dict = {
-        **FusionRegressor._parameter_constraints,
-        **BaseMHSA._parameter_constraints,
-    }
-    _parameter_constraints.pop("module")
+    _parameter_constraints = BaseMHSA._parameter_constraints | BOUNDS
 
     def __init__(
         self,

@@ -12,7 +12,13 @@ from torch import nn
 
 from skmissing._compat import Interval, StrOptions
 from skmissing._docs import shared_docs
-from skmissing.fusion._base import BaseFusion, FusionClassifier, FusionRegressor
+from skmissing.fusion._base import (
+    BOUNDS,
+    CLASS_WEIGHT,
+    BaseFusion,
+    FusionClassifier,
+    FusionRegressor,
+)
 from skmissing.fusion._layers import (
     FusionOutput,
     ModalityProjection,
@@ -101,9 +107,11 @@ class MMPFusion(nn.Module):
     def forward(self, x, present, observed=None):  # (B, D), (B, tokens of the layout)
         tokens, present = self.tokenize(x, present)
         h, key_mask = self.slots(tokens, present)
-        losses = {}
-        if observed is not None and self.alignment_weight:
-            losses = self._align(tokens, h, present, observed[:, self.source])
+        losses, aligned = {}, not isinstance(self.slots, ZeroSlots)
+        if observed is not None and self.alignment_weight and aligned:
+            n_tokens, observed = self.slots.n_tokens, observed[:, self.source]
+            loss = alignment_loss(tokens, h, present, observed, n_tokens=n_tokens)
+            losses["alignment"] = self.alignment_weight * loss
         summary = self.summary.expand(len(h), 1, -1)
         h = torch.cat([summary, h + self.place], dim=1)  # (B, 1 + T, p)
         key_mask = F.pad(key_mask, (1, 0), value=True)
@@ -112,14 +120,6 @@ class MMPFusion(nn.Module):
             h = layer(h, key_mask, 1 if i == len(self.layers) else None)
         fused = self.norm(h[:, 0])
         return FusionOutput(self.head(fused), fused, losses)
-
-    def _align(self, tokens, filled, present, observed):
-        """The loss of the estimated tokens, if there are any."""
-        if isinstance(self.slots, ZeroSlots):
-            return {}
-        n_tokens = self.slots.n_tokens
-        loss = alignment_loss(tokens, filled, present, observed, n_tokens=n_tokens)
-        return {"alignment": self.alignment_weight * loss}
 
 
 def _has_projector(estimator):
@@ -137,8 +137,6 @@ class BaseMMP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseFusion):
 
     Parameters
     ----------
-    hidden_dim : int, default=64
-        Width of the tokens; a multiple of `module__n_heads`.
     projector : {"linear", "cross_attention", "none"}, default="linear"
         How the tokens of a missing modality are estimated. "linear" uses a linear map
         from each other modality. "cross_attention" is the method of the paper, which
@@ -163,6 +161,7 @@ class BaseMMP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseFusion):
     """
 
     _parameter_constraints: dict = {
+        **BaseFusion._parameter_constraints,
         "hidden_dim": [Interval(Integral, 1, None, closed="left")],
         "projector": [StrOptions({*KINDS, "none"})],
         "alignment_weight": [Interval(Real, 0, None, closed="left")],
@@ -198,7 +197,6 @@ class BaseMMP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseFusion):
         ndarray of shape (n_samples, hidden_dim)
             The same for all samples without any modality.
         """
-        check_is_fitted(self)
         return self._outputs(
             X,
             lambda module, x, present: module(x, present).fused,
@@ -248,7 +246,6 @@ class BaseMMP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseFusion):
         dict of str to ndarray of shape (n_samples, n_tokens, hidden_dim)
             By modality; NaN where a token is missing.
         """
-        check_is_fitted(self)
 
         def tokenize(module, x, present):
             tokens, present = module.tokenize(x, present)
@@ -355,11 +352,7 @@ class MMPClassifier(BaseMMP, FusionClassifier):
     (597, 1, 64)
     """
 
-    _parameter_constraints: dict = {
-        **FusionClassifier._parameter_constraints,
-        **BaseMMP._parameter_constraints,
-    }
-    _parameter_constraints.pop("module")
+    _parameter_constraints = BaseMMP._parameter_constraints | CLASS_WEIGHT
 
     def __init__(
         self,
@@ -463,11 +456,7 @@ class MMPRegressor(BaseMMP, FusionRegressor):
     True
     """
 
-    _parameter_constraints: dict = {
-        **FusionRegressor._parameter_constraints,
-        **BaseMMP._parameter_constraints,
-    }
-    _parameter_constraints.pop("module")
+    _parameter_constraints = BaseMMP._parameter_constraints | BOUNDS
 
     def __init__(
         self,

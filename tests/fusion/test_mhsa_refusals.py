@@ -16,7 +16,7 @@ from tests.fusion.data import make_classifier, make_data, make_mmp, make_regress
         ),
         ({"module__head_dims": (8, 0)}, r"head_dims must be .* got head_dims=\(8, 0\)"),
         ({"module__head_dims": (8.5,)}, r"head_dims must be .* got head_dims=\(8.5,\)"),
-        ({"scoring": "acuracy"}, "scoring must be .* got scoring=.acuracy."),
+        ({"scoring": "acuracy"}, "The .scoring. parameter .* Got .acuracy. instead."),
         ({"device": "gpu"}, "device='gpu' is not known"),
         ({"missing": "impute"}, "The 'missing' parameter of MHSAFusionClassifier"),
         ({"missing": "error"}, r"samples with gaps per modality: \{'modality0': \d+"),
