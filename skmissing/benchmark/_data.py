@@ -217,12 +217,9 @@ def load_data(
     """
     text = str(source)
     if text in NAMED:
-        options = {
-            "modalities": modalities,
-            "split": None if split in ("auto", "random") else split,
-            "groups": groups,
-            "sentiment": sentiment or None,
-        }
+        options = {"modalities": modalities, "groups": groups}
+        options["split"] = None if split in ("auto", "random") else split
+        options["sentiment"] = sentiment or None
         for name, value in options.items():
             if value is not None:
                 raise ValueError(

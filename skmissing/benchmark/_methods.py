@@ -71,6 +71,12 @@ class Setting:
         multilabel = self.task == "multilabel"
         return OneVsRestClassifier(classifier) if multilabel else classifier
 
+    def either(self, classifier, regressor, **params):
+        """The classifier or the regressor."""
+        if self.regression:
+            return regressor(**params)
+        return self.per_label(classifier(**params))
+
     def fusion(self, kind, **params):
         """Classifier or regressor of skmissing.fusion."""
         fusion = import_optional("skmissing.fusion", "neural")
@@ -89,23 +95,18 @@ def _iterative(s):
 
 
 def _boosting(s):
-    if s.regression:
-        return HistGradientBoostingRegressor(early_stopping=False, random_state=s.seed)
-    return s.per_label(
-        HistGradientBoostingClassifier(early_stopping=False, random_state=s.seed)
-    )
+    trees = HistGradientBoostingClassifier, HistGradientBoostingRegressor
+    return s.either(*trees, early_stopping=False, random_state=s.seed)
 
 
 def _late(s):
-    if s.regression:
-        return LateFusionRegressor(modalities=s.modalities)
-    return s.per_label(LateFusionClassifier(modalities=s.modalities))
+    late = LateFusionClassifier, LateFusionRegressor
+    return s.either(*late, modalities=s.modalities)
 
 
 def _pattern(s):
-    if s.regression:
-        return PatternRegressor(modalities=s.modalities)
-    return s.per_label(PatternClassifier(modalities=s.modalities))
+    pattern = PatternClassifier, PatternRegressor
+    return s.either(*pattern, modalities=s.modalities)
 
 
 def _ul4m4(s):
