@@ -29,8 +29,10 @@ def build_bunch(
     names, modalities = [], {}
     for name, block in blocks.items():
         own = (features or {}).get(name)
-        if own is None:
-            own = _token_names(*block.shape[1:])
+        if own is None:  # column numbers, `3`, or token and column, `t0_3`
+            own = range(block.shape[1])
+            if block.ndim == 3:
+                own = [f"t{t}_{d}" for t in own for d in range(block.shape[2])]
         names += [f"{name}__{feature}" for feature in own]
         modalities[name] = block.shape[1] if block.ndim == 2 else block.shape[1:]
     frame = None
@@ -55,10 +57,3 @@ def build_bunch(
         DESCR=descr,
         **extra,
     )
-
-
-def _token_names(*shape):
-    """Column numbers, `3`, or token and column, `t0_3`."""
-    if len(shape) == 1:
-        return range(shape[0])
-    return [f"t{t}_{d}" for t in range(shape[0]) for d in range(shape[1])]

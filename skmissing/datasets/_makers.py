@@ -132,16 +132,10 @@ def make_multimodal_classification(
     True
     """
     rng = check_random_state(random_state)
-    needed = {"n_shared": redundancy > 0, "n_private": redundancy < 1}
-    for name, value in (("n_shared", n_shared), ("n_private", n_private)):
-        if needed[name] and value < n_classes - 1:
-            raise ValueError(
-                f"{name}={value} must be at least n_classes - 1 = {n_classes - 1} with "
-                f"redundancy={redundancy}."
-            )
-    blocks, shared, private = _draw_factors(
-        rng, n_samples, widths, n_shared, n_private, noise
-    )
+    sizes = {"n_shared": n_shared, "n_private": n_private}
+    sizes |= {"redundancy": redundancy, "noise": noise}
+    least = n_classes - 1, f"n_classes - 1 = {n_classes - 1}"
+    blocks, shared, private = _draw_factors(rng, n_samples, widths, least, **sizes)
     corners = [
         _simplex(rng, n_classes, f.shape[1]) for f in (shared, *private.values())
     ]
@@ -154,9 +148,8 @@ def make_multimodal_classification(
         y,
         rng,
         missing,
-        descr=_describe(
-            "classification", blocks, n_shared, n_private, redundancy, noise
-        ),
+        task="classification",
+        sizes=sizes,
         target_names=[str(c) for c in range(n_classes)],
         return_X_y=return_X_y,
         as_frame=as_frame,
@@ -238,15 +231,9 @@ def make_multimodal_regression(
     {'modality0': 20, 'modality1': 20, 'modality2': 20}
     """
     rng = check_random_state(random_state)
-    needed = {"n_shared": redundancy > 0, "n_private": redundancy < 1}
-    for name, value in (("n_shared", n_shared), ("n_private", n_private)):
-        if needed[name] and value < 1:
-            raise ValueError(
-                f"{name}={value} must be at least 1 with redundancy={redundancy}."
-            )
-    blocks, shared, private = _draw_factors(
-        rng, n_samples, widths, n_shared, n_private, noise
-    )
+    sizes = {"n_shared": n_shared, "n_private": n_private}
+    sizes |= {"redundancy": redundancy, "noise": noise}
+    blocks, shared, private = _draw_factors(rng, n_samples, widths, (1, "1"), **sizes)
     directions = [
         _unit_rows(rng.standard_normal((n_targets, f.shape[1])))
         for f in (shared, *private.values())
@@ -260,15 +247,25 @@ def make_multimodal_regression(
         y,
         rng,
         missing,
-        descr=_describe("regression", blocks, n_shared, n_private, redundancy, noise),
+        task="regression",
+        sizes=sizes,
         return_X_y=return_X_y,
         as_frame=as_frame,
         scores=scores,
     )
 
 
-def _draw_factors(rng, n_samples, widths, n_shared, n_private, noise):
+def _draw_factors(
+    rng, n_samples, widths, least, *, n_shared, n_private, redundancy, noise
+):
     """Modalities by name, the shared factors, and the private ones by name."""
+    weights = {"n_shared": redundancy, "n_private": 1 - redundancy}
+    for (name, weight), value in zip(weights.items(), (n_shared, n_private)):
+        if weight > 0 and value < least[0]:
+            raise ValueError(
+                f"{name}={value} must be at least {least[1]} with "
+                f"redundancy={redundancy}."
+            )
     sizes = list(widths.values() if isinstance(widths, dict) else widths)
     layout = resolve_modalities(sizes, sum(sizes))
     names = list(widths) if isinstance(widths, dict) else layout.names
@@ -314,25 +311,14 @@ def _unit_rows(rows):
     return rows / np.where(length > 0, length, 1)
 
 
-def _describe(task, blocks, n_shared, n_private, redundancy, noise):
-    return _DESCR.format(
-        task=task,
-        n_samples=len(next(iter(blocks.values()))),
-        modalities={name: block.shape[1] for name, block in blocks.items()},
-        n_shared=n_shared,
-        n_private=n_private,
-        redundancy=redundancy,
-        noise=noise,
-    )
-
-
-def _answer(blocks, y, rng, missing, **options):
+def _answer(blocks, y, rng, missing, *, task, sizes, **options):
     """Hide modalities, and return a bunch or a pair."""
     complete = np.hstack(list(blocks.values()))
+    widths = {name: block.shape[1] for name, block in blocks.items()}
+    descr = _DESCR.format(task=task, n_samples=len(y), modalities=widths, **sizes)
     if missing is not None:
-        widths = {name: block.shape[1] for name, block in blocks.items()}
         seed = rng.randint(np.iinfo(np.int32).max)
         X = ampute(complete, missing, modalities=widths, random_state=seed)
         stops = np.cumsum(list(widths.values()))[:-1]
         blocks = dict(zip(blocks, np.split(X, stops, axis=1)))
-    return build_bunch(blocks, y, data_complete=complete, **options)
+    return build_bunch(blocks, y, descr=descr, data_complete=complete, **options)
