@@ -130,11 +130,8 @@ class MissingPatternDisplay:
         presence, inverse = table.patterns
         counts = np.bincount(inverse)
         order = np.lexsort([*~presence.T[::-1], -presence.sum(axis=1), -counts])
-        display = cls(
-            presence=presence[order],
-            counts=counts[order],
-            modalities=table.layout.names,
-        )
+        found = {"presence": presence[order], "counts": counts[order]}
+        display = cls(**found, modalities=table.layout.names)
         return display.plot(ax, max_patterns=max_patterns)
 
     def plot(self, ax=None, *, max_patterns=20):
@@ -318,14 +315,8 @@ class RobustnessCurveDisplay:
         RobustnessCurveDisplay
             The display, drawn.
         """
-        display = cls(
-            realized_rate=result.realized_rate,
-            score=result.score,
-            curve=result.curve,
-            score_name=result.score_name,
-            name=name,
-        )
-        return display.plot(ax)
+        given = {key: value for key, value in result.items() if key != "rate"}
+        return cls(**given, name=name).plot(ax)
 
     def plot(self, ax=None):
         """Draw the curves.
@@ -596,10 +587,8 @@ class ClusterSensitivityDisplay:
         score = np.full((len(curve), len(n_clusters), scores.shape[1]), np.nan)
         for label, point, values in zip(labels, place, scores[kept]):
             score[curve.index(label), point] = values
-        display = cls(
-            n_clusters=n_clusters, score=score, curve=curve, score_name=score_name
-        )
-        return display.plot(ax)
+        found = {"n_clusters": n_clusters, "score": score}
+        return cls(**found, curve=curve, score_name=score_name).plot(ax)
 
     @classmethod
     def from_data(cls, n_clusters, score, *, curve=None, score_name="Score", ax=None):
@@ -636,13 +625,8 @@ class ClusterSensitivityDisplay:
                 f"curve must hold {len(score)} names, one per curve; got {len(curve)}."
             )
         order = np.argsort(n_clusters)
-        display = cls(
-            n_clusters=n_clusters[order],
-            score=score[:, order],
-            curve=curve,
-            score_name=score_name,
-        )
-        return display.plot(ax)
+        found = {"n_clusters": n_clusters[order], "score": score[:, order]}
+        return cls(**found, curve=curve, score_name=score_name).plot(ax)
 
     def plot(self, ax=None):
         """Draw the curves.

@@ -157,7 +157,9 @@ class ImputationDisplay:
         for name in _choose(show, table):
             m = table.layout.names.index(name)
             present = table.presence[:, m]
-            rows = _sample_rows(present, max_samples, rng)
+            groups = np.flatnonzero(present), np.flatnonzero(~present)
+            rows = [rng.permutation(group)[:max_samples] for group in groups]
+            rows = np.sort(np.concatenate(rows))
             block = after[rows][:, table.layout[name].columns].astype(np.float64)
             if np.isnan(block).any():
                 raise ValueError(
@@ -254,12 +256,6 @@ def _choose(show, table):
             f"drawn: {', '.join(skipped)}."
         )
     return drawn
-
-
-def _sample_rows(present, max_samples, rng):
-    """At most `max_samples` samples with the modality, and as many without it."""
-    groups = (np.flatnonzero(present), np.flatnonzero(~present))
-    return np.sort(np.concatenate([rng.permutation(g)[:max_samples] for g in groups]))
 
 
 def _project(block, real, method, rng):

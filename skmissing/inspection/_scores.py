@@ -144,8 +144,17 @@ def score_by_pattern(
         modalities=table.layout.names,
         score_name=name_score(estimator, scoring),
     )
-    _warn_unseen(result)
-    return _to_frame(result) if as_frame else result
+    unseen = [p for p, n in zip(result.pattern, result.n_samples) if n == 0]
+    if unseen:
+        warn(
+            f"score_by_pattern: {len(unseen)} of the {len(result.pattern)} patterns "
+            f"have no sample, and their score is NaN: {', '.join(unseen)}."
+        )
+    if not as_frame:
+        return result
+    pandas = import_optional("pandas", "benchmark")
+    columns = {name: result[name] for name in ("n_modalities", "n_samples", "score")}
+    return pandas.DataFrame(columns, pandas.Index(result.pattern, name="pattern"))
 
 
 def all_patterns(n_modalities):
@@ -157,11 +166,7 @@ def all_patterns(n_modalities):
             "belong together, pass modalities=; otherwise list the patterns, or pass "
             "patterns='observed'."
         )
-    subsets = [
-        subset
-        for size in range(n_modalities, 0, -1)
-        for subset in itertools.combinations(range(n_modalities), size)
-    ]
+    subsets = sorted(all_subsets(n_modalities)[1:], key=len, reverse=True)
     presence = np.zeros((len(subsets), n_modalities), dtype=bool)
     for row, subset in zip(presence, subsets):
         row[list(subset)] = True
@@ -218,24 +223,6 @@ def _score_reduced(scoring, table, rows, present):
     if not len(rows):
         return np.nan
     return scoring.score(hide_modalities(table[rows], ~present), rows)
-
-
-def _warn_unseen(result):
-    unseen = [p for p, n in zip(result.pattern, result.n_samples) if n == 0]
-    if unseen:
-        warn(
-            f"score_by_pattern: {len(unseen)} of the {len(result.pattern)} patterns "
-            f"have no sample, and their score is NaN: {', '.join(unseen)}."
-        )
-
-
-def _to_frame(result):
-    pandas = import_optional("pandas", "benchmark")
-    columns = ("n_modalities", "n_samples", "score")
-    return pandas.DataFrame(
-        {name: result[name] for name in columns},
-        index=pandas.Index(result.pattern, name="pattern"),
-    )
 
 
 # ------------------------------------------------------------------ importance

@@ -176,16 +176,12 @@ def masked_cosine(
             np.where(cells, table[:, modality.columns] - center[modality.columns], 0)
             for table in (true, imputed)
         )
-        cosine = _row_cosines(x[rows], y[rows])
+        # 0 if one of the two is zero
+        cosine, products = np.zeros(rows.sum()), np.einsum("ij,ij->i", x[rows], y[rows])
+        lengths = np.linalg.norm(x[rows], axis=1) * np.linalg.norm(y[rows], axis=1)
+        np.divide(products, lengths, out=cosine, where=lengths > 0)
         cosines[name] = float(cosine.mean()) if rows.any() else np.nan
     return float(np.nanmean(list(cosines.values()))) if average else cosines
-
-
-def _row_cosines(x, y):
-    """Cosine of each pair of samples, 0 if one is zero."""
-    lengths = np.linalg.norm(x, axis=1) * np.linalg.norm(y, axis=1)
-    products = np.einsum("ij,ij->i", x, y)
-    return np.divide(products, lengths, out=np.zeros(len(x)), where=lengths > 0)
 
 
 def _own_scale(X):
