@@ -32,6 +32,11 @@ class Units:
             np.arange(len(self.modality)), self.sizes.astype(int)
         )
         self._starts = np.cumsum(self.sizes.astype(int)) - self.sizes.astype(int)
+        self.starts = [columns.start for columns in slices]  # of the modalities
+
+    def pool(self, values):
+        """Sum of each column's modality, (n_features,) -> (n_features,)."""
+        return np.add.reduceat(values, self.starts)[self.modality[self.of_column]]
 
     def products(self, left, right):
         """Sums over units: (n_features, a), (n_features, b) -> (n_units, a, b)."""
@@ -357,7 +362,9 @@ class Moments:
 def fit_factors(blocks, start, weight, *, ard, shared_noise, max_iter, tol, verbose=0):
     """Run EM until the objective gains less than `tol` per observed cell."""
     squares, cells = _sums_of_squares(blocks, weight)
-    floor = _noise_floor(squares, cells, start.units)
+    pool = start.units.pool
+    floor = NOISE_FLOOR * pool(squares) / np.maximum(pool(cells), 1)
+    floor = np.where(floor > 0, floor, NOISE_FLOOR)
     params, prior = start, None
     if ard:
         # Nearly flat.
@@ -433,10 +440,7 @@ def _noise(left, counts, units, floor, shared):
     """Variance of the residuals of means and loadings."""
     counts = counts.sum(axis=1)[units.of_column]
     if shared:
-        starts = [columns.start for columns in units.slices]
-        owner = units.modality[units.of_column]
-        left = np.add.reduceat(left, starts)[owner]
-        counts = np.add.reduceat(counts, starts)[owner]
+        left, counts = units.pool(left), units.pool(counts)
     seen = counts > 0
     noise = np.divide(left, counts, out=np.ones_like(left), where=seen)
     return np.maximum(noise, floor)
@@ -445,13 +449,12 @@ def _noise(left, counts, units, floor, shared):
 def update_prior(params):
     """Precisions under which the current means and loadings are most likely."""
     units = params.units
-    starts = [columns.start for columns in units.slices]
     widths = np.array([columns.stop - columns.start for columns in units.slices])
     variance = np.diagonal(params.cov_loadings, axis1=1, axis2=2)[units.of_column]
     square = variance + params.loadings**2 / params.noise[:, None]
-    loadings = widths[:, None] / np.add.reduceat(square, starts, axis=0)
+    loadings = widths[:, None] / np.add.reduceat(square, units.starts, axis=0)
     square = params.var_means[units.of_column].T + params.means**2 / params.noise
-    total = np.add.reduceat(square.sum(axis=0), starts)
+    total = np.add.reduceat(square.sum(axis=0), units.starts)
     means = params.n_components * widths / total
     return Prior(np.clip(means, 1e-10, 1e10), np.clip(loadings, 1e-10, 1e10))
 
@@ -510,10 +513,7 @@ def start_factors(blocks, means, n_factors, weight, rng, n_power=2):
 def _bare(units, means, loadings, squares, cells):
     """Point estimates with noise from sums of squares."""
     (k, _), r, g = means.shape, loadings.shape[1], len(units.sizes)
-    starts = [columns.start for columns in units.slices]
-    owner = units.modality[units.of_column]
-    noise = np.add.reduceat(squares, starts)[owner]
-    counts = np.add.reduceat(cells, starts)[owner]
+    noise, counts = units.pool(squares), units.pool(cells)
     noise = np.where(noise > 0, noise, 1.0) / np.maximum(counts, 1)
     return FactorParams(
         units, np.full(k, 1 / k), means, loadings, noise,
@@ -551,11 +551,3 @@ def _sums_of_squares(blocks, weight):
             seen = w @ np.broadcast_to(group.presence, (len(w), len(group.modalities)))
             cells[group.columns] += np.repeat(seen, group.widths)
     return squares, cells
-
-
-def _noise_floor(squares, cells, units):
-    starts = [columns.start for columns in units.slices]
-    owner = units.modality[units.of_column]
-    total, counts = (np.add.reduceat(v, starts)[owner] for v in (squares, cells))
-    floor = NOISE_FLOOR * total / np.maximum(counts, 1)
-    return np.where(floor > 0, floor, NOISE_FLOOR)
