@@ -13,6 +13,8 @@ X : array-like of shape (n_samples, n_features)
     NaN and masked cells are missing.
 y : None
     Ignored.
+sample_weight : array-like of shape (n_samples,), default=None
+    Weight of each sample. A weight of 2 counts the sample twice.
 self : object
     Fitted estimator.
 ax : matplotlib Axes, default=None
@@ -88,9 +90,7 @@ def shared_docs(obj=None, *, like=None):
 
     parts = [obj]
     if isinstance(obj, type):
-        for part in vars(
-            obj
-        ).values():  # classmethods and `available_if` wrap functions
+        for part in vars(obj).values():  # perhaps a classmethod, or `available_if`
             parts.append(getattr(part, "__func__", getattr(part, "fn", part)))
     for part in parts:
         if isinstance(part, (type, FunctionType)) and part.__doc__:

@@ -23,7 +23,6 @@ def _controller():
 @cache
 def _pool(pid, n_threads):
     """Threads that stay, one pool per process: a fork has none of its parent."""
-    del pid
     return ThreadPoolExecutor(n_threads, thread_name_prefix="skmissing")
 
 
@@ -57,7 +56,6 @@ class SingleBlas:
 @cache
 def _single_blas(pid):
     """One per process: a fork must not wait for a thread of its parent."""
-    del pid
     return SingleBlas()
 
 

@@ -185,15 +185,12 @@ class PartialModalityKMeans(
 
         Parameters
         ----------
-        %(X, y)s
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weight of each sample. A weight of 2 counts the sample twice.
+        %(X, y, sample_weight)s
 
         Returns
         -------
         %(self)s
         """
-        del y
         table = self._validate(X, reset=True, sample_weight=sample_weight)
         self._fit_table(table)
         table.warn_empty("labelled -1")
@@ -226,9 +223,7 @@ class PartialModalityKMeans(
         X : array-like of shape (n_samples, n_features)
             NaN and masked cells are missing. At least `n_clusters` samples in the
             first call.
-        %(y)s
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weight of each sample.
+        %(y, sample_weight)s
 
         Returns
         -------
@@ -372,9 +367,7 @@ class PartialModalityKMeans(
 
         Parameters
         ----------
-        %(X, y)s
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weight of each sample.
+        %(X, y, sample_weight)s
 
         Returns
         -------
@@ -388,16 +381,13 @@ class PartialModalityKMeans(
 
         Parameters
         ----------
-        %(X, y)s
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weight of each sample.
+        %(X, y, sample_weight)s
 
         Returns
         -------
         score : float
             Samples that share no modality with any centre are left out.
         """
-        del y
         table = self._check_known(X, sample_weight)
         centers, inertia = self._centers_as(table.X.dtype), 0.0
         for rows, blocks in self._scaler.pieces(table):

@@ -11,7 +11,6 @@ from joblib._store_backends import CacheWarning
 
 def keep(key, value):
     """Return `value`, which joblib stores under `key`."""
-    del key
     return value
 
 

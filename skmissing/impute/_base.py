@@ -67,7 +67,6 @@ class BaseModalityImputer(ModalityMixin, TransformerMixin, SkmissingEstimator):
         -------
         %(self)s
         """
-        del y
         return self._fit(X)
 
     def _fit(self, X, **params):

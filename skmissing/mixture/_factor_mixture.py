@@ -252,7 +252,6 @@ class PartialModalityFactorMixture(
         -------
         %(self)s
         """
-        del y
         table = self._validate(X, reset=True, sample_weight=sample_weight)
         self._fit_table(table)
         table.warn_empty("left out of the fit")
@@ -495,9 +494,7 @@ class PartialModalityFactorMixture(
 
         Parameters
         ----------
-        %(X, y)s
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weight of each sample.
+        %(X, y, sample_weight)s
 
         Returns
         -------
@@ -551,16 +548,13 @@ class PartialModalityFactorMixture(
 
         Parameters
         ----------
-        %(X, y)s
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weight of each sample.
+        %(X, y, sample_weight)s
 
         Returns
         -------
         log_likelihood : float
             In the units of X.
         """
-        del y
         scores = self.score_samples(X)
         weight = check_sample_weight(sample_weight, scores[:, None])
         return float(np.average(scores, weights=weight))
