@@ -150,11 +150,13 @@ class AudioEncoder(FrozenEncoder):
                 "for all arrays; got an array without one."
             )
         if isinstance(item, tuple) and len(item) == 2:
-            if isinstance(item[0], np.ndarray) and _is_rate(item[1]):
+            array, rate = item
+            whole = isinstance(rate, Integral) and not isinstance(rate, bool)
+            if isinstance(array, np.ndarray) and whole and rate > 0:
                 return None
             return (
                 "must be a pair of an array and a sampling rate, an int above 0; got "
-                f"({type(item[0]).__name__}, {item[1]!r:.20})."
+                f"({type(array).__name__}, {rate!r:.20})."
             )
         return (
             "must be a path, bytes, a pair (array, rate), an array or missing; got "
@@ -245,11 +247,6 @@ class AudioEncoder(FrozenEncoder):
         n_frames = model._get_feat_extract_output_lengths(torch.tensor(lengths))
         mask = torch.arange(hidden.shape[1]) < n_frames[:, None]
         return pool_tokens(hidden, mask.to(hidden.device), self.pooling)
-
-
-def _is_rate(value):
-    """Whether a value can be a sampling rate."""
-    return isinstance(value, Integral) and not isinstance(value, bool) and value > 0
 
 
 def _as_pair(item, input_rate):

@@ -127,17 +127,14 @@ class FrozenEncoder(TransformerMixin, SkmissingEstimator, ABC):
 
     def _measure(self, items, spec):
         """Return handles and lengths of items; a broken item has its error."""
-        del spec
         return items, np.zeros(len(items))
 
     def _prepare(self, handle, spec):
         """Return the input of `_encode`, or raise BrokenItemError."""
-        del spec
         return handle
 
     def _check_params(self, config):
         """Check the parameters against each other and against the model."""
-        del config
         if self._n_tokens is None:
             raise ValueError(
                 "`max_tokens` must be an int if pooling=None, which keeps that many "
@@ -163,10 +160,8 @@ class FrozenEncoder(TransformerMixin, SkmissingEstimator, ABC):
 
         Returns
         -------
-        self : object
-            Fitted encoder.
+        %(self)s
         """
-        del y
         config, cls = self._resolve(self._spec(self.revision))
         self._read(X, reset=True)
         commit = getattr(config, "_commit_hash", None)

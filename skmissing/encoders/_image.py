@@ -218,7 +218,8 @@ def embed_images(images, model, spec, pooling):
     if is_map:
         hidden = hidden.flatten(2).transpose(1, 2)
     if pooling == "cls":
-        if not is_map and _has_class_token(model):
+        embeddings = getattr(model, "embeddings", None)
+        if not is_map and getattr(embeddings, "cls_token", None) is not None:
             return hidden[:, 0].float()
         if getattr(output, "pooler_output", None) is None:
             raise ValueError(
@@ -228,8 +229,3 @@ def embed_images(images, model, spec, pooling):
         return output.pooler_output.flatten(1).float()
     mask = torch.ones(hidden.shape[:2], dtype=torch.bool, device=hidden.device)
     return pool_tokens(hidden, mask, pooling)
-
-
-def _has_class_token(model):
-    embeddings = getattr(model, "embeddings", None)
-    return getattr(embeddings, "cls_token", None) is not None

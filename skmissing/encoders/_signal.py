@@ -184,10 +184,8 @@ class SignalEncoder(ModalityMixin, TransformerMixin, SkmissingEstimator):
 
         Returns
         -------
-        self : object
-            Fitted encoder.
+        %(self)s
         """
-        del y
         table = self._validate(X, reset=True)
         self._check_params()
         rng = check_random_state(self.random_state)
@@ -323,11 +321,6 @@ class SignalEncoder(ModalityMixin, TransformerMixin, SkmissingEstimator):
         width = len(str(dim - 1))
         names = [f"{c}__{i:0{width}d}" for c in self.channels_ for i in range(dim)]
         return np.array(names, dtype=object)
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
-        return tags
 
 
 def _split_channels(layout):
