@@ -226,21 +226,18 @@ class ClusterGuidedImputer(BaseModalityImputer):
         table.warn_empty("left out of the fit")
         self._seen = self._seen | table.observed_columns
         if self._strategy == "soft" and self.temperature == "auto":
-            self._score_before_learning(table)
+            # On the centres from before, which were not fitted to these samples.
+            linked = np.flatnonzero(table.presence.sum(axis=1) > 1)
+            sample = table[linked[:: -(-len(linked) // MOST_SCORED) or 1]]
+            blocks = self.clusterer_._scaler.split(sample)
+            centers = self.clusterer_._centers_as(table.X.dtype)
+            self._scores = score_temperatures(blocks, centers, before=self._scores)
+            self._set_temperature()
         # On a copy, so that a call that fails leaves the clustering unchanged.
         self.clusterer_ = copy.copy(self.clusterer_)
         self.clusterer_._partial_fit_table(table)
         self.statistics_ = self.clusterer_._scaler.column_mean
         return self
-
-    def _score_before_learning(self, table):
-        """Evaluate temperatures on samples that the centres were not fitted to."""
-        linked = np.flatnonzero(table.presence.sum(axis=1) > 1)
-        sample = table[linked[:: -(-len(linked) // MOST_SCORED) or 1]]
-        blocks = self.clusterer_._scaler.split(sample)
-        centers = self.clusterer_._centers_as(table.X.dtype)
-        self._scores = score_temperatures(blocks, centers, before=self._scores)
-        self._set_temperature()
 
     def _impute(self, table):
         X, layout = table.X, self.modalities_

@@ -65,7 +65,6 @@ def masked_imputation_score(estimator, X, y=None, *, modalities=None):
     >>> search.fit(X).best_params_
     {'n_neighbors': 2}
     """
-    del y
     check_is_fitted(estimator)
     if isinstance(estimator, Pipeline):
         X = estimator[:-1].transform(X) if len(estimator) > 1 else X
@@ -75,7 +74,9 @@ def masked_imputation_score(estimator, X, y=None, *, modalities=None):
     X = check_array(
         fill_masked(X), dtype=[np.float64, np.float32], ensure_all_finite="allow-nan"
     )
-    layout = _layout(estimator, modalities, X.shape[1], names)
+    layout = getattr(estimator, "modalities_", None)
+    if modalities is not None or layout is None or layout.n_features != X.shape[1]:
+        layout = resolve_modalities(modalities, X.shape[1], names)
     table = ModalityTable(X, layout)
     linked = table.presence.sum(axis=1) > 1
     if not linked.any():
@@ -97,13 +98,6 @@ def masked_imputation_score(estimator, X, y=None, *, modalities=None):
             f"got none in {linked.sum()} samples."
         )
     return -float(np.sqrt(np.mean(ratios)))
-
-
-def _layout(estimator, modalities, n_features, names):
-    found = getattr(estimator, "modalities_", None)
-    if modalities is None and found is not None and found.n_features == n_features:
-        return found
-    return resolve_modalities(modalities, n_features, names)
 
 
 def _transform(estimator, hidden, frame):
