@@ -61,12 +61,6 @@ def uniforms(keys, n_draws):
     return (_mix(keys[:, None] + steps) >> np.uint64(11)) * 2.0**-53
 
 
-def _set_generator(keys):
-    """Generator that depends on all samples and on their order."""
-    digest = hashlib.blake2b(keys.tobytes(), digest_size=16).digest()
-    return np.random.default_rng(int.from_bytes(digest, "little"))
-
-
 # ------------------------------------------------------------------ hidden modalities
 
 
@@ -159,7 +153,9 @@ def _draw_in_runs(plan, keys, presence, length, groups, allow_empty):
         _, code = np.unique(groups, return_inverse=True)
     for c in np.unique(code):
         rows = np.flatnonzero(code == c)
-        rng = _set_generator(keys[rows])
+        # Random numbers of a run depend on all samples and on their order.
+        digest = hashlib.blake2b(keys[rows].tobytes(), digest_size=16).digest()
+        rng = np.random.default_rng(int.from_bytes(digest, "little"))
         part = np.column_stack(
             [draw_bursts(rng, len(rows), rate, length) for rate in plan.rates]
         )
