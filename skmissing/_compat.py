@@ -6,11 +6,11 @@ wrapped so that the rest of the library does not have to know.
 
 import importlib
 
+# ruff: noqa: F401
 from sklearn.base import _fit_context as checked_fit
 from sklearn.utils._param_validation import (
     HasMethods,
     Interval,
-    Options,
     StrOptions,
     validate_params,
 )
@@ -19,19 +19,6 @@ from sklearn.utils.validation import (
     _check_sample_weight,
     _get_feature_names,
 )
-
-__all__ = [
-    "HasMethods",
-    "Interval",
-    "Options",
-    "StrOptions",
-    "_check_feature_names_in",
-    "_check_sample_weight",
-    "_get_feature_names",
-    "checked_fit",
-    "import_optional",
-    "validate_params",
-]
 
 
 def import_optional(name, extra):

@@ -126,16 +126,8 @@ def as_slice(positions):
 def resolve_modalities(modalities, n_features, feature_names=None):
     """Turn the parameter `modalities` into a layout of X.
 
-    None groups columns named `modality__feature` by what stands before the first `__`,
-    if all names have it, and otherwise makes each column a modality, with a warning if
-    only some have it. A list gives widths from left to right. A dict gives, by name, a
-    width, a token shape `(n_tokens, dim)`, a slice, or a list of column names or
-    positions. Widths and token shapes take the columns of that prefix if there are any,
-    and otherwise the next columns, left to right, that no other entry names. A layout,
-    the `modalities_` of another estimator, is taken as it is.
-
-    Raises ValueError if a column is in no modality, in two, or not in X, or if widths
-    do not fit; TypeError if `modalities` or one of its values is of another kind.
+    Widths and token shapes in a dict take the columns of that prefix if there are any,
+    and otherwise the next columns, left to right, that no other entry names.
     """
     if isinstance(modalities, ModalityLayout):
         if modalities.n_features != n_features:
@@ -148,12 +140,21 @@ def resolve_modalities(modalities, n_features, feature_names=None):
         return ModalityLayout(_from_names(n_features, feature_names))
     if isinstance(modalities, Mapping):
         return ModalityLayout(_from_dict(modalities, n_features, feature_names))
-    if isinstance(modalities, (list, tuple, np.ndarray)):
-        return ModalityLayout(_from_widths(modalities, n_features))
-    raise TypeError(
-        "modalities must be None, a list of widths or a dict; got "
-        f"{modalities!r} of type {type(modalities).__name__}."
-    )
+    if not isinstance(modalities, (list, tuple, np.ndarray)):
+        raise TypeError(
+            "modalities must be None, a list of widths or a dict; got "
+            f"{modalities!r} of type {type(modalities).__name__}."
+        )
+    if len(modalities) == 0:
+        raise ValueError("modalities is empty; give at least one width.")
+    widths = [_check_width(w, f"modalities[{i}]") for i, w in enumerate(modalities)]
+    if sum(widths) != n_features:
+        raise ValueError(
+            f"The widths in modalities={widths} add up to {sum(widths)}, but X has "
+            f"{n_features} features."
+        )
+    columns = np.split(np.arange(n_features, dtype=np.intp), np.cumsum(widths)[:-1])
+    return ModalityLayout(Modality(f"modality{i}", c) for i, c in enumerate(columns))
 
 
 def _prefix_groups(feature_names):
@@ -183,17 +184,14 @@ def _from_names(n_features, feature_names):
             if feature_names is None
             else [str(name) for name in feature_names]
         )
-        _check_unique(names)
+        doubled = [n for n, c in zip(*np.unique(names, return_counts=True)) if c > 1]
+        if doubled:
+            raise ValueError(
+                "Column names must be unique; found more than once: "
+                f"{_shorten(doubled)}."
+            )
         groups = {name: [i] for i, name in enumerate(names)}
     return [Modality(n, np.array(c, dtype=np.intp)) for n, c in groups.items()]
-
-
-def _check_unique(names):
-    doubled = [n for n, c in zip(*np.unique(names, return_counts=True)) if c > 1]
-    if doubled:
-        raise ValueError(
-            f"Column names must be unique; found more than once: {_shorten(doubled)}."
-        )
 
 
 def _check_width(width, where):
@@ -202,22 +200,6 @@ def _check_width(width, where):
     if width < 1:
         raise ValueError(f"{where} must be at least 1; got {width}.")
     return int(width)
-
-
-def _from_widths(widths, n_features):
-    if len(widths) == 0:
-        raise ValueError("modalities is empty; give at least one width.")
-    widths = [_check_width(w, f"modalities[{i}]") for i, w in enumerate(widths)]
-    if sum(widths) != n_features:
-        raise ValueError(
-            f"The widths in modalities={widths} add up to {sum(widths)}, but X has "
-            f"{n_features} features."
-        )
-    stops = np.cumsum(widths)
-    return [
-        Modality(f"modality{i}", np.arange(stop - width, stop, dtype=np.intp))
-        for i, (width, stop) in enumerate(zip(widths, stops))
-    ]
 
 
 def _from_dict(modalities, n_features, feature_names):

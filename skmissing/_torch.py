@@ -30,9 +30,6 @@ def seeded(seed, device):
 def single_precision():
     """Let modules be made with float32 weights, whatever torch's default is."""
     before = torch.get_default_dtype()
-    if before == torch.float32:
-        yield
-        return
     torch.set_default_dtype(torch.float32)
     try:
         yield
@@ -63,7 +60,14 @@ def resolve_device(device, *, double=False):
         return torch.device([*usable, "cpu"][0])
     kind, _, index = device.partition(":")
     if kind not in ("cpu", *counts) or (index and not index.isdigit()):
-        return _other_device(device)
+        try:  # some extension of torch may bring it
+            torch.zeros(1, device=device).cpu()
+        except (RuntimeError, AssertionError, ImportError) as exc:
+            raise ValueError(
+                f"device={device!r} is not known; use 'auto', 'cpu', 'cuda', 'cuda:1', "
+                "'mps', or another that torch can reach."
+            ) from exc
+        return torch.device(device)
     if double and kind == "mps":
         raise ValueError(
             f"device={device!r} has no double precision, which is needed here; use "
@@ -75,16 +79,4 @@ def resolve_device(device, *, double=False):
             f"device={device!r} asks for {article} device, but torch finds "
             f"{counts[kind]}."
         )
-    return torch.device(device)
-
-
-def _other_device(device):
-    """Return a device that some extension of torch brings, if it has that name."""
-    try:
-        torch.zeros(1, device=device).cpu()
-    except (RuntimeError, AssertionError, ImportError) as exc:
-        raise ValueError(
-            f"device={device!r} is not known; use 'auto', 'cpu', 'cuda', 'cuda:1', "
-            "'mps', or another that torch can reach."
-        ) from exc
     return torch.device(device)
