@@ -151,11 +151,6 @@ class BaseFusion(ModalityMixin, SkmissingEstimator):
     }
     missing = None  # "error" raises for them; a parameter of the attention network
 
-    def _keep_params(self, given):
-        """Set the attributes of all parameters, given the local names of `__init__`."""
-        own = {k: v for k, v in given.items() if k not in ("self", "kwargs")}
-        vars(self).update({**own, **given["kwargs"]})
-
     def get_params(self, deep=True):
         """Get the parameters, including those of the components that have been set.
 
@@ -598,7 +593,25 @@ class FusionClassifier(ClassifierMixin, BaseFusion):
         verbose=0,
         **kwargs,
     ):
-        self._keep_params(locals())
+        self.module = module
+        self.modalities = modalities
+        self.modality_dropout = modality_dropout
+        self.dropout_policy = dropout_policy
+        self.optimizer = optimizer
+        self.lr = lr
+        self.batch_size = batch_size
+        self.max_epochs = max_epochs
+        self.callbacks = callbacks
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.scoring = scoring
+        self.class_weight = class_weight
+        self.standardize = standardize
+        self.device = device
+        self.random_state = random_state
+        self.verbose = verbose
+        vars(self).update(kwargs)
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y, sample_weight=None):
@@ -834,7 +847,25 @@ class FusionRegressor(RegressorMixin, BaseFusion):
         verbose=0,
         **kwargs,
     ):
-        self._keep_params(locals())
+        self.module = module
+        self.modalities = modalities
+        self.modality_dropout = modality_dropout
+        self.dropout_policy = dropout_policy
+        self.optimizer = optimizer
+        self.lr = lr
+        self.batch_size = batch_size
+        self.max_epochs = max_epochs
+        self.callbacks = callbacks
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.scoring = scoring
+        self.bounds = bounds
+        self.standardize = standardize
+        self.device = device
+        self.random_state = random_state
+        self.verbose = verbose
+        vars(self).update(kwargs)
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y, sample_weight=None):

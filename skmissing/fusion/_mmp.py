@@ -379,7 +379,27 @@ class MMPClassifier(BaseMMP, FusionClassifier):
         verbose=0,
         **kwargs,
     ):
-        self._keep_params(locals())
+        self.modalities = modalities
+        self.hidden_dim = hidden_dim
+        self.projector = projector
+        self.alignment_weight = alignment_weight
+        self.modality_dropout = modality_dropout
+        self.dropout_policy = dropout_policy
+        self.optimizer = optimizer
+        self.lr = lr
+        self.batch_size = batch_size
+        self.max_epochs = max_epochs
+        self.callbacks = callbacks
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.scoring = scoring
+        self.class_weight = class_weight
+        self.standardize = standardize
+        self.device = device
+        self.random_state = random_state
+        self.verbose = verbose
+        vars(self).update(kwargs)
 
 
 @shared_docs
@@ -463,4 +483,24 @@ class MMPRegressor(BaseMMP, FusionRegressor):
         verbose=0,
         **kwargs,
     ):
-        self._keep_params(locals())
+        self.modalities = modalities
+        self.hidden_dim = hidden_dim
+        self.projector = projector
+        self.alignment_weight = alignment_weight
+        self.modality_dropout = modality_dropout
+        self.dropout_policy = dropout_policy
+        self.optimizer = optimizer
+        self.lr = lr
+        self.batch_size = batch_size
+        self.max_epochs = max_epochs
+        self.callbacks = callbacks
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.scoring = scoring
+        self.bounds = bounds
+        self.standardize = standardize
+        self.device = device
+        self.random_state = random_state
+        self.verbose = verbose
+        vars(self).update(kwargs)
