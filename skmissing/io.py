@@ -47,15 +47,17 @@ SKLEARN = {*PARTS, *(f"{part.__module__}.{part.__name__}" for part in PUBLIC)}
 # Classes of this package, whatever their file: estimators, then what these keep.
 OWN = """
 AudioEncoder ClusterGuidedImputer FactorImputer FusionClassifier FusionRegressor
-ImageEncoder LateFusionClassifier LateFusionRegressor MHSAFusionClassifier
-MHSAFusionRegressor MMPClassifier MMPRegressor ModalityAmputer ModalityDropout
-MultipleImputationClassifier MultipleImputationRegressor PartialModalityFactorMixture
-PartialModalityKMeans PatternClassifier PatternRegressor RegressionImputer
-RetrievalImputer SignalEncoder StackedImputer TextEncoder VideoEncoder
+ImageEncoder KernelLogisticClassifier KernelRidgeClassifier KernelRidgeRegressor
+LateFusionClassifier LateFusionRegressor MHSAFusionClassifier MHSAFusionRegressor
+MMPClassifier MMPRegressor ModalityAmputer ModalityDropout MultipleImputationClassifier
+MultipleImputationRegressor PartialModalityFactorMixture PartialModalityKMeans
+PatternClassifier PatternRegressor RegressionImputer RetrievalImputer SignalEncoder
+StackedImputer TextEncoder VideoEncoder
 
-BlockScaler Centers FactorParams LevelScores MHSAFusion MMPFusion Modality
-ModalityFraction ModalityLayout ModalityRates OneMissing PatternTable Plan StratumScores
-TargetScores TemperatureScores Units
+BlockScaler Centers FactorParams FittedPanel KernelLeastSquares LevelScores MHSAFusion
+MMPFusion Modality ModalityFraction ModalityLayout ModalityRates NormalScores OneMissing
+PatternTable Plan Standard StratumScores TargetScores TemperatureScaled
+TemperatureScores Units
 """.split()
 # Nodes of skops that look a name up without calling it, and what others may call.
 LOOK_UP = "DTypeNode FunctionNode ObjectNode PartialNode TreeNode TypeNode".split()

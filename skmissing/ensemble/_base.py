@@ -3,7 +3,9 @@
 A block holds some samples and some columns of X.
 """
 
+import warnings
 from dataclasses import dataclass
+from functools import partial
 from inspect import Parameter, signature
 from numbers import Integral
 
@@ -12,10 +14,16 @@ from sklearn import get_config
 from sklearn.base import MetaEstimatorMixin, clone, is_classifier
 from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import BayesianRidge, LogisticRegression
-from sklearn.model_selection import KFold, StratifiedKFold, check_cv
+from sklearn.model_selection import (
+    GroupKFold,
+    KFold,
+    StratifiedGroupKFold,
+    StratifiedKFold,
+    check_cv,
+)
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils import column_or_1d, get_tags
+from sklearn.utils import check_consistent_length, column_or_1d, get_tags
 from sklearn.utils.metadata_routing import (
     UNUSED,
     MetadataRouter,
@@ -33,6 +41,7 @@ from skmissing._table import (
     SkmissingEstimator,
     _fit_context,
 )
+from skmissing.ensemble._kernels import class_frequencies
 
 # Probabilities are clipped to at least this share of an even split between the classes:
 # a model that predicts a probability of 0, as forests do, must not overrule the others.
@@ -46,23 +55,20 @@ class TrainingData:
     table: ModalityTable  # the mean of its weights is at least 1
     y: np.ndarray
     codes: np.ndarray  # number of the class of each sample; zeros in a regression
-    template: object  # the estimator that is cloned for each block
+    template: object  # the estimator that is cloned for each block, if it is one
     dtype: object  # of the blocks that the clones are fitted to
-    fit_params: dict  # arrays that `fit` of the template takes beside X and y
+    params_of: object  # function: arrays that `fit` of an estimator takes beside X, y
     used: np.ndarray  # mask of these samples among those given to `fit`
     given: tuple  # X, y and groups given to `fit`, for a splitter of the user
 
-    def class_frequencies(self, n_classes, rows=slice(None)):
-        """Weighted class frequencies of some samples, none of them 0, (n_classes,).
+    @property
+    def grouped(self):
+        """Whether samples are held out by group."""
+        return self.given[2] is not None
 
-        A class without samples gets 1 / (n_samples + n_classes); the frequencies of the
-        others are lowered accordingly.
-        """
-        weight = self.table.weight[rows]
-        mass = np.bincount(self.codes[rows], weight, minlength=n_classes)
-        unseen = mass == 0
-        floor = 1 / (mass.sum() + n_classes)
-        return np.where(unseen, floor, mass / mass.sum() * (1 - floor * unseen.sum()))
+    def class_frequencies(self, n_classes, rows=slice(None)):
+        """Weighted class frequencies of some samples, none of them 0."""
+        return class_frequencies(self.codes[rows], n_classes, self.table.weight[rows])
 
 
 @shared_docs
@@ -120,6 +126,9 @@ class BlockEnsemble(MetaEstimatorMixin, ModalityMixin, SkmissingEstimator):
         if classifier:
             y = self._check_classes(y)
             self.classes_ = np.unique(y)
+        if groups is not None:
+            groups = column_or_1d(groups)
+            check_consistent_length(y, groups)
         given = table.X, y, groups
         table.warn_many_modalities(self.modalities, ", with a model of its own")
         used = table.has_any & (table.weight > 0)
@@ -141,11 +150,9 @@ class BlockEnsemble(MetaEstimatorMixin, ModalityMixin, SkmissingEstimator):
         if classifier:
             codes = np.searchsorted(self.classes_, y)
         template, dtype = self._template(table.X.dtype)
-        fit_params = {}
-        if sample_weight is not None:
-            fit_params = route_weight(self, template, table.weight)
+        params_of = partial(route_weight, self, table, sample_weight is not None)
         self._means = None
-        if not accepts_nan(template):
+        if template is None or not accepts_nan(template):
             self._means, mass = table.column_means()
             n_empty = int((mass == 0)[self._seen[self.modalities_.column_owner]].sum())
             if n_empty:
@@ -154,7 +161,7 @@ class BlockEnsemble(MetaEstimatorMixin, ModalityMixin, SkmissingEstimator):
                     "missing cells are filled with 0."
                 )
         self._fit(
-            TrainingData(table, y, codes, template, dtype, fit_params, used, given)
+            TrainingData(table, y, codes, template, dtype, params_of, used, given)
         )
         return self
 
@@ -207,12 +214,12 @@ class BlockEnsemble(MetaEstimatorMixin, ModalityMixin, SkmissingEstimator):
         """Return pairs of samples to fit on and to hold out, as masks."""
         X, y, groups = data.given
         if isinstance(self.cv, Integral):
-            if groups is not None:
-                data.table.warn(
-                    f"cv={self.cv} ignores groups; pass a splitter that uses them, "
-                    "such as cv=GroupKFold()."
+            if groups is None:
+                folds = deal_folds(data.codes, self.cv, is_classifier(self))
+            else:
+                folds = deal_groups(
+                    data.codes, groups[data.used], self.cv, is_classifier(self)
                 )
-            folds = deal_folds(data.codes, self.cv, is_classifier(self))
             return [(folds != k, folds == k) for k in np.unique(folds)]
         params = {} if groups is None else {"groups": groups}
         if params and get_config()["enable_metadata_routing"]:
@@ -236,10 +243,11 @@ class BlockEnsemble(MetaEstimatorMixin, ModalityMixin, SkmissingEstimator):
         With held-out samples and a function `read`, return the results of `read` for
         the clones and the held-out blocks.
         """
+        params = data.params_of(data.template)
         return Parallel(n_jobs=self.n_jobs)(
             delayed(fit_block)(
-                data.template, data.table.X, data.y, data.fit_params, self._means,
-                data.dtype, *block,
+                data.template, data.table.X, data.y, params, self._means, data.dtype,
+                *block,
             )
             for block in blocks
         )  # fmt: skip
@@ -283,6 +291,22 @@ def deal_folds(codes, n_splits, stratify):
     return folds
 
 
+def deal_groups(codes, groups, n_splits, stratify):
+    """Return the number of the fold of each sample, groups being kept together."""
+    n_splits = min(n_splits, len(np.unique(groups)))
+    folds = np.zeros(len(codes), dtype=np.intp)
+    if n_splits > 1:
+        even = stratify and np.bincount(codes).max() >= n_splits
+        splitter = StratifiedGroupKFold(n_splits) if even else GroupKFold(n_splits)
+        with warnings.catch_warnings():
+            # Of classes with fewer samples than folds.
+            warnings.simplefilter("ignore", UserWarning)
+            splits = list(splitter.split(codes, codes, groups))
+        for k, (_, held_out) in enumerate(splits):
+            folds[held_out] = k
+    return folds
+
+
 def accepts_nan(estimator):
     """Whether `estimator` accepts NaN according to its tags.
 
@@ -301,10 +325,12 @@ def accepts_nan(estimator):
     return True
 
 
-def route_weight(meta, estimator, sample_weight):
-    """Return the further arguments for `fit` of the inner estimator, by name."""
+def route_weight(meta, table, weighted, estimator):
+    """Return what `fit` of an inner estimator takes beside X and y, by name."""
+    if not weighted:
+        return {}
     if get_config()["enable_metadata_routing"]:
-        routed = process_routing(meta, "fit", sample_weight=sample_weight)
+        routed = process_routing(meta, "fit", sample_weight=table.weight)
         return dict(routed.estimator.fit)
     names = weight_names(estimator)
     if not names:
@@ -312,7 +338,7 @@ def route_weight(meta, estimator, sample_weight):
             "sample_weight must be None, because the fit of "
             f"estimator={type(estimator).__name__} does not take it."
         )
-    return dict.fromkeys(names, sample_weight)
+    return dict.fromkeys(names, table.weight)
 
 
 def weight_names(estimator):

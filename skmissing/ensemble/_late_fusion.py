@@ -1,22 +1,36 @@
 """Late fusion: one model per modality, whose predictions are combined."""
 
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 from scipy.special import softmax
-from sklearn.base import ClassifierMixin, RegressorMixin
+from sklearn.base import ClassifierMixin, RegressorMixin, is_classifier
 from sklearn.utils import Bunch
+from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_is_fitted
 
 from skmissing._blocks import find_patterns
 from skmissing._compat import HasMethods, StrOptions
 from skmissing._docs import shared_docs
+from skmissing._table import name_list
 from skmissing.ensemble._base import (
     FLOOR,
     BlockEnsemble,
-    predict_all_classes,
+    accepts_nan,
     predict_values,
     take_block,
+)
+from skmissing.ensemble._kernels import log_loss
+from skmissing.ensemble._panel import (
+    LEAST_SAMPLES,
+    PANELS,
+    fit_classifier,
+    fit_regressor,
+    make_panel,
+    pool_log_loss,
+    pool_squared_error,
+    read_evidence,
 )
 from skmissing.ensemble._stacking import (
     combine_evidence,
@@ -26,57 +40,142 @@ from skmissing.ensemble._stacking import (
 )
 
 
+@dataclass
+class FittedPanel:
+    """The fitted members of one modality and their pool weights."""
+
+    names: list
+    models: list
+    weights: np.ndarray
+    accept_nan: list
+    known: np.ndarray  # codes of the classes that its samples have
+
+
 class LateFusion(BlockEnsemble):
-    """Fits one model per modality; subclasses combine the predictions."""
+    """Fits a panel of models per modality; subclasses pool and join the predictions."""
+
+    _parameter_constraints: dict = {
+        **BlockEnsemble._parameter_constraints,
+        "estimator": [HasMethods(["fit"]), StrOptions(set(PANELS)), list, dict, None],
+        "random_state": ["random_state"],
+    }
 
     def __init__(
-        self, estimator=None, *, modalities=None, combine="stacked", cv=5, n_jobs=None
+        self,
+        estimator="linear",
+        *,
+        modalities=None,
+        combine="stacked",
+        cv=5,
+        random_state=None,
+        n_jobs=None,
     ):
         self.estimator = estimator
         self.modalities = modalities
         self.combine = combine
         self.cv = cv
+        self.random_state = random_state
         self.n_jobs = n_jobs
 
-    def _fit_models(self, data):
-        """Fit one model per observed modality, on the samples that have it."""
-        known = np.flatnonzero(self._seen)
-        columns = self.modalities_.columns
-        blocks = [(data.table.presence[:, m], columns[m]) for m in known]
-        self.estimators_ = self._fit_blocks(data, blocks)
-        names = [self.modalities_.names[m] for m in known]
-        self.named_estimators_ = Bunch()
-        self.named_estimators_.update(zip(names, self.estimators_))
+    def _resolve_panels(self):
+        """Return the members of each observed modality, as pairs with their names."""
+        names = [self.modalities_.names[m] for m in np.flatnonzero(self._seen)]
+        forms = self.estimator
+        if not isinstance(forms, dict):
+            forms = dict.fromkeys(names, forms)
+        unknown = [name for name in forms if name not in self.modalities_.names]
+        absent = [name for name in names if name not in forms]
+        if unknown or absent:
+            raise ValueError(
+                "estimator must have one entry per modality, "
+                f"{name_list(self.modalities_.names)}; got {name_list(forms)}."
+            )
+        return {name: self._resolve_members(forms[name]) for name in names}
 
-    def _cross_predict(self, data, out, reader):
-        """Fill `out[:, m]` with predictions of models not fitted on the sample.
+    def _template(self, dtype):
+        """Each modality has templates of its own; those of ours take any dtype."""
+        own = isinstance(self.estimator, (str, type(None)))
+        return None, np.float64 if own and not is_classifier(self) else dtype
 
-        `reader(rows)` returns a function that is called with a model fitted on `rows`
-        and with the held-out block. `out` stays NaN where no sample outside the fold
-        has the modality.
+    def _resolve_members(self, form):
+        """Return the pairs that one value of `estimator` stands for."""
+        if form is None or isinstance(form, str):
+            form = "linear" if form is None else form
+            if form not in PANELS:
+                raise ValueError(f"estimator must be one of {PANELS}; got {form!r}.")
+            return make_panel(form, is_classifier(self), self.random_state)
+        if not isinstance(form, (list, tuple)):
+            return [(type(form).__name__.lower(), form)]
+        pairs = [p for p in form if isinstance(p, (list, tuple)) and len(p) == 2]
+        names = [pair[0] for pair in pairs]
+        if not form or len(pairs) < len(form) or len(set(names)) < len(names):
+            raise ValueError(
+                "A panel must be a list of pairs (name, estimator) with different "
+                f"names; got {form!r}."
+            )
+        return [tuple(pair) for pair in pairs]
+
+    def _fit_members(self, data, panels, hold_out):
+        """Fit all members; return, per modality, their predictions held out.
+
+        Sets `estimators_`, `named_estimators_` and the panels. Members of modalities
+        with few samples are reduced to the first one.
         """
-        places, blocks = [], []
-        presence = data.table.presence
-        for inside, outside in self._splits(data):
-            for m in np.flatnonzero(self._seen):
-                rows, held_out = inside & presence[:, m], outside & presence[:, m]
-                if rows.any() and held_out.any():
-                    places.append((held_out, m))
-                    columns = self.modalities_.columns[m]
-                    blocks.append((rows, columns, held_out, reader(rows)))
-        for place, values in zip(places, self._fit_blocks(data, blocks)):
-            out[place] = values
-        return out
+        presence, tasks = data.table.presence, []
+        splits = self._splits(data) if hold_out else None
+        for name, members in panels.items():
+            m = self.modalities_.names.index(name)
+            rows = np.flatnonzero(presence[:, m])
+            if len(rows) < LEAST_SAMPLES:
+                members = panels[name] = members[:1]
+            folds = None
+            if hold_out:
+                folds = [[np.flatnonzero(part[rows]) for part in s] for s in splits]
+            tasks += [(m, rows, folds, template) for _, template in members]
+        fitted = Parallel(n_jobs=self.n_jobs)(
+            delayed(self._fit_member)(data, *task) for task in tasks
+        )
+        self._panels, held_out = {}, {}
+        for name, members in panels.items():
+            part, fitted = fitted[: len(members)], fitted[len(members) :]
+            self._panels[name] = FittedPanel(
+                [member for member, _ in members],
+                [model for model, _ in part],
+                np.ones(len(members)) / len(members),
+                [accepts_nan(template) for _, template in members],
+                np.unique(data.codes[presence[:, self.modalities_.names.index(name)]]),
+            )
+            held_out[name] = np.stack([held for _, held in part], axis=1)
+        self.named_estimators_ = Bunch()
+        for name, panel in self._panels.items():
+            models = Bunch()
+            models.update(zip(panel.names, panel.models))
+            single = len(panel.names) == 1
+            self.named_estimators_[name] = panel.models[0] if single else models
+        self.estimators_ = list(self.named_estimators_.values())
+        return held_out
 
-    def _observed_blocks(self, table):
-        """Yield number, samples, model and block of each modality that is observed."""
+    def _read_block(self, X, rows, m, accept_nan):
+        means = None if accept_nan else self._means
+        return take_block(X, rows, self.modalities_.columns[m], means)
+
+    def _observed_panels(self, table):
+        """Yield number, samples and panel of each modality that is observed."""
         for m, name in enumerate(self.modalities_.names):
             rows = np.flatnonzero(table.presence[:, m])
-            if len(rows):
-                block = take_block(
-                    table.X, rows, self.modalities_.columns[m], self._means
-                )
-                yield m, rows, self.named_estimators_[name], block
+            if len(rows) and name in self._panels:
+                yield m, rows, self._panels[name]
+
+    def _pooled(self, table, m, rows, panel, predict):
+        """Weighted sum of what `predict(model, block)` returns for each member."""
+        total = 0.0
+        for model, weight, accept_nan in zip(
+            panel.models, panel.weights, panel.accept_nan
+        ):
+            if weight > 0:
+                block = self._read_block(table.X, rows, m, accept_nan)
+                total = total + weight * predict(model, block)
+        return total
 
 
 @shared_docs
@@ -93,10 +192,19 @@ class LateFusionClassifier(ClassifierMixin, LateFusion):
 
     Parameters
     ----------
-    estimator : estimator object or None, default=None
-        Classifier with `predict_proba`. None is logistic regression on standardised
-        columns with `C=0.05`. The strong penalty keeps the probabilities of a single
-        modality moderate.
+    estimator : {"linear", "auto", "full"}, estimator, list or dict, default="linear"
+        Classifiers per modality. A string names a panel of unlike models, whose
+        predictions are pooled by how well they predict samples that they have not
+        seen:
+
+        - "auto": a linear model, a Gaussian kernel on ranks and extremely
+          randomised trees;
+        - "full": these, and a kernel on columns weighted by relevance, a Laplacian
+          kernel and kernel logistic regression;
+        - "linear": standardised logistic regression with `C=0.05` only.
+
+        A list of pairs `(name, estimator)` is a panel of your own, and an estimator a
+        panel of one. A dict gives one of these per modality.
     %(modalities)s
     combine : {"stacked", "log", "mean"}, default="stacked"
         How probabilities are combined. "log" adds the log-probabilities minus the
@@ -110,6 +218,8 @@ class LateFusionClassifier(ClassifierMixin, LateFusion):
         :class:`~sklearn.model_selection.StratifiedKFold`, without shuffling. Classes
         with fewer samples than folds are spread over as many folds as they have
         samples. If `cv` tests a sample more than once, the last prediction counts.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the trees, and of the landmarks of kernels for many samples.
     %(n_jobs)s
 
     Attributes
@@ -117,10 +227,17 @@ class LateFusionClassifier(ClassifierMixin, LateFusion):
     %(classes_)s
     estimators_ : list
         Fitted models, one per modality that is observed in training, in the order of
-        `modalities_`. A modality whose training samples are all of one class has a
+        `modalities_`: an estimator, or a :class:`~sklearn.utils.Bunch` of the members
+        of a panel by name. They are fitted to the numbers of the classes. A modality
+        whose training samples are all of one class has a
         :class:`~sklearn.dummy.DummyClassifier`.
     named_estimators_ : :class:`~sklearn.utils.Bunch`
-        The models by name of the modality.
+        The same by name of modality.
+    pool_weights_ : :class:`~sklearn.utils.Bunch`
+        Weight of each member by name of modality and member.
+    oof_scores_ : :class:`~sklearn.utils.Bunch`
+        Log-loss out of fold: `members` by modality and name, `pool` by
+        modality, and `total` of the whole. Empty where nothing was held out.
     class_prior_ : ndarray of shape (n_classes,)
         Weighted class frequencies, which are predicted for samples without any
         modality.
@@ -189,37 +306,85 @@ class LateFusionClassifier(ClassifierMixin, LateFusion):
     """
 
     _parameter_constraints: dict = {
-        **BlockEnsemble._parameter_constraints,
-        "estimator": [HasMethods(["fit", "predict_proba"]), None],
+        **LateFusion._parameter_constraints,
         "combine": [StrOptions({"stacked", "log", "mean"})],
     }
 
     def _fit(self, data):
-        shape = *data.table.presence.shape, len(self.classes_)
-        self._frequencies = np.ones(shape[1:])
+        table, codes = data.table, data.codes
+        n_classes = len(self.classes_)
+        self._frequencies = np.ones((table.presence.shape[1], n_classes))
         for m in np.flatnonzero(self._seen):
-            rows = data.table.presence[:, m]
-            self._frequencies[m] = data.class_frequencies(shape[2], rows)
-        self.class_prior_ = data.class_frequencies(shape[2])
-        self._fit_models(data)
+            rows = table.presence[:, m]
+            self._frequencies[m] = data.class_frequencies(n_classes, rows)
+        self.class_prior_ = data.class_frequencies(n_classes)
+        panels = self._resolve_panels()
         self._averages = self.combine == "mean"
-        self.modality_weights_, self.count_weights_ = np.ones((2, shape[1]))
-        if self.combine != "stacked" or shape[2] == 1:
-            return
+        stacked = self.combine == "stacked" and n_classes > 1
+        pooled = n_classes > 1 and any(len(p) > 1 for p in panels.values())
+        held_out = self._fit_members(data, panels, stacked or pooled)
+        D = np.full((*table.presence.shape, n_classes), np.nan)
+        self.pool_weights_, self.oof_scores_ = Bunch(), Bunch(members={}, pool={})
+        for name, E in held_out.items():
+            m = self.modalities_.names.index(name)
+            rows = np.flatnonzero(table.presence[:, m])
+            D[rows, m] = self._pool(name, E, rows, np.log(self._frequencies[m]), data)
+        self.modality_weights_, self.count_weights_ = np.ones((2, D.shape[1]))
+        if stacked:
+            presence = ~np.isnan(D[:, :, 0])
+            self.modality_weights_, self.count_weights_ = fit_stacking(
+                np.where(presence[:, :, None], D, 0),
+                codes,
+                presence,
+                np.log(self.class_prior_),
+                table.weight,
+            )
+        rows = np.flatnonzero(~np.isnan(D[:, :, 0]).all(axis=1))
+        if len(rows) and not self._averages:
+            L = self._join(np.nan_to_num(D[rows]), ~np.isnan(D[rows, :, 0]))
+            self.oof_scores_.total = log_loss(L, codes[rows], table.weight[rows])
 
-        def reader(rows):
-            frequencies = data.class_frequencies(shape[2], rows)
-            return partial(_log_ratios, classes=self.classes_, frequencies=frequencies)
-
-        D = self._cross_predict(data, np.full(shape, np.nan), reader)
-        presence = ~np.isnan(D[:, :, 0])
-        self.modality_weights_, self.count_weights_ = fit_stacking(
-            np.where(presence[:, :, None], D, 0),
-            data.codes,
+    def _join(self, D, presence):
+        """Unnormalised log-probabilities of the evidence of all modalities."""
+        return combine_evidence(
+            D,
             presence,
             np.log(self.class_prior_),
-            data.table.weight,
+            self.modality_weights_,
+            self.count_weights_,
         )
+
+    def _fit_member(self, data, m, rows, folds, template):
+        block = self._read_block(data.table.X, rows, m, accepts_nan(template))
+        params = {k: v[rows] for k, v in data.params_of(template).items()}
+        return fit_classifier(
+            template,
+            block.astype(data.dtype, copy=False),
+            data.codes[rows],
+            data.table.weight[rows],
+            params,
+            folds,
+            data.grouped,
+            len(self.classes_),
+        )
+
+    def _pool(self, name, E, rows, log_prior, data):
+        """Choose the pool weights of a modality; return its evidence, held out."""
+        panel = self._panels[name]
+        measured = ~np.isnan(E).any(axis=(1, 2))
+        codes, weight = data.codes[rows], data.table.weight[rows]
+        truth = codes[measured], weight[measured]
+        if len(panel.names) > 1 and measured.any():
+            panel.weights = pool_log_loss(E[measured], *truth, log_prior)
+        D = np.einsum("nek,e->nk", E, panel.weights)
+        if measured.any():
+            losses = [
+                log_loss(log_prior + e, *truth) for e in E[measured].swapaxes(0, 1)
+            ]
+            self.oof_scores_.members[name] = dict(zip(panel.names, losses))
+            self.oof_scores_.pool[name] = log_loss(log_prior + D[measured], *truth)
+        self.pool_weights_[name] = dict(zip(panel.names, panel.weights.tolist()))
+        return D
 
     def predict_proba(self, X):
         """Predict class probabilities.
@@ -238,26 +403,22 @@ class LateFusionClassifier(ClassifierMixin, LateFusion):
         check_is_fitted(self)
         table = self._read_new(X, "the class frequencies of training")
         shape = *table.presence.shape, len(self.classes_)
-        if self._averages:
-            total = np.zeros((shape[0], shape[2]))
-            for m, rows, model, block in self._observed_blocks(table):
-                total[rows] += predict_all_classes(
-                    model, block, self.classes_, self._frequencies[m]
-                )
-            counts = table.presence.sum(axis=1)
-            total[counts == 0] = self.class_prior_
-            return total / np.maximum(counts, 1)[:, None]
         D = np.zeros(shape)
-        for m, rows, model, block in self._observed_blocks(table):
-            D[rows, m] = _log_ratios(model, block, self.classes_, self._frequencies[m])
-        logits = combine_evidence(
-            D,
-            table.presence,
-            np.log(self.class_prior_),
-            self.modality_weights_,
-            self.count_weights_,
-        )
-        return softmax(logits, axis=1)
+        for m, rows, panel in self._observed_panels(table):
+            read = partial(
+                read_evidence,
+                known=panel.known,
+                frequencies=self._frequencies[m],
+                floor=0.0 if self._averages else FLOOR,
+            )
+            D[rows, m] = self._pooled(table, m, rows, panel, read)
+        if self._averages:
+            proba = softmax(D + np.log(self._frequencies), axis=2)
+            proba *= table.presence[:, :, None]
+            counts = table.presence.sum(axis=1)[:, None]
+            mean = proba.sum(axis=1) / np.maximum(counts, 1)
+            return np.where(counts > 0, mean, self.class_prior_)
+        return softmax(self._join(D, table.presence), axis=1)
 
     def predict_log_proba(self, X):
         """Predict the logarithms of the class probabilities.
@@ -289,12 +450,6 @@ class LateFusionClassifier(ClassifierMixin, LateFusion):
         return self.classes_[self.predict_proba(X).argmax(axis=1)]
 
 
-def _log_ratios(model, block, classes, frequencies):
-    """Log-probabilities minus the logarithm of the class frequencies in training."""
-    every = predict_all_classes(model, block, classes, frequencies, FLOOR)
-    return np.log(every) - np.log(frequencies)
-
-
 @shared_docs
 class LateFusionRegressor(RegressorMixin, LateFusion):
     """Late fusion: one regressor per modality, whose predictions are combined.
@@ -307,9 +462,18 @@ class LateFusionRegressor(RegressorMixin, LateFusion):
 
     Parameters
     ----------
-    estimator : estimator object or None, default=None
-        Regressor. None is Bayesian ridge regression on standardised columns, which
-        tunes its own penalty.
+    estimator : {"linear", "auto", "full"}, estimator, list or dict, default="linear"
+        Regressors per modality. A string names a panel of unlike models, whose
+        predictions are pooled by how well they predict samples that they have not
+        seen:
+
+        - "auto": a linear model, a Gaussian kernel on ranks and extremely
+          randomised trees;
+        - "full": these, and a Laplacian kernel;
+        - "linear": standardised Bayesian ridge regression only.
+
+        A list of pairs `(name, estimator)` is a panel of your own, and an estimator a
+        panel of one. A dict gives one of these per modality.
     %(modalities)s
     combine : {"stacked", "variance", "mean"}, default="stacked"
         How predictions are combined. "variance" is a weighted mean. The weights are
@@ -323,15 +487,24 @@ class LateFusionRegressor(RegressorMixin, LateFusion):
         :class:`~sklearn.model_selection.KFold`, without shuffling: if samples are
         sorted by the target, pass ``KFold(5, shuffle=True, random_state=0)``. If `cv`
         tests a sample more than once, the last prediction counts.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the trees, and of the landmarks of kernels for many samples.
     %(n_jobs)s
 
     Attributes
     ----------
     estimators_ : list
         Fitted models, one per modality that is observed in training, in the order of
-        `modalities_`.
+        `modalities_`: an estimator, or a :class:`~sklearn.utils.Bunch` of the members
+        of a panel by name. Those of the default panels are fitted to
+        the standardised target.
     named_estimators_ : :class:`~sklearn.utils.Bunch`
-        The models by name of the modality.
+        The same by name of modality.
+    pool_weights_ : :class:`~sklearn.utils.Bunch`
+        Weight of each member by name of modality and member.
+    oof_scores_ : :class:`~sklearn.utils.Bunch`
+        Mean squared error out of fold: `members` by modality and name, `pool` by
+        modality, and `total` of the whole. Empty where nothing was held out.
     target_mean_ : float
         Weighted mean of y, which is predicted for samples without any modality.
     error_variances_ : ndarray of shape (n_modalities,)
@@ -382,32 +555,75 @@ class LateFusionRegressor(RegressorMixin, LateFusion):
     """
 
     _parameter_constraints: dict = {
-        **BlockEnsemble._parameter_constraints,
+        **LateFusion._parameter_constraints,
         "combine": [StrOptions({"stacked", "variance", "mean"})],
     }
 
     def _fit(self, data):
         presence, weight = data.table.presence, data.table.weight
+        names = self.modalities_.names
         self._offsets = np.zeros(presence.shape[1])
         for m in np.flatnonzero(self._seen):
             rows = presence[:, m]
             self._offsets[m] = np.average(data.y[rows], weights=weight[rows])
         self.target_mean_ = float(np.average(data.y, weights=weight))
-        self._fit_models(data)
+        # The default models are fitted to a target without units.
+        self._unit = (0.0, 1.0)
+        if isinstance(self.estimator, (str, type(None))):
+            square = np.average((data.y - self.target_mean_) ** 2, weights=weight)
+            self._unit = self.target_mean_, float(np.sqrt(square)) or 1.0
+        panels = self._resolve_panels()
+        pooled = any(len(p) > 1 for p in panels.values())
+        held_out = self._fit_members(data, panels, self.combine != "mean" or pooled)
+        self.pool_weights_, self.oof_scores_ = Bunch(), Bunch(members={}, pool={})
+        every = np.full(presence.shape, np.nan)
+        for name, P in held_out.items():
+            m = names.index(name)
+            rows = np.flatnonzero(presence[:, m])
+            every[rows, m] = self._pool(name, m, P, rows, data)
         self.error_variances_ = np.full(presence.shape[1], np.nan)
         if self.combine == "mean":
             return
-        held_out = self._cross_predict(
-            data, np.full(presence.shape, np.nan), lambda rows: predict_values
-        )
-        for m in np.flatnonzero(~np.isnan(held_out).all(axis=0)):
-            rows = ~np.isnan(held_out[:, m])
-            errors = (held_out[rows, m] - data.y[rows]) ** 2
+        for m in np.flatnonzero(~np.isnan(every).all(axis=0)):
+            rows = ~np.isnan(every[:, m])
+            errors = (every[rows, m] - data.y[rows]) ** 2
             self.error_variances_[m] = np.average(errors, weights=weight[rows])
         if self.combine == "stacked":
             target = data.y - self.target_mean_
-            centred = np.column_stack([held_out - self._offsets, target])
+            centred = np.column_stack([every - self._offsets, target])
             self.covariance_ = joint_covariance(centred, weight)
+
+    def _fit_member(self, data, m, rows, folds, template):
+        block = self._read_block(data.table.X, rows, m, accepts_nan(template))
+        params = {k: v[rows] for k, v in data.params_of(template).items()}
+        mean, deviation = self._unit
+        target = (data.y[rows] - mean) / deviation
+        return fit_regressor(
+            template,
+            block.astype(data.dtype, copy=False),
+            target if deviation != 1 or mean else data.y[rows],
+            params,
+            folds,
+            data.grouped,
+        )
+
+    def _pool(self, name, m, P, rows, data):
+        """Choose the pool weights of a modality; return its predictions, held out."""
+        panel, (mean, deviation) = self._panels[name], self._unit
+        P = mean + deviation * P
+        measured = ~np.isnan(P).any(axis=1)
+        y, weight = data.y[rows][measured], data.table.weight[rows][measured]
+        if len(panel.names) > 1 and measured.any():
+            offset = self._offsets[m]
+            panel.weights = pool_squared_error(P[measured] - offset, y - offset, weight)
+        pooled = self._offsets[m] + (P - self._offsets[m]) @ panel.weights
+        if measured.any():
+            errors = np.average((P[measured].T - y) ** 2, axis=1, weights=weight)
+            self.oof_scores_.members[name] = dict(zip(panel.names, errors))
+            error = np.average((pooled[measured] - y) ** 2, weights=weight)
+            self.oof_scores_.pool[name] = float(error)
+        self.pool_weights_[name] = dict(zip(panel.names, panel.weights.tolist()))
+        return pooled
 
     def predict(self, X):
         """Predict one number per sample.
@@ -426,8 +642,14 @@ class LateFusionRegressor(RegressorMixin, LateFusion):
         check_is_fitted(self)
         table = self._read_new(X, "the mean target of training")
         values = np.zeros(table.presence.shape)
-        for m, rows, model, block in self._observed_blocks(table):
-            values[rows, m] = predict_values(model, block)
+        mean, deviation = self._unit
+        for m, rows, panel in self._observed_panels(table):
+            offset = self._offsets[m]
+
+            def read(model, block, offset=offset):
+                return mean + deviation * predict_values(model, block) - offset
+
+            values[rows, m] = offset + self._pooled(table, m, rows, panel, read)
         # Use what was fitted, not what `combine` has been set to since.
         if getattr(self, "covariance_", None) is not None:
             return self._stacked(values, table.presence)

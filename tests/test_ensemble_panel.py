@@ -1,0 +1,268 @@
+"""Panels of late fusion and their kernel members, against plain loops."""
+
+import numpy as np
+import pytest
+from scipy.special import log_softmax, ndtr
+from sklearn.ensemble import ExtraTreesClassifier, RandomForestRegressor
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.naive_bayes import GaussianNB
+from sklearn.svm import LinearSVC
+
+from skmissing.ensemble import (
+    KernelLogisticClassifier,
+    KernelRidgeClassifier,
+    KernelRidgeRegressor,
+    LateFusionClassifier,
+    LateFusionRegressor,
+)
+from skmissing.ensemble._kernels import (
+    KernelLeastSquares,
+    NormalScores,
+    squared_euclidean,
+    weighted_median,
+)
+from skmissing.ensemble._panel import pool_log_loss, pool_squared_error
+
+KERNELS = [
+    KernelRidgeClassifier(),
+    KernelRidgeClassifier("laplacian"),
+    KernelRidgeClassifier("relevance"),
+    KernelLogisticClassifier(),
+]
+
+
+def make_folds(labels, n_folds=3):
+    """Folds by the number of each sample, as lists of positions."""
+    return [
+        (np.flatnonzero(labels % n_folds != k), np.flatnonzero(labels % n_folds == k))
+        for k in range(n_folds)
+    ]
+
+
+@pytest.fixture
+def rings():
+    """Two modalities in which the classes are rings: no line separates them."""
+    rng = np.random.RandomState(0)
+    y = rng.randint(2, size=240)
+    X = np.concatenate(
+        [
+            (1.5 * y[:, None] + 1) * v / np.linalg.norm(v, axis=1)[:, None]
+            + 0.3 * rng.standard_normal((240, 2))
+            for v in rng.standard_normal((2, 240, 2))
+        ],
+        axis=1,
+    )
+    X[:60, :2] = X[60:120, 2:] = np.nan
+    return X, y
+
+
+@pytest.mark.parametrize("few", [True, False])
+def test_held_out_least_squares_equal_refits(few):
+    """The closed form gives what solutions without the fold predict for it."""
+    rng = np.random.RandomState(0)
+    A, Y, weight = rng.randn(60, 3), rng.randn(60, 2), rng.rand(60) + 0.2
+    folds = np.array_split(rng.permutation(60), 4)
+    solver = KernelLeastSquares("rbf", 60 if few else 20, 0)
+    solver.choose(A, Y, weight, folds, [0.7], [0.3], lambda F, rows: (1.0, 0.0))
+    K = np.exp(-0.7 * squared_euclidean(A, A) / solver.median)
+    L = np.exp(-0.7 * squared_euclidean(A, solver.landmarks) / solver.median)
+    inner = np.exp(
+        -0.7 * squared_euclidean(solver.landmarks, solver.landmarks) / solver.median
+    )
+    if not few:  # the kernel that the landmarks stand for
+        K = L @ np.linalg.pinv(inner, rcond=1e-12, hermitian=True) @ L.T
+    for rows in folds:
+        rest = np.setdiff1d(np.arange(60), rows)
+        penalty = 0.3 * np.diag(1 / weight[rest])
+        coef = np.linalg.solve(K[np.ix_(rest, rest)] + penalty, Y[rest])
+        expected = K[np.ix_(rows, rest)] @ coef
+        np.testing.assert_allclose(solver.F[rows], expected, atol=1e-6)
+
+
+def test_normal_scores_are_midranks():
+    """Few and many samples, ties and weights give the same mid-ranks."""
+    rng = np.random.RandomState(0)
+    X, weight = rng.randint(6, size=(40, 3)).astype(float), rng.randint(1, 4, size=40)
+    repeated = np.repeat(X, weight, axis=0)
+    scores = NormalScores(X, weight.astype(float))
+    expected = NormalScores(repeated, np.ones(len(repeated)))
+    many = scores(X)
+    np.testing.assert_allclose(many, expected(X), atol=1e-12)
+    np.testing.assert_allclose(many[:5], scores(X[:5]), atol=1e-12)
+    by_hand = (repeated[:, 0] < 3).sum() + (repeated[:, 0] == 3).sum() / 2
+    three = np.flatnonzero(X[:, 0] == 3)[0]
+    share = (by_hand + 0.5) / (len(repeated) + 1)
+    np.testing.assert_allclose(ndtr(many[three, 0]), share)
+
+
+def test_weighted_median_counts_pairs():
+    """Weights are repetitions of rows."""
+    rng = np.random.RandomState(0)
+    D = squared_euclidean(*[rng.randn(9, 2)] * 2)
+    weight = rng.randint(1, 4, size=9)
+    rows = np.repeat(np.arange(9), weight)
+    expected = np.median(D[np.ix_(rows, rows)])
+    assert weighted_median(D, weight.astype(float)) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("estimator", KERNELS, ids=lambda e: f"{type(e).__name__}")
+def test_weights_are_repetitions(estimator):
+    """A weight of two is the sample twice, in the same fold."""
+    rng = np.random.RandomState(0)
+    X, times = rng.randn(40, 3), rng.randint(1, 4, size=40)
+    y = (X[:, 0] + 0.3 * rng.randn(40) > 0).astype(int)
+    number = np.arange(40)
+    rows = np.repeat(number, times)
+    weighted = estimator.set_params(cv=make_folds(number)).fit(X, y, times)
+    expected = weighted.predict_proba(X)
+    repeated = estimator.set_params(cv=make_folds(rows)).fit(X[rows], y[rows])
+    np.testing.assert_allclose(repeated.predict_proba(X), expected, atol=1e-8)
+
+
+def test_splitter_must_be_a_partition():
+    """Held-out predictions need each sample once."""
+    X, y = np.random.RandomState(0).randn(20, 2), np.arange(20) % 2
+    folds = [(np.arange(10), np.arange(10, 20))]
+    with pytest.raises(ValueError, match="exactly one test set; 10 of 20 samples"):
+        KernelRidgeClassifier(cv=folds).fit(X, y)
+
+
+@pytest.mark.parametrize("name", ["gamma", "alpha"])
+def test_widths_and_penalties_are_positive(name):
+    """The error names the parameter and its value."""
+    with pytest.raises(ValueError, match=rf"{name} must be positive; got \[1, 0\]"):
+        KernelRidgeRegressor(**{name: [1, 0]}).fit(np.eye(5), np.arange(5.0))
+
+
+def test_panel_beats_the_line(rings):
+    """Where no line separates the classes, kernels and trees get the weight."""
+    X, y = rings
+    linear, panel = (
+        LateFusionClassifier(estimator, modalities=[2, 2], random_state=0)
+        .fit(X[::2], y[::2])
+        for estimator in ("linear", "auto")
+    )  # fmt: skip
+    assert panel.score(X[1::2], y[1::2]) > linear.score(X[1::2], y[1::2]) + 0.2
+    for name in ("modality0", "modality1"):
+        members = panel.oof_scores_.members[name]
+        assert set(members) == {"linear", "rbf", "trees"}
+        assert members["linear"] > members["rbf"] > panel.oof_scores_.total
+        assert panel.pool_weights_[name]["linear"] < panel.pool_weights_[name]["rbf"]
+        assert panel.named_estimators_[name].rbf.classes_.tolist() == [0, 1]
+
+
+def test_pool_of_log_loss_is_a_minimum():
+    """No step away lowers the penalised loss; equal members get equal weights."""
+    rng = np.random.RandomState(0)
+    E, codes, weight = rng.randn(50, 3, 4), rng.randint(4, size=50), rng.rand(50) * 9
+    E[:, 2] = E[:, 1]
+    log_prior = np.log([0.1, 0.2, 0.3, 0.4])
+
+    def loss(a):
+        L = log_softmax(log_prior + np.einsum("nek,e->nk", E, a), axis=1)
+        away = 50 * ((a - 1 / 3) ** 2).sum()
+        return -(weight * L[np.arange(50), codes]).sum() + away
+
+    best = pool_log_loss(E, codes, weight, log_prior)
+    assert best[1] == pytest.approx(best[2], abs=1e-3)
+    for step in 0.01 * np.vstack([np.eye(3), -np.eye(3)]):
+        if (best + step >= 0).all():
+            assert loss(best + step) >= loss(best) - 1e-4
+
+
+def test_pool_of_squared_error_is_a_minimum():
+    """The same for regression; a constant target leaves equal weights."""
+    rng = np.random.RandomState(0)
+    P, y, weight = rng.randn(50, 3), rng.randn(50), rng.rand(50)
+    best = pool_squared_error(P, y, weight)
+    variance = weight @ y**2 / weight.sum()
+
+    def loss(a):
+        error = (weight * (y - P @ a) ** 2).sum() / variance
+        return 0.5 * error + 10 * ((a - 1 / 3) ** 2).sum()
+
+    for step in 0.01 * np.vstack([np.eye(3), -np.eye(3)]):
+        if (best + step >= 0).all():
+            assert loss(best + step) >= loss(best) - 1e-6
+    assert pool_squared_error(P, 0 * y, weight).tolist() == [1 / 3] * 3
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        [("bayes", GaussianNB()), ("line", LogisticRegression())],
+        [("margin", LinearSVC()), ("trees", ExtraTreesClassifier(20))],
+        {"modality0": "linear", "modality1": GaussianNB()},
+        {"modality0": [("a", GaussianNB()), ("b", LinearSVC())], "modality1": "linear"},
+        LinearSVC(),
+    ],
+    ids=str,
+)
+def test_panels_of_ones_own(rings, estimator):
+    """Lists, dicts and classifiers without probabilities give probabilities."""
+    X, y = rings
+    labels = np.array(["inner", "outer"])[y]
+    model = LateFusionClassifier(estimator, modalities=[2, 2]).fit(X, labels)
+    proba = model.predict_proba(X)
+    np.testing.assert_allclose(proba.sum(axis=1), 1)
+    assert set(model.predict(X)) <= {"inner", "outer"}
+
+
+@pytest.mark.parametrize(
+    "estimator, match",
+    [
+        ("best", "estimator"),
+        ({"modality0": "auto"}, "per modality, 'modality0', 'modality1'; got"),
+        ([("a", GaussianNB()), ("a", GaussianNB())], "pairs .* with different names"),
+        ([], "list of pairs"),
+        ([GaussianNB()], "list of pairs"),
+    ],
+)
+def test_wrong_panels(rings, estimator, match):
+    """The error says what a panel is."""
+    X, y = rings
+    with pytest.raises(ValueError, match=match):
+        LateFusionClassifier(estimator, modalities=[2, 2]).fit(X, y)
+
+
+def test_groups_reach_every_member(rings):
+    """With groups, no member is judged on samples of a group that it was fitted on."""
+    X, y = rings
+    X, y = np.repeat(X, 2, axis=0), np.repeat(y, 2)
+    groups = np.repeat(np.arange(240), 2)
+    rng = np.random.RandomState(0)
+    noise = rng.permutation(y[::2]).repeat(2)  # labels that only twins can tell
+    free, grouped = (
+        LateFusionClassifier("auto", modalities=[2, 2], random_state=0)
+        .fit(X, noise, groups=g)
+        .oof_scores_
+        for g in (None, groups)
+    )  # fmt: skip
+    for member in ("rbf", "trees"):
+        assert grouped.members["modality0"][member] > 0.65
+        assert grouped.members["modality0"][member] > free.members["modality0"][member]
+
+
+@pytest.mark.parametrize("estimator", ["linear", "auto", "full"])
+def test_units_of_the_target_change_nothing(estimator):
+    """Targets in other units give predictions in these units."""
+    rng = np.random.RandomState(0)
+    X = rng.randn(90, 4)
+    y = X[:, 0] + np.sin(3 * X[:, 2]) + 0.1 * rng.randn(90)
+    X[:20, :2] = X[20:40, 2:] = np.nan
+    model = LateFusionRegressor(estimator, modalities=[2, 2], random_state=0)
+    expected = model.fit(X, y).predict(X)
+    found = model.fit(X, 3e5 + 1e5 * y).predict(X)
+    np.testing.assert_allclose((found - 3e5) / 1e5, expected, atol=1e-6)
+
+
+def test_regression_panels():
+    """Members of the user; forests by their out-of-bag predictions."""
+    rng = np.random.RandomState(0)
+    X = rng.randn(120, 4)
+    y = 100 * np.abs(X[:, 0]) + 50 * X[:, 2]
+    panel = [("forest", RandomForestRegressor(30, oob_score=True)), ("line", Ridge())]
+    model = LateFusionRegressor(panel, modalities=[2, 2]).fit(X[:90], y[:90])
+    members = model.oof_scores_.members["modality0"]
+    assert members["forest"] < members["line"]
+    assert model.score(X[90:], y[90:]) > 0.5
