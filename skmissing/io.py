@@ -54,10 +54,10 @@ MultipleImputationRegressor PartialModalityFactorMixture PartialModalityKMeans
 PatternClassifier PatternRegressor RegressionImputer RetrievalImputer SignalEncoder
 StackedImputer TextEncoder VideoEncoder
 
-BlockScaler Centers FactorParams FittedPanel KernelLeastSquares LevelScores MHSAFusion
-MMPFusion Modality ModalityFraction ModalityLayout ModalityRates NormalScores OneMissing
-PatternTable Plan Standard StratumScores TargetScores TemperatureScaled
-TemperatureScores Units
+BlockScaler Centers EncodedClassifier FactorParams FittedPanel KernelLeastSquares
+LevelScores MHSAFusion MMPFusion Modality ModalityFraction ModalityLayout ModalityRates
+NormalScores OneMissing PatternTable Plan Standard StratumScores TargetScores
+TemperatureScaled TemperatureScores Units
 """.split()
 # Nodes of skops that look a name up without calling it, and what others may call.
 LOOK_UP = "DTypeNode FunctionNode ObjectNode PartialNode TreeNode TypeNode".split()

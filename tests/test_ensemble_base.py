@@ -24,7 +24,7 @@ from skmissing.ensemble import (
     PatternClassifier,
     PatternRegressor,
 )
-from skmissing.ensemble._base import accepts_nan, predict_all_classes, weight_names
+from skmissing.ensemble._base import accepts_nan, all_classes, weight_names
 
 BOOSTING = HistGradientBoostingClassifier()
 ENSEMBLES = [
@@ -79,12 +79,12 @@ def test_weight_names(estimator, expected):
     assert weight_names(estimator) == expected
 
 
-def test_predict_all_classes_leaves_no_evidence_on_unseen_ones(seed):
+def test_all_classes_leaves_no_evidence_on_unseen_ones(seed):
     rng = np.random.RandomState(seed)
     X, y = rng.standard_normal((30, 2)), np.array(["a", "c"])[np.arange(30) % 2]
     model = LogisticRegression().fit(X, y)
     frequencies = np.array([16 / 34, 1 / 34, 16 / 34, 1 / 34])
-    found = predict_all_classes(model, X, np.array(["a", "b", "c", "d"]), frequencies)
+    found = all_classes(model.predict_proba(X), [0, 2], frequencies, 0.0)
     assert_allclose(found[:, [1, 3]], 1 / 34)
     expected = model.predict_proba(X) * (1 - 2 / 34)
     assert_allclose(found[:, [0, 2]], expected)
@@ -180,8 +180,6 @@ def test_groups_that_are_not_used(small_multimodal):
     X, y, widths = small_multimodal
     groups = np.arange(60) // 2
     model = LateFusionRegressor(modalities=widths)
-    with pytest.warns(ModalityWarning, match="LateFusionRegressor: cv=5 ignores group"):
-        model.fit(X, y, groups=groups)
     with sklearn.config_context(enable_metadata_routing=True):
         model.set_params(cv=KFold(3))
         with pytest.raises((TypeError, UnsetMetadataPassedError), match="groups"):

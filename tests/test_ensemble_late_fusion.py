@@ -16,7 +16,6 @@ from sklearn.metrics import log_loss
 from sklearn.model_selection import GridSearchCV, KFold, ShuffleSplit
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.multioutput import MultiOutputRegressor
-from sklearn.svm import LinearSVC
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skmissing._table import ModalityWarning
@@ -185,7 +184,7 @@ def test_class_unseen_by_a_modality(combine, seed):
     X = rng.standard_normal((90, 4)) + 3 * (np.arange(90) % 3)[:, None]
     X[y == "c", :2] = np.nan
     model = LateFusionClassifier(modalities=[2, 2], combine=combine).fit(X, y)
-    assert list(model.named_estimators_["modality0"].classes_) == ["a", "b"]
+    assert list(model.named_estimators_["modality0"].classes_) == [0, 1]
     assert model.score(X, y) > 0.9
     assert_allclose(model.predict_proba(X).sum(axis=1), 1)
 
@@ -280,8 +279,9 @@ def test_metadata_routing(small_multimodal):
 
 def test_estimator_without_probabilities_is_refused(small_multimodal):
     X, y, widths = small_multimodal
-    with pytest.raises(ValueError, match="'estimator' parameter .*'predict_proba'"):
-        LateFusionClassifier(LinearSVC(), modalities=widths).fit(X, y)
+    match = "must have predict_proba or decision_function; got Ridge"
+    with pytest.raises(ValueError, match=match):
+        LateFusionClassifier([("ridge", Ridge())], modalities=widths).fit(X, y)
 
 
 def test_forgotten_layout_warns():

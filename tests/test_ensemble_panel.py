@@ -3,17 +3,22 @@
 import numpy as np
 import pytest
 from scipy.special import log_softmax, ndtr
+from sklearn.base import clone
 from sklearn.ensemble import ExtraTreesClassifier, RandomForestRegressor
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.naive_bayes import GaussianNB
+from sklearn.neighbors import KNeighborsClassifier
 from sklearn.svm import LinearSVC
 
+from skmissing._table import ModalityWarning
 from skmissing.ensemble import (
     KernelLogisticClassifier,
     KernelRidgeClassifier,
     KernelRidgeRegressor,
     LateFusionClassifier,
     LateFusionRegressor,
+    PatternClassifier,
+    PatternRegressor,
 )
 from skmissing.ensemble._kernels import (
     KernelLeastSquares,
@@ -21,7 +26,11 @@ from skmissing.ensemble._kernels import (
     squared_euclidean,
     weighted_median,
 )
-from skmissing.ensemble._panel import pool_log_loss, pool_squared_error
+from skmissing.ensemble._panel import (
+    measure_dependence,
+    pool_log_loss,
+    pool_squared_error,
+)
 
 KERNELS = [
     KernelRidgeClassifier(),
@@ -232,12 +241,10 @@ def test_groups_reach_every_member(rings):
     groups = np.repeat(np.arange(240), 2)
     rng = np.random.RandomState(0)
     noise = rng.permutation(y[::2]).repeat(2)  # labels that only twins can tell
-    free, grouped = (
-        LateFusionClassifier("auto", modalities=[2, 2], random_state=0)
-        .fit(X, noise, groups=g)
-        .oof_scores_
-        for g in (None, groups)
-    )  # fmt: skip
+    model = LateFusionClassifier("auto", modalities=[2, 2], random_state=0)
+    grouped = model.fit(X, noise, groups=groups).oof_scores_
+    with pytest.warns(ModalityWarning, match="samples look dependent"):
+        free = model.fit(X, noise).oof_scores_
     for member in ("rbf", "trees"):
         assert grouped.members["modality0"][member] > 0.65
         assert grouped.members["modality0"][member] > free.members["modality0"][member]
@@ -266,3 +273,176 @@ def test_regression_panels():
     members = model.oof_scores_.members["modality0"]
     assert members["forest"] < members["line"]
     assert model.score(X[90:], y[90:]) > 0.5
+
+
+class FussyClassifier(LogisticRegression):
+    """Wants the classes 0, 1, ... and predicts a column, as boosting libraries do."""
+
+    def fit(self, X, y, sample_weight=None):
+        assert np.array_equal(np.unique(y), np.arange(len(np.unique(y))))
+        return super().fit(X, y, sample_weight)
+
+    def predict(self, X):
+        return super().predict(X)[:, None]
+
+
+@pytest.mark.parametrize("cls", [LateFusionClassifier, PatternClassifier])
+def test_models_see_numbers_of_the_classes(cls):
+    """Also where a modality lacks a class."""
+    rng = np.random.RandomState(0)
+    y = rng.randint(3, size=300)
+    X = rng.standard_normal((300, 4)) + y[:, None]
+    X[y == 1, :2] = np.nan
+    numbers, labels = (
+        cls(FussyClassifier(), modalities=[2, 2]).fit(X, target).predict(X)
+        for target in (y, np.array(["b", "c", "a"])[y])
+    )  # fmt: skip
+    assert set(labels) == {"a", "b", "c"}
+    assert np.mean(numbers == y) > 0.6
+    plain = cls(LogisticRegression(), modalities=[2, 2]).fit(X, y).predict(X)
+    np.testing.assert_array_equal(numbers, plain)
+
+
+@pytest.fixture
+def rare():
+    """A tenth of the samples are of the class "yes", which is hard to tell."""
+    rng = np.random.RandomState(0)
+    y = np.where(np.arange(400) % 10 == 0, "yes", "no")
+    X = rng.standard_normal((400, 4)) + 0.7 * (y == "yes")[:, None]
+    X[:100, :2] = X[100:200, 2:] = np.nan
+    return X, y
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        LateFusionClassifier("auto", modalities=[2, 2], random_state=0),
+        LateFusionClassifier("linear", modalities=[2, 2], combine="mean"),
+        PatternClassifier(modalities=[2, 2]),
+    ],
+    ids=str,
+)
+def test_class_weight_is_sample_weight(rare, model):
+    """Balanced classes are found more often; a dict is the same by hand."""
+    X, y = rare
+    weight = np.where(y == "yes", 5.0, 400 / 360 / 2)
+    expected = clone(model).fit(X, y, sample_weight=weight).predict_proba(X)
+    balanced = clone(model).set_params(class_weight="balanced").fit(X, y)
+    np.testing.assert_allclose(balanced.predict_proba(X), expected, atol=1e-6)
+    by_hand = clone(model).set_params(class_weight={"yes": 5.0, "no": 400 / 360 / 2})
+    found = by_hand.fit(X, y).predict_proba(X)
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+    assert np.mean(balanced.predict(X) == "yes") > 0.2
+    assert np.mean(model.fit(X, y).predict(X) == "yes") < 0.1
+    with pytest.raises(
+        ValueError, match=r"classes of y, \['no', 'yes'\].* got \['x'\]"
+    ):
+        model.set_params(class_weight={"x": 1}).fit(X, y)
+    model.set_params(class_weight="balanced", estimator=KNeighborsClassifier())
+    with pytest.raises(ValueError, match="class_weight must be None, because the fit"):
+        model.fit(X, y)
+    model.set_params(class_weight=None)
+
+
+@pytest.mark.parametrize("class_weight", ["balanced", {"yes": 9.0}])
+def test_votes_of_balanced_members_are_corrected(rare, class_weight):
+    """Evidence is relative to the frequencies that the member was made to see."""
+    X, y = rare
+    plain, balanced = (
+        LateFusionClassifier(
+            LogisticRegression(class_weight=w, C=1e6), modalities=[2, 2], combine="log"
+        )
+        .fit(X, y)
+        .predict_proba(X)
+        for w in (None, class_weight)
+    )  # fmt: skip
+    assert np.abs(plain - balanced).mean() < 0.02
+
+
+@pytest.mark.parametrize("estimator", ["linear", "auto"])
+@pytest.mark.parametrize("n_classes", [2, 3])
+@pytest.mark.parametrize("combine", ["stacked", "log"])
+def test_contributions_of_classes_add_up(rings, estimator, n_classes, combine):
+    """Prior and contributions are the log-probabilities, up to a constant."""
+    X, y = rings
+    y = y + (np.arange(240) % n_classes == 2)
+    model = LateFusionClassifier(
+        estimator, modalities=[2, 2], combine=combine, random_state=0
+    ).fit(X, y)
+    parts = model.contributions(X)
+    assert (parts[:60, 0] == 0).all()
+    log_proba = model.predict_log_proba(X)
+    if n_classes == 2:
+        prior = np.subtract(*np.log(model.class_prior_[::-1]))
+        found = prior + parts.sum(axis=1)
+        np.testing.assert_allclose(found, log_proba[:, 1] - log_proba[:, 0], atol=1e-9)
+    else:
+        found = log_softmax(np.log(model.class_prior_) + parts.sum(axis=1), axis=1)
+        np.testing.assert_allclose(found, log_proba, atol=1e-9)
+
+
+def test_averaged_probabilities_have_no_contributions(rings):
+    model = LateFusionClassifier("linear", modalities=[2, 2], combine="mean")
+    with pytest.raises(ValueError, match="combine must be 'stacked' or 'log'"):
+        model.fit(*rings).contributions(rings[0])
+
+
+@pytest.mark.parametrize("estimator", ["auto", Ridge()])
+@pytest.mark.parametrize("combine", ["stacked", "variance", "mean"])
+def test_contributions_of_numbers_add_up(rings, estimator, combine):
+    X, y = rings
+    y = 1e4 * (3 + y)
+    model = LateFusionRegressor(
+        estimator, modalities=[2, 2], combine=combine, random_state=0
+    ).fit(X, y)
+    total = model.target_mean_ + model.contributions(X).sum(axis=1)
+    np.testing.assert_allclose(total, model.predict(X), rtol=1e-9)
+
+
+@pytest.mark.parametrize("unit", [1e-4, 1e6])
+def test_pattern_models_know_no_units(rings, unit):
+    X, y = rings
+    y = y + X[:, 2:].sum(axis=1, where=~np.isnan(X[:, 2:]))
+    model = PatternRegressor(modalities=[2, 2])
+    expected, scores = model.fit(X, y).predict(X), model.scores_
+    found = model.fit(X, unit * y).predict(X)
+    np.testing.assert_allclose(found / unit, expected, atol=1e-7)
+    np.testing.assert_allclose(model.scores_ / unit**2, scores)
+
+
+def make_twins(classifier):
+    """Samples of persons, in runs; the target is the person's, and unrelated to X."""
+    rng = np.random.RandomState(0)
+    person = np.repeat(np.arange(50), 4)
+    y = rng.randint(2, size=50)[person] if classifier else rng.randn(50)[person]
+    return rng.randn(50, 6)[person] + 0.2 * rng.randn(200, 6), y, person
+
+
+@pytest.mark.parametrize("cls", [LateFusionClassifier, LateFusionRegressor])
+def test_dependent_samples_warn(cls):
+    """Runs of samples of one person do; shuffled ones, and given groups, do not."""
+    X, y, person = make_twins(cls is LateFusionClassifier)
+    model = cls("auto", modalities={"face": 3, "voice": 3}, random_state=0)
+    match = f"{cls.__name__}: samples look dependent. On '(face|voice)'.* groups="
+    with pytest.warns(ModalityWarning, match=match):
+        model.fit(X, y)
+    assert min(model.dependence_.values()) > 0.1
+    assert clone(model).fit(X, y, groups=person).dependence_ == {}
+    order = np.random.RandomState(0).permutation(200)
+    shuffled = clone(model).fit(X[order], y[order])
+    assert max(shuffled.dependence_.values()) < 0.1
+
+
+@pytest.mark.parametrize("classifier", [True, False])
+def test_independent_samples_rarely_look_dependent(classifier):
+    """The ratio of the guard is that of a random fold among others."""
+    ratios = []
+    for seed in range(40):
+        rng = np.random.RandomState(seed)
+        X = rng.randn(80, 3)
+        y = X[:, 0] + 0.5 * rng.randn(80)
+        y = np.sort(y > 0).astype(int) if classifier else y
+        ratios.append(measure_dependence(X, y, classifier, 0)[1])
+    assert np.max(ratios) < 5
+    assert abs(np.mean(ratios)) < 0.6
+    assert 0.6 < np.std(ratios) < 1.7

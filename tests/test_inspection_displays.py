@@ -11,9 +11,11 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
+from skmissing.ensemble import LateFusionClassifier, LateFusionRegressor
 from skmissing.impute import RetrievalImputer
 from skmissing.inspection import (
     ClusterSensitivityDisplay,
+    ContributionDisplay,
     ImputationDisplay,
     MissingPatternDisplay,
     ModalityImportanceDisplay,
@@ -388,3 +390,37 @@ def test_without_matplotlib_the_extra_is_named(data, monkeypatch):
     ):
         with pytest.raises(ImportError, match=r'pip install "skmissing\[plot\]"'):
             draw()
+
+
+# ContributionDisplay
+
+
+def test_contributions_of_one_sample(pyplot, small_multimodal):
+    X, y, widths = small_multimodal
+    X[0, :2] = np.nan
+    model = LateFusionClassifier(modalities=widths).fit(X, y)
+    display = ContributionDisplay.from_estimator(model, X[:1])
+    likeliest = model.predict(X[:1])[0]
+    assert_allclose(display.contribution, model.contributions(X)[0, :, likeliest])
+    widths_drawn = [bar.get_width() for bar in display.bars_]
+    assert_allclose(widths_drawn, np.sort(display.contribution))
+    labels = [label.get_text() for label in display.ax_.get_yticklabels()]
+    assert sum("(missing)" in label for label in labels) == 1
+    assert f"Log-odds of {likeliest}" in display.ax_.get_xlabel()
+    with pytest.raises(ValueError, match=r"label must be one of \[0, 1, 2\]; got 7"):
+        ContributionDisplay.from_estimator(model, X[:1], label=7)
+    with pytest.raises(ValueError, match="X must have one sample; got 2"):
+        ContributionDisplay.from_estimator(model, X[:2])
+
+
+def test_contributions_of_two_classes_and_numbers(pyplot, small_multimodal):
+    X, y, widths = small_multimodal
+    names = np.array(["no", "yes"])[y % 2]
+    model = LateFusionClassifier(modalities=widths).fit(X, names)
+    for label, sign in (("no", -1), ("yes", 1)):
+        display = ContributionDisplay.from_estimator(model, X[:1], label=label)
+        assert_allclose(display.contribution, sign * model.contributions(X)[0])
+    model = LateFusionRegressor(modalities=widths).fit(X, y)
+    display = ContributionDisplay.from_estimator(model, X[:1])
+    total = model.target_mean_ + display.contribution.sum()
+    assert_allclose(total, model.predict(X)[0])

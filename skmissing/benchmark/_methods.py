@@ -30,6 +30,7 @@ from skmissing.impute import (
     FactorImputer,
     RegressionImputer,
     RetrievalImputer,
+    StackedImputer,
 )
 
 # IterativeImputer fits one model per column, each on all other columns.
@@ -99,9 +100,10 @@ def _boosting(s):
     return s.either(*trees, early_stopping=False, random_state=s.seed)
 
 
-def _late(s):
+def _late(panel):
+    """Builder of late fusion with a panel."""
     late = LateFusionClassifier, LateFusionRegressor
-    return s.either(*late, modalities=s.modalities)
+    return lambda s: s.either(*late, estimator=panel, **s.seeded)
 
 
 def _pattern(s):
@@ -173,12 +175,18 @@ METHODS = {
         lambda s: s.before_head(RegressionImputer(modalities=s.modalities)),
         "ridge regression on the observed modalities, by pattern; linear model",
     ),
+    "stack": (
+        lambda s: s.before_head(StackedImputer(**s.seeded)),
+        "StackedImputer of four imputers; linear model",
+    ),
     "hgb": (_boosting, "gradient boosted trees, which take NaN"),
     "dropout": (
         lambda s: ModalityDropout(_boosting(s), **s.seeded),
         "the same trees, trained with modalities hidden as well",
     ),
-    "late": (_late, "one linear model per modality, stacked votes"),
+    "late": (_late("linear"), "one linear model per modality, stacked"),
+    "auto": (_late("auto"), "a panel of three models per modality, stacked"),
+    "full": (_late("full"), "a panel of six models per modality, stacked"),
     "pattern": (_pattern, "one linear model per pattern of modalities"),
     "mask": (
         lambda s: s.fusion("MHSAFusion", modality_dropout=0.5),

@@ -36,7 +36,7 @@ MAIN_SCORES = {
     "multilabel": "f1_micro",
 }
 # Of these scores less is better; of all others more is better.
-LOSSES = {"mae", "mse"}
+LOSSES = {"mae", "mse", "log_loss", "calibration_error"}
 MOST_WARNINGS = 3
 
 
@@ -147,11 +147,11 @@ def _measure(cell, data, test_size, max_rows):
         fitted = time.perf_counter()
         predicted = model.predict(test)
         done = time.perf_counter()
-    full = score_predictions(data, rows["y_test"], model.predict(rows["X_full"]))
+    full = score_method(data, rows["y_test"], model, rows["X_full"])
     rates = [missing_rates(part, modalities=data.modalities) for part in (train, test)]
     return {
         "task": data.task,
-        "scores": score_predictions(data, rows["y_test"], predicted),
+        "scores": score_method(data, rows["y_test"], model, test, predicted),
         "full_scores": full,
         "n_train": len(train),
         "n_test": len(test),
@@ -188,6 +188,32 @@ class PeakMemory:
         return int(dict(line.split(":", 1) for line in text.splitlines())[field][:-2])
 
 
+def score_method(data, y, model, X, predicted=None):
+    """All scores of a fitted method, by name."""
+    predicted = model.predict(X) if predicted is None else predicted
+    scores = score_predictions(data, y, predicted)
+    if data.task == "classification" and hasattr(model, "predict_proba"):
+        scores |= score_probabilities(y, model.predict_proba(X), model.classes_)
+    return scores
+
+
+def score_probabilities(y, proba, classes):
+    """Log-loss and expected calibration error (ten bins); classes not seen get 0."""
+    every = np.union1d(classes, y)
+    full = np.zeros((len(y), len(every)))
+    full[:, np.searchsorted(every, classes)] = proba
+    confidence = full.max(axis=1)
+    hits = every[full.argmax(axis=1)] == y
+    bins = np.minimum((confidence * 10).astype(int), 9)
+    gaps = np.bincount(bins, hits - confidence, minlength=10)
+    # A probability of 0 for the true class costs as much as one of 1e-4.
+    true = np.clip(full[np.arange(len(y)), np.searchsorted(every, y)], 1e-4, 1)
+    return {
+        "log_loss": float(-np.log(true).mean()),
+        "calibration_error": float(np.abs(gaps).sum() / len(y)),
+    }
+
+
 def score_predictions(data, y, predicted):
     """All scores of a task, by name; None where a score is not defined."""
     if data.task == "multilabel":
@@ -217,7 +243,9 @@ def check_metric(metric, data):
     for each in data:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # only the names count
-            known = score_predictions(each, each.y, each.y)
+            known = [*score_predictions(each, each.y, each.y)]
+        if each.task == "classification":
+            known += ["log_loss", "calibration_error"]
         if metric not in known:
             raise ValueError(
                 f"metric={metric!r} is not among the scores of {each.name}: "

@@ -5,7 +5,6 @@ A block holds some samples and some columns of X.
 
 import warnings
 from dataclasses import dataclass
-from functools import partial
 from inspect import Parameter, signature
 from numbers import Integral
 
@@ -13,6 +12,12 @@ import numpy as np
 from sklearn import get_config
 from sklearn.base import MetaEstimatorMixin, clone, is_classifier
 from sklearn.dummy import DummyClassifier
+from sklearn.ensemble import (
+    ExtraTreesClassifier,
+    ExtraTreesRegressor,
+    RandomForestClassifier,
+    RandomForestRegressor,
+)
 from sklearn.linear_model import BayesianRidge, LogisticRegression
 from sklearn.model_selection import (
     GroupKFold,
@@ -46,6 +51,10 @@ from skmissing.ensemble._kernels import class_frequencies
 # Probabilities are clipped to at least this share of an even split between the classes:
 # a model that predicts a probability of 0, as forests do, must not overrule the others.
 FLOOR = 0.01
+# Samples up to which forests are asked tree by tree: their own methods start threads.
+FEW_SAMPLES = 16
+FOREST_CLASSIFIERS = (ExtraTreesClassifier, RandomForestClassifier)
+FOREST_REGRESSORS = (ExtraTreesRegressor, RandomForestRegressor)
 
 
 @dataclass(frozen=True)
@@ -53,11 +62,11 @@ class TrainingData:
     """The samples with an observed modality and a positive weight."""
 
     table: ModalityTable  # the mean of its weights is at least 1
-    y: np.ndarray
+    y: np.ndarray  # in a regression with our own models, without unit
     codes: np.ndarray  # number of the class of each sample; zeros in a regression
+    labels: np.ndarray  # classes; None in a regression
     template: object  # the estimator that is cloned for each block, if it is one
     dtype: object  # of the blocks that the clones are fitted to
-    params_of: object  # function: arrays that `fit` of an estimator takes beside X, y
     used: np.ndarray  # mask of these samples among those given to `fit`
     given: tuple  # X, y and groups given to `fit`, for a splitter of the user
 
@@ -66,9 +75,94 @@ class TrainingData:
         """Whether samples are held out by group."""
         return self.given[2] is not None
 
-    def class_frequencies(self, n_classes, rows=slice(None)):
+    def class_frequencies(self, rows=slice(None)):
         """Weighted class frequencies of some samples, none of them 0."""
-        return class_frequencies(self.codes[rows], n_classes, self.table.weight[rows])
+        weight = self.table.weight[rows]
+        return class_frequencies(self.codes[rows], len(self.labels), weight)
+
+
+@dataclass
+class EncodedClassifier:
+    """A classifier fitted to the numbers 0, 1, ... of the classes of its samples."""
+
+    model: object
+    known: np.ndarray  # codes of these classes
+    frequencies: np.ndarray  # of all classes, as the model has been made to see them
+
+    @classmethod
+    def fit(cls, template, block, codes, weight, params, labels):
+        """Fit a clone, or a dummy if the samples are of one class."""
+        frequencies = class_frequencies(codes, len(labels), weight)
+        known, inner = np.unique(codes, return_inverse=True)
+        if len(known) == 1:
+            model = DummyClassifier(strategy="prior").fit(block, inner)
+            return cls(model, known, frequencies)
+        model = clone(template)
+        for name, value in model.get_params().items():
+            if name.split("__")[-1] == "class_weight" and isinstance(value, dict):
+                numbered = {
+                    k: value[c] for k, c in enumerate(labels[known]) if c in value
+                }
+                model.set_params(**{name: numbered})
+        last = model
+        while isinstance(last, Pipeline) or hasattr(last, "best_estimator_"):
+            last = last[-1]
+        class_weight = getattr(last, "class_weight", None)
+        if class_weight is not None:
+            share = frequencies[known]
+            if isinstance(class_weight, dict):
+                tilted = share * [class_weight.get(k, 1) for k in range(len(known))]
+            else:
+                tilted = np.ones(len(known))
+            frequencies[known] = tilted * share.sum() / tilted.sum()
+        return cls(model.fit(block, inner, **params), known, frequencies)
+
+    @property
+    def has_probabilities(self):
+        """Whether the model predicts probabilities."""
+        return hasattr(self.model, "predict_proba")
+
+    def predict_proba(self, block, floor=0.0):
+        """Probabilities of all classes, (n_samples, n_classes).
+
+        A class that the model has not seen has its frequency, which is neutral.
+        Probabilities are at least `floor` times an even split.
+        """
+        return all_classes(
+            forest_proba(self.model, block), self.known, self.frequencies, floor
+        )
+
+    def evidence(self, block, floor=FLOOR):
+        """Log-probabilities of all classes less those of their frequencies."""
+        with np.errstate(divide="ignore"):
+            log_proba = np.log(self.predict_proba(block, floor))
+        return log_proba - np.log(self.frequencies)
+
+    def predict(self, block):
+        """Codes of the classes, (n_samples,)."""
+        inner = np.asarray(self.model.predict(block)).reshape(len(block))
+        return self.known[inner.astype(np.intp)]
+
+
+def all_classes(proba, known, frequencies, floor):
+    """Probabilities of the classes `known` to those of all, (n_samples, n_classes)."""
+    out = np.tile(frequencies, (len(proba), 1))
+    unseen = 1 - np.isin(np.arange(len(frequencies)), known)
+    out[:, known] = proba * (1 - frequencies @ unseen)
+    return np.maximum(out, floor / len(frequencies)) if floor else out
+
+
+def forest_proba(model, block):
+    """Probabilities of a classifier; those of forests without threads if few."""
+    if not isinstance(model, FOREST_CLASSIFIERS) or len(block) > FEW_SAMPLES:
+        return model.predict_proba(block)
+    return tree_means(model, block)
+
+
+def tree_means(model, block):
+    """Mean prediction of the trees of a forest."""
+    X = np.ascontiguousarray(block, dtype=np.float32)
+    return sum(t.tree_.predict(X) for t in model.estimators_) / len(model.estimators_)
 
 
 @shared_docs
@@ -86,6 +180,9 @@ class BlockEnsemble(MetaEstimatorMixin, ModalityMixin, SkmissingEstimator):
     }
     # Groups go to the splitter, and are requested by it.
     __metadata_request__fit = {"groups": UNUSED}
+
+    # Classifiers have a parameter of this name.
+    class_weight = None
 
     # fit may call nested validation of the inner estimator.
     @_fit_context(prefer_skip_nested_validation=False)
@@ -140,17 +237,23 @@ class BlockEnsemble(MetaEstimatorMixin, ModalityMixin, SkmissingEstimator):
         table.warn_empty("left out of training")
         if not used.all():
             table, y = table[used], y[used]
-        if sample_weight is not None and table.weight.mean() < 1:
+        if classifier:
+            labels, codes = self.classes_, np.searchsorted(self.classes_, y)
+            if self.class_weight is not None:
+                factors = class_factors(
+                    self.class_weight, labels, np.bincount(codes, table.weight)
+                )
+                table.sample_weight = table.weight = table.weight * factors[codes]
+        if table.sample_weight is not None and table.weight.mean() < 1:
             # The strength of a prior is a number of samples, so weights count samples.
             table.sample_weight = table.weight / table.weight.mean()
             table.weight = table.sample_weight
         self._seen = table.presence.any(axis=0)
         table.warn_never_observed(self._seen, "they are ignored")
-        codes = np.zeros(len(y), dtype=np.intp)
-        if classifier:
-            codes = np.searchsorted(self.classes_, y)
+        if not classifier:
+            labels, codes = None, np.zeros(len(y), dtype=np.intp)
+            y = self._without_unit(y, table.weight)
         template, dtype = self._template(table.X.dtype)
-        params_of = partial(route_weight, self, table, sample_weight is not None)
         self._means = None
         if template is None or not accepts_nan(template):
             self._means, mass = table.column_means()
@@ -160,9 +263,7 @@ class BlockEnsemble(MetaEstimatorMixin, ModalityMixin, SkmissingEstimator):
                     f"{n_empty} columns have no observed cell in training; their "
                     "missing cells are filled with 0."
                 )
-        self._fit(
-            TrainingData(table, y, codes, template, dtype, params_of, used, given)
-        )
+        self._fit(TrainingData(table, y, codes, labels, template, dtype, used, given))
         return self
 
     def _check_classes(self, y):
@@ -181,15 +282,13 @@ class BlockEnsemble(MetaEstimatorMixin, ModalityMixin, SkmissingEstimator):
         """Return the estimator to clone, and the dtype that it is fitted in."""
         if self.estimator is not None:
             return clone(self.estimator), dtype
-        if is_classifier(self):
-            model = LogisticRegression(C=0.05, max_iter=1000)
-        else:
-            # With few samples in single precision, it fits rounding errors as noise.
-            model, dtype = BayesianRidge(), np.float64
-        steps = [StandardScaler(), model]
-        if get_config()["enable_metadata_routing"]:
-            steps = [step.set_fit_request(sample_weight=True) for step in steps]
-        return make_pipeline(*steps), dtype
+        # With few samples in single precision, ridge regression fits rounding errors.
+        classifier = is_classifier(self)
+        return make_linear(classifier), dtype if classifier else np.float64
+
+    def _routed(self):
+        """Return the inner estimators by name, for the routing of metadata."""
+        return {"estimator": self._template(None)[0]}
 
     def get_metadata_routing(self):
         """Get the metadata routing of this object.
@@ -202,7 +301,7 @@ class BlockEnsemble(MetaEstimatorMixin, ModalityMixin, SkmissingEstimator):
         """
         router = MetadataRouter(owner=type(self).__name__).add_self_request(self)
         router.add(
-            estimator=self._template(None)[0],
+            **self._routed(),
             method_mapping=MethodMapping().add(caller="fit", callee="fit"),
         )
         return router.add(
@@ -237,20 +336,40 @@ class BlockEnsemble(MetaEstimatorMixin, ModalityMixin, SkmissingEstimator):
             )
         return splits
 
+    def _params_of(self, table, template, key="estimator"):
+        """Return what `fit` of an inner estimator takes beside X and y, by name."""
+        if table.sample_weight is None:
+            return {}
+        return route_weight(self, template, table.weight, key)
+
+    @property
+    def _own(self):
+        """Whether all inner estimators are our own."""
+        return self.estimator is None
+
+    def _without_unit(self, y, weight):
+        """Return y as it is fitted: standardised if the models are our own."""
+        self.target_mean_, self._deviation = float(np.average(y, weights=weight)), None
+        if not self._own:
+            return y
+        y = y - self.target_mean_
+        self._deviation = float(np.sqrt(np.average(y**2, weights=weight))) or 1.0
+        return y / self._deviation
+
+    def _with_unit(self, y):
+        """Return predictions of the models in the unit of the target."""
+        return y if self._deviation is None else self.target_mean_ + self._deviation * y
+
     def _fit_blocks(self, data, blocks):
         """Fit one clone per pair of samples and columns.
 
         With held-out samples and a function `read`, return the results of `read` for
         the clones and the held-out blocks.
         """
-        params = data.params_of(data.template)
+        params = self._params_of(data.table, data.template)
         return Parallel(n_jobs=self.n_jobs)(
-            delayed(fit_block)(
-                data.template, data.table.X, data.y, params, self._means, data.dtype,
-                *block,
-            )
-            for block in blocks
-        )  # fmt: skip
+            delayed(fit_block)(data, params, self._means, *block) for block in blocks
+        )
 
     def _read_new(self, X, fallback):
         """Validate new samples; warn of those that no model can predict.
@@ -264,6 +383,22 @@ class BlockEnsemble(MetaEstimatorMixin, ModalityMixin, SkmissingEstimator):
 
 
 # --------------------------------------------------------------------- numerics
+
+
+def class_factors(class_weight, labels, mass):
+    """Factor of the weight of each class, (n_classes,)."""
+    # mass (n_classes,): sums of sample weights
+    if class_weight == "balanced":
+        return np.where(
+            mass > 0, mass.sum() / len(mass) / np.where(mass > 0, mass, 1), 0
+        )
+    unknown = [label for label in class_weight if label not in labels.tolist()]
+    if unknown:
+        raise ValueError(
+            f"class_weight must have classes of y, {labels.tolist()}, as keys; got "
+            f"{unknown}."
+        )
+    return np.array([class_weight.get(label, 1.0) for label in labels.tolist()])
 
 
 def deal_folds(codes, n_splits, stratify):
@@ -325,20 +460,37 @@ def accepts_nan(estimator):
     return True
 
 
-def route_weight(meta, table, weighted, estimator):
-    """Return what `fit` of an inner estimator takes beside X and y, by name."""
-    if not weighted:
-        return {}
+def make_linear(classifier):
+    """The default model: linear, on standardised columns."""
+    model = LogisticRegression(C=0.05, max_iter=1000) if classifier else BayesianRidge()
+    steps = [StandardScaler(), model]
     if get_config()["enable_metadata_routing"]:
-        routed = process_routing(meta, "fit", sample_weight=table.weight)
-        return dict(routed.estimator.fit)
+        steps = [step.set_fit_request(sample_weight=True) for step in steps]
+    return make_pipeline(*steps)
+
+
+def route_weight(meta, estimator, sample_weight, key="estimator"):
+    """Return the further arguments for `fit` of an inner estimator, by name.
+
+    `key` is its name in the metadata routing; None if it is one of our own.
+    """
+    if get_config()["enable_metadata_routing"]:
+        if key is None:
+            return {"sample_weight": sample_weight}
+        routed = process_routing(meta, "fit", sample_weight=sample_weight)
+        return dict(routed[key].fit)
     names = weight_names(estimator)
     if not names:
-        raise ValueError(
-            "sample_weight must be None, because the fit of "
-            f"estimator={type(estimator).__name__} does not take it."
+        what = (
+            "sample_weight"
+            if getattr(meta, "class_weight", None) is None
+            else ("class_weight")
         )
-    return dict.fromkeys(names, table.weight)
+        raise ValueError(
+            f"{what} must be None, because the fit of "
+            f"estimator={type(estimator).__name__} does not take weights."
+        )
+    return dict.fromkeys(names, sample_weight)
 
 
 def weight_names(estimator):
@@ -373,40 +525,25 @@ def take_block(X, rows, columns, means):
     return np.where(np.isnan(block), means[columns], block)
 
 
-def fit_block(
-    template, X, y, fit_params, means, dtype, rows, columns, held_out=None, read=None
-):
-    """Fit a clone on a block; return it, or the result of `read` on another block.
-
-    The clone is a DummyClassifier if the samples are of one class.
-    """
-    target = y[rows]
-    params = {name: value[rows] for name, value in fit_params.items()}
-    block = take_block(X, rows, columns, means).astype(dtype, copy=False)
-    kind = get_tags(template).estimator_type
-    if kind == "classifier" and (target == target[0]).all():
-        model = DummyClassifier(strategy="prior").fit(block, target)
+def fit_block(data, params, means, rows, columns, held_out=None, read=None):
+    """Fit a clone on a block; return it, or the result of `read` on another block."""
+    block = take_block(data.table.X, rows, columns, means)
+    block = block.astype(data.dtype, copy=False)
+    params = {name: value[rows] for name, value in params.items()}
+    if data.labels is None:
+        model = clone(data.template).fit(block, data.y[rows], **params)
     else:
-        model = clone(template).fit(block, target, **params)
+        model = EncodedClassifier.fit(
+            data.template, block, data.codes[rows], data.table.weight[rows], params,
+            data.labels,
+        )  # fmt: skip
     if read is None:
         return model
-    return read(model, take_block(X, held_out, columns, means))
-
-
-def predict_all_classes(model, block, classes, frequencies, floor=0.0):
-    """Probabilities for all classes, of shape (n_samples, n_classes).
-
-    A class that the model was not trained on gets its value in `frequencies`, the class
-    frequencies of the training samples of the model, which is neutral evidence.
-    Probabilities are at least `floor` times an even split.
-    """
-    known = np.searchsorted(classes, model.classes_)
-    out = np.tile(frequencies, (len(block), 1))
-    unseen = 1 - np.isin(np.arange(len(classes)), known)
-    out[:, known] = model.predict_proba(block) * (1 - frequencies @ unseen)
-    return np.maximum(out, floor / len(classes)) if floor else out
+    return read(model, take_block(data.table.X, held_out, columns, means))
 
 
 def predict_values(model, block):
     """Predictions of one number per sample, shape (n_samples,)."""
+    if isinstance(model, FOREST_REGRESSORS) and len(block) <= FEW_SAMPLES:
+        return tree_means(model, block)[:, 0]
     return np.asarray(model.predict(block), dtype=np.float64).reshape(len(block))

@@ -18,6 +18,8 @@ from skmissing._table import SkmissingEstimator, _fit_context, check_sample_weig
 
 # Samples up to which columns are ranked by comparing, not by searching.
 FEW_SAMPLES = 8
+# Samples up to which all of them choose the width of a kernel.
+ENOUGH_SAMPLES = 500
 # Standard deviation of the normal prior on the logarithm of the temperature.
 TEMPERATURE_DEVIATION = 3.0
 # Added to the relevance of every column, so that none is lost.
@@ -55,10 +57,15 @@ class NormalScores:
                 low = (self.values < row).sum(axis=0)
                 out[:] = self._mid(low, (self.values <= row).sum(axis=0), None)
         else:
-            for j, column in enumerate(X.T):
-                low = np.searchsorted(self.values[:, j], column, "left")
-                high = np.searchsorted(self.values[:, j], column, "right")
-                ranks[:, j] = self._mid(low, high, j)
+            order = np.argsort(X, axis=0)
+            for j, column in enumerate(np.asfortranarray(X).T):
+                # Sorted queries are found several times faster.
+                new, old = column[order[:, j]], self.values[:, j]
+                low = np.searchsorted(old, new, "left")
+                high = low.copy()
+                tied = np.flatnonzero(old[np.minimum(low, len(old) - 1)] == new)
+                high[tied] = np.searchsorted(old, new[tied], "right")
+                ranks[order[:, j], j] = self._mid(low, high, j)
         return ndtri((ranks + 0.5) / (self.total + 1))
 
     def _mid(self, low, high, column):
@@ -201,20 +208,21 @@ class KernelLeastSquares:
         """
         # A (n, d) columns, Y (n, k) targets, folds: positions of the test sets
         marks, D = self._mark(A, weight)
-        position = np.full(len(A), -1)
-        position[marks] = np.arange(len(marks))
-        inner = [position[rows][position[rows] >= 0] for rows in folds]
-        inner = [rows for rows in inner if len(rows)]
-        root, best = np.sqrt(weight[marks]), None
-        for gamma in gammas:
-            w, U = _eigen(D, gamma, root)
-            b = U.T @ (root[:, None] * Y[marks])
-            for alpha in alphas:
-                F = held_out(U, 1 / (w + alpha), b, Y[marks], root, inner)
-                extra, loss = judge(F, marks)
-                if best is None or loss < best[0]:
-                    best = loss, gamma, alpha, extra, w, U, b, F
+        number = np.full(len(A), -1)
+        for fold, rows in enumerate(folds):
+            number[rows] = fold
+        # Every n-th landmark chooses gamma if there are many; all of them choose alpha.
+        step = -(-len(marks) // ENOUGH_SAMPLES) if len(gammas) > 1 else 1
+        every = slice(None, None, step)
+        part = marks[every]
+        best = self._search(
+            D[every, every], part, Y, weight, number, gammas, alphas, judge
+        )
+        if step > 1:
+            gammas = [best[1]]
+            best = self._search(D, marks, Y, weight, number, gammas, alphas, judge)
         _, self.gamma, self.alpha, self.extra, w, U, b, self.F = best
+        root = np.sqrt(weight[marks])
         if len(marks) == len(A):
             self.coef = root[:, None] * (U @ (b / (w + self.alpha)[:, None]))
             return self
@@ -223,12 +231,28 @@ class KernelLeastSquares:
         G[np.diag_indices_from(G)] += self.alpha
         self.F = np.empty_like(Y)
         for rows in folds:
-            part = P[rows].T * weight[rows]
-            without = np.linalg.solve(G - part @ P[rows], b - part @ Y[rows])
+            share = P[rows].T * weight[rows]
+            without = np.linalg.solve(G - share @ P[rows], b - share @ Y[rows])
             self.F[rows] = P[rows] @ without
         self.coef = M @ np.linalg.solve(G, b)
         self.extra, _ = judge(self.F, np.arange(len(A)))
         return self
+
+    @staticmethod
+    def _search(D, marks, Y, weight, number, gammas, alphas, judge):
+        """Best loss, gamma and alpha of exact solutions for some samples."""
+        # D (m, m) relative distances of the samples `marks` (m,); number of the folds
+        folds = [np.flatnonzero(number[marks] == k) for k in np.unique(number[marks])]
+        root, best = np.sqrt(weight[marks]), None
+        for gamma in gammas:
+            w, U = eigen(D, gamma, root)
+            b = U.T @ (root[:, None] * Y[marks])
+            for alpha in alphas:
+                F = held_out(U, 1 / (w + alpha), b, Y[marks], root, folds)
+                extra, loss = judge(F, marks)
+                if best is None or loss < best[0]:
+                    best = loss, gamma, alpha, extra, w, U, b, F
+        return best
 
     def _features(self, A, root, w, U):
         """Nystroem features of some rows, and the map from the kernel to them."""
@@ -241,7 +265,7 @@ class KernelLeastSquares:
         marks, D = self._mark(A, weight)
         root = np.sqrt(weight[marks])
         for self.gamma in gammas:
-            w, U = _eigen(D, self.gamma, root)
+            w, U = eigen(D, self.gamma, root)
             Q, b = root[:, None] * U, U.T @ (root[:, None] * Y[marks])
             if len(marks) < len(A):
                 P, M = self._features(A, root, w, U)
@@ -262,7 +286,7 @@ class KernelLeastSquares:
         return self.kernel(A) @ self.coef
 
 
-def _eigen(D, gamma, root):
+def eigen(D, gamma, root):
     """Eigenvalues and vectors of the weighted kernel of relative distances."""
     w, U = np.linalg.eigh(np.exp(-gamma * D) * root[:, None] * root)
     return np.maximum(w, 0), U
@@ -868,7 +892,7 @@ class KernelLogisticClassifier(_KernelClassifier):
         marks, D = solver._mark(A, weight)
         root, best = np.sqrt(weight[marks]), None
         for solver.gamma in np.atleast_1d(self.gamma):
-            w, U = _eigen(D, solver.gamma, root)
+            w, U = eigen(D, solver.gamma, root)
             leading = slice(None, -self.n_components - 1, -1)
             Z, M = solver._features(A, root, w[leading], U[:, leading])
             for C in np.atleast_1d(self.C):

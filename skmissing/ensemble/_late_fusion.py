@@ -1,11 +1,13 @@
 """Late fusion: one model per modality, whose predictions are combined."""
 
 from dataclasses import dataclass
-from functools import partial
+from itertools import chain
+from numbers import Integral
 
 import numpy as np
 from scipy.special import softmax
 from sklearn.base import ClassifierMixin, RegressorMixin, is_classifier
+from sklearn.metrics import mean_squared_error
 from sklearn.utils import Bunch
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_is_fitted
@@ -23,14 +25,17 @@ from skmissing.ensemble._base import (
 )
 from skmissing.ensemble._kernels import log_loss
 from skmissing.ensemble._panel import (
+    KERNELS,
+    LEAST_GAP,
+    LEAST_RATIO,
     LEAST_SAMPLES,
     PANELS,
     fit_classifier,
     fit_regressor,
     make_panel,
+    measure_dependence,
     pool_log_loss,
     pool_squared_error,
-    read_evidence,
 )
 from skmissing.ensemble._stacking import (
     combine_evidence,
@@ -45,10 +50,9 @@ class FittedPanel:
     """The fitted members of one modality and their pool weights."""
 
     names: list
-    models: list
+    members: list
     weights: np.ndarray
     accept_nan: list
-    known: np.ndarray  # codes of the classes that its samples have
 
 
 class LateFusion(BlockEnsemble):
@@ -56,64 +60,72 @@ class LateFusion(BlockEnsemble):
 
     _parameter_constraints: dict = {
         **BlockEnsemble._parameter_constraints,
-        "estimator": [HasMethods(["fit"]), StrOptions(set(PANELS)), list, dict, None],
+        "estimator": [HasMethods(["fit"]), StrOptions(set(PANELS)), list, dict],
         "random_state": ["random_state"],
     }
 
-    def __init__(
-        self,
-        estimator="linear",
-        *,
-        modalities=None,
-        combine="stacked",
-        cv=5,
-        random_state=None,
-        n_jobs=None,
-    ):
-        self.estimator = estimator
-        self.modalities = modalities
-        self.combine = combine
-        self.cv = cv
-        self.random_state = random_state
-        self.n_jobs = n_jobs
+    def _template(self, dtype):
+        """Each modality has templates of its own; those of ours take any dtype."""
+        return None, np.float64 if self._own and not is_classifier(self) else dtype
+
+    @property
+    def _own(self):
+        """Whether all members are our own."""
+        forms = self.estimator
+        forms = forms.values() if isinstance(forms, dict) else [forms]
+        return all(isinstance(form, str) for form in forms)
 
     def _resolve_panels(self):
-        """Return the members of each observed modality, as pairs with their names."""
-        names = [self.modalities_.names[m] for m in np.flatnonzero(self._seen)]
+        """Return the members per observed modality, as pairs of name and estimator."""
+        names = self.modalities_.names
         forms = self.estimator
         if not isinstance(forms, dict):
             forms = dict.fromkeys(names, forms)
-        unknown = [name for name in forms if name not in self.modalities_.names]
-        absent = [name for name in names if name not in forms]
-        if unknown or absent:
+        elif set(forms) != set(names):
             raise ValueError(
-                "estimator must have one entry per modality, "
-                f"{name_list(self.modalities_.names)}; got {name_list(forms)}."
+                f"estimator must have one entry per modality, {name_list(names)}; got "
+                f"{name_list(forms)}."
             )
-        return {name: self._resolve_members(forms[name]) for name in names}
-
-    def _template(self, dtype):
-        """Each modality has templates of its own; those of ours take any dtype."""
-        own = isinstance(self.estimator, (str, type(None)))
-        return None, np.float64 if own and not is_classifier(self) else dtype
+        panels = {
+            names[m]: self._resolve_members(forms[names[m]])
+            for m in np.flatnonzero(self._seen)
+        }
+        for _, member in chain.from_iterable(panels.values()):
+            if not any(hasattr(member, method) for method in self._methods):
+                raise ValueError(
+                    f"estimator must have {' or '.join(self._methods)}; got {member!r}."
+                )
+        return panels
 
     def _resolve_members(self, form):
         """Return the pairs that one value of `estimator` stands for."""
-        if form is None or isinstance(form, str):
-            form = "linear" if form is None else form
+        if isinstance(form, str):
             if form not in PANELS:
                 raise ValueError(f"estimator must be one of {PANELS}; got {form!r}.")
             return make_panel(form, is_classifier(self), self.random_state)
-        if not isinstance(form, (list, tuple)):
+        if hasattr(form, "fit"):
             return [(type(form).__name__.lower(), form)]
-        pairs = [p for p in form if isinstance(p, (list, tuple)) and len(p) == 2]
+        pairs = form if isinstance(form, (list, tuple)) else []
+        pairs = [p for p in pairs if isinstance(p, (list, tuple)) and len(p) == 2]
         names = [pair[0] for pair in pairs]
-        if not form or len(pairs) < len(form) or len(set(names)) < len(names):
+        if not pairs or len(pairs) < len(form) or len(set(names)) < len(names):
             raise ValueError(
                 "A panel must be a list of pairs (name, estimator) with different "
                 f"names; got {form!r}."
             )
         return [tuple(pair) for pair in pairs]
+
+    def _routed(self):
+        """Return the estimators of the user by name, for the routing of metadata."""
+        routed, forms = {}, self.estimator
+        several = isinstance(forms, dict)
+        for modality, form in forms.items() if several else [("estimator", forms)]:
+            if isinstance(form, (list, tuple)):
+                prefix = f"{modality}__" if several else ""
+                routed.update({f"{prefix}{name}": member for name, member in form})
+            elif not isinstance(form, str):
+                routed[modality] = form
+        return routed
 
     def _fit_members(self, data, panels, hold_out):
         """Fit all members; return, per modality, their predictions held out.
@@ -122,6 +134,7 @@ class LateFusion(BlockEnsemble):
         with few samples are reduced to the first one.
         """
         presence, tasks = data.table.presence, []
+        routed = {id(member): key for key, member in self._routed().items()}
         splits = self._splits(data) if hold_out else None
         for name, members in panels.items():
             m = self.modalities_.names.index(name)
@@ -131,11 +144,15 @@ class LateFusion(BlockEnsemble):
             folds = None
             if hold_out:
                 folds = [[np.flatnonzero(part[rows]) for part in s] for s in splits]
-            tasks += [(m, rows, folds, template) for _, template in members]
+            for _, template in members:
+                key = routed.get(id(template))
+                params = self._params_of(data.table, template, key)
+                params = {name: value[rows] for name, value in params.items()}
+                tasks.append((template, m, rows, params, folds))
         fitted = Parallel(n_jobs=self.n_jobs)(
             delayed(self._fit_member)(data, *task) for task in tasks
         )
-        self._panels, held_out = {}, {}
+        self._panels, self.named_estimators_, held_out = {}, Bunch(), {}
         for name, members in panels.items():
             part, fitted = fitted[: len(members)], fitted[len(members) :]
             self._panels[name] = FittedPanel(
@@ -143,17 +160,42 @@ class LateFusion(BlockEnsemble):
                 [model for model, _ in part],
                 np.ones(len(members)) / len(members),
                 [accepts_nan(template) for _, template in members],
-                np.unique(data.codes[presence[:, self.modalities_.names.index(name)]]),
             )
             held_out[name] = np.stack([held for _, held in part], axis=1)
-        self.named_estimators_ = Bunch()
-        for name, panel in self._panels.items():
             models = Bunch()
-            models.update(zip(panel.names, panel.models))
-            single = len(panel.names) == 1
-            self.named_estimators_[name] = panel.models[0] if single else models
+            for (member, _), (model, _) in zip(members, part):
+                models[member] = getattr(model, "model", model)
+            self.named_estimators_[name] = models if len(part) > 1 else models[member]
         self.estimators_ = list(self.named_estimators_.values())
+        self._guard(data, panels)
         return held_out
+
+    def _guard(self, data, panels):
+        """Warn if samples look dependent, as those of one person are."""
+        self.dependence_ = Bunch()
+        kernels = [isinstance(e, KERNELS) for p in panels.values() for _, e in p]
+        if data.grouped or not isinstance(self.cv, Integral) or not any(kernels):
+            return
+        classifier, far = is_classifier(self), []
+        y = data.codes if classifier else data.y
+        for name in panels:
+            m = self.modalities_.names.index(name)
+            rows = np.flatnonzero(data.table.presence[:, m])
+            block = self._read_block(data.table.X, rows, m, False)
+            gap, ratio = measure_dependence(block, y[rows], classifier, 0)
+            self.dependence_[name] = gap
+            if gap > LEAST_GAP and ratio > LEAST_RATIO:
+                far.append(name)
+        if far:
+            gaps = [self.dependence_[name] for name in far]
+            worst = far[int(np.argmax(gaps))]
+            data.table.warn(
+                f"samples look dependent. On {worst!r}, a kernel model explains "
+                f"{max(gaps):.0%} more of the variance of y if it is tested on random "
+                "samples than if it is tested on runs of neighbouring samples "
+                f"({len(far)} of {len(panels)} modalities differ). If several samples "
+                "come from one person, recording or document, pass groups= to fit."
+            )
 
     def _read_block(self, X, rows, m, accept_nan):
         means = None if accept_nan else self._means
@@ -167,14 +209,14 @@ class LateFusion(BlockEnsemble):
                 yield m, rows, self._panels[name]
 
     def _pooled(self, table, m, rows, panel, predict):
-        """Weighted sum of what `predict(model, block)` returns for each member."""
+        """Weighted sum of what `predict(member, block)` returns for each member."""
         total = 0.0
-        for model, weight, accept_nan in zip(
-            panel.models, panel.weights, panel.accept_nan
+        for member, weight, accept_nan in zip(
+            panel.members, panel.weights, panel.accept_nan
         ):
             if weight > 0:
                 block = self._read_block(table.X, rows, m, accept_nan)
-                total = total + weight * predict(model, block)
+                total = total + weight * predict(member, block)
         return total
 
 
@@ -217,7 +259,13 @@ class LateFusionClassifier(ClassifierMixin, LateFusion):
         Folds for "stacked". An int is the number of folds of
         :class:`~sklearn.model_selection.StratifiedKFold`, without shuffling. Classes
         with fewer samples than folds are spread over as many folds as they have
-        samples. If `cv` tests a sample more than once, the last prediction counts.
+        samples. If `cv` tests a sample more than once, the last prediction counts. If
+        `groups` are given to `fit`, an int is that of
+        :class:`~sklearn.model_selection.StratifiedGroupKFold`.
+    class_weight : "balanced", dict or None, default=None
+        Factor of the weight of each class, in the members, their pool and the stacking.
+        "balanced" gives all classes the same total weight. Then the classes are
+        predicted as if they were equally frequent.
     random_state : int, RandomState instance or None, default=None
         Seed of the trees, and of the landmarks of kernels for many samples.
     %(n_jobs)s
@@ -238,6 +286,11 @@ class LateFusionClassifier(ClassifierMixin, LateFusion):
     oof_scores_ : :class:`~sklearn.utils.Bunch`
         Log-loss out of fold: `members` by modality and name, `pool` by
         modality, and `total` of the whole. Empty where nothing was held out.
+    dependence_ : :class:`~sklearn.utils.Bunch`
+        By name of modality, how much more of the variance of y a kernel model explains
+        in random folds than in folds of neighbouring samples. A large value means that
+        samples depend on their neighbours, and causes a warning. Empty if `groups` or
+        the folds are given, or if no member has a kernel.
     class_prior_ : ndarray of shape (n_classes,)
         Weighted class frequencies, which are predicted for samples without any
         modality.
@@ -308,20 +361,43 @@ class LateFusionClassifier(ClassifierMixin, LateFusion):
     _parameter_constraints: dict = {
         **LateFusion._parameter_constraints,
         "combine": [StrOptions({"stacked", "log", "mean"})],
+        "class_weight": [StrOptions({"balanced"}), dict, None],
     }
+    _methods = ("predict_proba", "decision_function")
+
+    def __init__(
+        self,
+        estimator="linear",
+        *,
+        modalities=None,
+        combine="stacked",
+        cv=5,
+        class_weight=None,
+        random_state=None,
+        n_jobs=None,
+    ):
+        self.estimator = estimator
+        self.modalities = modalities
+        self.combine = combine
+        self.cv = cv
+        self.class_weight = class_weight
+        self.random_state = random_state
+        self.n_jobs = n_jobs
 
     def _fit(self, data):
         table, codes = data.table, data.codes
         n_classes = len(self.classes_)
         self._frequencies = np.ones((table.presence.shape[1], n_classes))
         for m in np.flatnonzero(self._seen):
-            rows = table.presence[:, m]
-            self._frequencies[m] = data.class_frequencies(n_classes, rows)
-        self.class_prior_ = data.class_frequencies(n_classes)
+            self._frequencies[m] = data.class_frequencies(table.presence[:, m])
+        self.class_prior_ = data.class_frequencies()
         panels = self._resolve_panels()
         self._averages = self.combine == "mean"
         stacked = self.combine == "stacked" and n_classes > 1
-        pooled = n_classes > 1 and any(len(p) > 1 for p in panels.values())
+        pooled = n_classes > 1 and any(
+            len(members) > 1 or not hasattr(members[0][1], "predict_proba")
+            for members in panels.values()
+        )
         held_out = self._fit_members(data, panels, stacked or pooled)
         D = np.full((*table.presence.shape, n_classes), np.nan)
         self.pool_weights_, self.oof_scores_ = Bunch(), Bunch(members={}, pool={})
@@ -354,19 +430,10 @@ class LateFusionClassifier(ClassifierMixin, LateFusion):
             self.count_weights_,
         )
 
-    def _fit_member(self, data, m, rows, folds, template):
+    def _fit_member(self, data, template, m, rows, params, folds):
         block = self._read_block(data.table.X, rows, m, accepts_nan(template))
-        params = {k: v[rows] for k, v in data.params_of(template).items()}
-        return fit_classifier(
-            template,
-            block.astype(data.dtype, copy=False),
-            data.codes[rows],
-            data.table.weight[rows],
-            params,
-            folds,
-            data.grouped,
-            len(self.classes_),
-        )
+        block = block.astype(data.dtype, copy=False)
+        return fit_classifier(template, block, data, rows, params, folds)
 
     def _pool(self, name, E, rows, log_prior, data):
         """Choose the pool weights of a modality; return its evidence, held out."""
@@ -402,16 +469,7 @@ class LateFusionClassifier(ClassifierMixin, LateFusion):
         """
         check_is_fitted(self)
         table = self._read_new(X, "the class frequencies of training")
-        shape = *table.presence.shape, len(self.classes_)
-        D = np.zeros(shape)
-        for m, rows, panel in self._observed_panels(table):
-            read = partial(
-                read_evidence,
-                known=panel.known,
-                frequencies=self._frequencies[m],
-                floor=0.0 if self._averages else FLOOR,
-            )
-            D[rows, m] = self._pooled(table, m, rows, panel, read)
+        D = self._evidence(table, 0.0 if self._averages else FLOOR)
         if self._averages:
             proba = softmax(D + np.log(self._frequencies), axis=2)
             proba *= table.presence[:, :, None]
@@ -419,6 +477,59 @@ class LateFusionClassifier(ClassifierMixin, LateFusion):
             mean = proba.sum(axis=1) / np.maximum(counts, 1)
             return np.where(counts > 0, mean, self.class_prior_)
         return softmax(self._join(D, table.presence), axis=1)
+
+    def contributions(self, X):
+        """Compute the log-odds that each modality adds.
+
+        The log-probability of a class is that of `class_prior_` plus the sum of the
+        contributions to it, up to a constant per sample.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Any pattern of missing modalities.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_modalities) or \
+                (n_samples, n_modalities, n_classes)
+            Log-odds of the second class against the first if there are two classes,
+            else log-odds of each class against the geometric mean of all. 0 where a
+            modality is missing.
+
+        Raises
+        ------
+        ValueError
+            If `combine="mean"`, which does not add log-odds.
+
+        See Also
+        --------
+        skmissing.inspection.ContributionDisplay : Draws those of one sample.
+        """
+        check_is_fitted(self)
+        if self._averages:
+            raise ValueError(
+                "combine must be 'stacked' or 'log', whose log-odds add up; got 'mean'."
+            )
+        table = self._read_new(X, "contributions of 0")
+        D = self._evidence(table, FLOOR)
+        counts = np.maximum(table.presence.sum(axis=1), 1)
+        D *= self.modality_weights_[:, None]
+        D *= self.count_weights_[counts - 1][:, None, None]
+        if D.shape[2] == 2:
+            return D[:, :, 1] - D[:, :, 0]
+        return D - D.mean(axis=2, keepdims=True)
+
+    def _evidence(self, table, floor):
+        """Evidence of all modalities, (n_samples, n_modalities, n_classes)."""
+        D = np.zeros((*table.presence.shape, len(self.classes_)))
+
+        def read(member, block):
+            return member.evidence(block, floor)
+
+        for m, rows, panel in self._observed_panels(table):
+            D[rows, m] = self._pooled(table, m, rows, panel, read)
+        return D
 
     def predict_log_proba(self, X):
         """Predict the logarithms of the class probabilities.
@@ -505,6 +616,11 @@ class LateFusionRegressor(RegressorMixin, LateFusion):
     oof_scores_ : :class:`~sklearn.utils.Bunch`
         Mean squared error out of fold: `members` by modality and name, `pool` by
         modality, and `total` of the whole. Empty where nothing was held out.
+    dependence_ : :class:`~sklearn.utils.Bunch`
+        By name of modality, how much more of the variance of y a kernel model explains
+        in random folds than in folds of neighbouring samples. A large value means that
+        samples depend on their neighbours, and causes a warning. Empty if `groups` or
+        the folds are given, or if no member has a kernel.
     target_mean_ : float
         Weighted mean of y, which is predicted for samples without any modality.
     error_variances_ : ndarray of shape (n_modalities,)
@@ -512,7 +628,7 @@ class LateFusionRegressor(RegressorMixin, LateFusion):
         measured, and if `combine="mean"`.
     covariance_ : ndarray of shape (n_modalities + 1, n_modalities + 1)
         Joint covariance of the predictions and the target, which is last. Only if
-        `combine="stacked"`.
+        `combine="stacked"`, else None.
     %(modalities_, n_features_in_, feature_names_in_)s
 
     See Also
@@ -558,70 +674,92 @@ class LateFusionRegressor(RegressorMixin, LateFusion):
         **LateFusion._parameter_constraints,
         "combine": [StrOptions({"stacked", "variance", "mean"})],
     }
+    _methods = ("predict",)
+
+    def __init__(
+        self,
+        estimator="linear",
+        *,
+        modalities=None,
+        combine="stacked",
+        cv=5,
+        random_state=None,
+        n_jobs=None,
+    ):
+        self.estimator = estimator
+        self.modalities = modalities
+        self.combine = combine
+        self.cv = cv
+        self.random_state = random_state
+        self.n_jobs = n_jobs
 
     def _fit(self, data):
         presence, weight = data.table.presence, data.table.weight
-        names = self.modalities_.names
+        # Mean of the target of each modality, and of all, in the unit of the models.
         self._offsets = np.zeros(presence.shape[1])
         for m in np.flatnonzero(self._seen):
             rows = presence[:, m]
             self._offsets[m] = np.average(data.y[rows], weights=weight[rows])
-        self.target_mean_ = float(np.average(data.y, weights=weight))
-        # The default models are fitted to a target without units.
-        self._unit = (0.0, 1.0)
-        if isinstance(self.estimator, (str, type(None))):
-            square = np.average((data.y - self.target_mean_) ** 2, weights=weight)
-            self._unit = self.target_mean_, float(np.sqrt(square)) or 1.0
+        self._centre = np.average(data.y, weights=weight)
         panels = self._resolve_panels()
         pooled = any(len(p) > 1 for p in panels.values())
         held_out = self._fit_members(data, panels, self.combine != "mean" or pooled)
         self.pool_weights_, self.oof_scores_ = Bunch(), Bunch(members={}, pool={})
         every = np.full(presence.shape, np.nan)
         for name, P in held_out.items():
-            m = names.index(name)
+            m = self.modalities_.names.index(name)
             rows = np.flatnonzero(presence[:, m])
             every[rows, m] = self._pool(name, m, P, rows, data)
         self.error_variances_ = np.full(presence.shape[1], np.nan)
+        self.covariance_ = None
         if self.combine == "mean":
             return
         for m in np.flatnonzero(~np.isnan(every).all(axis=0)):
             rows = ~np.isnan(every[:, m])
-            errors = (every[rows, m] - data.y[rows]) ** 2
-            self.error_variances_[m] = np.average(errors, weights=weight[rows])
+            error = mean_squared_error(
+                data.y[rows], every[rows, m], sample_weight=weight[rows]
+            )
+            self.error_variances_[m] = self._square * error
         if self.combine == "stacked":
-            target = data.y - self.target_mean_
-            centred = np.column_stack([every - self._offsets, target])
-            self.covariance_ = joint_covariance(centred, weight)
+            centred = np.column_stack([every - self._offsets, data.y - self._centre])
+            self.covariance_ = self._square * joint_covariance(centred, weight)
+            if pooled:
+                self._score_whole(data, every)
 
-    def _fit_member(self, data, m, rows, folds, template):
+    @property
+    def _square(self):
+        """Square of the unit of y in the models."""
+        return 1.0 if self._deviation is None else self._deviation**2
+
+    def _score_whole(self, data, every):
+        """Add the mean squared error of held-out predictions of the whole."""
+        presence = ~np.isnan(every)
+        rows = presence.any(axis=1)
+        terms = self._stacked(np.nan_to_num(every[rows]), presence[rows])
+        found, weight = self._centre + terms.sum(axis=1), data.table.weight[rows]
+        error = mean_squared_error(data.y[rows], found, sample_weight=weight)
+        self.oof_scores_.total = self._square * error
+
+    def _fit_member(self, data, template, m, rows, params, folds):
         block = self._read_block(data.table.X, rows, m, accepts_nan(template))
-        params = {k: v[rows] for k, v in data.params_of(template).items()}
-        mean, deviation = self._unit
-        target = (data.y[rows] - mean) / deviation
-        return fit_regressor(
-            template,
-            block.astype(data.dtype, copy=False),
-            target if deviation != 1 or mean else data.y[rows],
-            params,
-            folds,
-            data.grouped,
-        )
+        block = block.astype(data.dtype, copy=False)
+        return fit_regressor(template, block, data.y[rows], params, folds, data.grouped)
 
     def _pool(self, name, m, P, rows, data):
         """Choose the pool weights of a modality; return its predictions, held out."""
-        panel, (mean, deviation) = self._panels[name], self._unit
-        P = mean + deviation * P
+        panel, offset = self._panels[name], self._offsets[m]
         measured = ~np.isnan(P).any(axis=1)
         y, weight = data.y[rows][measured], data.table.weight[rows][measured]
         if len(panel.names) > 1 and measured.any():
-            offset = self._offsets[m]
             panel.weights = pool_squared_error(P[measured] - offset, y - offset, weight)
-        pooled = self._offsets[m] + (P - self._offsets[m]) @ panel.weights
+        pooled = offset + (P - offset) @ panel.weights
         if measured.any():
-            errors = np.average((P[measured].T - y) ** 2, axis=1, weights=weight)
-            self.oof_scores_.members[name] = dict(zip(panel.names, errors))
-            error = np.average((pooled[measured] - y) ** 2, weights=weight)
-            self.oof_scores_.pool[name] = float(error)
+            self.oof_scores_.members[name] = {
+                member: self._square * mean_squared_error(y, p, sample_weight=weight)
+                for member, p in zip(panel.names, P[measured].T)
+            }
+            error = mean_squared_error(y, pooled[measured], sample_weight=weight)
+            self.oof_scores_.pool[name] = self._square * error
         self.pool_weights_[name] = dict(zip(panel.names, panel.weights.tolist()))
         return pooled
 
@@ -641,22 +779,47 @@ class LateFusionRegressor(RegressorMixin, LateFusion):
         """
         check_is_fitted(self)
         table = self._read_new(X, "the mean target of training")
+        return self._with_unit(self._centre + self._terms(table).sum(axis=1))
+
+    def contributions(self, X):
+        """Compute what each modality adds to the prediction.
+
+        The prediction is `target_mean_` plus the sum of the contributions.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Any pattern of missing modalities.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_modalities)
+            In units of y; 0 where a modality is missing.
+
+        See Also
+        --------
+        skmissing.inspection.ContributionDisplay : Draws those of one sample.
+        """
+        check_is_fitted(self)
+        terms = self._terms(self._read_new(X, "contributions of 0"))
+        return terms if self._deviation is None else self._deviation * terms
+
+    def _terms(self, table):
+        """What each modality adds, in the unit of the models."""
         values = np.zeros(table.presence.shape)
-        mean, deviation = self._unit
         for m, rows, panel in self._observed_panels(table):
             offset = self._offsets[m]
 
             def read(model, block, offset=offset):
-                return mean + deviation * predict_values(model, block) - offset
+                return predict_values(model, block) - offset
 
             values[rows, m] = offset + self._pooled(table, m, rows, panel, read)
         # Use what was fitted, not what `combine` has been set to since.
-        if getattr(self, "covariance_", None) is not None:
+        if self.covariance_ is not None:
             return self._stacked(values, table.presence)
         trust = table.presence * self._trust()
-        total = trust.sum(axis=1)
-        joined = (values * trust).sum(axis=1) / np.where(total > 0, total, 1)
-        return np.where(table.presence.any(axis=1), joined, self.target_mean_)
+        total = trust.sum(axis=1, keepdims=True)
+        return (values - self._centre) * trust / np.where(total > 0, total, 1)
 
     def _trust(self):
         """Weight of each modality's prediction in an average, shape (n_modalities,)."""
@@ -670,15 +833,13 @@ class LateFusionRegressor(RegressorMixin, LateFusion):
         return 1 / np.maximum(relative, np.finfo(np.float64).eps)
 
     def _stacked(self, values, presence):
-        """Best linear combination for each pattern of presence."""
-        out = np.full(len(values), self.target_mean_)
-        target = np.array([presence.shape[1]])
+        """Terms of the best linear combination for each pattern of presence."""
+        terms, target = np.zeros(presence.shape), np.array([presence.shape[1]])
         patterns, inverse = find_patterns(presence)
         for p, pattern in enumerate(patterns):
-            if not pattern.any():
-                continue
-            rows, seen = inverse == p, np.flatnonzero(pattern)
-            weights = regression_weights(self.covariance_, seen, target)[:, 0]
-            centred = values[np.ix_(rows, seen)] - self._offsets[seen]
-            out[rows] += (centred * weights).sum(axis=1)
-        return out
+            rows, seen = np.flatnonzero(inverse == p), np.flatnonzero(pattern)
+            if len(seen):
+                weights = regression_weights(self.covariance_, seen, target)[:, 0]
+                cells = np.ix_(rows, seen)
+                terms[cells] = (values[cells] - self._offsets[seen]) * weights
+        return terms

@@ -1,27 +1,32 @@
 """Panels: several unlike models per modality, pooled by their held-out predictions."""
 
+import warnings
+
 import numpy as np
 from scipy.optimize import minimize
 from scipy.special import logsumexp, softmax
 from sklearn.base import clone
-from sklearn.dummy import DummyClassifier
-from sklearn.ensemble import (
-    ExtraTreesClassifier,
-    ExtraTreesRegressor,
-    RandomForestClassifier,
-    RandomForestRegressor,
-)
-from sklearn.linear_model import BayesianRidge, LogisticRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor
 
-from skmissing.ensemble._base import FLOOR, predict_values
+from skmissing.ensemble._base import (
+    FLOOR,
+    FOREST_CLASSIFIERS,
+    FOREST_REGRESSORS,
+    EncodedClassifier,
+    all_classes,
+    make_linear,
+    predict_values,
+)
 from skmissing.ensemble._kernels import (
     KernelLogisticClassifier,
     KernelRidgeClassifier,
     KernelRidgeRegressor,
-    class_frequencies,
+    NormalScores,
+    eigen,
     fit_temperature,
+    held_out,
+    squared_euclidean,
+    weighted_median,
 )
 
 PANELS = ("auto", "full", "linear")
@@ -29,21 +34,17 @@ PANELS = ("auto", "full", "linear")
 LEAST_SAMPLES = 10
 # How many samples the prior of equal pool weights is worth.
 POOL_PRIOR = {True: 100.0, False: 20.0}
-FORESTS = (
-    ExtraTreesClassifier,
-    ExtraTreesRegressor,
-    RandomForestClassifier,
-    RandomForestRegressor,
-)
+# The guard against dependent samples: how many it compares at most, in runs of
+# neighbours; folds, random ones; and what gap and ratio to their deviation it reports.
+MAX_COMPARED, RUN, LEAST_COMPARED = 500, 50, 40
+N_COMPARED, N_RANDOM = 5, 20
+LEAST_GAP, LEAST_RATIO = 0.02, 5.0
 KERNELS = (KernelRidgeClassifier, KernelRidgeRegressor, KernelLogisticClassifier)
 
 
 def make_panel(name, classifier, random_state):
     """Members of a panel by name, as pairs of a name and an unfitted estimator."""
-    linear = (
-        LogisticRegression(C=0.05, max_iter=1000) if classifier else BayesianRidge()
-    )
-    members = [("linear", make_pipeline(StandardScaler(), linear))]
+    members = [("linear", make_linear(classifier))]
     if name == "linear":
         return members
     trees = {
@@ -96,110 +97,93 @@ def decision_scores(model, X):
     return F if F.ndim == 2 else np.stack([-F / 2, F / 2], axis=1)
 
 
-def fit_classifier(template, block, codes, weight, params, folds, grouped, n_classes):
-    """Fit a member; return it and its evidence for held-out samples.
+def fit_classifier(template, block, data, rows, params, folds):
+    """Fit a member to some samples; return it and its evidence for held-out ones.
 
     `folds` are pairs of positions to fit on and to hold out, or None if nothing is to
     be held out. Kernels have closed forms for held-out samples, and forests their
     out-of-bag votes unless samples are grouped; others are fitted once per fold.
     Evidence has shape (n_samples, n_classes); it is NaN for samples never held out.
     """
-    E = np.full((len(codes), n_classes), np.nan)
-    frequencies = class_frequencies(codes, n_classes, weight)
-    known, inner = np.unique(codes, return_inverse=True)
-    if len(known) == 1:
-        model = DummyClassifier(strategy="prior").fit(block, inner)
-    elif folds is not None and isinstance(template, KERNELS):
-        return fit_kernel(template, block, inner, params, folds, (known, frequencies))
-    else:
-        model = clone(template).fit(block, inner, **params)
-    calibrated = len(known) > 1 and not hasattr(model, "predict_proba")
-    if folds is None and not calibrated:
-        return model, E
-    if isinstance(model, FORESTS) and model.bootstrap and model.oob_score:
-        if not grouped:
-            votes = model.oob_decision_function_
-            voted = votes.sum(axis=1) > 0
-            E[voted] = log_ratios(votes[voted], known, frequencies)
-            return model, E
-    F = np.full((len(codes), len(known)), np.nan)
-    for inside, outside in folds:
-        if not len(inside) or not len(outside):
-            continue
-        part = {name: value[inside] for name, value in params.items()}
-        seen, target = np.unique(codes[inside], return_inverse=True)
-        shares = class_frequencies(codes[inside], n_classes, weight[inside])
-        if len(seen) == 1:
-            other = DummyClassifier(strategy="prior")
-        else:
-            other = clone(template)
-        other.fit(block[inside], target, **part)
-        if not calibrated:
-            E[outside] = log_ratios(other.predict_proba(block[outside]), seen, shares)
-        elif len(seen) > 1:
-            columns = np.searchsorted(known, seen)
-            F[np.ix_(outside, columns)] = decision_scores(other, block[outside])
-    if calibrated:
-        measured = ~np.isnan(F).any(axis=1)
-        T = 1.0
-        log_prior = np.log(frequencies[known] / frequencies[known].sum())
-        if measured.any():
-            T, _ = fit_temperature(
-                F[measured], inner[measured], log_prior, weight[measured]
+    codes, weight = data.codes[rows], data.table.weight[rows]
+
+    def fit(template, rows=slice(None)):
+        part = {name: value[rows] for name, value in params.items()}
+        with warnings.catch_warnings():
+            # Of samples that are in the bag of every tree: they have no evidence.
+            warnings.filterwarnings("ignore", "Some inputs do not have OOB scores")
+            return EncodedClassifier.fit(
+                template, block[rows], codes[rows], weight[rows], part, data.labels
             )
-        model = TemperatureScaled(model, T, np.exp(log_prior))
-        proba = softmax(log_prior + T * F[measured], axis=1)
-        E[measured] = log_ratios(proba, known, frequencies)
-    return model, E
+
+    E = np.full((len(codes), len(data.labels)), np.nan)
+    closed = isinstance(template, KERNELS) and held_out_once(folds, len(rows))
+    if closed:
+        template = clone(template).set_params(cv=folds)
+    member = fit(template)
+    model, known = member.model, member.known
+    if folds is None and member.has_probabilities:
+        return member, E
+    if closed and isinstance(model, KERNELS):
+        proba = np.exp(model.oof_log_proba_)
+    elif isinstance(model, FOREST_CLASSIFIERS) and model.oob_score and not data.grouped:
+        proba = model.oob_decision_function_
+        proba[proba.sum(axis=1) == 0] = np.nan
+    elif member.has_probabilities:
+        for inside, outside in folds:
+            if len(inside) and len(outside):
+                E[outside] = fit(template, inside).evidence(block[outside])
+        return member, E
+    else:
+        prior = member.frequencies[known] / member.frequencies[known].sum()
+        F = np.full((len(codes), len(known)), np.nan)
+        for inside, outside in folds or []:
+            if len(inside) and len(np.unique(codes[inside])) == len(known):
+                F[outside] = decision_scores(
+                    fit(template, inside).model, block[outside]
+                )
+        T, measured = 1.0, ~np.isnan(F).any(axis=1)
+        if measured.any():
+            inner = np.searchsorted(known, codes[measured])
+            T, _ = fit_temperature(F[measured], inner, np.log(prior), weight[measured])
+        member.model = TemperatureScaled(model, T, prior)
+        proba = softmax(np.log(prior) + T * F, axis=1)
+    return member, log_ratios(proba, known, member.frequencies)
 
 
-def fit_kernel(template, block, codes, params, folds, classes):
-    """Fit a kernel classifier, whose held-out predictions have a closed form."""
-    known, frequencies = classes
-    model = clone(template).set_params(cv=folds).fit(block, codes, **params)
-    model.set_params(cv=template.cv)
-    return model, log_ratios(np.exp(model.oof_log_proba_), known, frequencies)
+def held_out_once(folds, n_samples):
+    """Whether each sample is held out exactly once."""
+    tested = np.concatenate([outside for _, outside in folds or []] or [[]])
+    counts = np.bincount(tested.astype(np.intp), minlength=n_samples)
+    return bool((counts == 1).all())
 
 
-def read_evidence(model, block, known, frequencies, floor):
-    """Evidence of a fitted classifier for a block, (n_samples, n_classes)."""
-    return log_ratios(model.predict_proba(block), known, frequencies, floor)
-
-
-def log_ratios(proba, known, frequencies, floor=FLOOR):
-    """Log-probabilities of all classes less the logarithm of their frequencies.
-
-    A class that the model has not seen has its frequency: no evidence either way.
-    Probabilities count as at least `floor` times an even split.
-    """
-    # proba (n, k) of the classes `known` (k,), frequencies (n_classes,)
-    out = np.tile(frequencies, (len(proba), 1))
-    unseen = 1 - np.isin(np.arange(len(frequencies)), known)
-    out[:, known] = proba * (1 - frequencies @ unseen)
-    with np.errstate(divide="ignore"):
-        return np.log(np.maximum(out, floor / len(frequencies))) - np.log(frequencies)
+def log_ratios(proba, known, frequencies):
+    """Log-probabilities of all classes less the logarithm of their frequencies."""
+    return np.log(all_classes(proba, known, frequencies, FLOOR)) - np.log(frequencies)
 
 
 def fit_regressor(template, block, y, params, folds, grouped):
     """Fit a member; return it and its predictions for held-out samples, NaN if none."""
-    held_out = np.full(len(y), np.nan)
-    if folds is not None and isinstance(template, KERNELS):
+    oof = np.full(len(y), np.nan)
+    if isinstance(template, KERNELS) and held_out_once(folds, len(y)):
         model = clone(template).set_params(cv=folds).fit(block, y, **params)
         return model.set_params(cv=template.cv), model.oof_prediction_
-    model = clone(template).fit(block, y, **params)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Some inputs do not have OOB scores")
+        model = clone(template).fit(block, y, **params)
     if folds is None:
-        return model, held_out
-    if isinstance(model, FORESTS) and model.bootstrap and model.oob_score:
-        if not grouped:
-            return model, np.where(
-                model.oob_prediction_ == 0, np.nan, model.oob_prediction_
-            )
+        return model, oof
+    if isinstance(model, FOREST_REGRESSORS) and model.oob_score and not grouped:
+        return model, np.where(
+            model.oob_prediction_ == 0, np.nan, model.oob_prediction_
+        )
     for inside, outside in folds:
         if len(inside) and len(outside):
             part = {name: value[inside] for name, value in params.items()}
             other = clone(template).fit(block[inside], y[inside], **part)
-            held_out[outside] = predict_values(other, block[outside])
-    return model, held_out
+            oof[outside] = predict_values(other, block[outside])
+    return model, oof
 
 
 # ----------------------------------------------------------------------------- pools
@@ -248,3 +232,52 @@ def pool_squared_error(P, y, weight):
         bounds=[(0, None)] * n_members,
     )
     return best.x
+
+
+# ------------------------------------------------------------------------- dependence
+
+
+def measure_dependence(block, y, classifier, seed):
+    """Compare held-out errors in folds of neighbours with those in random folds.
+
+    Both kinds of folds are stratified, by class or by tenths of a numeric target, so
+    that without dependence one is as likely as the other. Returns the difference of the
+    explained shares of variance, and its ratio to the deviation between random folds.
+    """
+    # block (n, d) in the order given to fit, y (n,) codes of classes or numbers
+    rows = np.arange(len(y))
+    if len(y) > MAX_COMPARED:
+        starts = np.linspace(0, len(y) - RUN, MAX_COMPARED // RUN).round()
+        rows = np.unique((starts[:, None] + np.arange(RUN)).astype(np.intp))
+    block, y = block[rows], y[rows]
+    if classifier:
+        strata = np.unique(y, return_inverse=True)[1]
+        Y = np.eye(strata.max() + 1)[strata]
+    else:
+        strata, Y = np.argsort(np.argsort(y, kind="stable")) * 10 // len(y), y[:, None]
+    Y = Y - Y.mean(axis=0)
+    total = (Y**2).sum()
+    if total == 0 or len(y) < LEAST_COMPARED:
+        return np.nan, 0.0
+    ones = np.ones(len(y))
+    A = NormalScores(block, ones)(block)
+    D = squared_euclidean(A, A)
+    w, U = eigen(D / weighted_median(D, ones), 1.0, ones)
+    b = U.T @ Y
+    rng = np.random.RandomState(seed)
+
+    def explained(alpha, shuffled):
+        order = rng.permutation(len(y)) if shuffled else np.arange(len(y))
+        order = order[np.argsort(strata[order], kind="stable")]
+        # The number of the sample within its class gives its fold.
+        counts = np.bincount(strata)
+        within = np.arange(len(y)) - np.repeat(np.cumsum(counts) - counts, counts)
+        fold = within * N_COMPARED // counts[strata[order]]
+        folds = [order[fold == k] for k in range(N_COMPARED)]
+        F = held_out(U, 1 / (w + alpha), b, Y, ones, [f for f in folds if len(f)])
+        return 1 - ((Y - F) ** 2).sum() / total
+
+    alpha = max((0.01, 0.1, 1.0), key=lambda alpha: explained(alpha, True))
+    random = [explained(alpha, True) for _ in range(N_RANDOM)]
+    gap = np.mean(random) - explained(alpha, False)
+    return float(gap), float(gap / max(np.std(random, ddof=1), 1e-12))

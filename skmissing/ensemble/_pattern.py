@@ -15,7 +15,6 @@ from skmissing._docs import shared_docs
 from skmissing.ensemble._base import (
     FLOOR,
     BlockEnsemble,
-    predict_all_classes,
     predict_values,
     take_block,
 )
@@ -74,25 +73,6 @@ class PatternEnsemble(BlockEnsemble):
         "select": [StrOptions({"score", "largest"})],
     }
 
-    def __init__(
-        self,
-        estimator=None,
-        *,
-        modalities=None,
-        patterns="observed",
-        min_rows=30,
-        select="score",
-        cv=5,
-        n_jobs=None,
-    ):
-        self.estimator = estimator
-        self.modalities = modalities
-        self.patterns = patterns
-        self.min_rows = min_rows
-        self.select = select
-        self.cv = cv
-        self.n_jobs = n_jobs
-
     def _fit_patterns(self, data, reader):
         """Fit the models, and compute their scores if these select the model.
 
@@ -118,11 +98,10 @@ class PatternEnsemble(BlockEnsemble):
         self.patterns_ = [tuple(names[pattern]) for pattern in self._patterns]
         support = [(presence | ~p).all(axis=1) for p in self._patterns]
         columns = [self._columns_of(p) for p in self._patterns]
-        self.estimators_ = self._fit_blocks(data, zip(support, columns))
+        self._models = self._fit_blocks(data, zip(support, columns))
         self.scores_ = np.full(len(support), np.nan)
         if self.select == "score" and len(support) > 1:
             self._fit_scores(data, support, columns, reader)
-        return support
 
     def _candidates(self, table):
         """Combinations to fit: those of `patterns`, and each single modality."""
@@ -201,14 +180,14 @@ class PatternEnsemble(BlockEnsemble):
         return len(inverse), routes
 
 
-def _hits(model, block, target):
+def _hits(model, block, codes):
     """1 or 0 per sample that is classified correctly or not."""
-    return (model.predict(block) == target).astype(np.float64)
+    return (model.predict(block) == codes).astype(np.float64)
 
 
-def _log_score(model, block, classes, frequencies, codes):
+def _log_score(model, block, codes):
     """Log-probability of the class of each sample."""
-    every = predict_all_classes(model, block, classes, frequencies, FLOOR)
+    every = model.predict_proba(block, FLOOR)
     return np.log(every[np.arange(len(codes)), codes])
 
 
@@ -252,7 +231,11 @@ class PatternClassifier(ClassifierMixin, PatternEnsemble):
         Folds for `select="score"`. An int is the number of folds of
         :class:`~sklearn.model_selection.StratifiedKFold`, without shuffling. Classes
         with fewer samples than folds are spread over as many folds as they have
-        samples.
+        samples. If `groups` are given to `fit`, an int is that of
+        :class:`~sklearn.model_selection.StratifiedGroupKFold`.
+    class_weight : "balanced", dict or None, default=None
+        Factor of the weight of each class. "balanced" gives all classes the same total
+        weight.
     %(n_jobs)s
 
     Attributes
@@ -309,25 +292,44 @@ class PatternClassifier(ClassifierMixin, PatternEnsemble):
     array([1200,  800,  800])
     """
 
+    _parameter_constraints: dict = {
+        **PatternEnsemble._parameter_constraints,
+        "class_weight": [StrOptions({"balanced"}), dict, None],
+    }
+
+    def __init__(
+        self,
+        estimator=None,
+        *,
+        modalities=None,
+        patterns="observed",
+        min_rows=30,
+        select="score",
+        cv=5,
+        class_weight=None,
+        n_jobs=None,
+    ):
+        self.estimator = estimator
+        self.modalities = modalities
+        self.patterns = patterns
+        self.min_rows = min_rows
+        self.select = select
+        self.cv = cv
+        self.class_weight = class_weight
+        self.n_jobs = n_jobs
+
     def _fit(self, data):
-        n_classes = len(self.classes_)
         # All models have the same kind of score. If only one class occurs, the model is
         # a dummy, which has probabilities even if the others have none.
         has_probabilities = hasattr(data.template, "predict_proba")
+        score = _log_score if has_probabilities else _hits
 
         def reader(rows, held_out):
-            if not has_probabilities:
-                return partial(_hits, target=data.y[held_out])
-            return partial(
-                _log_score,
-                classes=self.classes_,
-                frequencies=data.class_frequencies(n_classes, rows),
-                codes=data.codes[held_out],
-            )
+            return partial(score, codes=data.codes[held_out])
 
-        self.class_prior_ = data.class_frequencies(n_classes)
-        support = self._fit_patterns(data, reader)
-        self._frequencies = [data.class_frequencies(n_classes, r) for r in support]
+        self.class_prior_ = data.class_frequencies()
+        self._fit_patterns(data, reader)
+        self.estimators_ = [fitted.model for fitted in self._models]
 
     @available_if(_has_probabilities)
     def predict_proba(self, X):
@@ -348,9 +350,7 @@ class PatternClassifier(ClassifierMixin, PatternEnsemble):
         n_samples, routes = self._route(X, "the class frequencies of training")
         out = np.tile(self.class_prior_, (n_samples, 1))
         for rows, i, block in routes:
-            out[rows] = predict_all_classes(
-                self.estimators_[i], block, self.classes_, self._frequencies[i]
-            )
+            out[rows] = self._models[i].predict_proba(block)
         return out
 
     @available_if(_has_probabilities)
@@ -388,7 +388,7 @@ class PatternClassifier(ClassifierMixin, PatternEnsemble):
         out = np.empty(n_samples, dtype=self.classes_.dtype)
         out[:] = self.classes_[self.class_prior_.argmax()]
         for rows, i, block in routes:
-            out[rows] = self.estimators_[i].predict(block)
+            out[rows] = self.classes_[self._models[i].predict(block)]
         return out
 
 
@@ -451,13 +451,32 @@ class PatternRegressor(RegressorMixin, PatternEnsemble):
     [('blood',), ('body',), ('body', 'blood')]
     """
 
-    def _fit(self, data):
-        self.target_mean_ = float(np.average(data.y, weights=data.table.weight))
+    def __init__(
+        self,
+        estimator=None,
+        *,
+        modalities=None,
+        patterns="observed",
+        min_rows=30,
+        select="score",
+        cv=5,
+        n_jobs=None,
+    ):
+        self.estimator = estimator
+        self.modalities = modalities
+        self.patterns = patterns
+        self.min_rows = min_rows
+        self.select = select
+        self.cv = cv
+        self.n_jobs = n_jobs
 
+    def _fit(self, data):
         def reader(rows, held_out):
             return partial(_negative_error, target=data.y[held_out])
 
         self._fit_patterns(data, reader)
+        self.estimators_ = self._models
+        self.scores_ *= (self._deviation or 1.0) ** 2
 
     def predict(self, X):
         """Predict one number per sample.
@@ -477,5 +496,5 @@ class PatternRegressor(RegressorMixin, PatternEnsemble):
         n_samples, routes = self._route(X, "the mean target of training")
         out = np.full(n_samples, self.target_mean_)
         for rows, i, block in routes:
-            out[rows] = predict_values(self.estimators_[i], block)
+            out[rows] = self._with_unit(predict_values(self._models[i], block))
         return out

@@ -2,6 +2,7 @@
 
 from skmissing.inspection._displays import (
     ClusterSensitivityDisplay,
+    ContributionDisplay,
     MissingPatternDisplay,
     ModalityImportanceDisplay,
     RobustnessCurveDisplay,
@@ -15,6 +16,7 @@ from skmissing.inspection._scores import (
 
 __all__ = [
     "ClusterSensitivityDisplay",
+    "ContributionDisplay",
     "ImputationDisplay",
     "MissingPatternDisplay",
     "ModalityImportanceDisplay",

@@ -496,6 +496,133 @@ class ModalityImportanceDisplay:
         return self
 
 
+@shared_docs
+class ContributionDisplay:
+    """What each modality adds to the prediction for one sample.
+
+    The bars and the prior sum to the log-odds of a class, or to the predicted number.
+
+    It is recommended to use :meth:`from_estimator` to create a display.
+
+    Parameters
+    ----------
+    modalities : sequence of str
+        Names of the modalities.
+    contribution : ndarray of shape (n_modalities,)
+        What each of them adds.
+    presence : ndarray of shape (n_modalities,)
+        Whether the sample has each modality.
+    target_name : str, default="Prediction"
+        What the contributions add up to.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        Axes with the bars.
+    %(figure_)s
+    bars_ : matplotlib BarContainer
+        The bars, from the bottom up.
+
+    See Also
+    --------
+    skmissing.ensemble.LateFusionClassifier.contributions : The numbers.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skmissing.ensemble import LateFusionClassifier
+    >>> from skmissing.inspection import ContributionDisplay
+    >>> X, y = load_iris(return_X_y=True)
+    >>> model = LateFusionClassifier(modalities={"sepal": 2, "petal": 2}).fit(X, y)
+    >>> ContributionDisplay.from_estimator(model, X[:1])  # doctest: +SKIP
+    """
+
+    def __init__(self, *, modalities, contribution, presence, target_name="Prediction"):
+        self.modalities = modalities
+        self.contribution = contribution
+        self.presence = presence
+        self.target_name = target_name
+
+    @classmethod
+    def from_estimator(cls, estimator, X, *, label=None, ax=None):
+        """Compute the contributions for one sample and draw them.
+
+        Parameters
+        ----------
+        estimator : LateFusionClassifier or LateFusionRegressor
+            Fitted estimator.
+        X : array-like of shape (1, n_features)
+            The sample.
+        label : object, default=None
+            Class whose log-odds are drawn. None is the predicted class.
+        %(ax)s
+
+        Returns
+        -------
+        ContributionDisplay
+            The display, drawn.
+
+        Raises
+        ------
+        ValueError
+            If X is not one sample, or `label` is not one of the classes.
+        """
+        import_optional("matplotlib.pyplot", "plot")
+        contribution = estimator.contributions(X)
+        if len(contribution) != 1:
+            raise ValueError(f"X must have one sample; got {len(contribution)}.")
+        contribution, target_name = contribution[0], "Prediction"
+        if hasattr(estimator, "classes_"):
+            classes = estimator.classes_.tolist()
+            label = estimator.predict(X).tolist()[0] if label is None else label
+            if label not in classes:
+                raise ValueError(f"label must be one of {classes}; got {label!r}.")
+            number = classes.index(label)
+            if contribution.ndim == 2:
+                contribution = contribution[:, number]
+            elif number == 0:
+                contribution = -contribution
+            target_name = f"Log-odds of {label!r}"
+        return cls(
+            modalities=estimator.modalities_.names,
+            contribution=contribution,
+            presence=as_table(X, None, estimator).presence[0],
+            target_name=target_name,
+        ).plot(ax)
+
+    def plot(self, ax=None):
+        """Draw the contributions, the largest at the top.
+
+        Parameters
+        ----------
+        %(ax)s
+
+        Returns
+        -------
+        ContributionDisplay
+            The display itself.
+        """
+        ax = make_axes(ax, (5.6, 1.4 + 0.38 * len(self.modalities)))
+        order = np.argsort(self.contribution, kind="stable")
+        value = np.asarray(self.contribution)[order]
+        names = [
+            self.modalities[m] + ("" if self.presence[m] else " (missing)")
+            for m in order
+        ]
+        colors = [COLORS[0] if v >= 0 else COLORS[1] for v in value]
+        self.bars_ = ax.barh(names, value, height=0.62, color=colors)
+        ax.axvline(0, color=DARK, linewidth=0.8)
+        beside = ax.get_yaxis_transform()
+        for y, number in enumerate(value):
+            ax.text(1.02, y, f"{number:+.3g}", transform=beside, va="center")
+        ax.set_xlabel(f"{self.target_name}: what each modality adds")
+        ax.tick_params(axis="y", length=0)
+        ax.spines["left"].set_visible(False)
+        tidy(ax, grid="x")
+        self.ax_, self.figure_ = ax, ax.figure
+        return self
+
+
 # The axis is logarithmic from this ratio of the largest to the smallest number on.
 WIDE_RANGE = 16
 MOST_TICKS = 12
