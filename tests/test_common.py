@@ -25,6 +25,7 @@ from tests.estimators import (
 ESTIMATORS = make_instances()
 # Encoders take texts or files and are tested in tests/encoders.
 TABULAR = [e for e in ESTIMATORS if get_tags(e).input_tags.two_d_array]
+MULTIMODAL = [e for e in TABULAR if hasattr(e, "modalities")]
 CHECKED = make_checked()
 WIDTHS = [2, 3, 1]
 NAMES = ["text__0", "text__1", "audio__0", "audio__1", "audio__2", "age__0"]

@@ -5,7 +5,7 @@ from numbers import Integral, Real
 import numpy as np
 from scipy.optimize import minimize_scalar
 from scipy.spatial.distance import cdist
-from scipy.special import log_softmax, logsumexp, ndtri
+from scipy.special import log_softmax, ndtri
 from sklearn.base import ClassifierMixin, RegressorMixin, clone, is_classifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import check_cv
@@ -43,37 +43,42 @@ class NormalScores:
         X = X[:, self.kept]
         order = np.argsort(X, axis=0)
         self.values = np.asfortranarray(np.take_along_axis(X, order, axis=0))
-        self.total = weight.sum()
-        self.below = None
-        if not (weight == 1).all():
-            sums = np.cumsum(weight[order], axis=0)
-            self.below = np.vstack([np.zeros((1, len(self.kept))), sums])
+        self.below = np.cumsum(np.pad(weight[order], [(1, 0), (0, 0)]), axis=0)
+        # Scores of all ranks if these are halves of whole numbers.
+        self.table, self.total = None, weight.sum()
+        if (weight == 1).all():
+            self.below = None
+            self.table = self._score(np.arange(2 * len(order) + 1) / 2)
 
     def __call__(self, X):
         X = X[:, self.kept]
-        ranks = np.empty(X.shape)
         if len(X) <= FEW_SAMPLES:
-            for row, out in zip(X, ranks):
+            twice = np.empty(X.shape)
+            for row, out in zip(X, twice):
                 low = (self.values < row).sum(axis=0)
-                out[:] = self._mid(low, (self.values <= row).sum(axis=0), None)
+                out[:] = self._twice(low, (self.values <= row).sum(axis=0), None)
         else:
-            order = np.argsort(X, axis=0)
-            for j, column in enumerate(np.asfortranarray(X).T):
-                # Sorted queries are found several times faster.
-                new, old = column[order[:, j]], self.values[:, j]
+            twice = np.empty(X.shape, order="F")
+            for j, new in enumerate(np.asfortranarray(X).T):
+                old = self.values[:, j]
                 low = np.searchsorted(old, new, "left")
                 high = low.copy()
                 tied = np.flatnonzero(old[np.minimum(low, len(old) - 1)] == new)
                 high[tied] = np.searchsorted(old, new[tied], "right")
-                ranks[order[:, j], j] = self._mid(low, high, j)
-        return ndtri((ranks + 0.5) / (self.total + 1))
+                twice[:, j] = self._twice(low, high, j)
+        if self.table is None:
+            return np.ascontiguousarray(self._score(twice / 2))
+        return self.table[np.ascontiguousarray(twice.astype(np.int32))]
 
-    def _mid(self, low, high, column):
-        """Weight below, half of that of the equal ones included."""
-        if self.below is not None:
-            column = np.arange(len(self.kept)) if column is None else column
-            low, high = self.below[low, column], self.below[high, column]
-        return (low + high) / 2
+    def _twice(self, low, high, column):
+        """Twice the weight below, of which equal values have half."""
+        if self.below is None:
+            return low + high
+        column = np.arange(len(self.kept)) if column is None else column
+        return self.below[low, column] + self.below[high, column]
+
+    def _score(self, ranks):
+        return ndtri((ranks + 0.5) / (self.total + 1))
 
 
 class Standard:
@@ -152,7 +157,9 @@ def held_out(U, d, b, Y, root, folds):
 
 def log_loss(L, codes, weight):
     """Weighted mean of minus the log-probability of the class."""
-    terms = logsumexp(L, axis=1) - L[np.arange(len(codes)), codes]
+    top = L.max(axis=1)
+    norm = top + np.log(np.exp(L - top[:, None]).sum(axis=1))
+    terms = norm - L[np.arange(len(codes)), codes]
     return float(weight @ terms / weight.sum())
 
 
@@ -211,7 +218,8 @@ class KernelLeastSquares:
         number = np.full(len(A), -1)
         for fold, rows in enumerate(folds):
             number[rows] = fold
-        # Every n-th landmark chooses gamma if there are many; all of them choose alpha.
+        # Every n-th landmark chooses if there are many; all of them compare the penalty
+        # with its neighbours.
         step = -(-len(marks) // ENOUGH_SAMPLES) if len(gammas) > 1 else 1
         every = slice(None, None, step)
         part = marks[every]
@@ -219,7 +227,8 @@ class KernelLeastSquares:
             D[every, every], part, Y, weight, number, gammas, alphas, judge
         )
         if step > 1:
-            gammas = [best[1]]
+            place = list(alphas).index(best[2])
+            gammas, alphas = [best[1]], alphas[max(place - 1, 0) : place + 2]
             best = self._search(D, marks, Y, weight, number, gammas, alphas, judge)
         _, self.gamma, self.alpha, self.extra, w, U, b, self.F = best
         root = np.sqrt(weight[marks])
@@ -347,12 +356,14 @@ class _BaseKernel(SkmissingEstimator):
         return kind(np.asarray(X, dtype=np.float64), weight)
 
     def _grid(self):
-        gammas = GAMMAS[self.kernel] if self.gamma is None else self.gamma
-        alphas = ALPHAS[self.kernel] if self.alpha is None else self.alpha
-        for name, values in (("gamma", gammas), ("alpha", alphas)):
-            if not (np.asarray(values, dtype=np.float64) > 0).all():
-                raise ValueError(f"{name} must be positive; got {values!r}.")
-        return gammas, alphas
+        grid = []
+        for name, usual in (("gamma", GAMMAS), ("alpha", ALPHAS)):
+            values = getattr(self, name)
+            values = np.atleast_1d(usual[self.kernel] if values is None else values)
+            if not (values > 0).all():
+                raise ValueError(f"{name} must be positive; got {values.tolist()}.")
+            grid.append(values)
+        return grid
 
     def _folds(self, X, y, groups, used):
         """Test sets among the used samples, as positions."""

@@ -48,7 +48,7 @@ def make_panel(name, classifier, random_state):
     if name == "linear":
         return members
     trees = {
-        "n_estimators": 200,
+        "n_estimators": 100,
         "bootstrap": True,
         "oob_score": True,
         "random_state": random_state,
