@@ -25,7 +25,7 @@ from skmissing.impute import (
 )
 from tests.properties.strategies import no_warnings, short_name
 from tests.test_common import (
-    MULTIMODAL,
+    TABULAR,
     assert_same,
     make_data,
     outputs,
@@ -34,8 +34,8 @@ from tests.test_common import (
 )
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "user_guide" / "faults.rst"
-PREDICTORS = [e for e in MULTIMODAL if is_classifier(e) or is_regressor(e)]
-every = pytest.mark.parametrize("estimator", MULTIMODAL, ids=short_name)
+PREDICTORS = [e for e in TABULAR if is_classifier(e) or is_regressor(e)]
+every = pytest.mark.parametrize("estimator", TABULAR, ids=short_name)
 every_predictor = pytest.mark.parametrize("estimator", PREDICTORS, ids=short_name)
 # Rows of the page that this file tests, and those that the tests of encoders do.
 TESTED = {
@@ -428,7 +428,7 @@ def test_interrupted_fit_changes_nothing(estimator):
 
 @fault("Ctrl-C in partial_fit")
 @pytest.mark.parametrize(
-    "estimator", [e for e in MULTIMODAL if hasattr(e, "partial_fit")], ids=short_name
+    "estimator", [e for e in TABULAR if hasattr(e, "partial_fit")], ids=short_name
 )
 def test_interrupted_partial_fit_changes_nothing(estimator):
     """What was learnt before is kept, and nothing is added."""
