@@ -23,8 +23,7 @@ from tests.estimators import (
 )
 
 ESTIMATORS = make_instances()
-# Encoders take texts or files and are tested in tests/encoders. Of the others, most take
-# missing values.
+# Encoders take texts or files: tests/encoders tests them. TABULAR takes missing values.
 PLAIN = [e for e in ESTIMATORS if get_tags(e).input_tags.two_d_array]
 TABULAR = [e for e in PLAIN if get_tags(e).input_tags.allow_nan]
 CHECKED = make_checked()

@@ -193,8 +193,9 @@ class LateFusion(BlockEnsemble):
                 f"samples look dependent. On {worst!r}, a kernel model explains "
                 f"{max(gaps):.0%} more of the variance of y if it is tested on random "
                 "samples than if it is tested on runs of neighbouring samples "
-                f"({len(far)} of {len(panels)} modalities differ). If several samples "
-                "come from one person, recording or document, pass groups= to fit."
+                f"({len(far)} of {len(panels)} modalities differ). If new samples come "
+                "from other persons, recordings or documents, pass groups= to fit; if "
+                "not, pass a splitter as cv, and nothing is compared."
             )
 
     def _read_block(self, X, rows, m, accept_nan):
