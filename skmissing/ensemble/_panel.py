@@ -38,7 +38,7 @@ POOL_PRIOR = {True: 100.0, False: 20.0}
 # neighbours; folds, random ones; and what gap and ratio to their deviation it reports.
 MAX_COMPARED, RUN, LEAST_COMPARED = 500, 50, 40
 N_COMPARED, N_RANDOM = 5, 20
-LEAST_GAP, LEAST_RATIO = 0.02, 5.0
+LEAST_GAP, LEAST_RATIO = 0.02, 4.0
 KERNELS = (KernelRidgeClassifier, KernelRidgeRegressor, KernelLogisticClassifier)
 
 
