@@ -1,5 +1,6 @@
 """Leaves out what needs an extra that is not installed; threads of workers."""
 
+import gc
 import importlib.util
 import os
 from pathlib import Path
@@ -34,3 +35,14 @@ def pytest_ignore_collect(collection_path):
             if ">>>" in text and any(word in text for word in words):
                 return True
     return None
+
+
+def pytest_collection():
+    """Collect without garbage collection: all that is made is kept."""
+    gc.disable()
+
+
+def pytest_collection_finish():
+    """Leave modules and collected tests out of each later garbage collection."""
+    gc.freeze()
+    gc.enable()

@@ -2,6 +2,7 @@
 
 import os
 
+import joblib
 import numpy as np
 import pytest
 
@@ -17,6 +18,13 @@ def pytest_generate_tests(metafunc):
         wanted = os.environ.get("SKMISSING_SEEDS", "0")
         seeds = range(N_SEEDS) if wanted == "all" else map(int, wanted.split(","))
         metafunc.parametrize("seed", list(seeds))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _jobs_are_threads():
+    """Start no processes for `n_jobs=2`; tests/test_threads.py has a test that does."""
+    with joblib.parallel_config("threading"):
+        yield
 
 
 @pytest.fixture

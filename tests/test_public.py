@@ -44,25 +44,43 @@ def requirements_of(extra, extras):
     return names
 
 
-def loaded_after(statements):
-    code = f"import sys\n{statements}\nprint(*{set(HEAVY)} & set(sys.modules))"
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT
-    )
-    assert done.returncode == 0, done.stderr
-    return set(done.stdout.split())
+LOAD = """
+import importlib, runpy, sys
+
+def loaded(*names):
+    for name in names:
+        importlib.import_module(name)
+    print(*{heavy} & set(sys.modules))
+
+loaded("skmissing")
+loaded("sklearn")
+loaded({light})
+sys.argv = ["benchmark", "--list"]
+try:
+    runpy.run_module("skmissing.benchmark", run_name="__main__")
+except SystemExit as end:
+    assert end.code == 0
+print("torch" in sys.modules)
+"""
 
 
-def test_import_is_light():
-    """`import skmissing` loads no optional package.
+def test_imports_are_light():
+    """`import skmissing` loads no optional package, and the command no torch.
 
     Its light packages load only what scikit-learn itself loads, which is pandas where
     that is installed.
     """
-    assert loaded_after("import skmissing") == set()
-    light = set(public_modules()) - {"fusion", "encoders", "benchmark"}
-    lines = [f"import skmissing.{name}" for name in sorted(light)]
-    assert loaded_after("\n".join(lines)) <= loaded_after("import sklearn")
+    light = sorted(set(public_modules()) - {"fusion", "encoders", "benchmark"})
+    light = ", ".join(repr(f"skmissing.{name}") for name in light)
+    code = LOAD.format(heavy=set(HEAVY), light=light)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT
+    )
+    assert done.returncode == 0, done.stderr
+    first, scikit_learn, ours, *_, with_torch = done.stdout.splitlines()
+    assert not first
+    assert set(ours.split()) <= set(scikit_learn.split())
+    assert with_torch == "False"
 
 
 def test_top_level_names_resolve():

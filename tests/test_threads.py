@@ -1,5 +1,6 @@
 """One fitted object in many threads, and searches in many processes."""
 
+import json
 import os
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from numpy.testing import assert_array_equal
+from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.utils import get_tags
 
@@ -28,28 +29,36 @@ from tests.test_common import make_data, outputs, with_widths
 ROOT = Path(__file__).resolve().parents[1]
 ESTIMATORS = [e for e in make_instances() if get_tags(e).input_tags.two_d_array]
 SEARCH = """
-import numpy as np, torch
+import json
+import torch
 from sklearn.model_selection import GridSearchCV
-from skmissing.fusion import MHSAFusionClassifier
-from tests.fusion.data import make_data, WIDTHS
+from threadpoolctl import threadpool_limits
+from skmissing.fusion import make_ul4m4
+from tests.fusion.data import WIDTHS, make_data
+from tests.test_determinism import JOBS, fit_and_read
 
 def count_threads(model, X, y):
     return float(torch.get_num_threads())
 
 if __name__ == "__main__":
-    X, y = make_data(60)
-    model = MHSAFusionClassifier(
-        modalities=WIDTHS, hidden_dim=8, module__n_heads=2, max_epochs=3, random_state=0
+    X, y = make_data(120)
+    model = make_ul4m4(
+        "classification", modalities=WIDTHS, hidden_dim=8, max_epochs=3, random_state=0
     )
-    grid = {"lr": [0.01, 0.1]}
+    grid = {"mhsafusionclassifier__lr": [0.01, 0.1]}
     scoring = {"threads": count_threads, "accuracy": "accuracy"}
     model.fit(X, y).predict(X)  # torch has its threads before the workers start
+    found = []
     for n_jobs in (1, 2):
         search = GridSearchCV(
             model, grid, cv=2, n_jobs=n_jobs, scoring=scoring, refit="accuracy"
         ).fit(X, y)
+        with threadpool_limits(1):
+            fits = [fit_and_read(e, 150, n_jobs=n_jobs).tolist() for e in JOBS]
         results = search.cv_results_
-        print(int(results["mean_test_threads"].max()), *results["mean_test_accuracy"])
+        scores = results["mean_test_accuracy"].tolist()
+        found.append((results["mean_test_threads"].max(), scores, fits))
+    print(json.dumps(found))
 """
 
 
@@ -117,8 +126,8 @@ def test_process_lock_is_open_after_a_fork():
 
 
 @pytest.mark.skipif(not is_installed("skorch"), reason="needs torch and skorch")
-def test_search_in_processes_neither_hangs_nor_oversubscribes(tmp_path):
-    """GridSearchCV over a network: done, with the same scores, on no more threads."""
+def test_processes_neither_hang_nor_oversubscribe_nor_change_results(tmp_path):
+    """Searches and ensembles: done, with the same results, on no more threads."""
     script = tmp_path / "search.py"
     script.write_text(SEARCH, encoding="utf-8")
     left_out = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
@@ -133,6 +142,9 @@ def test_search_in_processes_neither_hangs_nor_oversubscribes(tmp_path):
         timeout=600,
     )
     assert done.returncode == 0, done.stderr
-    alone, together = ([float(v) for v in s.split()] for s in done.stdout.splitlines())
-    assert together[1:] == alone[1:]
+    alone, together = json.loads(done.stdout)
+    assert together[1] == alone[1]
     assert together[0] <= max(1, (os.cpu_count() or 1) // 2)
+    assert len(alone[2]) > 3
+    for found, expected in zip(together[2], alone[2], strict=True):
+        assert_allclose(found, expected, rtol=1e-6, atol=1e-6)

@@ -2,8 +2,6 @@
 
 import csv
 import importlib.util
-import subprocess
-import sys
 
 import numpy as np
 import pandas as pd
@@ -180,14 +178,3 @@ def test_interrupted_command(tmp_path, capsys, monkeypatch):
     assert "goes on from here" in capsys.readouterr().err
     assert main(command) == 0
     assert "[1/1] breast_cancer mcar:0.5 R1 mean run 0" in capsys.readouterr().err
-
-
-def test_command_runs_as_a_module():
-    """`python -m skmissing.benchmark` works, and its list imports no torch."""
-    code = (
-        "import sys, runpy; sys.argv = ['benchmark', '--list']\n"
-        "try: runpy.run_module('skmissing.benchmark', run_name='__main__')\n"
-        "except SystemExit as end: assert end.code == 0\n"
-        "assert 'torch' not in sys.modules"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)

@@ -1,21 +1,12 @@
-"""Tiny models with random weights, and items; nothing is downloaded."""
+"""Tiny models with random weights, and items; nothing is downloaded.
+
+Names are taken from `transformers` where they are used: only then is it really loaded.
+"""
 
 import numpy as np
 import torch
+import transformers
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
-from transformers import (
-    BertConfig,
-    BertModel,
-    CLIPConfig,
-    CLIPImageProcessor,
-    CLIPModel,
-    PreTrainedTokenizerFast,
-    ResNetConfig,
-    ResNetModel,
-    Wav2Vec2FeatureExtractor,
-    WavLMConfig,
-    WavLMModel,
-)
 
 from skmissing.encoders import AudioEncoder, ImageEncoder, TextEncoder, VideoEncoder
 
@@ -39,7 +30,7 @@ def make_tokenizer(max_length, first, last, **special):
         single=f"{first} $A {last}",
         special_tokens=[(t, vocabulary[t]) for t in (first, last)],
     )
-    return PreTrainedTokenizerFast(
+    return transformers.PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         pad_token="[PAD]",
         unk_token="[UNK]",
@@ -52,13 +43,13 @@ def make_tokenizer(max_length, first, last, **special):
 def make_bert(folder, seed=0):
     """Save a BERT of width 16, for up to 24 tokens."""
     torch.manual_seed(seed)
-    config = BertConfig(
+    config = transformers.BertConfig(
         vocab_size=len(WORDS) + 4,
         max_position_embeddings=24,
         initializer_range=0.5,
         **SIZES,
     )
-    BertModel(config).save_pretrained(folder)
+    transformers.BertModel(config).save_pretrained(folder)
     tokenizer = make_tokenizer(
         24, "[CLS]", "[SEP]", cls_token="[CLS]", sep_token="[SEP]"
     )
@@ -77,13 +68,13 @@ def make_clip(folder):
         "pad_token_id": 0,
     }
     vision = {**SIZES, "image_size": 16, "patch_size": 8}
-    config = CLIPConfig(
+    config = transformers.CLIPConfig(
         text_config=text,
         vision_config=vision,
         projection_dim=12,
         initializer_factor=8.0,
     )
-    CLIPModel(config).save_pretrained(folder)
+    transformers.CLIPModel(config).save_pretrained(folder)
     make_tokenizer(
         20, "<start>", "<end>", bos_token="<start>", eos_token="<end>"
     ).save_pretrained(folder)
@@ -91,7 +82,7 @@ def make_clip(folder):
 
 
 def make_image_processor():
-    return CLIPImageProcessor(
+    return transformers.CLIPImageProcessor(
         size={"shortest_edge": 16}, crop_size={"height": 16, "width": 16}
     )
 
@@ -99,17 +90,17 @@ def make_image_processor():
 def make_resnet(folder):
     """Save a convolutional network, whose output is a map instead of tokens."""
     torch.manual_seed(2)
-    config = ResNetConfig(
+    config = transformers.ResNetConfig(
         embedding_size=4, hidden_sizes=[4, 8], depths=[1, 1], layer_type="basic"
     )
-    ResNetModel(config).save_pretrained(folder)
+    transformers.ResNetModel(config).save_pretrained(folder)
     make_image_processor().save_pretrained(folder)
 
 
 def make_wavlm(folder, norm="layer"):
     """Save a WavLM of width 16 with one frame per 10 samples."""
     torch.manual_seed(3)
-    config = WavLMConfig(
+    config = transformers.WavLMConfig(
         conv_dim=(8, 8),
         conv_kernel=(10, 3),
         conv_stride=(5, 2),
@@ -121,8 +112,8 @@ def make_wavlm(folder, norm="layer"):
         initializer_range=0.3,
         **SIZES,
     )
-    WavLMModel(config).save_pretrained(folder)
-    Wav2Vec2FeatureExtractor(
+    transformers.WavLMModel(config).save_pretrained(folder)
+    transformers.Wav2Vec2FeatureExtractor(
         do_normalize=norm == "layer", return_attention_mask=norm == "layer"
     ).save_pretrained(folder)
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+import transformers
 from numpy.testing import assert_allclose, assert_array_equal
-from transformers import AutoFeatureExtractor, AutoModel
 
 from skmissing.encoders import AudioEncoder
 from skmissing.encoders._audio import read_sound, resample
@@ -19,8 +19,10 @@ WAVE = SOUNDS[0][0].astype(np.float32) / 10
 
 
 def loop(folder, sounds, pooling="mean"):
-    model = AutoModel.from_pretrained(folder, local_files_only=True).eval()
-    extractor = AutoFeatureExtractor.from_pretrained(folder, local_files_only=True)
+    model = transformers.AutoModel.from_pretrained(folder, local_files_only=True).eval()
+    extractor = transformers.AutoFeatureExtractor.from_pretrained(
+        folder, local_files_only=True
+    )
     rows = []
     for wave, rate in sounds:
         inputs = extractor(wave, sampling_rate=rate, return_tensors="pt")

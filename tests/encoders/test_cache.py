@@ -1,10 +1,8 @@
 """Cache of embeddings: keys, hits, broken entries, a full disk, two processes."""
 
 import errno
+import multiprocessing
 import os
-import subprocess
-import sys
-from pathlib import Path
 
 import joblib
 import numpy as np
@@ -19,22 +17,7 @@ from skmissing.encoders import ImageEncoder, TextEncoder, _base, _models, unload
 from skmissing.encoders._cache import EmbeddingCache
 from tests.encoders.models import LOCAL, make_bert, make_images, make_texts
 
-ROOT = Path(__file__).resolve().parents[2]
 TEXTS = make_texts(12)
-SHARE = """
-import sys
-import numpy as np
-from skmissing.encoders._cache import EmbeddingCache
-
-cache = EmbeddingCache(sys.argv[1], "settings")
-for _ in range(3):
-    for number in range(40):
-        expected = np.full(8, number, dtype=np.float32)
-        found = cache.get(f"key{number}")
-        assert found is None or np.array_equal(found, expected), number
-        cache.put(f"key{number}", expected)
-print("done")
-"""
 
 
 @pytest.mark.parametrize("kind", ["folder", "path", "memory"])
@@ -172,17 +155,23 @@ def test_broken_entry(tmp_path):
     assert_array_equal(cache.get("key"), value)
 
 
+def share(folder):
+    cache = EmbeddingCache(folder, "settings")
+    for _ in range(3):
+        for number in range(40):
+            expected = np.full(8, number, dtype=np.float32)
+            found = cache.get(f"key{number}")
+            assert found is None or np.array_equal(found, expected), number
+            cache.put(f"key{number}", expected)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_two_processes(tmp_path):
-    running = [
-        subprocess.Popen(
-            [sys.executable, "-W", "ignore", "-c", SHARE, tmp_path],
-            cwd=ROOT,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for _ in range(2)
-    ]
+    context = multiprocessing.get_context("fork")
+    running = [context.Process(target=share, args=(tmp_path,)) for _ in range(2)]
     for process in running:
-        out, err = process.communicate(timeout=300)
-        assert (process.returncode, out.strip()) == (0, "done"), err
+        process.start()
+    for process in running:
+        process.join(300)
+        assert process.exitcode == 0

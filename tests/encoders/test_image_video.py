@@ -6,9 +6,9 @@ import av
 import numpy as np
 import pytest
 import torch
+import transformers
 from numpy.testing import assert_allclose
 from PIL import Image
-from transformers import AutoImageProcessor, AutoModel
 
 from skmissing.encoders import ImageEncoder, VideoEncoder
 from tests.encoders.models import LOCAL, make_images
@@ -17,8 +17,10 @@ IMAGES = make_images(7)
 
 
 def loop(folder, images, pooling="cls"):
-    model = AutoModel.from_pretrained(folder, local_files_only=True).eval()
-    processor = AutoImageProcessor.from_pretrained(folder, local_files_only=True)
+    model = transformers.AutoModel.from_pretrained(folder, local_files_only=True).eval()
+    processor = transformers.AutoImageProcessor.from_pretrained(
+        folder, local_files_only=True
+    )
     rows = []
     for image in images:
         inputs = processor(images=Image.fromarray(image), return_tensors="pt")

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 import torch
+import transformers
 from numpy.testing import assert_allclose, assert_array_equal
-from transformers import AutoModel, AutoTokenizer
 
 from skmissing.encoders import TextEncoder
 from tests.encoders.models import LOCAL, make_bert, make_texts, make_tokenizer
@@ -13,8 +13,10 @@ TEXTS = make_texts(13)
 
 
 def loop(folder, texts, pooling):
-    model = AutoModel.from_pretrained(folder, local_files_only=True).eval()
-    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    model = transformers.AutoModel.from_pretrained(folder, local_files_only=True).eval()
+    tokenizer = transformers.AutoTokenizer.from_pretrained(
+        folder, local_files_only=True
+    )
     rows = []
     for text in texts:
         inputs = tokenizer(text, return_tensors="pt")
@@ -74,8 +76,8 @@ def test_tokens(model_path):
     folder, texts = model_path("bert"), ["cat", "the cat sat on the mat"]
     encoder = TextEncoder(folder, pooling=None, max_tokens=5, **LOCAL)
     found = encoder.fit_transform(texts).reshape(2, 5, 16)
-    model = AutoModel.from_pretrained(folder).eval()
-    tokenizer = AutoTokenizer.from_pretrained(folder)
+    model = transformers.AutoModel.from_pretrained(folder).eval()
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
     for row, text in zip(found, texts):
         with torch.no_grad():
             inputs = tokenizer(text, return_tensors="pt")

@@ -1,11 +1,7 @@
 """Devices, threads, generators, and the type that weights are made in."""
 
-import os
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from pathlib import Path
 
 import pytest
 import torch
@@ -13,37 +9,7 @@ from torch import nn
 
 from skmissing._torch import SMALL_WORK, few_threads, resolve_device, seeded
 
-ROOT = Path(__file__).resolve().parents[2]
 CPU = torch.device("cpu")
-FORK = """
-import os, pickle, signal, threading
-from skmissing.fusion import MHSAFusionClassifier
-from tests.fusion.data import WIDTHS, make_data
-
-X, y = make_data(60)
-model = MHSAFusionClassifier(modalities=WIDTHS, max_epochs=1, random_state=0).fit(X, y)
-held, data = threading.Event(), pickle.dumps(model)
-
-def score(model, X, y):
-    held.set()
-    threading.Event().wait()
-
-def train():
-    model = MHSAFusionClassifier(modalities=WIDTHS, early_stopping=True, scoring=score)
-    model.fit(X, y)
-
-threading.Thread(target=train, daemon=True).start()
-held.wait()
-child = os.fork()
-if not child:
-    signal.alarm(120)
-    again = pickle.loads(data)
-    good = (again.predict(X) == model.predict(X)).all()
-    good &= (again.fit(X, y).predict(X) == model.predict(X)).all()
-    os._exit(0 if good else 1)
-status = os.waitpid(child, 0)[1]
-os._exit(status if status < 256 else 1)
-"""
 
 
 @pytest.mark.parametrize("double", [False, True])
@@ -121,16 +87,3 @@ def test_small_work_in_a_thread_new_to_torch():
             assert pool.submit(work).result() == (1, 3)
     finally:
         torch.set_num_threads(before)
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
-def test_fork_while_a_thread_trains():
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore::DeprecationWarning", "-c", FORK],
-        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stderr
