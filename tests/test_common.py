@@ -68,9 +68,14 @@ def extra_checks():
 every_estimator = pytest.mark.parametrize("estimator", TABULAR, ids=name_of)
 
 
+CHECKS = parametrize_with_checks(CHECKED, expected_failed_checks=expected_failed_checks)
+# Otherwise the estimator is printed anew for each of its checks.
+CHECKS.kwargs["ids"] = functools.cache(CHECKS.kwargs["ids"])
+
+
 # Default numbers of clusters are many for the small tables of the checks.
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-@parametrize_with_checks(CHECKED, expected_failed_checks=expected_failed_checks)
+@CHECKS
 def test_estimator_checks(estimator, check):
     check(estimator)
 

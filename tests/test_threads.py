@@ -29,18 +29,19 @@ from tests.test_common import make_data, outputs, with_widths
 ROOT = Path(__file__).resolve().parents[1]
 ESTIMATORS = [e for e in make_instances() if get_tags(e).input_tags.two_d_array]
 SEARCH = """
-import json
-import torch
-from sklearn.model_selection import GridSearchCV
-from threadpoolctl import threadpool_limits
-from skmissing.fusion import make_ul4m4
-from tests.fusion.data import WIDTHS, make_data
-from tests.test_determinism import JOBS, fit_and_read
-
 def count_threads(model, X, y):
+    import torch
+
     return float(torch.get_num_threads())
 
-if __name__ == "__main__":
+if __name__ == "__main__":  # workers import this file
+    import json
+    from sklearn.model_selection import GridSearchCV
+    from threadpoolctl import threadpool_limits
+    from skmissing.fusion import make_ul4m4
+    from tests.fusion.data import WIDTHS, make_data
+    from tests.test_determinism import JOBS, fit_and_read
+
     X, y = make_data(120)
     model = make_ul4m4(
         "classification", modalities=WIDTHS, hidden_dim=8, max_epochs=3, random_state=0
