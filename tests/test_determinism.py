@@ -52,11 +52,11 @@ def set_torch_threads(n_threads):
 def test_number_of_threads_makes_no_difference(estimator):
     neural = type(estimator).__module__.startswith(NEURAL)
     results = []
-    for n_threads in (1, 2 if neural else 4):
+    for n_threads in (1, 2):
         before = set_torch_threads(n_threads) if neural else None
         try:
             with threadpool_limits(n_threads):
-                results.append(fit_and_read(estimator, 200))
+                results.append(fit_and_read(estimator, 100))
         finally:
             if neural:
                 set_torch_threads(before)
