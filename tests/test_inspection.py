@@ -592,7 +592,7 @@ def test_constant_model_is_worth_nothing(data):
 def test_interval_covers_less_with_less_confidence(data):
     X, y, model = data
     kept = {"modalities": WIDTHS, "random_state": 0}
-    few = {**kept, "n_bootstraps": 100}
+    few = {**kept, "n_bootstraps": 40}
     wide = modality_importance(model, X, y, confidence_level=0.95, **few)
     narrow = modality_importance(model, X, y, confidence_level=0.5, **few)
     assert (np.ptp(wide.interval, axis=1) > np.ptp(narrow.interval, axis=1)).all()
