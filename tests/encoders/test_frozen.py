@@ -299,12 +299,13 @@ def test_progress_bar(model_path, capsys):
 
 @pytest.mark.parametrize("name", ["torch", "transformers"])
 def test_missing_package(monkeypatch, model_path, name):
+    path = model_path("bert")
     monkeypatch.setitem(sys.modules, name, None)
     monkeypatch.delitem(sys.modules, "skmissing.encoders")
     unload_models()
     with pytest.raises(ImportError, match=r'pip install "skmissing\[encoders\]"'):
         encoders = importlib.import_module("skmissing.encoders")
-        encoders.TextEncoder(model_path("bert"), **LOCAL).fit(TEXTS)
+        encoders.TextEncoder(path, **LOCAL).fit(TEXTS)
 
 
 def test_generators_are_left_alone(model_path):
