@@ -21,6 +21,7 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
+from sklearn.base import clone
 from sklearn.impute import KNNImputer, SimpleImputer
 from sklearn.model_selection import GridSearchCV, train_test_split
 from sklearn.pipeline import make_pipeline
@@ -46,9 +47,9 @@ print(X_test.iloc[:4, [0, 1, 64, 65, 104, 105, -2, -1]].round(1))
 # The models
 # ----------
 # Rows filled by mean or by neighbours go to the same network as those filled by
-# :func:`~skmissing.fusion.make_ul4m4`, whose two steps are those of UL4M4. How its
-# imputer uses the centres is searched: averages of them (``"soft"``) or the nearest
-# one. The paper's own rule, ``"greedy"``, the default of `make_ul4m4`, is not tried.
+# :func:`~skmissing.fusion.make_ul4m4`, whose two steps are those of UL4M4. Its imputer
+# fills in averages of the centres (``"soft"``) instead of using the paper's own rule,
+# ``"greedy"``, which is the default of `make_ul4m4`. The number of centres is searched.
 # With ``missing="mask"``, its default, the network needs no imputer: missing
 # views get no attention. Here it also hides views in training (``modality_dropout``).
 # :class:`~skmissing.ensemble.LateFusionClassifier` is the baseline. It has one linear
@@ -66,13 +67,13 @@ def after(imputer):
 
 grid = {
     "clusterguidedimputer__n_clusters": [40, 200],
-    "clusterguidedimputer__strategy": ["nearest", "soft"],
+    "clusterguidedimputer__strategy": ["soft"],
 }
 models = {
     "column mean": after(SimpleImputer()),
     "KNNImputer": after(KNNImputer()),
     "make_ul4m4, tuned": GridSearchCV(
-        make_ul4m4("classification", **network), grid, cv=2
+        make_ul4m4("classification", **network), grid, cv=2, refit=False
     ),
     "mask, no imputation": MHSAFusionClassifier(**network),
     "late fusion": LateFusionClassifier(),
@@ -81,8 +82,8 @@ models = {
 # %%
 # The search hides views in its folds as well: with complete training rows there is
 # nothing to impute, and any imputer would do. Training rows are therefore given to it
-# with gaps, and the best one is refitted on the rows of the regime. In both regimes
-# that is ``"soft"`` with 200 clusters.
+# with gaps, and the best pipeline is fitted to the rows of the regime. In both regimes
+# that is the one with 200 clusters.
 
 scores = {name: [] for name in models}
 for rows in regimes.values():
@@ -90,9 +91,8 @@ for rows in regimes.values():
         if isinstance(model, GridSearchCV):
             search = model.fit(ampute(rows, 0.5, random_state=3), y_train)
             print(name, search.best_params_)
-            model = search.best_estimator_.fit(rows, y_train)
-        else:
-            model.fit(rows, y_train)
+            model = clone(search.estimator).set_params(**search.best_params_)
+        model.fit(rows, y_train)
         scores[name].append(model.score(X_test, y_test))
 
 print(f"\n{'accuracy':22}" + "".join(f"{regime:>22}" for regime in regimes))
