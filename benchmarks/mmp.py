@@ -111,7 +111,7 @@ def estimators(data, seed):
         "zeros + dropout": mhsa(missing="zero", **base),
         "mask + dropout": mhsa(**base),
         "make_ul4m4": make_ul4m4(task, strategy="soft", **base),
-        "late fusion": late(modalities=data.modalities),
+        "late fusion": late("linear", modalities=data.modalities),
         "MMP trunk": mmp(projector="none", modality_dropout=0, **base),
         "MMP trunk + dropout": mmp(projector="none", **base),
         "MMP linear, unaligned": mmp(projector="linear", alignment_weight=0, **base),

@@ -31,7 +31,7 @@ def make_models(neural):
             ),
             "transform",
         ),
-        (LateFusionClassifier(modalities=WIDTHS), "predict"),
+        (LateFusionClassifier("linear", modalities=WIDTHS), "predict"),
     ]
     if neural:
         from skmissing.fusion import MHSAFusionClassifier

@@ -43,7 +43,8 @@ plt.show()
 # Three models
 # ------------
 # The first fills gaps with the mean, the second from cluster centres; both hand on to
-# the same linear model. The third lets one linear model a view vote.
+# the same linear model. The third combines the predictions of one linear model per
+# view.
 
 linear = make_pipeline(StandardScaler(), LogisticRegression(C=0.05, max_iter=1000))
 models = {
@@ -51,7 +52,7 @@ models = {
     "cluster centres": make_pipeline(
         ClusterGuidedImputer(100, strategy="soft", random_state=0), linear
     ),
-    "late fusion": LateFusionClassifier(),
+    "late fusion": LateFusionClassifier("linear"),
 }
 for model in models.values():
     model.fit(X_train, y_train)

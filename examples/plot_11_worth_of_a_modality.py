@@ -14,7 +14,7 @@ score with none.
 # ------------------------------
 # Breast cancer data in three views: the mean, the standard error and the worst value
 # of ten properties of cell nuclei. Gradient boosted trees take missing values; late
-# fusion gives each view a model of its own.
+# fusion gives each view models of its own.
 
 import matplotlib.pyplot as plt
 from sklearn.ensemble import HistGradientBoostingClassifier
@@ -30,7 +30,7 @@ X_train, X_test, y_train, y_test = train_test_split(
 )
 trees = HistGradientBoostingClassifier(max_iter=50, random_state=0)
 models = {
-    "Late fusion": LateFusionClassifier(),
+    "Late fusion": LateFusionClassifier(random_state=0),
     "Trees that know gaps": ModalityDropout(trees, n_copies=3, random_state=0),
 }
 

@@ -33,6 +33,8 @@ ENSEMBLES = [
     PatternClassifier,
     PatternRegressor,
 ]
+# One linear model per block, which is the default of pattern models.
+LINEAR = {LateFusionClassifier: "linear", LateFusionRegressor: "linear"}
 
 
 def predictions(model, X):
@@ -111,7 +113,9 @@ def test_integer_cv_is_that_of_scikit_learn(cls, small_multimodal):
         tuple(np.flatnonzero(used)[part] for part in fold)
         for fold in splitter.split(X[used], y[used])
     ]
-    found, expected = (cls(modalities=widths, cv=cv) for cv in (4, folds))
+    found, expected = (
+        cls(LINEAR.get(cls), modalities=widths, cv=cv) for cv in (4, folds)
+    )
     for model in (found, expected):
         with pytest.warns(ModalityWarning, match="1 of 60 samples"):
             model.fit(X, y, sample_weight=weight)
@@ -179,7 +183,7 @@ def test_folds_never_split_a_group(cls, n_models, how, monkeypatch, seed):
 def test_groups_that_are_not_used(small_multimodal):
     X, y, widths = small_multimodal
     groups = np.arange(60) // 2
-    model = LateFusionRegressor(modalities=widths)
+    model = LateFusionRegressor("linear", modalities=widths)
     with sklearn.config_context(enable_metadata_routing=True):
         model.set_params(cv=KFold(3))
         with pytest.raises((TypeError, UnsetMetadataPassedError), match="groups"):
@@ -200,9 +204,9 @@ def unseen_class(small_multimodal):
     "model",
     [
         LateFusionClassifier(GaussianNB()),
-        LateFusionClassifier(combine="mean"),
+        LateFusionClassifier("linear", combine="mean"),
         LateFusionRegressor(LinearRegression()),
-        LateFusionRegressor(),
+        LateFusionRegressor("linear"),
         PatternClassifier(min_rows=5),
         PatternRegressor(min_rows=5),
     ],
@@ -219,7 +223,7 @@ def test_equal_weights_below_one_are_no_weights(model, scale, small_multimodal):
 def test_weights_with_a_mean_below_one_are_scaled_to_one(cls, small_multimodal):
     X, y, widths = small_multimodal
     weight = np.arange(60) / 59 + 0.01
-    model = cls(modalities=widths, cv=2)
+    model = cls(LINEAR.get(cls), modalities=widths, cv=2)
     small, one, double = (
         predictions(clone(model).fit(X, y, sample_weight=w), X)
         for w in (0.1 * weight, weight / weight.mean(), 2 * weight / weight.mean())
@@ -235,7 +239,7 @@ def test_sample_weight_is_repetition(cls, small_multimodal):
     rows = np.repeat(np.arange(60), weight)
     folds = list(KFold(3).split(X))
     repeated = [tuple(np.flatnonzero(np.isin(rows, f)) for f in fold) for fold in folds]
-    model = cls(modalities=widths, cv=folds)
+    model = cls(LINEAR.get(cls), modalities=widths, cv=folds)
     if hasattr(model, "min_rows"):
         model.min_rows = 1
     first = clone(model).fit(X, y, sample_weight=weight)
@@ -254,7 +258,7 @@ def test_sample_weight_needs_an_estimator_that_takes_it(cls, small_multimodal):
 @pytest.mark.parametrize("cls", [LateFusionClassifier, PatternRegressor])
 def test_generator_of_folds_serves_one_fit(cls, small_multimodal):
     X, y, widths = small_multimodal
-    model = cls(modalities=widths, cv=KFold(3).split(X)).fit(X, y)
+    model = cls(LINEAR.get(cls), modalities=widths, cv=KFold(3).split(X)).fit(X, y)
     expected = predictions(model, X)
     with pytest.raises(ValueError, match="at least one fold.*pass a list of its folds"):
         model.fit(X, 2 * y)
@@ -268,7 +272,9 @@ def test_predictions_follow_what_was_fitted(before, after, small_multimodal):
     classes = {LateFusionClassifier: "log", LateFusionRegressor: "variance"}
     for cls, other in classes.items():
         if {before, after} <= {"stacked", "mean", other}:
-            model = cls(modalities=widths, combine=before, cv=2).fit(X, y)
+            model = cls(LINEAR.get(cls), modalities=widths, combine=before, cv=2).fit(
+                X, y
+            )
             expected = predictions(model, X)
             model.set_params(combine=after)
             assert_array_equal(predictions(model, X), expected)

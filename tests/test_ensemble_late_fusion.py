@@ -20,7 +20,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skmissing._table import ModalityWarning
 from skmissing.ensemble import LateFusionClassifier, LateFusionRegressor
-from tests.estimators import EXPECTED_FAILED
+from tests.estimators import expected_failed_checks
 
 BLOCKS = [slice(0, 2), slice(2, 5), slice(5, 6)]
 PLAIN = LogisticRegression()
@@ -30,8 +30,8 @@ def target_of(X, rng):
     return np.nan_to_num(X[:, [0, 2, 5]]).sum(axis=1) + 0.1 * rng.standard_normal(60)
 
 
-def expected_failed_checks(estimator):
-    reasons = {**EXPECTED_FAILED.get(type(estimator).__name__, {})}
+def expected_failures(estimator):
+    reasons = dict(expected_failed_checks(estimator))
     if isinstance(estimator, LateFusionRegressor):
         reasons["check_regressors_train"] = "an average of one-column models shrinks"
     return reasons
@@ -39,10 +39,10 @@ def expected_failed_checks(estimator):
 
 @parametrize_with_checks(
     [
-        LateFusionClassifier(combine="mean"),
-        LateFusionRegressor(combine="variance", cv=2),
+        LateFusionClassifier("linear", combine="mean"),
+        LateFusionRegressor("linear", combine="variance", cv=2),
     ],
-    expected_failed_checks=expected_failed_checks,
+    expected_failed_checks=expected_failures,
 )
 def test_estimator_checks_of_other_rules(estimator, check):
     check(estimator)
@@ -126,9 +126,9 @@ def test_complete_training_samples_teach_about_fewer(seed):
 def test_order_of_modalities_does_not_matter(small_multimodal):
     """Without stacking, renaming and reordering the groups changes nothing."""
     X, y, widths = small_multimodal
-    first = LateFusionClassifier(modalities=widths, combine="log").fit(X, y)
+    first = LateFusionClassifier("linear", modalities=widths, combine="log").fit(X, y)
     layout = {"c": [5], "a": [4, 2, 3], "b": slice(0, 2)}
-    second = LateFusionClassifier(modalities=layout, combine="log").fit(X, y)
+    second = LateFusionClassifier("linear", modalities=layout, combine="log").fit(X, y)
     assert_allclose(first.predict_proba(X), second.predict_proba(X), rtol=1e-4)
     assert list(second.named_estimators_) == ["c", "a", "b"]
 
@@ -136,7 +136,9 @@ def test_order_of_modalities_does_not_matter(small_multimodal):
 @pytest.mark.parametrize("combine", ["stacked", "log", "mean"])
 def test_samples_without_modality_get_class_frequencies(combine, small_multimodal):
     X, y, widths = small_multimodal
-    model = LateFusionClassifier(modalities=widths, combine=combine, cv=2).fit(X, y)
+    model = LateFusionClassifier(
+        "linear", modalities=widths, combine=combine, cv=2
+    ).fit(X, y)
     gone = X.copy()
     gone[:4] = np.nan
     with pytest.warns(ModalityWarning, match="4 of 60 samples have no observed"):
@@ -151,7 +153,9 @@ def test_samples_without_modality_get_class_frequencies(combine, small_multimoda
 @pytest.mark.parametrize("combine", ["stacked", "variance", "mean"])
 def test_samples_without_modality_get_mean_target(combine, small_multimodal):
     X, y, widths = small_multimodal
-    model = LateFusionRegressor(modalities=widths, combine=combine, cv=2).fit(X, y)
+    model = LateFusionRegressor("linear", modalities=widths, combine=combine, cv=2).fit(
+        X, y
+    )
     X[:4] = np.nan
     with pytest.warns(ModalityWarning, match="4 of 60 samples .* the mean target"):
         assert_allclose(model.predict(X)[:4], y.mean())
@@ -163,7 +167,7 @@ def test_modality_never_seen_is_ignored(cls, small_multimodal):
     X[:, 5] = np.nan
     X, y = X[~np.isnan(X).all(axis=1)], y[~np.isnan(X).all(axis=1)]
     with pytest.warns(ModalityWarning, match="1 modalities are not .*modality2"):
-        model = cls(modalities=widths).fit(X, y)
+        model = cls("linear", modalities=widths).fit(X, y)
     assert list(model.named_estimators_) == ["modality0", "modality1"]
     expected = model.predict(X)
     X[:, 5] = 1e3
@@ -183,7 +187,7 @@ def test_class_unseen_by_a_modality(combine, seed):
     y = np.array(["a", "b", "c"], dtype=object)[np.arange(90) % 3]
     X = rng.standard_normal((90, 4)) + 3 * (np.arange(90) % 3)[:, None]
     X[y == "c", :2] = np.nan
-    model = LateFusionClassifier(modalities=[2, 2], combine=combine).fit(X, y)
+    model = LateFusionClassifier("linear", modalities=[2, 2], combine=combine).fit(X, y)
     assert list(model.named_estimators_["modality0"].classes_) == [0, 1]
     assert model.score(X, y) > 0.9
     assert_allclose(model.predict_proba(X).sum(axis=1), 1)
@@ -214,7 +218,7 @@ def test_modality_of_one_class_is_no_evidence():
 
 def test_missing_cells_are_filled_with_column_means(small_multimodal):
     X, y, widths = small_multimodal
-    model = LateFusionClassifier(modalities=widths).fit(X, y)
+    model = LateFusionClassifier("linear", modalities=widths).fit(X, y)
     gap, mean = X[:1].copy(), X[:1].copy()
     gap[0, :5] = mean[0, :5] = 1.0
     gap[0, 3] = np.nan
@@ -237,13 +241,13 @@ def test_empty_column_warns(small_multimodal):
     X, y, widths = small_multimodal
     X[:, 3] = np.nan
     with pytest.warns(ModalityWarning, match="1 columns have no observed cell"):
-        LateFusionClassifier(modalities=widths).fit(X, y)
+        LateFusionClassifier("linear", modalities=widths).fit(X, y)
 
 
 def test_multilabel_is_referred_to_one_vs_rest(small_multimodal):
     X, y, widths = small_multimodal
     Y = np.column_stack([y == 0, y > 0]).astype(int)
-    model = LateFusionClassifier(modalities=widths)
+    model = LateFusionClassifier("linear", modalities=widths)
     with pytest.raises(ValueError, match="multilabel .*OneVsRestClassifier"):
         model.fit(X, Y)
     found = OneVsRestClassifier(model).fit(X, Y).predict_proba(X)
@@ -254,14 +258,16 @@ def test_multilabel_is_referred_to_one_vs_rest(small_multimodal):
 def test_several_targets_by_multioutput(small_multimodal):
     X, y, widths = small_multimodal
     Y = np.column_stack([y, -2.0 * y])
-    model = MultiOutputRegressor(LateFusionRegressor(modalities=widths)).fit(X, Y)
+    model = MultiOutputRegressor(LateFusionRegressor("linear", modalities=widths)).fit(
+        X, Y
+    )
     assert_allclose(model.predict(X) @ [2, 1], np.zeros(60), atol=1e-6)
 
 
 def test_metadata_routing(small_multimodal):
     X, y, widths = small_multimodal
     weight = np.arange(60) % 3
-    model = LateFusionClassifier(modalities=widths)
+    model = LateFusionClassifier("linear", modalities=widths)
     expected = model.fit(X, y, sample_weight=weight).predict_proba(X)
     with sklearn.config_context(enable_metadata_routing=True):
         found = model.fit(X, y, sample_weight=weight).predict_proba(X)
@@ -300,8 +306,10 @@ def test_folds_of_the_user_refer_to_the_samples_given(cv, small_multimodal):
     weight[::7] = 0
     splits = list(cv.split(X, y))
     for cls in (LateFusionClassifier, LateFusionRegressor):
-        first = cls(modalities=widths, cv=cv).fit(X, y, weight).predict(X)
-        second = cls(modalities=widths, cv=splits).fit(X, y, weight).predict(X)
+        first = cls("linear", modalities=widths, cv=cv).fit(X, y, weight).predict(X)
+        second = (
+            cls("linear", modalities=widths, cv=splits).fit(X, y, weight).predict(X)
+        )
         assert_array_equal(first, second)
 
 
@@ -375,7 +383,7 @@ def test_stacking_shares_between_twins(seed):
 def test_constant_target_is_predicted(small_multimodal):
     X, _, widths = small_multimodal
     for combine in ("stacked", "variance", "mean"):
-        model = LateFusionRegressor(modalities=widths, combine=combine)
+        model = LateFusionRegressor("linear", modalities=widths, combine=combine)
         found = model.fit(X, np.full(60, 7.0)).predict(X)
         assert_allclose(found, 7)
 
@@ -398,7 +406,7 @@ def test_few_float32_samples_do_not_blow_up(draw):
     times = rng.randint(0, 3, size=n_rows)
     times[:4] = 1
     rows = np.repeat(np.arange(n_rows), times)
-    model = LateFusionRegressor(modalities=list(widths), cv=2)
+    model = LateFusionRegressor("linear", modalities=list(widths), cv=2)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ModalityWarning)
         found = model.fit(X[rows], y[rows]).predict(X)

@@ -227,7 +227,7 @@ def test_one_modality(estimator):
         FactorImputer(2, n_factors=2, random_state=0),
         RegressionImputer(min_rows=1000),
         RetrievalImputer(),
-        LateFusionClassifier(cv=2),
+        LateFusionClassifier("linear", cv=2),
         PatternClassifier(cv=2, patterns="observed", min_rows=1000),
     ],
     ids=short_name,

@@ -398,7 +398,7 @@ def test_without_matplotlib_the_extra_is_named(data, monkeypatch):
 def test_contributions_of_one_sample(pyplot, small_multimodal):
     X, y, widths = small_multimodal
     X[0, :2] = np.nan
-    model = LateFusionClassifier(modalities=widths).fit(X, y)
+    model = LateFusionClassifier("linear", modalities=widths).fit(X, y)
     display = ContributionDisplay.from_estimator(model, X[:1])
     likeliest = model.predict(X[:1])[0]
     assert_allclose(display.contribution, model.contributions(X)[0, :, likeliest])
@@ -416,11 +416,11 @@ def test_contributions_of_one_sample(pyplot, small_multimodal):
 def test_contributions_of_two_classes_and_numbers(pyplot, small_multimodal):
     X, y, widths = small_multimodal
     names = np.array(["no", "yes"])[y % 2]
-    model = LateFusionClassifier(modalities=widths).fit(X, names)
+    model = LateFusionClassifier("linear", modalities=widths).fit(X, names)
     for label, sign in (("no", -1), ("yes", 1)):
         display = ContributionDisplay.from_estimator(model, X[:1], label=label)
         assert_allclose(display.contribution, sign * model.contributions(X)[0])
-    model = LateFusionRegressor(modalities=widths).fit(X, y)
+    model = LateFusionRegressor("linear", modalities=widths).fit(X, y)
     display = ContributionDisplay.from_estimator(model, X[:1])
     total = model.target_mean_ + display.contribution.sum()
     assert_allclose(total, model.predict(X)[0])

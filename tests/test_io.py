@@ -111,7 +111,7 @@ def make_scikit_learn():
         remainder=sk.MinMaxScaler(),
     )
     selector = make_column_selector(dtype_include=np.number)
-    late = LateFusionClassifier(cv=2)
+    late = LateFusionClassifier("linear", cv=2)
     return [
         make_pipeline(wide, StandardScaler(), linear),
         make_pipeline(
@@ -274,7 +274,7 @@ def test_configuration_objects_as_parameters():
 def test_splitters_and_ranges_as_parameters(cv, small_multimodal):
     X, y, _ = small_multimodal
     layout = {"b": range(5, 1, -1), "a": range(2)}
-    twin = round_trip(LateFusionClassifier(modalities=layout, cv=cv))
+    twin = round_trip(LateFusionClassifier("linear", modalities=layout, cv=cv))
     assert twin.modalities == layout
     assert type(twin.cv) is type(cv)
     groups = y if isinstance(cv, GroupKFold) else None
@@ -400,7 +400,7 @@ def test_caches_are_forgotten(container, tmp_path):
 def test_requests_under_routing(small_multimodal):
     X, y, widths = small_multimodal
     with config_context(enable_metadata_routing=True):
-        model = LateFusionClassifier(modalities=widths, cv=2).fit(X, y)
+        model = LateFusionClassifier("linear", modalities=widths, cv=2).fit(X, y)
         twin = round_trip(model)
     assert_array_equal(twin.predict_proba(X), model.predict_proba(X))
 

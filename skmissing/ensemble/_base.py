@@ -187,7 +187,7 @@ class BlockEnsemble(MetaEstimatorMixin, ModalityMixin, SkmissingEstimator):
     # fit may call nested validation of the inner estimator.
     @_fit_context(prefer_skip_nested_validation=False)
     def fit(self, X, y, sample_weight=None, groups=None):
-        """Fit one model per modality, or per combination of modalities.
+        """Fit models per modality, or one per combination of modalities.
 
         Parameters
         ----------

@@ -1,4 +1,4 @@
-"""Late fusion: one model per modality, whose predictions are combined."""
+"""Late fusion: models per modality, whose predictions are combined."""
 
 from dataclasses import dataclass
 from itertools import chain
@@ -223,45 +223,46 @@ class LateFusion(BlockEnsemble):
 
 @shared_docs
 class LateFusionClassifier(ClassifierMixin, LateFusion):
-    """Late fusion: one classifier per modality, whose probabilities are combined.
+    """Late fusion: classifiers per modality, whose probabilities are combined.
 
-    Each modality gets a clone of `estimator`, fitted on the samples that have it. A
-    sample is classified by the models of its observed modalities. Any pattern of
-    missing modalities is possible, in `fit` and in `predict`. Nothing is imputed.
-    Interactions between modalities are not modelled: use :mod:`skmissing.fusion` for
-    these, and compare it with this classifier.
+    Each modality gets a panel of unlike classifiers, fitted on the samples that have
+    it. Their probabilities are pooled. A sample is classified by the pools of its
+    observed modalities. Any pattern of missing modalities is possible, in `fit` and in
+    `predict`. Nothing is imputed. Interactions between modalities are not modelled: use
+    :mod:`skmissing.fusion` for these, and compare it with this classifier.
 
     Read more in the :ref:`User Guide <ensemble>`.
 
     Parameters
     ----------
-    estimator : {"linear", "auto", "full"}, estimator, list or dict, default="linear"
-        Classifiers per modality. A string names a panel of unlike models, whose
-        predictions are pooled by how well they predict samples that they have not
-        seen:
+    estimator : {"auto", "full", "linear"}, estimator, list or dict, default="auto"
+        Classifiers per modality. A string names a panel, whose members are pooled by
+        how well they predict held-out samples:
 
         - "auto": a linear model, a Gaussian kernel on ranks and extremely
           randomised trees;
         - "full": these, and a kernel on columns weighted by relevance, a Laplacian
           kernel and kernel logistic regression;
-        - "linear": standardised logistic regression with `C=0.05` only.
+        - "linear": standardised logistic regression with `C=0.05` only, the fastest.
 
         A list of pairs `(name, estimator)` is a panel of your own, and an estimator a
-        panel of one. A dict gives one of these per modality.
+        panel of one. A dict gives one of these per modality. A modality with fewer than
+        10 training samples only gets the first member.
     %(modalities)s
     combine : {"stacked", "log", "mean"}, default="stacked"
         How probabilities are combined. "log" adds the log-probabilities minus the
         logarithms of the class frequencies, as if modalities were independent given the
         class. "stacked" does the same with one weight per modality and one per number
-        of observed modalities. The weights are fitted on out-of-fold predictions, which
-        takes `cv` more fits per modality and corrects the overconfidence of "log".
-        "mean" averages probabilities.
+        of observed modalities. The weights are fitted on held-out predictions and
+        correct the overconfidence of "log". "mean" averages probabilities.
     cv : int, splitter or iterable, default=5
-        Folds for "stacked". An int is the number of folds of
-        :class:`~sklearn.model_selection.StratifiedKFold`, without shuffling. Classes
-        with fewer samples than folds are spread over as many folds as they have
-        samples. If `cv` tests a sample more than once, the last prediction counts. If
-        `groups` are given to `fit`, an int is that of
+        Folds for the weights of the members and for "stacked". Members are fitted `cv`
+        more times. Exceptions are kernels, whose held-out predictions have a closed
+        form, and forests with `oob_score=True`, unless `groups` are given. An int is
+        the number of folds of :class:`~sklearn.model_selection.StratifiedKFold`,
+        without shuffling. Classes with fewer samples than folds are spread over as many
+        folds as they have samples. If `cv` tests a sample more than once, the last
+        prediction counts. If `groups` are given to `fit`, an int is that of
         :class:`~sklearn.model_selection.StratifiedGroupKFold`.
     class_weight : "balanced", dict or None, default=None
         Factor of the weight of each class, in the members, their pool and the stacking.
@@ -275,10 +276,10 @@ class LateFusionClassifier(ClassifierMixin, LateFusion):
     ----------
     %(classes_)s
     estimators_ : list
-        Fitted models, one per modality that is observed in training, in the order of
-        `modalities_`: an estimator, or a :class:`~sklearn.utils.Bunch` of the members
-        of a panel by name. They are fitted to the numbers of the classes. A modality
-        whose training samples are all of one class has a
+        Per modality that is observed in training, in the order of `modalities_`: a
+        :class:`~sklearn.utils.Bunch` of the fitted members by name, or the fitted
+        estimator if there is only one. They are fitted to the numbers of the classes. A
+        modality whose training samples are all of one class has members of type
         :class:`~sklearn.dummy.DummyClassifier`.
     named_estimators_ : :class:`~sklearn.utils.Bunch`
         The same by name of modality.
@@ -309,41 +310,54 @@ class LateFusionClassifier(ClassifierMixin, LateFusion):
 
     Notes
     -----
-    Let :math:`p_m` be the probabilities of the model of modality m, :math:`\\pi_m` the
-    class frequencies of its training samples, :math:`\\pi` those of all training
-    samples, and S the modalities of the sample. Then
+    Let :math:`p_{me}` be the probabilities of member e of the panel of modality m, and
+    :math:`\\pi_m` the class frequencies of its training samples. The pool of the
+    members is log-linear [1]_:
+
+    .. math::
+
+        \\log p_m(c) = \\log \\pi_{m,c} + \\sum_e a_{me}
+        \\log \\frac{p_{me}(c)}{\\pi_{m,c}} + \\text{const.}
+
+    The weights :math:`a_m \\geq 0` minimise the sum of the log-losses of held-out
+    samples plus :math:`\\frac{\\tau}{2} \\sum_e (a_{me} - 1 / n_\\text{members})^2`, a
+    prior worth :math:`\\tau = 100` samples. Let :math:`\\pi` be the class frequencies
+    of all training samples, and S the modalities of a sample. Then
 
     .. math::
 
         \\log p(c) = \\log \\pi_c + g_{|S|} \\sum_{m \\in S} w_m
         \\log \\frac{p_m(c)}{\\pi_{m,c}} + \\text{const.}
 
-    "log" has :math:`w = g = 1`: the product rule [1]_, called probabilistic ensembling
-    in [2]_. "stacked" minimises the log-loss over :math:`w` and :math:`g`, which are
+    "log" has :math:`w = g = 1`: the product rule [2]_, called probabilistic ensembling
+    in [3]_. "stacked" minimises the log-loss over :math:`w` and :math:`g`, which are
     positive and have a prior around 1. The weight of each sample is divided evenly
     between subsets of its modalities, so that complete training samples also contribute
     to the weights for fewer modalities. If there are more than a few thousand samples,
     only a part of them is used.
 
-    If the model of a modality was not trained on a class, its ratio for that class is
-    1, which is neutral. For "log" and "stacked", probabilities are clipped to at least
-    0.01 / n_classes, because forests and nearest neighbours predict probabilities of 0.
+    If no training sample of a modality is of some class, its ratio for that class is
+    1, which is neutral. For "log" and "stacked", probabilities of members are clipped
+    to at least 0.01 / n_classes, because forests and nearest neighbours predict
+    probabilities of 0.
 
     Missing cells of a partially observed modality are filled with the mean of the
-    training column, unless the tags of `estimator` say that it accepts NaN.
+    training column, unless the tags of the member say that it accepts NaN.
 
-    Sample weights are passed to `estimator`; in a pipeline, to every step that takes
-    them. The class frequencies and the stacking use them, too. They count samples, and
-    their scale matters where samples are weighed against a penalty or a prior. Weights
-    with a mean below 1 are scaled to a mean of 1, also for `estimator`. For multilabel
-    targets, use ``OneVsRestClassifier(LateFusionClassifier())``.
+    Sample weights are passed to all members; in a pipeline, to every step that takes
+    them. The class frequencies, the pools and the stacking use them, too. They count
+    samples, and their scale matters where samples are weighed against a penalty or a
+    prior. Weights with a mean below 1 are scaled to a mean of 1, also for the members.
+    For multilabel targets, use ``OneVsRestClassifier(LateFusionClassifier())``.
 
     References
     ----------
-    .. [1] Kittler, J., Hatef, M., Duin, R. P. W. and Matas, J. "On combining
+    .. [1] Genest, C. and Zidek, J. V. "Combining probability distributions: a critique
+       and an annotated bibliography." Statistical Science 1(1), 1986.
+    .. [2] Kittler, J., Hatef, M., Duin, R. P. W. and Matas, J. "On combining
        classifiers." IEEE Transactions on Pattern Analysis and Machine Intelligence
        20(3), 1998.
-    .. [2] Chen, Y.-T., Shi, J., Ye, Z., Mertz, C., Ramanan, D. and Kong, S.
+    .. [3] Chen, Y.-T., Shi, J., Ye, Z., Mertz, C., Ramanan, D. and Kong, S.
        "Multimodal object detection via probabilistic ensembling." ECCV, 2022.
 
     Examples
@@ -351,12 +365,18 @@ class LateFusionClassifier(ClassifierMixin, LateFusion):
     >>> import numpy as np
     >>> from skmissing.ensemble import LateFusionClassifier
     >>> from sklearn.datasets import load_digits
+    >>> from sklearn.model_selection import train_test_split
     >>> X, y = load_digits(return_X_y=True)
     >>> X[::2, :32] = np.nan  # the upper half is missing in every other sample
     >>> X[1::4, 32:] = np.nan  # the lower half in some of the others
-    >>> model = LateFusionClassifier(modalities={"upper": 32, "lower": 32})
-    >>> model.fit(X[:1200], y[:1200]).score(X[1200:], y[1200:]) > 0.8
+    >>> X, X_test, y, y_test = train_test_split(X, y, train_size=600, random_state=0)
+    >>> model = LateFusionClassifier(
+    ...     modalities={"upper": 32, "lower": 32}, random_state=0
+    ... )
+    >>> model.fit(X, y).score(X_test, y_test) > 0.87
     True
+    >>> list(model.named_estimators_.upper)
+    ['linear', 'rbf', 'trees']
     """
 
     _parameter_constraints: dict = {
@@ -368,7 +388,7 @@ class LateFusionClassifier(ClassifierMixin, LateFusion):
 
     def __init__(
         self,
-        estimator="linear",
+        estimator="auto",
         *,
         modalities=None,
         combine="stacked",
@@ -564,41 +584,44 @@ class LateFusionClassifier(ClassifierMixin, LateFusion):
 
 @shared_docs
 class LateFusionRegressor(RegressorMixin, LateFusion):
-    """Late fusion: one regressor per modality, whose predictions are combined.
+    """Late fusion: regressors per modality, whose predictions are combined.
 
-    Each modality gets a clone of `estimator`, fitted on the samples that have it. A
-    sample is predicted by the models of its observed modalities. See
-    :class:`LateFusionClassifier` for the idea and its limits.
+    Each modality gets a panel of unlike regressors, fitted on the samples that have it.
+    Their predictions are pooled. A sample is predicted by the pools of its observed
+    modalities. See :class:`LateFusionClassifier` for the idea and its limits.
 
     Read more in the :ref:`User Guide <ensemble>`.
 
     Parameters
     ----------
-    estimator : {"linear", "auto", "full"}, estimator, list or dict, default="linear"
-        Regressors per modality. A string names a panel of unlike models, whose
-        predictions are pooled by how well they predict samples that they have not
-        seen:
+    estimator : {"auto", "full", "linear"}, estimator, list or dict, default="auto"
+        Regressors per modality. A string names a panel, whose members are pooled by how
+        well they predict held-out samples:
 
         - "auto": a linear model, a Gaussian kernel on ranks and extremely
           randomised trees;
         - "full": these, and a Laplacian kernel;
-        - "linear": standardised Bayesian ridge regression only.
+        - "linear": standardised Bayesian ridge regression only, the fastest.
 
         A list of pairs `(name, estimator)` is a panel of your own, and an estimator a
-        panel of one. A dict gives one of these per modality.
+        panel of one. A dict gives one of these per modality. A modality with fewer than
+        10 training samples only gets the first member.
     %(modalities)s
     combine : {"stacked", "variance", "mean"}, default="stacked"
         How predictions are combined. "variance" is a weighted mean. The weights are
-        inverse to the mean squared errors of the models on held-out samples. "stacked"
+        inverse to the mean squared errors of the pools on held-out samples. "stacked"
         uses the best linear combination for each combination of modalities, computed
-        from the joint covariance of out-of-fold predictions and the target. It corrects
-        for models whose predictions are correlated. "mean" is the plain mean, which
-        needs no folds.
+        from the joint covariance of held-out predictions and the target. It corrects
+        for modalities whose predictions are correlated. "mean" is the plain mean.
     cv : int, splitter or iterable, default=5
-        Folds for "stacked" and "variance". An int is the number of folds of
-        :class:`~sklearn.model_selection.KFold`, without shuffling: if samples are
-        sorted by the target, pass ``KFold(5, shuffle=True, random_state=0)``. If `cv`
-        tests a sample more than once, the last prediction counts.
+        Folds for the weights of the members, for "stacked" and for "variance". Members
+        are fitted `cv` more times. Exceptions are kernels, whose held-out predictions
+        have a closed form, and forests with `oob_score=True`, unless `groups` are
+        given. An int is the number of folds of :class:`~sklearn.model_selection.KFold`,
+        without shuffling: if samples are sorted by the target, pass ``KFold(5,
+        shuffle=True, random_state=0)``. If `cv` tests a sample more than once, the last
+        prediction counts. If `groups` are given to `fit`, an int is that of
+        :class:`~sklearn.model_selection.GroupKFold`.
     random_state : int, RandomState instance or None, default=None
         Seed of the trees, and of the landmarks of kernels for many samples.
     %(n_jobs)s
@@ -606,10 +629,10 @@ class LateFusionRegressor(RegressorMixin, LateFusion):
     Attributes
     ----------
     estimators_ : list
-        Fitted models, one per modality that is observed in training, in the order of
-        `modalities_`: an estimator, or a :class:`~sklearn.utils.Bunch` of the members
-        of a panel by name. Those of the default panels are fitted to
-        the standardised target.
+        Per modality that is observed in training, in the order of `modalities_`: a
+        :class:`~sklearn.utils.Bunch` of the fitted members by name, or the fitted
+        estimator if there is only one. Those of "auto", "full" and "linear" are fitted
+        to the standardised target.
     named_estimators_ : :class:`~sklearn.utils.Bunch`
         The same by name of modality.
     pool_weights_ : :class:`~sklearn.utils.Bunch`
@@ -625,7 +648,7 @@ class LateFusionRegressor(RegressorMixin, LateFusion):
     target_mean_ : float
         Weighted mean of y, which is predicted for samples without any modality.
     error_variances_ : ndarray of shape (n_modalities,)
-        Mean squared error of each model on held-out samples. NaN if it was never
+        Mean squared error of each pool on held-out samples. NaN if it was never
         measured, and if `combine="mean"`.
     covariance_ : ndarray of shape (n_modalities + 1, n_modalities + 1)
         Joint covariance of the predictions and the target, which is last. Only if
@@ -639,10 +662,16 @@ class LateFusionRegressor(RegressorMixin, LateFusion):
 
     Notes
     -----
-    "stacked": let :math:`f_m` be the prediction of modality m minus the mean of y over
-    the samples that have m. The covariance :math:`\\Sigma` of all :math:`f_m` and y is
-    estimated by EM [1]_ from out-of-fold predictions, with a prior worth ten samples of
-    uncorrelated predictions. The prediction for a sample with modalities S is
+    Let :math:`f_{me}` be the prediction of member e of the panel of modality m, minus
+    the mean of y over the samples that have m. The pool of the members is
+    :math:`f_m = \\sum_e a_{me} f_{me}` [1]_. The weights :math:`a_m \\geq 0` minimise
+    half the sum of the squared errors of held-out samples, in units of the variance of
+    y, plus :math:`\\frac{\\tau}{2} \\sum_e (a_{me} - 1 / n_\\text{members})^2`, a prior
+    worth :math:`\\tau = 20` samples.
+
+    "stacked": the covariance :math:`\\Sigma` of all :math:`f_m` and y is estimated by
+    EM [2]_ from held-out predictions, with a prior worth ten samples of uncorrelated
+    predictions. The prediction for a sample with modalities S is
 
     .. math::
 
@@ -655,7 +684,8 @@ class LateFusionRegressor(RegressorMixin, LateFusion):
 
     References
     ----------
-    .. [1] Little, R. J. A. and Rubin, D. B. "Statistical Analysis with Missing Data",
+    .. [1] Breiman, L. "Stacked regressions." Machine Learning 24(1), 1996.
+    .. [2] Little, R. J. A. and Rubin, D. B. "Statistical Analysis with Missing Data",
        section 11.2. Wiley, 2002.
 
     Examples
@@ -666,7 +696,7 @@ class LateFusionRegressor(RegressorMixin, LateFusion):
     >>> X, y = load_diabetes(return_X_y=True)
     >>> X[::3, :4] = np.nan
     >>> X[1::3, 4:] = np.nan
-    >>> model = LateFusionRegressor(modalities={"body": 4, "blood": 6})
+    >>> model = LateFusionRegressor(modalities={"body": 4, "blood": 6}, random_state=0)
     >>> model.fit(X[:300], y[:300]).score(X[300:], y[300:]) > 0.3
     True
     """
@@ -679,7 +709,7 @@ class LateFusionRegressor(RegressorMixin, LateFusion):
 
     def __init__(
         self,
-        estimator="linear",
+        estimator="auto",
         *,
         modalities=None,
         combine="stacked",
@@ -736,6 +766,8 @@ class LateFusionRegressor(RegressorMixin, LateFusion):
         """Add the mean squared error of held-out predictions of the whole."""
         presence = ~np.isnan(every)
         rows = presence.any(axis=1)
+        if not rows.any():
+            return
         terms = self._stacked(np.nan_to_num(every[rows]), presence[rows])
         found, weight = self._centre + terms.sum(axis=1), data.table.weight[rows]
         error = mean_squared_error(data.y[rows], found, sample_weight=weight)

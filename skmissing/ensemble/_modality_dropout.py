@@ -88,7 +88,7 @@ class ModalityDropout(MetaEstimatorMixin, ModalityMixin, SkmissingEstimator):
 
     See Also
     --------
-    LateFusionClassifier : One model per modality, whose predictions are combined.
+    LateFusionClassifier : Models per modality, whose predictions are combined.
     PatternClassifier : One model per combination of modalities.
 
     Notes

@@ -253,7 +253,7 @@ class PatternClassifier(ClassifierMixin, PatternEnsemble):
     See Also
     --------
     PatternRegressor : The same for regression.
-    LateFusionClassifier : One model per modality, whose predictions are combined.
+    LateFusionClassifier : Models per modality, whose predictions are combined.
 
     Notes
     -----
@@ -431,7 +431,7 @@ class PatternRegressor(RegressorMixin, PatternEnsemble):
     See Also
     --------
     PatternClassifier : The same for classification, with notes and references.
-    LateFusionRegressor : One model per modality, whose predictions are combined.
+    LateFusionRegressor : Models per modality, whose predictions are combined.
 
     Notes
     -----

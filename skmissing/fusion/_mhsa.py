@@ -159,7 +159,7 @@ class MHSAFusionClassifier(BaseMHSA, FusionClassifier):
     --------
     MHSAFusionRegressor : The same for regression.
     FusionClassifier : Trains a custom network.
-    skmissing.ensemble.LateFusionClassifier : One simple model per modality.
+    skmissing.ensemble.LateFusionClassifier : A panel of models per modality.
     skmissing.impute.ClusterGuidedImputer : Imputes missing modalities first, as in the
         paper.
 
@@ -280,7 +280,7 @@ class MHSAFusionRegressor(BaseMHSA, FusionRegressor):
     --------
     MHSAFusionClassifier : The same for classification.
     FusionRegressor : Trains a custom network.
-    skmissing.ensemble.LateFusionRegressor : One simple model per modality.
+    skmissing.ensemble.LateFusionRegressor : A panel of models per modality.
     skmissing.impute.ClusterGuidedImputer : Imputes missing modalities first, as in the
         paper.
 
