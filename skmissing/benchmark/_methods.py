@@ -265,7 +265,7 @@ def make_method(name, *, task, modalities, n_features, random_state=0):
     --------
     >>> from skmissing.benchmark import make_method
     >>> make_method(
-    ...     "late", task="classification", modalities={"a": 3, "b": 2}, n_features=5)
+    ...     "auto", task="classification", modalities={"a": 3, "b": 2}, n_features=5)
     LateFusionClassifier(modalities={'a': 3, 'b': 2}, random_state=0)
     """
     check_methods([name])
