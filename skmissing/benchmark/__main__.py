@@ -10,7 +10,7 @@ from skmissing.benchmark._report import write_report
 from skmissing.benchmark._runner import run_benchmark
 
 # Quick, and without torch: results on embedded data within minutes.
-_DEFAULT = "mean,mean+indicator,knn,nearest,soft,ridge,hgb,late"
+_DEFAULT = "mean,mean+indicator,knn,nearest,soft,ridge,hgb,late,auto"
 _MISSING_HELP = {
     "mcar:0.5": "each modality lost in half the rows, at random",
     "mar:0.3, mnar:0.3, label:0.3": "depending on a modality, on itself, on the class",
