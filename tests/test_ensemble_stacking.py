@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from scipy.optimize import approx_fprime
+from scipy.optimize import approx_fprime, minimize
 from scipy.special import log_softmax
 
 from skmissing.ensemble._stacking import (
@@ -62,16 +62,44 @@ def test_combine_evidence_is_the_formula(seed):
         assert_allclose(row, expected)
 
 
-def test_gradients_are_right(seed):
-    rng = np.random.RandomState(seed)
-    D, codes, presence, log_prior = make_evidence(rng, n_rows=30)
-    theta = rng.standard_normal(6)
-    # Without cases, only the prior is left.
-    for cases in ([], [(presence, rng.uniform(size=30))]):
-        args = D, codes, cases, log_prior, 2.0
-        _, gradient = stacking_loss(theta, *args)
-        slopes = approx_fprime(theta, lambda t, a=args: stacking_loss(t, *a)[0])
-        assert_allclose(gradient, slopes, atol=1e-4)
+def loop_over_subsets(theta, D, codes, presence, log_prior, weight):
+    """The penalised loss, sample by sample and subset by subset."""
+    n_modalities = D.shape[1]
+    u, v = np.split(theta, 2)
+    loss = 2 * (u @ u + v[0] ** 2 + np.diff(v) @ np.diff(v))
+    subsets, total = nested_subsets(n_modalities), 0
+    for evidence, code, seen, w in zip(D, codes, presence, weight):
+        kept = [seen & subset for subset in subsets if (seen & subset).any()]
+        total += w
+        for part in kept:
+            factor = np.exp(v[part.sum() - 1])
+            logits = log_prior + factor * (np.exp(u) * part) @ evidence
+            loss -= w / len(kept) * log_softmax(logits)[code]
+    return loss / total
+
+
+@pytest.mark.parametrize("n_modalities", [1, 3, 8, 90])
+@pytest.mark.parametrize("max_cells", [1, 10**6])
+def test_loss_of_all_subsets_is_that_of_a_loop(n_modalities, max_cells, monkeypatch):
+    """In pieces and at once; the gradient is its slope."""
+    monkeypatch.setattr("skmissing.ensemble._stacking.MAX_CELLS", max_cells)
+    rng = np.random.RandomState(0)
+    D, codes, presence, log_prior = make_evidence(rng, 12, n_modalities, 3)
+    weight = rng.uniform(size=12)
+    caught = {}
+
+    def catch(function, start, args, **kwargs):
+        caught["args"] = args
+        return minimize(function, start, args, **kwargs)
+
+    monkeypatch.setattr("skmissing.ensemble._stacking.minimize", catch)
+    fit_stacking(D, codes, presence, log_prior, weight)
+    theta, args = rng.standard_normal(2 * n_modalities), caught["args"]
+    loss, gradient = stacking_loss(theta, *args)
+    expected = loop_over_subsets(theta, D, codes, presence, log_prior, weight)
+    assert_allclose(loss, expected)
+    slopes = approx_fprime(theta, lambda t: stacking_loss(t, *args)[0])
+    assert_allclose(gradient, slopes, atol=1e-4)
 
 
 def test_stacking_ranks_modalities_by_worth(seed):

@@ -7,7 +7,6 @@ trained on, and 0 where the modality is missing.
 
 import numpy as np
 from scipy.optimize import minimize
-from scipy.special import logsumexp
 
 # Standard deviation of the normal prior on the logarithms of stacking weights. Without
 # evidence against it, they stay within a factor of about 1.6 of plain late fusion.
@@ -20,6 +19,8 @@ MAX_SUBSETS = 64
 # time and change the few weights little. At least MIN_SAMPLES are used.
 MAX_TERMS = 4_000_000
 MIN_SAMPLES = 1000
+# Approximate maximum number of log-probabilities held at a time.
+MAX_CELLS = 500_000
 
 
 def nested_subsets(n_modalities, most=MAX_SUBSETS):
@@ -73,15 +74,17 @@ def fit_stacking(D, codes, presence, log_prior, sample_weight):
         rows = np.sort(np.argsort(codes, kind="stable")[::step])
         D, codes, presence = D[rows], codes[rows], presence[rows]
         sample_weight = sample_weight[rows]
-    masked = [presence & subset for subset in subsets]
-    shares = np.array([kept.any(axis=1) for kept in masked], dtype=np.float64)
-    shares *= sample_weight / np.maximum(shares.sum(axis=0), 1)
-    cases = list(zip(masked, shares))
-    total = sum(weight.sum() for _, weight in cases)
+    counts = presence @ subsets.T.astype(np.intp)
+    observed = counts > 0
+    shares = sample_weight / np.maximum(observed.sum(axis=1), 1)
+    shares = observed * shares[:, None]
+    total = shares.sum()
     if total == 0:
         return np.ones(n_modalities), np.ones(n_modalities)
+    D = np.where(presence[:, :, None], D, 0)
+    pieces = split_evidence(D, codes, counts, shares)
     start = np.zeros(2 * n_modalities)
-    args = D, codes, cases, log_prior, total
+    args = pieces, *merge_modalities(subsets), log_prior, total
     options = {"maxiter": 200, "ftol": 1e-12, "gtol": 1e-7}
     best = minimize(
         stacking_loss, start, args, jac=True, method="L-BFGS-B", options=options
@@ -89,11 +92,38 @@ def fit_stacking(D, codes, presence, log_prior, sample_weight):
     return np.exp(best.x[:n_modalities]), np.exp(best.x[n_modalities:])
 
 
-def stacking_loss(theta, D, codes, cases, log_prior, total):
+def split_evidence(D, codes, counts, shares):
+    """Cut the samples into pieces whose terms under all subsets fit into memory."""
+    # D (n, m, k), codes (n,), counts and shares (n, subsets) -> per piece, D (m, k, n),
+    # codes (n,), counts and shares (subsets, n)
+    n_samples, n_classes = len(codes), D.shape[2]
+    size = max(1, MAX_CELLS // (counts.shape[1] * n_classes))
+    return [
+        (
+            np.ascontiguousarray(D[rows].transpose(1, 2, 0)),
+            codes[rows],
+            np.maximum(counts[rows].T, 1) - 1,
+            np.ascontiguousarray(shares[rows].T),
+        )
+        for rows in (slice(i, i + size) for i in range(0, n_samples, size))
+    ]
+
+
+def merge_modalities(subsets):
+    """Runs of modalities that are in the same subsets: their starts, and the subsets.
+
+    The evidence of a run is summed once for all subsets.
+    """
+    # subsets (s, m) -> starts (r,), members (s, r)
+    changes = (subsets[:, 1:] != subsets[:, :-1]).any(axis=0)
+    starts = np.flatnonzero(np.append(True, changes))
+    return starts, subsets[:, starts].astype(np.float64)
+
+
+def stacking_loss(theta, pieces, starts, members, log_prior, total):
     """Penalised log-loss and its gradient.
 
-    `theta` holds the logarithms of the modality weights u and of the count weights v;
-    `cases` are pairs of a masked presence and the weight of each sample under it.
+    `theta` holds the logarithms of the modality weights u and of the count weights v.
     """
     u, v = np.split(theta, 2)
     # Minus the logarithm of the normal prior. The first of v has a prior of its own.
@@ -106,30 +136,37 @@ def stacking_loss(theta, D, codes, cases, log_prior, total):
     slope[:-1] -= steps
     precision = 1 / PRIOR_DEVIATION**2
     loss, gradient = 0.5 * precision * loss, precision * np.concatenate([u, slope])
-    for kept, weight in cases:
-        part, slope = _case_loss(D, codes, kept, weight, log_prior, u, v)
+    for piece in pieces:
+        part, slope = _piece_loss(*piece, starts, members, log_prior, u, v)
         loss += part
         gradient += slope
     return loss / total, gradient / total
 
 
-def _case_loss(D, codes, kept, weight, log_prior, u, v):
-    """Weighted log-loss of the samples under one masked presence, and its gradient."""
-    rows = np.arange(len(codes))
-    scales = np.exp(u)
-    counts = np.maximum(kept.sum(axis=1), 1) - 1
-    factor = np.exp(v)[counts]
-    total = np.einsum("nmk,nm->nk", D, kept * scales)
-    logits = log_prior + factor[:, None] * total
-    norm = logsumexp(logits, axis=1)
-    loss = weight @ (norm - logits[rows, codes])
-    residual = np.exp(logits - norm[:, None])
-    residual[rows, codes] -= 1
+def _piece_loss(D, codes, counts, weight, starts, members, log_prior, u, v):
+    """Weighted log-loss of some samples under all subsets, and its gradient."""
+    n_modalities, n_classes, n_samples = D.shape
+    flat, scales, factor = D.reshape(n_modalities, -1), np.exp(u), np.exp(v)[counts]
+    runs = [slice(*pair) for pair in zip(starts, [*starts[1:], n_modalities])]
+    sums = members @ np.stack([scales[run] @ flat[run] for run in runs])
+    sums = sums.reshape(-1, n_classes, n_samples)
+    residual = factor[:, None] * sums
+    residual += log_prior[:, None]
+    residual -= residual.max(axis=1, keepdims=True)
+    true = residual[:, codes, np.arange(n_samples)]
+    np.exp(residual, out=residual)
+    norm = residual.sum(axis=1)
+    loss = (weight * (np.log(norm) - true)).sum()
+    residual /= norm[:, None]
+    residual[:, codes, np.arange(n_samples)] -= 1
     residual *= (weight * factor)[:, None]
-    agreement = np.einsum("nk,nmk->nm", residual, D)
-    by_modality = scales * (agreement * kept).sum(axis=0)
-    by_count = np.bincount(counts, (residual * total).sum(axis=1), minlength=len(v))
-    return loss, np.concatenate([by_modality, by_count])
+    agreement = members.T @ residual.reshape(len(members), -1)
+    slopes = [flat[run] @ part for run, part in zip(runs, agreement)]
+    residual *= sums
+    by_count = np.bincount(
+        counts.ravel(), residual.sum(axis=1).ravel(), minlength=len(v)
+    )
+    return loss, np.concatenate([scales * np.concatenate(slopes), by_count])
 
 
 def joint_covariance(Z, sample_weight, *, prior_samples=PRIOR_SAMPLES, max_iter=200):
