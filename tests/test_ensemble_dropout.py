@@ -191,7 +191,7 @@ def test_sample_weight_is_repeated(small_multimodal):
     model = ModalityDropout(Recorder(), modalities=widths).fit(X, y, weight)
     assert_array_equal(model.estimator_.given_[2], np.tile(weight, 2))
     model = ModalityDropout(make_linear(KNeighborsClassifier()), modalities=widths)
-    with pytest.raises(ValueError, match="estimator=Pipeline does not take it"):
+    with pytest.raises(ValueError, match="estimator=Pipeline does not take weights"):
         model.fit(X, y, weight)
 
 

@@ -20,18 +20,21 @@ from skmissing.ensemble import (
     PatternClassifier,
     PatternRegressor,
 )
-from skmissing.ensemble._kernels import (
+from skmissing.ensemble._base import EncodedClassifier, make_linear
+from skmissing.ensemble._least_squares import (
     KernelLeastSquares,
     NormalScores,
     squared_euclidean,
     weighted_median,
 )
 from skmissing.ensemble._panel import (
+    fit_narrow,
     measure_dependence,
     pool_log_loss,
     pool_squared_error,
 )
 
+LINEAR = make_linear(classifier=True)
 KERNELS = [
     KernelRidgeClassifier(),
     KernelRidgeClassifier("laplacian"),
@@ -158,6 +161,75 @@ def test_panel_beats_the_line(rings):
         assert members["linear"] > members["rbf"] > panel.oof_scores_.total
         assert panel.pool_weights_[name]["linear"] < panel.pool_weights_[name]["rbf"]
         assert panel.named_estimators_[name].rbf.classes_.tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("n_columns, n_classes", [(1, 2), (1, 5), (3, 2), (3, 4)])
+@pytest.mark.parametrize("weighted", [True, False])
+def test_narrow_linear_models_are_those_of_scikit_learn(n_columns, n_classes, weighted):
+    """Newton's method finds them, held out or not; folds may lack classes."""
+    rng = np.random.RandomState(0)
+    codes = rng.randint(n_classes, size=90)
+    X = 100 + 7 * rng.randn(90, n_columns) + 10 * codes[:, None]
+    X[:, -1] = 5.0 if n_columns > 1 else X[:, -1]
+    weight = rng.randint(1, 5, size=90).astype(float) if weighted else np.ones(90)
+    params = {f"{step}__sample_weight": weight for step in LINEAR.named_steps}
+    template = clone(LINEAR).set_params(logisticregression__tol=1e-8)
+
+    def fit(rows):
+        part = {name: value[rows] for name, value in params.items()}
+        args = X[rows], codes[rows], weight[rows], part, np.arange(n_classes)
+        return EncodedClassifier.fit(template, *args)
+
+    folds = make_folds(np.arange(90))
+    # Without class 0, and with class 1 only.
+    folds[1] = np.intersect1d(folds[1][0], np.flatnonzero(codes)), folds[1][1]
+    folds[2] = np.flatnonzero(codes == 1), folds[2][1]
+    member, E = fit_narrow(X, codes, weight, folds, n_classes)
+    for inside, outside in folds:
+        expected = fit(inside).evidence(X[outside])
+        np.testing.assert_allclose(E[outside], expected, atol=5e-4)
+    expected, every = fit(np.arange(90)), np.arange(90)
+    for ours, theirs in zip(member.model, expected.model):
+        assert vars(ours).keys() == vars(theirs).keys()
+        for name, value in vars(theirs).items():
+            if name.endswith("_") and name not in ("n_iter_", "n_samples_seen_"):
+                np.testing.assert_allclose(vars(ours)[name], value, rtol=1e-3)
+    proba = member.model.predict_proba(X[every])
+    np.testing.assert_allclose(proba, expected.predict_proba(X), atol=1e-4)
+
+
+def test_separated_narrow_classes_need_no_special_case():
+    """Large weights, and a column that separates the classes."""
+    X, codes = np.arange(20.0)[:, None], np.repeat([0, 1], 10)
+    member, _ = fit_narrow(X, codes, np.full(20, 1e5), [], 2)
+    weight = {f"{step}__sample_weight": np.full(20, 1e5) for step in LINEAR.named_steps}
+    expected = clone(LINEAR).fit(X, codes, **weight)[-1].coef_
+    np.testing.assert_allclose(member.model[-1].coef_, expected, rtol=0.05)
+
+
+def test_default_linear_model_predicts_as_scikit_learn(rings):
+    """Its short cut skips the checks only."""
+    X, y = rings
+    for labels in (y, np.arange(240) % 3):
+        model = LateFusionClassifier("linear", modalities=[2, 2], combine="mean")
+        model.fit(X, labels)
+        expected = model.estimators_[0].predict_proba(X[60:120, :2])
+        np.testing.assert_allclose(model.predict_proba(X[60:120]), expected)
+
+
+@pytest.mark.parametrize("cls", [LateFusionClassifier, LateFusionRegressor])
+def test_many_narrow_modalities_are_linear(cls):
+    """Named panels of narrow modalities are; wide ones, and other panels, stay."""
+    rng = np.random.RandomState(0)
+    X = rng.randn(60, 62)
+    y = (X[:, 0] > 0).astype(int)
+    widths = {"wide": 10, "pair": 2} | {f"m{i}": 1 for i in range(50)}
+    model = cls("auto", modalities=widths, combine="mean", random_state=0).fit(X, y)
+    weights = model.pool_weights_
+    assert set(weights["wide"]) == {"linear", "rbf", "trees"}
+    assert set(weights["pair"]) == set(weights["m3"]) == {"linear"}
+    with pytest.warns(ModalityWarning, match="with a linear model of its own"):
+        cls("auto", combine="mean").fit(np.tile(X, 5)[:, :257], y)
 
 
 def test_pool_of_log_loss_is_a_minimum():

@@ -9,6 +9,7 @@ from inspect import Parameter, signature
 from numbers import Integral
 
 import numpy as np
+from scipy.special import softmax
 from sklearn import get_config
 from sklearn.base import MetaEstimatorMixin, clone, is_classifier
 from sklearn.dummy import DummyClassifier
@@ -46,13 +47,15 @@ from skmissing._table import (
     SkmissingEstimator,
     _fit_context,
 )
-from skmissing.ensemble._kernels import class_frequencies
+from skmissing.ensemble._least_squares import (
+    class_frequencies,
+)
 
 # Probabilities are clipped to at least this share of an even split between the classes:
 # a model that predicts a probability of 0, as forests do, must not overrule the others.
 FLOOR = 0.01
-# Samples up to which forests are asked tree by tree: their own methods start threads.
-FEW_SAMPLES = 16
+# Inverse penalty of the default linear classifier.
+LINEAR_C = 0.05
 FOREST_CLASSIFIERS = (ExtraTreesClassifier, RandomForestClassifier)
 FOREST_REGRESSORS = (ExtraTreesRegressor, RandomForestRegressor)
 
@@ -88,6 +91,7 @@ class EncodedClassifier:
     model: object
     known: np.ndarray  # codes of these classes
     frequencies: np.ndarray  # of all classes, as the model has been made to see them
+    linear: bool = False  # whether the model is the default one
 
     @classmethod
     def fit(cls, template, block, codes, weight, params, labels):
@@ -115,7 +119,8 @@ class EncodedClassifier:
             else:
                 tilted = np.ones(len(known))
             frequencies[known] = tilted * share.sum() / tilted.sum()
-        return cls(model.fit(block, inner, **params), known, frequencies)
+        linear = is_default_linear(template)
+        return cls(model.fit(block, inner, **params), known, frequencies, linear)
 
     @property
     def has_probabilities(self):
@@ -128,9 +133,9 @@ class EncodedClassifier:
         A class that the model has not seen has its frequency, which is neutral.
         Probabilities are at least `floor` times an even split.
         """
-        return all_classes(
-            forest_proba(self.model, block), self.known, self.frequencies, floor
-        )
+        find = linear_proba if self.linear else forest_proba
+        proba = find(self.model, block)
+        return all_classes(proba, self.known, self.frequencies, floor)
 
     def evidence(self, block, floor=FLOOR):
         """Log-probabilities of all classes less those of their frequencies."""
@@ -146,15 +151,26 @@ class EncodedClassifier:
 
 def all_classes(proba, known, frequencies, floor):
     """Probabilities of the classes `known` to those of all, (n_samples, n_classes)."""
-    out = np.tile(frequencies, (len(proba), 1))
-    unseen = 1 - np.isin(np.arange(len(frequencies)), known)
-    out[:, known] = proba * (1 - frequencies @ unseen)
+    out = proba
+    if len(known) < len(frequencies):
+        out = np.tile(frequencies, (len(proba), 1))
+        out[:, known] = proba * (1 - np.delete(frequencies, known).sum())
     return np.maximum(out, floor / len(frequencies)) if floor else out
 
 
+def linear_proba(model, block):
+    """Probabilities of the default linear classifier, without further checks."""
+    scaler, last = model
+    Z = (np.asarray(block, dtype=np.float64) - scaler.mean_) / scaler.scale_
+    F = Z @ last.coef_.T + last.intercept_
+    if F.shape[1] == 1:
+        F = np.concatenate([-F, F], axis=1) / 2
+    return softmax(F, axis=1)
+
+
 def forest_proba(model, block):
-    """Probabilities of a classifier; those of forests without threads if few."""
-    if not isinstance(model, FOREST_CLASSIFIERS) or len(block) > FEW_SAMPLES:
+    """Probabilities of a classifier; forests are asked without starting threads."""
+    if not isinstance(model, FOREST_CLASSIFIERS) or model.n_jobs is not None:
         return model.predict_proba(block)
     return tree_means(model, block)
 
@@ -181,6 +197,8 @@ class BlockEnsemble(MetaEstimatorMixin, ModalityMixin, SkmissingEstimator):
     # Groups go to the splitter, and are requested by it.
     __metadata_request__fit = {"groups": UNUSED}
 
+    # Of one modality per column, for the warning.
+    _consequence = ", with a model of its own"
     # Classifiers have a parameter of this name.
     class_weight = None
 
@@ -227,7 +245,7 @@ class BlockEnsemble(MetaEstimatorMixin, ModalityMixin, SkmissingEstimator):
             groups = column_or_1d(groups)
             check_consistent_length(y, groups)
         given = table.X, y, groups
-        table.warn_many_modalities(self.modalities, ", with a model of its own")
+        table.warn_many_modalities(self.modalities, self._consequence)
         used = table.has_any & (table.weight > 0)
         if not used.any():
             raise ValueError(
@@ -462,11 +480,24 @@ def accepts_nan(estimator):
 
 def make_linear(classifier):
     """The default model: linear, on standardised columns."""
-    model = LogisticRegression(C=0.05, max_iter=1000) if classifier else BayesianRidge()
+    model = (
+        LogisticRegression(C=LINEAR_C, max_iter=1000) if classifier else BayesianRidge()
+    )
     steps = [StandardScaler(), model]
     if get_config()["enable_metadata_routing"]:
         steps = [step.set_fit_request(sample_weight=True) for step in steps]
     return make_pipeline(*steps)
+
+
+def is_default_linear(estimator):
+    """Whether an unfitted estimator is the default linear classifier."""
+    default = make_linear(classifier=True)
+    if type(estimator) is not Pipeline or len(estimator.steps) != len(default.steps):
+        return False
+    return all(
+        type(step) is type(own) and step.get_params() == own.get_params()
+        for (_, step), (_, own) in zip(estimator.steps, default.steps)
+    )
 
 
 def route_weight(meta, estimator, sample_weight, key="estimator"):
@@ -519,7 +550,7 @@ def weight_names(estimator):
 
 def take_block(X, rows, columns, means):
     """Copy some cells of X, missing ones filled if `means` is not None."""
-    block = X[rows][:, columns]
+    block = X[:, columns][rows]
     if means is None:
         return block
     return np.where(np.isnan(block), means[columns], block)
@@ -544,6 +575,6 @@ def fit_block(data, params, means, rows, columns, held_out=None, read=None):
 
 def predict_values(model, block):
     """Predictions of one number per sample, shape (n_samples,)."""
-    if isinstance(model, FOREST_REGRESSORS) and len(block) <= FEW_SAMPLES:
+    if isinstance(model, FOREST_REGRESSORS) and model.n_jobs is None:
         return tree_means(model, block)[:, 0]
     return np.asarray(model.predict(block), dtype=np.float64).reshape(len(block))

@@ -3,9 +3,7 @@
 from numbers import Integral, Real
 
 import numpy as np
-from scipy.optimize import minimize_scalar
-from scipy.spatial.distance import cdist
-from scipy.special import log_softmax, ndtri
+from scipy.special import log_softmax
 from sklearn.base import ClassifierMixin, RegressorMixin, clone, is_classifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import check_cv
@@ -15,293 +13,18 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skmissing._compat import Interval, StrOptions
 from skmissing._table import SkmissingEstimator, _fit_context, check_sample_weight
-
-# Samples up to which columns are ranked by comparing, not by searching.
-FEW_SAMPLES = 8
-# Samples up to which all of them choose the width of a kernel.
-ENOUGH_SAMPLES = 500
-# Standard deviation of the normal prior on the logarithm of the temperature.
-TEMPERATURE_DEVIATION = 3.0
-# Added to the relevance of every column, so that none is lost.
-LEAST_RELEVANCE = 0.02
-# Eigenvalues below this share of the largest are rounding errors.
-TINY = 1e-7
-
-
-# ---------------------------------------------------------------- columns and distances
-
-
-class NormalScores:
-    """Columns to normal scores: their mid-ranks among the training samples.
-
-    A value with r training samples below it (half of the equal ones count) becomes the
-    normal quantile of (r + 1/2) / (n + 1). Samples count by weight.
-    """
-
-    def __init__(self, X, weight):
-        self.kept = np.flatnonzero(X.min(axis=0) < X.max(axis=0))
-        X = X[:, self.kept]
-        order = np.argsort(X, axis=0)
-        self.values = np.asfortranarray(np.take_along_axis(X, order, axis=0))
-        self.below = np.cumsum(np.pad(weight[order], [(1, 0), (0, 0)]), axis=0)
-        # Scores of all ranks if these are halves of whole numbers.
-        self.table, self.total = None, weight.sum()
-        if (weight == 1).all():
-            self.below = None
-            self.table = self._score(np.arange(2 * len(order) + 1) / 2)
-
-    def __call__(self, X):
-        X = X[:, self.kept]
-        if len(X) <= FEW_SAMPLES:
-            twice = np.empty(X.shape)
-            for row, out in zip(X, twice):
-                low = (self.values < row).sum(axis=0)
-                out[:] = self._twice(low, (self.values <= row).sum(axis=0), None)
-        else:
-            twice = np.empty(X.shape, order="F")
-            for j, new in enumerate(np.asfortranarray(X).T):
-                old = self.values[:, j]
-                low = np.searchsorted(old, new, "left")
-                high = low.copy()
-                tied = np.flatnonzero(old[np.minimum(low, len(old) - 1)] == new)
-                high[tied] = np.searchsorted(old, new[tied], "right")
-                twice[:, j] = self._twice(low, high, j)
-        if self.table is None:
-            return np.ascontiguousarray(self._score(twice / 2))
-        return self.table[np.ascontiguousarray(twice.astype(np.int32))]
-
-    def _twice(self, low, high, column):
-        """Twice the weight below, of which equal values have half."""
-        if self.below is None:
-            return low + high
-        column = np.arange(len(self.kept)) if column is None else column
-        return self.below[low, column] + self.below[high, column]
-
-    def _score(self, ranks):
-        return ndtri((ranks + 0.5) / (self.total + 1))
-
-
-class Standard:
-    """Columns to zero mean and unit variance; constant columns are left out."""
-
-    def __init__(self, X, weight):
-        mean = np.average(X, axis=0, weights=weight)
-        scale = np.sqrt(np.average((X - mean) ** 2, axis=0, weights=weight))
-        self.kept = np.flatnonzero(scale > 1e-9 * np.maximum(np.abs(mean), 1e-300))
-        self.mean, self.scale = mean[self.kept], scale[self.kept]
-
-    def __call__(self, X):
-        return np.clip((X[:, self.kept] - self.mean) / self.scale, -1e3, 1e3)
-
-
-def squared_euclidean(A, B):
-    """Squared distances, (n, d) and (k, d) -> (n, k)."""
-    squared = -2 * A @ B.T
-    squared += np.einsum("ij,ij->i", A, A)[:, None]
-    squared += np.einsum("ij,ij->i", B, B)
-    return np.maximum(squared, 0, out=squared)
-
-
-def cityblock(A, B):
-    """Sums of absolute differences, (n, d) and (k, d) -> (n, k)."""
-    return cdist(A, B, "cityblock")
-
-
-def weighted_median(distances, weight):
-    """Median of all pairs, which count by the product of their weights."""
-    if (weight == weight[0]).all():
-        median = np.median(distances)
-    else:
-        order = np.argsort(distances, axis=None)
-        mass = np.cumsum(np.outer(weight, weight).ravel()[order])
-        # As in numpy, the mean of the two middle ones if there are two.
-        half = mass[-1] / 2
-        middle = [np.searchsorted(mass, half, side) for side in ("left", "right")]
-        median = distances.ravel()[order[np.minimum(middle, len(order) - 1)]].mean()
-    return max(float(median), np.finfo(float).tiny ** 0.5)
-
-
-def class_relevance(A, codes, weight, n_classes):
-    """Weights of columns: the root of adjusted eta squared, plus a little.
-
-    Eta squared is the between-class share of the sum of squares.
-    """
-    # A (n, d), codes (n,) -> (d,)
-    total = weight.sum()
-    mean = weight @ A / total
-    spread = weight @ (A - mean) ** 2 + 1e-9
-    mass = np.bincount(codes, weight, minlength=n_classes)
-    onehot = np.zeros((n_classes, len(A)))
-    onehot[codes, np.arange(len(A))] = weight
-    means = onehot @ A / np.where(mass > 0, mass, 1)[:, None]
-    between = mass @ (means - mean) ** 2
-    chance = (np.count_nonzero(mass) - 1) / max(total - 1, 1)
-    adjusted = (between / spread - chance) / max(1 - chance, 1e-9)
-    return np.sqrt(np.maximum(adjusted, 0)) + LEAST_RELEVANCE
-
-
-def held_out(U, d, b, Y, root, folds):
-    """Predictions for each fold by the solution without it.
-
-    With G = (S K S + alpha)^-1, S the roots of the weights, and A = G S Y, the
-    prediction is Y_f - S_f^-1 G_ff^-1 A_f.
-    """
-    # U (n, r), d (r,), b (r, k), Y (n, k), root (n,) -> (n, k)
-    A = (U * d) @ b
-    F = np.empty_like(Y)
-    for rows in folds:
-        G = (U[rows] * d) @ U[rows].T
-        F[rows] = Y[rows] - np.linalg.solve(G, A[rows]) / root[rows, None]
-    return F
-
-
-def log_loss(L, codes, weight):
-    """Weighted mean of minus the log-probability of the class."""
-    top = L.max(axis=1)
-    norm = top + np.log(np.exp(L - top[:, None]).sum(axis=1))
-    terms = norm - L[np.arange(len(codes)), codes]
-    return float(weight @ terms / weight.sum())
-
-
-def fit_temperature(F, codes, log_prior, weight):
-    """Factor T of least log-loss of softmax(log prior + T F), and that loss.
-
-    The logarithm of T has a normal prior, which counts as much as one sample.
-    """
-    total = weight.sum()
-
-    def objective(t):
-        penalty = 0.5 * (t / TEMPERATURE_DEVIATION) ** 2 / total
-        return log_loss(log_prior + np.exp(t) * F, codes, weight) + penalty
-
-    best = minimize_scalar(
-        objective, bounds=(-5, 5), method="bounded", options={"xatol": 0.05}
-    )
-    return float(np.exp(best.x)), float(best.fun)
-
-
-class KernelLeastSquares:
-    """Kernel least squares for several targets at once.
-
-    Above `max_samples` samples, the kernel has so many random landmarks (Nystroem).
-    """
-
-    def __init__(self, kernel, max_samples, seed):
-        self.kernel_name = kernel
-        self.max_samples = max_samples
-        self.seed = seed
-
-    def distance(self, A, B):
-        """Distances between rows, (n, d) and (k, d) -> (n, k)."""
-        laplacian = self.kernel_name == "laplacian"
-        return (cityblock if laplacian else squared_euclidean)(A, B)
-
-    def _mark(self, A, weight):
-        """Choose the landmarks; return their positions and relative distances."""
-        marks = np.arange(len(A))
-        if len(A) > self.max_samples:
-            rng = np.random.RandomState(self.seed)
-            marks = np.sort(rng.choice(len(A), self.max_samples, replace=False))
-        self.landmarks = A[marks]
-        D = self.distance(self.landmarks, self.landmarks)
-        self.median = weighted_median(D, weight[marks])
-        D /= self.median
-        return marks, D
-
-    def choose(self, A, Y, weight, folds, gammas, alphas, judge):
-        """Take gamma and alpha of least loss on held-out samples, and solve.
-
-        `judge(F, rows)` returns what is learnt from held-out predictions, and a loss.
-        """
-        # A (n, d) columns, Y (n, k) targets, folds: positions of the test sets
-        marks, D = self._mark(A, weight)
-        number = np.full(len(A), -1)
-        for fold, rows in enumerate(folds):
-            number[rows] = fold
-        # Every n-th landmark chooses if there are many; all of them compare the penalty
-        # with its neighbours.
-        step = -(-len(marks) // ENOUGH_SAMPLES) if len(gammas) > 1 else 1
-        every = slice(None, None, step)
-        part = marks[every]
-        best = self._search(
-            D[every, every], part, Y, weight, number, gammas, alphas, judge
-        )
-        if step > 1:
-            place = list(alphas).index(best[2])
-            gammas, alphas = [best[1]], alphas[max(place - 1, 0) : place + 2]
-            best = self._search(D, marks, Y, weight, number, gammas, alphas, judge)
-        _, self.gamma, self.alpha, self.extra, w, U, b, self.F = best
-        root = np.sqrt(weight[marks])
-        if len(marks) == len(A):
-            self.coef = root[:, None] * (U @ (b / (w + self.alpha)[:, None]))
-            return self
-        P, M = self._features(A, root, w, U)
-        G, b = (P.T * weight) @ P, (P.T * weight) @ Y
-        G[np.diag_indices_from(G)] += self.alpha
-        self.F = np.empty_like(Y)
-        for rows in folds:
-            share = P[rows].T * weight[rows]
-            without = np.linalg.solve(G - share @ P[rows], b - share @ Y[rows])
-            self.F[rows] = P[rows] @ without
-        self.coef = M @ np.linalg.solve(G, b)
-        self.extra, _ = judge(self.F, np.arange(len(A)))
-        return self
-
-    @staticmethod
-    def _search(D, marks, Y, weight, number, gammas, alphas, judge):
-        """Best loss, gamma and alpha of exact solutions for some samples."""
-        # D (m, m) relative distances of the samples `marks` (m,); number of the folds
-        folds = [np.flatnonzero(number[marks] == k) for k in np.unique(number[marks])]
-        root, best = np.sqrt(weight[marks]), None
-        for gamma in gammas:
-            w, U = eigen(D, gamma, root)
-            b = U.T @ (root[:, None] * Y[marks])
-            for alpha in alphas:
-                F = held_out(U, 1 / (w + alpha), b, Y[marks], root, folds)
-                extra, loss = judge(F, marks)
-                if best is None or loss < best[0]:
-                    best = loss, gamma, alpha, extra, w, U, b, F
-        return best
-
-    def _features(self, A, root, w, U):
-        """Nystroem features of some rows, and the map from the kernel to them."""
-        kept = w > TINY * w[-1]
-        M = root[:, None] * U[:, kept] / np.sqrt(w[kept])
-        return self.kernel(A) @ M, M
-
-    def path(self, A, Y, weight, gammas, alphas):
-        """Yield gamma, alpha and the coefficients of each, without held-out samples."""
-        marks, D = self._mark(A, weight)
-        root = np.sqrt(weight[marks])
-        for self.gamma in gammas:
-            w, U = eigen(D, self.gamma, root)
-            Q, b = root[:, None] * U, U.T @ (root[:, None] * Y[marks])
-            if len(marks) < len(A):
-                P, M = self._features(A, root, w, U)
-                w, R = np.linalg.eigh((P.T * weight) @ P)
-                Q, b = M @ R, R.T @ ((P.T * weight) @ Y)
-            for self.alpha in alphas:
-                self.coef = Q @ (b / (np.maximum(w, 0) + self.alpha)[:, None])
-                yield self.gamma, self.alpha, self.coef
-
-    def kernel(self, A):
-        """Kernel between rows and the landmarks."""
-        K = self.distance(A, self.landmarks)
-        K *= -self.gamma / self.median
-        return np.exp(K, out=K)
-
-    def predict(self, A):
-        """Predictions for other rows, (n, d) -> (n, k)."""
-        return self.kernel(A) @ self.coef
-
-
-def eigen(D, gamma, root):
-    """Eigenvalues and vectors of the weighted kernel of relative distances."""
-    w, U = np.linalg.eigh(np.exp(-gamma * D) * root[:, None] * root)
-    return np.maximum(w, 0), U
-
-
-# ------------------------------------------------------------------------- estimators
+from skmissing.ensemble._least_squares import (
+    ENOUGH_SAMPLES,
+    KernelLeastSquares,
+    NormalScores,
+    Standard,
+    class_frequencies,
+    class_relevance,
+    eigen,
+    fit_temperature,
+    log_loss,
+    neighbours,
+)
 
 _CONSTRAINTS = {
     "kernel": [StrOptions({"rbf", "laplacian", "relevance"})],
@@ -317,18 +40,6 @@ ALPHAS = {
     "laplacian": (0.01, 0.03, 0.1, 0.3, 1.0),
     "relevance": (0.01, 0.03, 0.1, 0.3, 1.0),
 }
-
-
-def class_frequencies(codes, n_classes, weight):
-    """Weighted class frequencies, none of them 0.
-
-    A class without samples gets one over the number of samples plus the number of
-    classes, at the expense of the others.
-    """
-    mass = np.bincount(codes, weight, minlength=n_classes)
-    unseen = mass == 0
-    floor = 1 / (mass.sum() + n_classes)
-    return np.where(unseen, floor, mass / mass.sum() * (1 - floor * unseen.sum()))
 
 
 def partition(cv, X, y, groups, classifier):
@@ -591,11 +302,31 @@ class KernelRidgeClassifier(_KernelClassifier):
     def _held_out_relevance(self, A, codes, weight, folds, solver, judge):
         """Choose gamma, alpha and temperature; the relevance is that of each fold."""
         gammas, alphas = self._grid()
+        every, number = np.arange(len(A)), np.empty(len(A), dtype=np.intp)
+        for fold, rows in enumerate(folds):
+            number[rows] = fold
+        step = -(-len(A) // ENOUGH_SAMPLES) if len(gammas) > 1 else 1
+        for part in [every[::step], every] if step > 1 else [every]:
+            F = self._relevance_path(
+                A[part], codes[part], weight[part], number[part], solver, gammas, alphas
+            )
+            judged = [judge(f, part) for f in F]
+            best = min(range(len(F)), key=lambda i: judged[i][1])
+            self.gamma_, self.alpha_ = (
+                gammas[best // len(alphas)],
+                alphas[best % len(alphas)],
+            )
+            gammas, alphas = [self.gamma_], neighbours(alphas, self.alpha_)
+        self.temperature_ = judged[best][0]
+        return F[best]
+
+    def _relevance_path(self, A, codes, weight, number, solver, gammas, alphas):
+        """Held-out scores of all gammas and alphas."""
         K, onehot = len(self.classes_), np.eye(len(self.classes_))
         F = np.zeros((len(gammas) * len(alphas), len(A), K))
-        for rows in folds:
-            rest = np.setdiff1d(np.arange(len(A)), rows)
-            if not len(rest):
+        for fold in np.unique(number):
+            rows, rest = np.flatnonzero(number == fold), number != fold
+            if not rest.any():
                 continue
             frequencies = class_frequencies(codes[rest], K, weight[rest])
             B = self._weigh(A[rest], codes[rest], weight[rest])
@@ -604,14 +335,7 @@ class KernelRidgeClassifier(_KernelClassifier):
             new = A[rows] * self._relevance
             for i, _ in enumerate(solver.path(B, Y, weight[rest], gammas, alphas)):
                 F[i, rows] = solver.predict(new) + shift
-        judged = [judge(f, np.arange(len(A))) for f in F]
-        best = min(range(len(F)), key=lambda i: judged[i][1])
-        self.gamma_, self.alpha_ = (
-            gammas[best // len(alphas)],
-            alphas[best % len(alphas)],
-        )
-        self.temperature_ = judged[best][0]
-        return F[best]
+        return F
 
     def _log_proba(self, F):
         return log_softmax(self._log_prior + self.temperature_ * F, axis=1)
@@ -901,23 +625,50 @@ class KernelLogisticClassifier(_KernelClassifier):
         seed = check_random_state(self.random_state).randint(2**31 - 1)
         solver = KernelLeastSquares("rbf", self.max_samples, seed)
         marks, D = solver._mark(A, weight)
-        root, best = np.sqrt(weight[marks]), None
-        for solver.gamma in np.atleast_1d(self.gamma):
-            w, U = eigen(D, solver.gamma, root)
-            leading = slice(None, -self.n_components - 1, -1)
-            Z, M = solver._features(A, root, w[leading], U[:, leading])
-            for C in np.atleast_1d(self.C):
-                model = LogisticRegression(C=C, max_iter=300, tol=1e-3)
-                L = held_out_log_proba(model, Z, codes, weight, folds, n_classes)
-                loss = log_loss(L, codes, weight)
-                if best is None or loss < best[0]:
-                    best = loss, solver.gamma, C, Z, M, model, L
+        number = np.empty(len(A), dtype=np.intp)
+        for fold, rows in enumerate(folds):
+            number[rows] = fold
+        gammas, Cs = np.atleast_1d(self.gamma), np.atleast_1d(self.C)
+        step = -(-len(marks) // ENOUGH_SAMPLES)
+        if step > 1 and len(gammas) * len(Cs) > 1:
+            # Two folds of every n-th landmark choose.
+            part, two = marks[::step], np.where(number < 2, number, -1)
+            near = D[::step, ::step]
+            best = self._search(
+                solver, A, near, part, part, codes, weight, two, gammas, Cs
+            )
+            gammas, Cs = [best[1]], [best[2]]
+        every = np.arange(len(A))
+        best = self._search(
+            solver, A, D, marks, every, codes, weight, number, gammas, Cs
+        )
         _, solver.gamma, self.C_, Z, self._map, model, self.oof_log_proba_ = best
         self.gamma_, self.C_ = float(solver.gamma), float(self.C_)
         self._solution, self._model = solver, None
         self._frequencies = class_frequencies(codes, n_classes, weight)
         if n_classes > 1:
             self._model = model.fit(Z, codes, weight)
+
+    def _search(self, solver, A, D, marks, rows, codes, weight, number, gammas, Cs):
+        """Best loss on held-out samples among `rows`, with what belongs to it."""
+        solver.set_landmarks(A[marks])
+        root, best = np.sqrt(weight[marks]), None
+        codes, weight, number = codes[rows], weight[rows], number[rows]
+        tested = number >= 0
+        folds = [np.flatnonzero(number == k) for k in np.unique(number[tested])]
+        for solver.gamma in gammas:
+            w, U = eigen(D, solver.gamma, root)
+            leading = slice(None, -self.n_components - 1, -1)
+            Z, M = solver._features(A[rows], root, w[leading], U[:, leading])
+            for C in Cs:
+                model = LogisticRegression(C=C, max_iter=300, tol=1e-3)
+                L = held_out_log_proba(
+                    model, Z, codes, weight, folds, len(self.classes_)
+                )
+                loss = log_loss(L[tested], codes[tested], weight[tested])
+                if best is None or loss < best[0]:
+                    best = loss, solver.gamma, C, Z, M, model, L
+        return best
 
     def _predict_log_proba(self, A):
         if self._model is None:

@@ -23,12 +23,16 @@ from skmissing.ensemble._base import (
     predict_values,
     take_block,
 )
-from skmissing.ensemble._kernels import log_loss
+from skmissing.ensemble._least_squares import (
+    log_loss,
+)
 from skmissing.ensemble._panel import (
     KERNELS,
     LEAST_GAP,
     LEAST_RATIO,
     LEAST_SAMPLES,
+    MANY_MODALITIES,
+    NARROW,
     PANELS,
     fit_classifier,
     fit_regressor,
@@ -75,6 +79,11 @@ class LateFusion(BlockEnsemble):
         forms = forms.values() if isinstance(forms, dict) else [forms]
         return all(isinstance(form, str) for form in forms)
 
+    @property
+    def _consequence(self):
+        form = "linear model" if isinstance(self.estimator, str) else "model"
+        return f", with a {form} of its own"
+
     def _resolve_panels(self):
         """Return the members per observed modality, as pairs of name and estimator."""
         names = self.modalities_.names
@@ -86,10 +95,12 @@ class LateFusion(BlockEnsemble):
                 f"estimator must have one entry per modality, {name_list(names)}; got "
                 f"{name_list(forms)}."
             )
-        panels = {
-            names[m]: self._resolve_members(forms[names[m]])
-            for m in np.flatnonzero(self._seen)
-        }
+        widths, panels = np.bincount(self.modalities_.column_owner), {}
+        for m in np.flatnonzero(self._seen):
+            form = forms[names[m]]
+            if self._seen.sum() > MANY_MODALITIES and widths[m] < NARROW:
+                form = "linear" if isinstance(form, str) and form in PANELS else form
+            panels[names[m]] = self._resolve_members(form)
         for _, member in chain.from_iterable(panels.values()):
             if not any(hasattr(member, method) for method in self._methods):
                 raise ValueError(
@@ -247,7 +258,8 @@ class LateFusionClassifier(ClassifierMixin, LateFusion):
 
         A list of pairs `(name, estimator)` is a panel of your own, and an estimator a
         panel of one. A dict gives one of these per modality. A modality with fewer than
-        10 training samples only gets the first member.
+        10 training samples only gets the first member. If there are more than 50
+        modalities, a string stands for "linear" where they have fewer than 10 columns.
     %(modalities)s
     combine : {"stacked", "log", "mean"}, default="stacked"
         How probabilities are combined. "log" adds the log-probabilities minus the
@@ -605,7 +617,8 @@ class LateFusionRegressor(RegressorMixin, LateFusion):
 
         A list of pairs `(name, estimator)` is a panel of your own, and an estimator a
         panel of one. A dict gives one of these per modality. A modality with fewer than
-        10 training samples only gets the first member.
+        10 training samples only gets the first member. If there are more than 50
+        modalities, a string stands for "linear" where they have fewer than 10 columns.
     %(modalities)s
     combine : {"stacked", "variance", "mean"}, default="stacked"
         How predictions are combined. "variance" is a weighted mean. The weights are

@@ -12,8 +12,10 @@ from skmissing.ensemble._base import (
     FLOOR,
     FOREST_CLASSIFIERS,
     FOREST_REGRESSORS,
+    LINEAR_C,
     EncodedClassifier,
     all_classes,
+    is_default_linear,
     make_linear,
     predict_values,
 )
@@ -21,22 +23,30 @@ from skmissing.ensemble._kernels import (
     KernelLogisticClassifier,
     KernelRidgeClassifier,
     KernelRidgeRegressor,
+)
+from skmissing.ensemble._least_squares import (
     NormalScores,
-    eigen,
+    class_frequencies,
     fit_temperature,
     held_out,
+    inverse,
     squared_euclidean,
+    weighted_kernel,
     weighted_median,
 )
 
 PANELS = ("auto", "full", "linear")
 # A modality with fewer samples gets the linear model only.
 LEAST_SAMPLES = 10
+# With more modalities than that, those of fewer columns get the linear model only.
+MANY_MODALITIES, NARROW = 50, 10
+# Up to so many coefficients, all folds of the linear model are fitted at once.
+FEW_COEFFICIENTS = 24
 # How many samples the prior of equal pool weights is worth.
 POOL_PRIOR = {True: 100.0, False: 20.0}
 # The guard against dependent samples: how many it compares at most, in runs of
 # neighbours; folds, random ones; and what gap and ratio to their deviation it reports.
-MAX_COMPARED, RUN, LEAST_COMPARED = 500, 50, 40
+MAX_COMPARED, RUN, LEAST_COMPARED = 400, 50, 40
 N_COMPARED, N_RANDOM = 5, 20
 LEAST_GAP, LEAST_RATIO = 0.02, 4.0
 KERNELS = (KernelRidgeClassifier, KernelRidgeRegressor, KernelLogisticClassifier)
@@ -106,6 +116,11 @@ def fit_classifier(template, block, data, rows, params, folds):
     Evidence has shape (n_samples, n_classes); it is NaN for samples never held out.
     """
     codes, weight = data.codes[rows], data.table.weight[rows]
+    n_coefficients = (block.shape[1] + 1) * len(data.labels)
+    if n_coefficients <= FEW_COEFFICIENTS and is_default_linear(template):
+        fitted = fit_narrow(block, codes, weight, folds or [], len(data.labels))
+        if fitted is not None:
+            return fitted
 
     def fit(template, rows=slice(None)):
         part = {name: value[rows] for name, value in params.items()}
@@ -149,6 +164,99 @@ def fit_classifier(template, block, data, rows, params, folds):
         member.model = TemperatureScaled(model, T, prior)
         proba = softmax(np.log(prior) + T * F, axis=1)
     return member, log_ratios(proba, known, member.frequencies)
+
+
+def fit_narrow(block, codes, weight, folds, n_classes):
+    """Fit the default linear classifier to few columns, and without each of the folds.
+
+    All are fitted at once by Newton's method. Returns the member and its evidence, or
+    None if that does not converge.
+    """
+    # block (n, d), codes and weight (n,) -> evidence (n, classes)
+    folds = [fold for fold in folds if len(fold[0]) and len(fold[1])]
+    inside = np.zeros((len(folds) + 1, len(codes)))
+    inside[-1] = 1
+    for mask, (rows, _) in zip(inside, folds):
+        mask[rows] = 1
+    onehot = np.eye(n_classes)[codes]
+    W, mass = inside * weight, (inside * weight) @ onehot
+    total, known = mass.sum(axis=1, keepdims=True), mass > 0
+    if known[-1].sum() == 1:
+        return None
+    X = np.asarray(block, dtype=np.float64)
+    mean = W @ X / total
+    variance = np.maximum(W @ (X - mean[-1]) ** 2 / total - (mean - mean[-1]) ** 2, 0)
+    scale = np.sqrt(variance)
+    scale[scale <= 1e-7 * np.abs(mean) + np.finfo(float).tiny] = 1
+    Z = np.ones((len(W), X.shape[1] + 1, len(X)))
+    Z[:, :-1] = (X.T - mean[:, :, None]) / scale[:, :, None]
+    # Of two classes, scikit-learn penalises the difference of the slopes.
+    penalty = (1 + (known.sum(axis=1) == 2)) / LINEAR_C
+    B, P = solve_logistic(Z, onehot.T, W, known, penalty)
+    if B is None:
+        return None
+    E = np.full((len(codes), n_classes), np.nan)
+    for f, (rows, outside) in enumerate(folds):
+        frequencies = class_frequencies(codes[rows], n_classes, weight[rows])
+        seen = np.flatnonzero(known[f])
+        E[outside] = log_ratios(P[f][seen][:, outside].T, seen, frequencies)
+    frequencies = class_frequencies(codes, n_classes, weight)
+    seen = np.flatnonzero(known[-1])
+    model = as_pipeline(mean[-1], variance[-1], scale[-1], B[-1][seen], len(codes))
+    return EncodedClassifier(model, seen, frequencies, True), E
+
+
+def as_pipeline(mean, variance, scale, coefficients, n_samples):
+    """The default linear classifier with these parameters, as if it were fitted."""
+    # mean, variance and scale (d,), coefficients (classes, d + 1)
+    model = make_linear(classifier=True)
+    scaler, last = model
+    scaler.n_features_in_ = last.n_features_in_ = len(mean)
+    scaler.mean_, scaler.var_, scaler.scale_ = mean, variance, scale
+    scaler.n_samples_seen_ = n_samples
+    last.classes_ = np.arange(len(coefficients))
+    if len(coefficients) == 2:
+        coefficients = np.diff(coefficients, axis=0)
+    last.coef_, last.intercept_ = coefficients[:, :-1], coefficients[:, -1]
+    last.n_iter_ = np.ones(1, dtype=np.int32)
+    return model
+
+
+def solve_logistic(Z, Y, W, known, penalty, max_iter=30):
+    """Coefficients and probabilities of several logistic regressions, or None twice."""
+    # Z (f, p, n) columns, the last of ones, Y (k, n) one-hot, W (f, n) weights,
+    # known (f, k) classes, penalty (f,) -> (f, k, p), (f, k, n)
+    n_models, p, n_samples = Z.shape
+    k = len(Y)
+    B, each = np.zeros((n_models, k, p)), np.arange(k)
+    B[~known, -1] = -np.inf
+    ridge = np.zeros((n_models, k, p, k, p))
+    for j in range(p - 1):
+        ridge[:, each, j, each, j] = penalty[:, None]
+    # The sum of the intercepts, and the steps of unknown classes, are 0.
+    ridge[:, :, -1, :, -1] = 1
+    ridge[:, each, -1, each, -1] += ~known
+    columns = Z.swapaxes(1, 2)
+    for _ in range(max_iter):
+        P = B[:, :, :-1] @ Z[:, :-1] + B[:, :, -1:]
+        P = np.exp(P - P.max(axis=1, keepdims=True))
+        P /= P.sum(axis=1, keepdims=True)
+        slope = (W[:, None] * (P - Y)) @ columns
+        slope[:, :, :-1] += penalty[:, None, None] * B[:, :, :-1]
+        V = (P[:, :, None] * Z[:, None]).reshape(n_models, k * p, n_samples)
+        WV = W[:, None] * V
+        H = ridge - (WV @ V.swapaxes(1, 2)).reshape(ridge.shape)
+        blocks = (WV @ columns).reshape(n_models, k, p, p)
+        H[:, each, :, each] += blocks.swapaxes(0, 1)
+        H, slope = H.reshape(n_models, k * p, -1), slope.reshape(n_models, k * p, 1)
+        step = np.linalg.solve(H, slope).reshape(B.shape)
+        B -= step
+        # The error that is left is of the order of the square.
+        if np.abs(step).max() < 1e-4:
+            return B, P
+        if not np.abs(step).max() < 1e3:
+            break
+    return None, None
 
 
 def held_out_once(folds, n_samples):
@@ -262,8 +370,9 @@ def measure_dependence(block, y, classifier, seed):
     ones = np.ones(len(y))
     A = NormalScores(block, ones)(block)
     D = squared_euclidean(A, A)
-    w, U = eigen(D / weighted_median(D, ones), 1.0, ones)
-    b = U.T @ Y
+    K = weighted_kernel(D / weighted_median(D, ones), 1.0, ones)
+    solved = {alpha: inverse(K, alpha) for alpha in (0.01, 0.1, 1.0)}
+    solved = {alpha: (G, G @ Y) for alpha, G in solved.items()}
     rng = np.random.RandomState(seed)
 
     def explained(alpha, shuffled):
@@ -274,10 +383,10 @@ def measure_dependence(block, y, classifier, seed):
         within = np.arange(len(y)) - np.repeat(np.cumsum(counts) - counts, counts)
         fold = within * N_COMPARED // counts[strata[order]]
         folds = [order[fold == k] for k in range(N_COMPARED)]
-        F = held_out(U, 1 / (w + alpha), b, Y, ones, [f for f in folds if len(f)])
+        F = held_out(*solved[alpha], Y, ones, [f for f in folds if len(f)])
         return 1 - ((Y - F) ** 2).sum() / total
 
-    alpha = max((0.01, 0.1, 1.0), key=lambda alpha: explained(alpha, True))
+    alpha = max(solved, key=lambda alpha: explained(alpha, True))
     random = [explained(alpha, True) for _ in range(N_RANDOM)]
     gap = np.mean(random) - explained(alpha, False)
     return float(gap), float(gap / max(np.std(random, ddof=1), 1e-12))

@@ -1,0 +1,349 @@
+"""Kernel least squares on arrays: columns, distances, solutions, held-out samples."""
+
+import numpy as np
+from scipy.linalg import cho_factor, cho_solve, cholesky
+from scipy.linalg.lapack import dpotri
+from scipy.optimize import minimize_scalar
+from scipy.spatial.distance import cdist
+from scipy.special import ndtri
+
+# Samples up to which all columns are searched at once, not one after the other.
+FEW_SAMPLES = 8
+# Samples up to which all of them choose the width of a kernel.
+ENOUGH_SAMPLES = 500
+# Standard deviation of the normal prior on the logarithm of the temperature.
+TEMPERATURE_DEVIATION = 3.0
+# Added to the relevance of every column, so that none is lost.
+LEAST_RELEVANCE = 0.02
+# Eigenvalues below this share of the largest are rounding errors.
+TINY = 1e-7
+
+
+# ---------------------------------------------------------------- columns and distances
+
+
+class NormalScores:
+    """Columns to normal scores: their mid-ranks among the training samples.
+
+    A value with r training samples below it (half of the equal ones count) becomes the
+    normal quantile of (r + 1/2) / (n + 1). Samples count by weight.
+    """
+
+    def __init__(self, X, weight):
+        self.kept = np.flatnonzero(X.min(axis=0) < X.max(axis=0))
+        X = X[:, self.kept]
+        order = np.argsort(X, axis=0)
+        self.values = np.asfortranarray(np.take_along_axis(X, order, axis=0))
+        self.below = np.cumsum(np.pad(weight[order], [(1, 0), (0, 0)]), axis=0)
+        # Scores of all ranks if these are halves of whole numbers.
+        self.table, self.total = None, weight.sum()
+        if (weight == 1).all():
+            self.below = None
+            self.table = self._score(np.arange(2 * len(order) + 1) / 2)
+
+    def __call__(self, X):
+        X = X[:, self.kept]
+        if len(X) <= FEW_SAMPLES:
+            low = self._count(X, np.less)
+            twice = self._twice(low, self._count(X, np.less_equal), None)
+        else:
+            # Sorted values are found faster.
+            X = np.asfortranarray(X)
+            order = np.argsort(X, axis=0)
+            twice = np.empty(X.shape, order="F")
+            for j, places in enumerate(order.T):
+                old, new = self.values[:, j], X[places, j]
+                low = np.searchsorted(old, new, "left")
+                high = low.copy()
+                tied = np.flatnonzero(old[np.minimum(low, len(old) - 1)] == new)
+                high[tied] = np.searchsorted(old, new[tied], "right")
+                twice[places, j] = self._twice(low, high, j)
+        if self.table is None:
+            return np.ascontiguousarray(self._score(twice / 2))
+        return self.table[np.ascontiguousarray(twice.astype(np.int32))]
+
+    def _count(self, X, before):
+        """Number of training values before those of X, by bisection of all columns."""
+        column, low = np.arange(X.shape[1]), np.zeros(X.shape, dtype=np.intp)
+        high = np.full(X.shape, len(self.values))
+        for _ in range(len(self.values).bit_length()):
+            middle = (low + high) // 2
+            inner = np.minimum(middle, len(self.values) - 1)
+            after = before(self.values[inner, column], X) & (low < high)
+            low, high = np.where(after, middle + 1, low), np.where(after, high, middle)
+        return low
+
+    def _twice(self, low, high, column):
+        """Twice the weight below, of which equal values have half."""
+        if self.below is None:
+            return low + high
+        column = np.arange(len(self.kept)) if column is None else column
+        return self.below[low, column] + self.below[high, column]
+
+    def _score(self, ranks):
+        return ndtri((ranks + 0.5) / (self.total + 1))
+
+
+class Standard:
+    """Columns to zero mean and unit variance; constant columns are left out."""
+
+    def __init__(self, X, weight):
+        mean = np.average(X, axis=0, weights=weight)
+        scale = np.sqrt(np.average((X - mean) ** 2, axis=0, weights=weight))
+        self.kept = np.flatnonzero(scale > 1e-9 * np.maximum(np.abs(mean), 1e-300))
+        self.mean, self.scale = mean[self.kept], scale[self.kept]
+
+    def __call__(self, X):
+        return np.clip((X[:, self.kept] - self.mean) / self.scale, -1e3, 1e3)
+
+
+def squared_euclidean(A, B, norms=None):
+    """Squared distances, (n, d) and (k, d) -> (n, k); the norms are those of B."""
+    squared = -2 * A @ B.T
+    squared += np.einsum("ij,ij->i", A, A)[:, None]
+    squared += np.einsum("ij,ij->i", B, B) if norms is None else norms
+    return np.maximum(squared, 0, out=squared)
+
+
+def cityblock(A, B):
+    """Sums of absolute differences, (n, d) and (k, d) -> (n, k)."""
+    return cdist(A, B, "cityblock")
+
+
+def weighted_median(distances, weight):
+    """Median of all pairs, which count by the product of their weights."""
+    if (weight == weight[0]).all():
+        median = np.median(distances)
+    else:
+        order = np.argsort(distances, axis=None)
+        mass = np.cumsum(np.outer(weight, weight).ravel()[order])
+        # As in numpy, the mean of the two middle ones if there are two.
+        half = mass[-1] / 2
+        middle = [np.searchsorted(mass, half, side) for side in ("left", "right")]
+        median = distances.ravel()[order[np.minimum(middle, len(order) - 1)]].mean()
+    return max(float(median), np.finfo(float).tiny ** 0.5)
+
+
+def class_relevance(A, codes, weight, n_classes):
+    """Weights of columns: the root of adjusted eta squared, plus a little.
+
+    Eta squared is the between-class share of the sum of squares.
+    """
+    # A (n, d), codes (n,) -> (d,)
+    total = weight.sum()
+    mean = weight @ A / total
+    spread = weight @ (A - mean) ** 2 + 1e-9
+    mass = np.bincount(codes, weight, minlength=n_classes)
+    onehot = np.zeros((n_classes, len(A)))
+    onehot[codes, np.arange(len(A))] = weight
+    means = onehot @ A / np.where(mass > 0, mass, 1)[:, None]
+    between = mass @ (means - mean) ** 2
+    chance = (np.count_nonzero(mass) - 1) / max(total - 1, 1)
+    adjusted = (between / spread - chance) / max(1 - chance, 1e-9)
+    return np.sqrt(np.maximum(adjusted, 0)) + LEAST_RELEVANCE
+
+
+def held_out(G, A, Y, root, folds):
+    """Predictions for each fold by the solution without it.
+
+    With G = (S K S + alpha)^-1, S the roots of the weights, and A = G S Y, the
+    prediction is Y_f - S_f^-1 G_ff^-1 A_f.
+    """
+    # G (n, n), A and Y (n, k), root (n,) -> (n, k)
+    F = Y.copy()
+    for rows in folds:
+        error = np.linalg.solve(G[np.ix_(rows, rows)], A[rows])
+        F[rows] -= error / root[rows, None]
+    return F
+
+
+def log_loss(L, codes, weight):
+    """Weighted mean of minus the log-probability of the class."""
+    top = L.max(axis=1)
+    norm = top + np.log(np.exp(L - top[:, None]).sum(axis=1))
+    terms = norm - L[np.arange(len(codes)), codes]
+    return float(weight @ terms / weight.sum())
+
+
+def fit_temperature(F, codes, log_prior, weight):
+    """Factor T of least log-loss of softmax(log prior + T F), and that loss.
+
+    The logarithm of T has a normal prior, which counts as much as one sample.
+    """
+    total = weight.sum()
+
+    def objective(t):
+        penalty = 0.5 * (t / TEMPERATURE_DEVIATION) ** 2 / total
+        return log_loss(log_prior + np.exp(t) * F, codes, weight) + penalty
+
+    best = minimize_scalar(
+        objective, bounds=(-5, 5), method="bounded", options={"xatol": 0.05}
+    )
+    return float(np.exp(best.x)), float(best.fun)
+
+
+class KernelLeastSquares:
+    """Kernel least squares for several targets at once.
+
+    Above `max_samples` samples, the kernel has so many random landmarks (Nystroem).
+    """
+
+    def __init__(self, kernel, max_samples, seed):
+        self.kernel_name = kernel
+        self.max_samples = max_samples
+        self.seed = seed
+
+    def distance(self, A, B):
+        """Distances between rows, (n, d) and (k, d) -> (n, k)."""
+        laplacian = self.kernel_name == "laplacian"
+        return (cityblock if laplacian else squared_euclidean)(A, B)
+
+    def set_landmarks(self, rows):
+        """Take the samples that the kernel is to."""
+        self.landmarks = rows
+        self._norms = np.einsum("ij,ij->i", rows, rows)
+
+    def _mark(self, A, weight):
+        """Choose the landmarks; return their positions and relative distances."""
+        marks = np.arange(len(A))
+        if len(A) > self.max_samples:
+            rng = np.random.RandomState(self.seed)
+            marks = np.sort(rng.choice(len(A), self.max_samples, replace=False))
+        self.set_landmarks(A[marks])
+        D = self.distance(self.landmarks, self.landmarks)
+        self.median = weighted_median(D, weight[marks])
+        D /= self.median
+        return marks, D
+
+    def choose(self, A, Y, weight, folds, gammas, alphas, judge):
+        """Take gamma and alpha of least loss on held-out samples, and solve.
+
+        `judge(F, rows)` returns what is learnt from held-out predictions, and a loss.
+        """
+        # A (n, d) columns, Y (n, k) targets, folds: positions of the test sets
+        marks, D = self._mark(A, weight)
+        number = np.full(len(A), -1)
+        for fold, rows in enumerate(folds):
+            number[rows] = fold
+        # Every n-th landmark chooses if there are many; all of them compare the penalty
+        # with its neighbours.
+        step = -(-len(marks) // ENOUGH_SAMPLES) if len(gammas) > 1 else 1
+        every = slice(None, None, step)
+        part = marks[every]
+        best = self._search(
+            D[every, every], part, Y, weight, number, gammas, alphas, judge
+        )
+        if step > 1:
+            gammas, alphas = [best[1]], neighbours(alphas, best[2])
+            best = self._search(D, marks, Y, weight, number, gammas, alphas, judge)
+        _, self.gamma, self.alpha, self.extra, coef, self.F = best
+        root = np.sqrt(weight[marks])
+        if len(marks) == len(A):
+            self.coef = root[:, None] * coef
+            return self
+        P, M = self._features(A, root, *eigen(D, self.gamma, root))
+        G, b = (P.T * weight) @ P, (P.T * weight) @ Y
+        G[np.diag_indices_from(G)] += self.alpha
+        self.F = np.empty_like(Y)
+        for rows in folds:
+            share = P[rows].T * weight[rows]
+            without = np.linalg.solve(G - share @ P[rows], b - share @ Y[rows])
+            self.F[rows] = P[rows] @ without
+        self.coef = M @ np.linalg.solve(G, b)
+        self.extra, _ = judge(self.F, np.arange(len(A)))
+        return self
+
+    @staticmethod
+    def _search(D, marks, Y, weight, number, gammas, alphas, judge):
+        """Best loss, gamma and alpha of exact solutions for some samples."""
+        # D (m, m) relative distances of the samples `marks` (m,); number of the folds
+        folds = [np.flatnonzero(number[marks] == k) for k in np.unique(number[marks])]
+        root, best = np.sqrt(weight[marks]), None
+        for gamma in gammas:
+            K = weighted_kernel(D, gamma, root)
+            for alpha in alphas:
+                G = inverse(K, alpha)
+                coef = G @ (root[:, None] * Y[marks])
+                F = held_out(G, coef, Y[marks], root, folds)
+                extra, loss = judge(F, marks)
+                if best is None or loss < best[0]:
+                    best = loss, gamma, alpha, extra, coef, F
+        return best
+
+    def _features(self, A, root, w, U):
+        """Nystroem features of some rows, and the map from the kernel to them."""
+        kept = w > TINY * w[-1]
+        M = root[:, None] * U[:, kept] / np.sqrt(w[kept])
+        return self.kernel(A) @ M, M
+
+    def path(self, A, Y, weight, gammas, alphas):
+        """Yield gamma, alpha and the coefficients of each, without held-out samples."""
+        marks, D = self._mark(A, weight)
+        root = np.sqrt(weight[marks])
+        for self.gamma in gammas:
+            if len(marks) == len(A):
+                G, b = weighted_kernel(D, self.gamma, root), root[:, None] * Y
+            else:
+                P, M = self._features(A, root, *eigen(D, self.gamma, root))
+                G, b = (P.T * weight) @ P, (P.T * weight) @ Y
+            for self.alpha in alphas:
+                coef = cho_solve(cho_factor(add_penalty(G, self.alpha)), b)
+                exact = len(marks) == len(A)
+                self.coef = root[:, None] * coef if exact else M @ coef
+                yield self.gamma, self.alpha, self.coef
+
+    def kernel(self, A):
+        """Kernel between rows and the landmarks."""
+        if self.kernel_name == "laplacian":
+            K = cityblock(A, self.landmarks)
+        else:
+            K = squared_euclidean(A, self.landmarks, self._norms)
+        K *= -self.gamma / self.median
+        return np.exp(K, out=K)
+
+    def predict(self, A):
+        """Predictions for other rows, (n, d) -> (n, k)."""
+        return self.kernel(A) @ self.coef
+
+
+def eigen(D, gamma, root):
+    """Eigenvalues and vectors of the weighted kernel of relative distances."""
+    w, U = np.linalg.eigh(weighted_kernel(D, gamma, root))
+    return np.maximum(w, 0), U
+
+
+def weighted_kernel(D, gamma, root):
+    """Kernel of relative distances, between samples with these roots of weights."""
+    return np.exp(-gamma * D) * root[:, None] * root
+
+
+def inverse(K, alpha):
+    """Inverse of a positive semi-definite matrix plus alpha on its diagonal."""
+    L = cholesky(add_penalty(K, alpha), lower=True, overwrite_a=True)
+    G = np.tril(dpotri(L, lower=1)[0])
+    return G + np.tril(G, -1).T
+
+
+def add_penalty(K, alpha):
+    """Copy of a matrix with alpha on its diagonal, and more than rounding errors."""
+    K = K.copy()
+    K[np.diag_indices_from(K)] += alpha + 1e-13 * np.trace(K)
+    return K
+
+
+def neighbours(values, chosen):
+    """The value chosen, the one before and the one after."""
+    place = list(values).index(chosen)
+    return values[max(place - 1, 0) : place + 2]
+
+
+def class_frequencies(codes, n_classes, weight):
+    """Weighted class frequencies, none of them 0.
+
+    A class without samples gets one over the number of samples plus the number of
+    classes, at the expense of the others.
+    """
+    mass = np.bincount(codes, weight, minlength=n_classes)
+    unseen = mass == 0
+    floor = 1 / (mass.sum() + n_classes)
+    return np.where(unseen, floor, mass / mass.sum() * (1 - floor * unseen.sum()))
