@@ -19,6 +19,8 @@ from skmissing._modalities import (
 
 # Above this many modalities of one column each, `modalities` was likely forgotten.
 MANY_COLUMNS = 256
+# Squares of larger numbers overflow; trees read no larger number than the second.
+LARGEST, LARGEST_READ = 1e150, 1e38
 
 
 def _fit_context(*, prefer_skip_nested_validation):
@@ -97,6 +99,7 @@ class ModalityMixin:
             )
         if isinstance(X, np.ma.MaskedArray):
             X = fill_masked(X)
+        check_unmasked(y, "y")
         X = validate_data(
             self,
             X,
@@ -325,6 +328,18 @@ class ModalityTable:
             raise ValueError(f"{found} should be >= {name}={value}.")
         return n_usable
 
+    def check_size(self):
+        """Raise if a number is too large for trees and for squares."""
+        low, high = np.fmin.reduce(self.X, axis=0), np.fmax.reduce(self.X, axis=0)
+        largest = np.fmax(-low, high)
+        huge = np.flatnonzero(largest > LARGEST_READ)
+        if len(huge):
+            raise ValueError(
+                f"X must stay below {LARGEST_READ:g}; {len(huge)} columns have larger "
+                f"values, such as {largest[huge[0]]:g}: {self.name_columns(huge)}. "
+                "Divide them by a constant."
+            )
+
     def any_column(self, columns):
         """Which modalities have any of the chosen columns, shape (n_modalities,)."""
         owner = self.layout.column_owner
@@ -359,8 +374,30 @@ def fill_masked(X):
     return X.data
 
 
+def check_unmasked(values, name):
+    """Raise if any value is masked: scikit-learn would use what is below the mask."""
+    if np.ma.is_masked(values):
+        raise ValueError(
+            f"{name} must have no masked values; {np.ma.count_masked(values)} of "
+            f"{len(values)} are masked. Leave these samples out."
+        )
+
+
+def check_squares(y):
+    """Raise if squares of a target would overflow."""
+    if y.dtype.kind not in "biuf":
+        raise TypeError(f"y must be numbers; got dtype {y.dtype}.")
+    largest = y[np.abs(y).argmax()]
+    if abs(largest) > LARGEST:
+        raise ValueError(
+            f"y must stay below {LARGEST:g}, so that squares do not overflow; got "
+            f"{largest:g}. Divide y by a constant."
+        )
+
+
 def check_sample_weight(sample_weight, X, dtype=np.float64):
     """Return non-negative weights, one per sample, not all of them zero."""
+    check_unmasked(sample_weight, "sample_weight")
     weight = _check_sample_weight(
         sample_weight, X, dtype=dtype, ensure_non_negative=True
     )
@@ -369,7 +406,43 @@ def check_sample_weight(sample_weight, X, dtype=np.float64):
             "Sample weights must contain at least one non-zero number; got "
             f"{weight.shape[0]} zeros."
         )
+    if weight.max() > LARGEST:
+        raise ValueError(
+            f"sample_weight must stay below {LARGEST:g}, so that products do not "
+            f"overflow; got {weight.max():g}."
+        )
     return weight
+
+
+def check_groups(groups, n_samples):
+    """Return groups as one known value per sample, or None."""
+    if groups is None:
+        return None
+    check_unmasked(groups, "groups")
+    shape = np.shape(groups)
+    if shape not in ((n_samples,), (n_samples, 1)):
+        raise ValueError(
+            f"groups must have one value per sample, shape ({n_samples},); got an "
+            f"array of shape {shape}."
+        )
+    groups = np.asarray(groups).reshape(n_samples)
+    if groups.dtype == object:
+        kinds = sorted({type(group).__name__ for group in groups})
+        unknown = np.array([group is None or group != group for group in groups])
+    else:
+        kinds, unknown = [], groups != groups
+    if unknown.any():
+        raise ValueError(
+            "groups must have no missing values; that of "
+            f"{np.count_nonzero(unknown)} of {n_samples} samples is missing."
+        )
+    try:
+        np.unique(groups)
+    except TypeError as error:
+        raise TypeError(
+            f"groups must be all numbers or all strings; got {', '.join(kinds)}."
+        ) from error
+    return groups
 
 
 def name_list(names):

@@ -280,3 +280,127 @@ def test_predictions_follow_what_was_fitted(before, after, small_multimodal):
             assert_array_equal(predictions(model, X), expected)
             fresh = predictions(clone(model).fit(X, y), X)
             assert_array_equal(predictions(model.fit(X, y), X), fresh)
+
+
+@pytest.mark.parametrize("cls", ENSEMBLES)
+def test_masked_targets_are_refused(cls, small_multimodal):
+    """What lies below a mask must not be learnt."""
+    X, y, widths = small_multimodal
+    y = np.ma.masked_where(np.arange(60) < 5, y)
+    with pytest.raises(ValueError, match="y must have no masked values; 5 of 60"):
+        cls(modalities=widths).fit(X, y)
+    weight = np.ma.masked_where(np.arange(60) < 5, np.ones(60))
+    with pytest.raises(ValueError, match="sample_weight must have no masked values"):
+        cls(modalities=widths).fit(X, y.data, weight)
+
+
+@pytest.mark.parametrize("cls", [LateFusionClassifier, PatternClassifier])
+@pytest.mark.parametrize(
+    "class_weight, match",
+    [
+        ({0: -1.0}, "numbers from 0 to 1e\\+150 as values; got -1.0 for 0"),
+        ({1: np.nan}, "got nan for 1"),
+        ({1: "much"}, "got 'much' for 1"),
+        ({0: 0, 1: 0, 2: 0}, "must be positive for a class of the samples"),
+        ({7: 1}, r"must have classes of y, \[0, 1, 2\], as keys; got \[7\]"),
+    ],
+)
+def test_wrong_class_weight(cls, class_weight, match, small_multimodal):
+    X, y, widths = small_multimodal
+    with pytest.raises(ValueError, match=f"class_weight .*{match}"):
+        cls(modalities=widths, class_weight=class_weight).fit(X, y)
+
+
+@pytest.mark.parametrize(
+    "groups, error, match",
+    [
+        (np.arange(5), ValueError, r"shape \(60,\); got an array of shape \(5,\)"),
+        (np.zeros((60, 2)), ValueError, r"got an array of shape \(60, 2\)"),
+        (np.r_[np.nan, np.ones(59)], ValueError, "that of 1 of 60 samples is missing"),
+        (np.array([None] + ["a"] * 59), ValueError, "1 of 60 samples is missing"),
+        (np.array([1] + ["a"] * 59, object), TypeError, "numbers or .*; got int, str"),
+    ],
+)
+def test_wrong_groups(groups, error, match, small_multimodal):
+    X, y, widths = small_multimodal
+    for cls in (LateFusionClassifier, PatternRegressor):
+        with pytest.raises(error, match=f"groups must .*{match}"):
+            cls(modalities=widths).fit(X, y, groups=groups)
+
+
+def test_one_group_warns(small_multimodal):
+    X, y, widths = small_multimodal
+    model = LateFusionClassifier("linear", modalities=widths)
+    with pytest.warns(ModalityWarning, match="all samples are of one group") as caught:
+        model.fit(X, y, groups=np.zeros(60))
+    assert [w.filename for w in caught] == [__file__]
+    assert np.isfinite(model.predict_proba(X)).all()
+
+
+@pytest.mark.parametrize(
+    "test, match",
+    [
+        (np.arange(40, 61), "positions from 0 to 59; got some from 40 to 60"),
+        (np.arange(-5, 0), "got some from -5 to -1"),
+        (np.arange(5.0), r"got an array of shape \(5,\) and dtype float64"),
+    ],
+)
+def test_positions_of_a_splitter(test, match, small_multimodal):
+    X, y, widths = small_multimodal
+    with pytest.raises(ValueError, match=f"cv must yield .*{match}"):
+        LateFusionClassifier(
+            "linear", modalities=widths, cv=[(np.arange(30), test)]
+        ).fit(X, y)
+
+
+@pytest.mark.parametrize("cls", ENSEMBLES)
+def test_numbers_that_are_too_large(cls, small_multimodal):
+    """Errors, not NaN: squares overflow, and trees read single precision."""
+    X, y, widths = small_multimodal
+    model = cls(
+        modalities=widths, **({"estimator": LINEAR[cls]} if cls in LINEAR else {})
+    )
+    model.fit(X, y)
+    huge = X.copy()
+    huge[np.flatnonzero(~np.isnan(X[:, 1]))[0], 1] = -1e300
+    match = r"X must stay below 1e\+38; 1 columns have .* 1e\+300: 'x1'"
+    for method in (lambda X: model.fit(X, y), model.predict):
+        with pytest.raises(ValueError, match=match):
+            method(huge)
+    with pytest.raises(ValueError, match="sample_weight must stay below"):
+        model.fit(X, y, np.r_[1e300, np.ones(59)])
+    if not is_classifier(model):
+        with pytest.raises(ValueError, match=r"y must stay below 1e\+150.*e\+300"):
+            model.fit(X, (y + 1) * 1e300)
+        with pytest.raises(TypeError, match="y must be numbers; got dtype datetime64"):
+            model.fit(X, np.arange(60).astype("datetime64[D]"))
+
+
+class NanClassifier(GaussianNB):
+    def predict_proba(self, X):
+        return np.full_like(super().predict_proba(X), np.nan)
+
+
+class NanRegressor(Ridge):
+    def predict(self, X):
+        return np.full(len(X), np.nan)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        LateFusionClassifier([("a", GaussianNB()), ("b", NanClassifier())]),
+        LateFusionClassifier(NanClassifier(), combine="log"),
+        LateFusionRegressor([("a", Ridge()), ("b", NanRegressor())]),
+        LateFusionRegressor(NanRegressor(), combine="mean"),
+        PatternClassifier(NanClassifier()),
+        PatternRegressor(NanRegressor(), select="largest"),
+    ],
+)
+def test_inner_estimators_that_predict_nan(model, small_multimodal):
+    X, y, widths = small_multimodal
+    match = (
+        r"predictions of estimator=Nan\w+\(.*\) must be finite; those for .* are not"
+    )
+    with pytest.raises(ValueError, match=match):
+        clone(model).set_params(modalities=widths).fit(X, y).predict(X)

@@ -1,5 +1,7 @@
 """Panels of late fusion and their kernel members, against plain loops."""
 
+import re
+
 import numpy as np
 import pytest
 from scipy.special import log_softmax, ndtr
@@ -139,11 +141,57 @@ def test_splitter_must_be_a_partition():
         KernelRidgeClassifier(cv=folds).fit(X, y)
 
 
-@pytest.mark.parametrize("name", ["gamma", "alpha"])
-def test_widths_and_penalties_are_positive(name):
+@pytest.mark.parametrize(
+    "cls, name",
+    [
+        (KernelRidgeRegressor, "gamma"),
+        (KernelRidgeClassifier, "alpha"),
+        (KernelLogisticClassifier, "gamma"),
+        (KernelLogisticClassifier, "C"),
+    ],
+)
+@pytest.mark.parametrize("values", [[1, 0], [], [np.nan], ["a"], [None], [[1, 2]]])
+def test_widths_and_penalties_are_positive(cls, name, values):
     """The error names the parameter and its value."""
-    with pytest.raises(ValueError, match=rf"{name} must be positive; got \[1, 0\]"):
-        KernelRidgeRegressor(**{name: [1, 0]}).fit(np.eye(5), np.arange(5.0))
+    match = rf"{name} must be positive; got {re.escape(str(values))}"
+    with pytest.raises(ValueError, match=match):
+        cls(**{name: values}).fit(np.eye(6), np.arange(6) % 2)
+
+
+KERNELS = [KernelRidgeClassifier, KernelRidgeRegressor, KernelLogisticClassifier]
+
+
+@pytest.mark.parametrize("cls", KERNELS)
+@pytest.mark.parametrize("n_samples", [1, 3, 10])
+def test_kernels_of_few_samples(cls, n_samples):
+    """There may be fewer samples, or of each class, than folds."""
+    X = np.random.RandomState(0).standard_normal((n_samples, 2))
+    model = cls().fit(X, np.arange(n_samples) % 3)
+    assert np.isfinite(model.predict(X)).all()
+
+
+@pytest.mark.parametrize("cls", KERNELS)
+def test_wrong_targets_and_folds_of_kernels(cls):
+    X, y = np.eye(6), np.arange(6) % 2
+    with pytest.raises(ValueError, match="y must have no masked values; 3 of 6"):
+        cls().fit(X, np.ma.masked_equal(y, 1))
+    with pytest.raises(ValueError, match=r"groups must have .*got .* shape \(3,\)"):
+        cls().fit(X, y, groups=[0, 1, 2])
+    with pytest.raises(ValueError, match="6 of 6 samples are in none"):
+        cls(cv=iter([])).fit(X, y)
+    if cls is KernelRidgeRegressor:
+        with pytest.raises(ValueError, match=r"y must stay below 1e\+150"):
+            cls().fit(X, y * 1e300)
+
+
+@pytest.mark.parametrize("scale", [1e-300, 1e300])
+def test_laplacian_kernel_knows_no_units(scale):
+    """Squares neither overflow nor vanish."""
+    rng = np.random.RandomState(0)
+    X, y = rng.standard_normal((40, 3)), np.arange(40) % 2
+    expected = KernelRidgeClassifier("laplacian").fit(X, y).predict_proba(X)
+    model = KernelRidgeClassifier("laplacian").fit(X * scale, y)
+    np.testing.assert_allclose(model.predict_proba(X * scale), expected, atol=1e-9)
 
 
 def test_panel_beats_the_line(rings):

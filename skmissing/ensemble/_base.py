@@ -3,10 +3,9 @@
 A block holds some samples and some columns of X.
 """
 
-import warnings
 from dataclasses import dataclass
 from inspect import Parameter, signature
-from numbers import Integral
+from numbers import Integral, Real
 
 import numpy as np
 from scipy.special import softmax
@@ -20,16 +19,10 @@ from sklearn.ensemble import (
     RandomForestRegressor,
 )
 from sklearn.linear_model import BayesianRidge, LogisticRegression
-from sklearn.model_selection import (
-    GroupKFold,
-    KFold,
-    StratifiedGroupKFold,
-    StratifiedKFold,
-    check_cv,
-)
+from sklearn.model_selection import check_cv
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils import check_consistent_length, column_or_1d, get_tags
+from sklearn.utils import column_or_1d, get_tags
 from sklearn.utils.metadata_routing import (
     UNUSED,
     MetadataRouter,
@@ -42,14 +35,16 @@ from sklearn.utils.parallel import Parallel, delayed
 from skmissing._compat import HasMethods, Interval
 from skmissing._docs import shared_docs
 from skmissing._table import (
+    LARGEST,
     ModalityMixin,
     ModalityTable,
     SkmissingEstimator,
     _fit_context,
+    check_groups,
+    check_squares,
 )
-from skmissing.ensemble._least_squares import (
-    class_frequencies,
-)
+from skmissing.ensemble._folds import check_positions, deal_folds, deal_groups
+from skmissing.ensemble._least_squares import class_frequencies
 
 # Probabilities are clipped to at least this share of an even split between the classes:
 # a model that predicts a probability of 0, as forests do, must not overrule the others.
@@ -134,7 +129,7 @@ class EncodedClassifier:
         Probabilities are at least `floor` times an even split.
         """
         find = linear_proba if self.linear else forest_proba
-        proba = find(self.model, block)
+        proba = check_finite(find(self.model, block), self.model)
         return all_classes(proba, self.known, self.frequencies, floor)
 
     def evidence(self, block, floor=FLOOR):
@@ -241,10 +236,9 @@ class BlockEnsemble(MetaEstimatorMixin, ModalityMixin, SkmissingEstimator):
         if classifier:
             y = self._check_classes(y)
             self.classes_ = np.unique(y)
-        if groups is not None:
-            groups = column_or_1d(groups)
-            check_consistent_length(y, groups)
+        groups = check_groups(groups, len(y))
         given = table.X, y, groups
+        table.check_size()
         table.warn_many_modalities(self.modalities, self._consequence)
         used = table.has_any & (table.weight > 0)
         if not used.any():
@@ -337,6 +331,11 @@ class BlockEnsemble(MetaEstimatorMixin, ModalityMixin, SkmissingEstimator):
                 folds = deal_groups(
                     data.codes, groups[data.used], self.cv, is_classifier(self)
                 )
+                if not folds.any():
+                    data.table.warn(
+                        "all samples are of one group, so none can be held out to "
+                        "compare models."
+                    )
             return [(folds != k, folds == k) for k in np.unique(folds)]
         params = {} if groups is None else {"groups": groups}
         if params and get_config()["enable_metadata_routing"]:
@@ -345,7 +344,7 @@ class BlockEnsemble(MetaEstimatorMixin, ModalityMixin, SkmissingEstimator):
         for positions in check_cv(self.cv).split(X, y, **params):
             masks = np.zeros((2, len(data.used)), dtype=bool)
             for mask, picked in zip(masks, positions):
-                mask[picked] = True
+                mask[check_positions(picked, len(mask))] = True
             splits.append(tuple(masks[:, data.used]))
         if not splits:
             raise ValueError(
@@ -367,6 +366,7 @@ class BlockEnsemble(MetaEstimatorMixin, ModalityMixin, SkmissingEstimator):
 
     def _without_unit(self, y, weight):
         """Return y as it is fitted: standardised if the models are our own."""
+        check_squares(y)
         self.target_mean_, self._deviation = float(np.average(y, weights=weight)), None
         if not self._own:
             return y
@@ -395,6 +395,7 @@ class BlockEnsemble(MetaEstimatorMixin, ModalityMixin, SkmissingEstimator):
         Modalities that were never observed in `fit` count as missing.
         """
         table = self._validate(X, reset=False)
+        table.check_size()
         table.presence = table.warn_unlearnt(self._seen)
         table.warn_empty(f"given {fallback}", table.presence)
         return table
@@ -416,48 +417,19 @@ def class_factors(class_weight, labels, mass):
             f"class_weight must have classes of y, {labels.tolist()}, as keys; got "
             f"{unknown}."
         )
-    return np.array([class_weight.get(label, 1.0) for label in labels.tolist()])
-
-
-def deal_folds(codes, n_splits, stratify):
-    """Return the number of the fold of each sample.
-
-    The folds are those of KFold or StratifiedKFold. In addition, classes may have fewer
-    samples than there are folds, and so may the whole table.
-    """
-    folds = np.empty(len(codes), dtype=np.intp)
-    common = np.ones(len(codes), dtype=bool)
-    if stratify:
-        common = np.bincount(codes)[codes] >= n_splits
-    rare = np.flatnonzero(~common)
-    rare = rare[np.argsort(codes[rare], kind="stable")]
-    folds[rare] = np.arange(len(rare)) % n_splits
-    common = np.flatnonzero(common)
-    if stratify and len(common):
-        splits = StratifiedKFold(n_splits).split(common, codes[common])
-    elif len(common) > 1:
-        splits = KFold(min(n_splits, len(common))).split(common)
-    else:
-        splits = [(None, slice(None))]
-    for k, (_, held_out) in enumerate(splits):
-        folds[common[held_out]] = k
-    return folds
-
-
-def deal_groups(codes, groups, n_splits, stratify):
-    """Return the number of the fold of each sample, groups being kept together."""
-    n_splits = min(n_splits, len(np.unique(groups)))
-    folds = np.zeros(len(codes), dtype=np.intp)
-    if n_splits > 1:
-        even = stratify and np.bincount(codes).max() >= n_splits
-        splitter = StratifiedGroupKFold(n_splits) if even else GroupKFold(n_splits)
-        with warnings.catch_warnings():
-            # Of classes with fewer samples than folds.
-            warnings.simplefilter("ignore", UserWarning)
-            splits = list(splitter.split(codes, codes, groups))
-        for k, (_, held_out) in enumerate(splits):
-            folds[held_out] = k
-    return folds
+    for label, factor in class_weight.items():
+        if not (isinstance(factor, Real) and 0 <= factor <= LARGEST):
+            raise ValueError(
+                f"class_weight must have numbers from 0 to {LARGEST:g} as values; got "
+                f"{factor!r} for {label!r}."
+            )
+    factors = np.array([class_weight.get(label, 1.0) for label in labels.tolist()])
+    if not (mass * factors).any():
+        raise ValueError(
+            "class_weight must be positive for a class of the samples; got "
+            f"{class_weight}."
+        )
+    return factors.astype(np.float64)
 
 
 def accepts_nan(estimator):
@@ -577,4 +549,16 @@ def predict_values(model, block):
     """Predictions of one number per sample, shape (n_samples,)."""
     if isinstance(model, FOREST_REGRESSORS) and model.n_jobs is None:
         return tree_means(model, block)[:, 0]
-    return np.asarray(model.predict(block), dtype=np.float64).reshape(len(block))
+    values = np.asarray(model.predict(block), dtype=np.float64).reshape(len(block))
+    return check_finite(values, model)
+
+
+def check_finite(predicted, model):
+    """Return the predictions of an inner estimator, or raise if any is not finite."""
+    bad = ~np.isfinite(predicted).reshape(len(predicted), -1).all(axis=1)
+    if bad.any():
+        raise ValueError(
+            f"The predictions of estimator={model!r} must be finite; those for "
+            f"{np.count_nonzero(bad)} of {len(bad)} samples are not."
+        )
+    return predicted

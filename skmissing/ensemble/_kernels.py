@@ -6,13 +6,19 @@ import numpy as np
 from scipy.special import log_softmax
 from sklearn.base import ClassifierMixin, RegressorMixin, clone, is_classifier
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import check_cv
 from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skmissing._compat import Interval, StrOptions
-from skmissing._table import SkmissingEstimator, _fit_context, check_sample_weight
+from skmissing._table import (
+    SkmissingEstimator,
+    _fit_context,
+    check_sample_weight,
+    check_squares,
+    check_unmasked,
+)
+from skmissing.ensemble._folds import partition
 from skmissing.ensemble._least_squares import (
     ENOUGH_SAMPLES,
     KernelLeastSquares,
@@ -42,19 +48,17 @@ ALPHAS = {
 }
 
 
-def partition(cv, X, y, groups, classifier):
-    """Test sets of a splitter as positions; each sample must be in exactly one."""
-    folds = [
-        test for _, test in check_cv(cv, y, classifier=classifier).split(X, y, groups)
-    ]
-    counts = np.bincount(np.concatenate(folds), minlength=len(X))
-    if not (counts == 1).all():
-        raise ValueError(
-            f"cv={cv!r} must put each sample in exactly one test set; "
-            f"{np.count_nonzero(counts != 1)} of {len(X)} samples are in none or in "
-            "several."
-        )
-    return folds
+def positive_values(values, name):
+    """Return the values of a parameter as an array, all positive numbers."""
+    found = np.atleast_1d(values)
+    if (
+        found.ndim != 1
+        or not found.size
+        or found.dtype.kind not in "iuf"
+        or not ((found > 0) & (found < np.inf)).all()
+    ):
+        raise ValueError(f"{name} must be positive; got {np.asarray(values).tolist()}.")
+    return found
 
 
 class _BaseKernel(SkmissingEstimator):
@@ -70,10 +74,8 @@ class _BaseKernel(SkmissingEstimator):
         grid = []
         for name, usual in (("gamma", GAMMAS), ("alpha", ALPHAS)):
             values = getattr(self, name)
-            values = np.atleast_1d(usual[self.kernel] if values is None else values)
-            if not (values > 0).all():
-                raise ValueError(f"{name} must be positive; got {values.tolist()}.")
-            grid.append(values)
+            values = usual[self.kernel] if values is None else values
+            grid.append(positive_values(values, name))
         return grid
 
     def _folds(self, X, y, groups, used):
@@ -89,6 +91,7 @@ class _KernelClassifier(ClassifierMixin, _BaseKernel):
 
     def _fit_classes(self, X, y, sample_weight, groups):
         """Validate, and fit on the samples of positive weight."""
+        check_unmasked(y, "y")
         X, y = validate_data(self, X, y, dtype=[np.float64, np.float32])
         check_classification_targets(y)
         weight = check_sample_weight(sample_weight, X)
@@ -448,6 +451,7 @@ class KernelRidgeRegressor(RegressorMixin, _BaseKernel):
         self : object
             Fitted estimator.
         """
+        check_unmasked(y, "y")
         X, y = validate_data(self, X, y, dtype=[np.float64, np.float32], y_numeric=True)
         weight = check_sample_weight(sample_weight, X)
         used = weight > 0
@@ -463,6 +467,7 @@ class KernelRidgeRegressor(RegressorMixin, _BaseKernel):
         """Fit to checked arrays, of positive weight."""
         self._scale = self._columns(X, weight)
         A = self._scale(np.asarray(X, dtype=np.float64))
+        check_squares(y)
         self._mean = np.average(y, weights=weight)
         deviation = np.sqrt(np.average((y - self._mean) ** 2, weights=weight))
         self._deviation = deviation if deviation > 0 else 1.0
@@ -628,7 +633,7 @@ class KernelLogisticClassifier(_KernelClassifier):
         number = np.empty(len(A), dtype=np.intp)
         for fold, rows in enumerate(folds):
             number[rows] = fold
-        gammas, Cs = np.atleast_1d(self.gamma), np.atleast_1d(self.C)
+        gammas, Cs = positive_values(self.gamma, "gamma"), positive_values(self.C, "C")
         step = -(-len(marks) // ENOUGH_SAMPLES)
         if step > 1 and len(gammas) * len(Cs) > 1:
             # Two folds of every n-th landmark choose.

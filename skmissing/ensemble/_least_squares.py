@@ -88,10 +88,13 @@ class Standard:
     """Columns to zero mean and unit variance; constant columns are left out."""
 
     def __init__(self, X, weight):
+        # Powers of 2 change no digit, and squares neither overflow nor vanish.
+        unit = np.ldexp(1.0, np.frexp(np.abs(X).max(axis=0))[1] - 1)
+        X = X / unit
         mean = np.average(X, axis=0, weights=weight)
         scale = np.sqrt(np.average((X - mean) ** 2, axis=0, weights=weight))
         self.kept = np.flatnonzero(scale > 1e-9 * np.maximum(np.abs(mean), 1e-300))
-        self.mean, self.scale = mean[self.kept], scale[self.kept]
+        self.mean, self.scale = (mean * unit)[self.kept], (scale * unit)[self.kept]
 
     def __call__(self, X):
         return np.clip((X[:, self.kept] - self.mean) / self.scale, -1e3, 1e3)
@@ -346,4 +349,5 @@ def class_frequencies(codes, n_classes, weight):
     mass = np.bincount(codes, weight, minlength=n_classes)
     unseen = mass == 0
     floor = 1 / (mass.sum() + n_classes)
-    return np.where(unseen, floor, mass / mass.sum() * (1 - floor * unseen.sum()))
+    share = mass / (mass.sum() or 1.0)
+    return np.where(unseen, floor, share * (1 - floor * unseen.sum()))

@@ -17,7 +17,12 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 from skmissing._compat import HasMethods, Interval, StrOptions
 from skmissing._docs import shared_docs
 from skmissing._masking import POLICIES, draw_subsets
-from skmissing._table import ModalityMixin, SkmissingEstimator, _fit_context
+from skmissing._table import (
+    ModalityMixin,
+    SkmissingEstimator,
+    _fit_context,
+    check_unmasked,
+)
 from skmissing.ensemble._base import route_weight
 
 
@@ -181,6 +186,7 @@ class ModalityDropout(MetaEstimatorMixin, ModalityMixin, SkmissingEstimator):
         table = table[0] if y is None else table
         rows = np.tile(np.arange(len(table)), self.n_copies + 1)
         if y is not None:
+            check_unmasked(y, "y")
             y = check_array(
                 y,
                 accept_sparse="csr",

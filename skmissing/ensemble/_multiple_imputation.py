@@ -18,6 +18,7 @@ from skmissing._table import (
     ModalityMixin,
     SkmissingEstimator,
     _fit_context,
+    check_unmasked,
     fill_masked,
 )
 from skmissing.impute import FactorImputer
@@ -89,6 +90,7 @@ class BaseMultipleImputation(MetaEstimatorMixin, SkmissingEstimator):
         ValueError
             If the imputer has no parameters `sample_posterior` and `random_state`.
         """
+        check_unmasked(y, "y")
         X, y = self._validated(X, y=y)
         rng = check_random_state(self.random_state)
         seeds = rng.randint(np.iinfo(np.int32).max, size=self.n_imputations)
