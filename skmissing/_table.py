@@ -1,6 +1,7 @@
 """Validation of X, and what it makes: the table of samples and their modalities."""
 
 import functools
+import sys
 from functools import cached_property
 
 import numpy as np
@@ -97,8 +98,8 @@ class ModalityMixin:
                 f"Found array with 0 feature(s) (shape={tuple(shape)}) while a minimum "
                 "of 1 is required."
             )
-        if isinstance(X, np.ma.MaskedArray):
-            X = fill_masked(X)
+        check_one_table(X)
+        X = fill_masked(X)
         check_unmasked(y, "y")
         X = validate_data(
             self,
@@ -364,14 +365,49 @@ class ModalityTable:
 
 
 def fill_masked(X):
-    """Return X, with NaN in the masked cells, which scikit-learn would ignore."""
+    """Return X, with NaN in the masked cells, which scikit-learn would ignore.
+
+    In columns of objects, also in the cells that are `pandas.NA`, which numpy refuses.
+    """
     if not isinstance(X, np.ma.MaskedArray):
-        return X
+        return _fill_null(X)
     if X.dtype.kind in "biu":
         X = X.astype(np.float64)
     if np.ma.is_masked(X):
         return X.filled(np.nan)
     return X.data
+
+
+def _fill_null(X):
+    """Return X with NaN for `pandas.NA` in an array or in columns of objects."""
+    pandas = sys.modules.get("pandas")
+    if pandas is None:
+        return X
+    if isinstance(X, np.ndarray) and X.dtype == object:
+        if any(cell is pandas.NA for cell in X.flat):
+            X = np.where(pandas.isna(X), np.nan, X)
+    elif isinstance(X, pandas.DataFrame):
+        objects = [n for n, dtype in enumerate(X.dtypes) if dtype.kind == "O"]
+        X = X.copy(deep=False) if objects else X
+        for number in objects:
+            column = X.iloc[:, number]
+            if column.dtype.name == "object":
+                X.isetitem(number, column.where(column.notna(), np.nan))
+    return X
+
+
+def check_one_table(X):
+    """Raise if X is a list or dict of tables, one per modality."""
+    if isinstance(X, (list, tuple)):
+        several = len(X) > 0 and all(len(getattr(x, "shape", ())) == 2 for x in X)
+    else:
+        several = isinstance(X, dict)
+    if several:
+        raise TypeError(
+            f"X must be one table; got a {type(X).__name__} of {len(X)}. Put the "
+            "modalities side by side with numpy.hstack, and pass their numbers of "
+            "columns as modalities."
+        )
 
 
 def check_unmasked(values, name):

@@ -162,6 +162,11 @@ def as_nullable_pandas(X):
     return as_pandas(X).astype("Float64")
 
 
+def as_objects_of_pandas(X):
+    """A pandas frame of objects, pd.NA where missing."""
+    return as_nullable_pandas(X).astype(object)
+
+
 def as_polars(X):
     """A polars frame, null where missing."""
     polars = pytest.importorskip("polars")
@@ -169,7 +174,7 @@ def as_polars(X):
 
 
 ARRAYS = [np.copy, np.asfortranarray, as_masked]
-FRAMES = [as_pandas, as_nullable_pandas, as_polars]
+FRAMES = [as_pandas, as_nullable_pandas, as_objects_of_pandas, as_polars]
 
 
 @every_estimator

@@ -404,3 +404,16 @@ def test_inner_estimators_that_predict_nan(model, small_multimodal):
     )
     with pytest.raises(ValueError, match=match):
         clone(model).set_params(modalities=widths).fit(X, y).predict(X)
+
+
+@pytest.mark.parametrize(
+    "convert, match",
+    [
+        (lambda X: [X[:, :2], X[:, 2:]], "got a list of 2"),
+        (lambda X: {"a": X[:, :2], "b": X[:, 2:]}, "got a dict of 2"),
+    ],
+)
+def test_one_table_per_modality_is_refused(convert, match, small_multimodal):
+    X, y, widths = small_multimodal
+    with pytest.raises(TypeError, match=f"X must be one table; {match}.*numpy.hstack"):
+        LateFusionClassifier(modalities=widths).fit(convert(X), y)

@@ -411,6 +411,14 @@ def test_contributions_of_one_sample(pyplot, small_multimodal):
         ContributionDisplay.from_estimator(model, X[:1], label=7)
     with pytest.raises(ValueError, match="X must have one sample; got 2"):
         ContributionDisplay.from_estimator(model, X[:2])
+    with pytest.raises(
+        ValueError, match=r"label must be one of .*; got array\(\[0, 1\]"
+    ):
+        ContributionDisplay.from_estimator(model, X[:1], label=np.array([0, 1]))
+    with pytest.raises(TypeError, match="method contributions, .*; got Pipeline"):
+        ContributionDisplay.from_estimator(make_pipeline(model), X[:1])
+    with pytest.raises(ValueError, match="y must have no masked values; 1 of 60"):
+        robustness_curve(model, X, np.ma.masked_where(np.arange(60) < 1, y))
 
 
 def test_contributions_of_two_classes_and_numbers(pyplot, small_multimodal):
@@ -424,3 +432,5 @@ def test_contributions_of_two_classes_and_numbers(pyplot, small_multimodal):
     display = ContributionDisplay.from_estimator(model, X[:1])
     total = model.target_mean_ + display.contribution.sum()
     assert_allclose(total, model.predict(X)[0])
+    with pytest.raises(ValueError, match="label must be None for a regressor; got 1"):
+        ContributionDisplay.from_estimator(model, X[:1], label=1)

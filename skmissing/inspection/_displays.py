@@ -566,8 +566,16 @@ class ContributionDisplay:
         ------
         ValueError
             If X is not one sample, or `label` is not one of the classes.
+        TypeError
+            If `estimator` has no contributions.
         """
         import_optional("matplotlib.pyplot", "plot")
+        if not hasattr(estimator, "contributions"):
+            raise TypeError(
+                "estimator must have the method contributions, as LateFusionClassifier "
+                f"and LateFusionRegressor do; got {type(estimator).__name__}. Of a "
+                "pipeline or a search, pass the fitted estimator inside."
+            )
         contribution = estimator.contributions(X)
         if len(contribution) != 1:
             raise ValueError(f"X must have one sample; got {len(contribution)}.")
@@ -575,7 +583,7 @@ class ContributionDisplay:
         if hasattr(estimator, "classes_"):
             classes = estimator.classes_.tolist()
             label = estimator.predict(X).tolist()[0] if label is None else label
-            if label not in classes:
+            if np.ndim(label) or label not in classes:
                 raise ValueError(f"label must be one of {classes}; got {label!r}.")
             number = classes.index(label)
             if contribution.ndim == 2:
@@ -583,6 +591,8 @@ class ContributionDisplay:
             elif number == 0:
                 contribution = -contribution
             target_name = f"Log-odds of {label!r}"
+        elif label is not None:
+            raise ValueError(f"label must be None for a regressor; got {label!r}.")
         return cls(
             modalities=estimator.modalities_.names,
             contribution=contribution,

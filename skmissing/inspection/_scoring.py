@@ -11,7 +11,13 @@ from sklearn.utils.parallel import Parallel, delayed
 
 from skmissing._compat import import_optional
 from skmissing._modalities import resolve_modalities
-from skmissing._table import ModalityTable, check_sample_weight, fill_masked, read_array
+from skmissing._table import (
+    ModalityTable,
+    check_sample_weight,
+    check_unmasked,
+    fill_masked,
+    read_array,
+)
 
 _RESPONSES = ("predict", "predict_proba", "predict_log_proba", "decision_function")
 # Class of the scorers that need predictions only.
@@ -150,6 +156,7 @@ class Scoring:
         self.name = (
             scoring if isinstance(scoring, str) else name_score(estimator, scoring)
         )
+        check_unmasked(y, "y")
         self.y = None if y is None else np.asarray(y)
         self.weight = sample_weight
         if y is not None and len(self.y) != n_samples:
