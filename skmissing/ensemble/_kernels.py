@@ -151,7 +151,8 @@ class _KernelClassifier(ClassifierMixin, _BaseKernel):
         y : ndarray of shape (n_samples,)
             One of `classes_` per sample.
         """
-        return self.classes_[self.predict_log_proba(X).argmax(axis=1)]
+        log_proba = self.predict_log_proba(X)
+        return self.classes_[log_proba.argmax(axis=1)]
 
 
 class KernelRidgeClassifier(_KernelClassifier):
