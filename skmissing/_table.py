@@ -401,7 +401,8 @@ def check_one_table(X):
     if isinstance(X, (list, tuple)):
         several = len(X) > 0 and all(len(getattr(x, "shape", ())) == 2 for x in X)
     else:
-        several = isinstance(X, dict)
+        # Some sparse matrices are dicts, too.
+        several = isinstance(X, dict) and not hasattr(X, "shape")
     if several:
         raise TypeError(
             f"X must be one table; got a {type(X).__name__} of {len(X)}. Put the "
