@@ -225,6 +225,11 @@ class FusionLoss(nn.Module):
     def forward(self, output, target, fuller=None, same=None):
         """Return named terms whose sum is minimized."""
         # fuller: output with all observed modalities; same: where nothing is hidden.
+        if not hasattr(output, "logits"):
+            raise TypeError(
+                "forward of the module must return a FusionOutput; got "
+                f"{type(output).__name__}. Return FusionOutput(logits)."
+            )
         y, weight = target["y"], target["weight"]
         loss = self.by_sample(output.logits, y)
         terms = {"task": (loss * weight).mean(), **(output.losses or {})}

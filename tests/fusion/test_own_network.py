@@ -55,6 +55,16 @@ def test_classes_labels_and_numbers(module):
     assert FusionRegressor(module, **BASE).fit(X, y).score(X, y) > 0.5
 
 
+def test_network_that_returns_a_tensor_is_refused():
+    class Bare(Mean):
+        def forward(self, x, present):
+            return super().forward(x, present).logits
+
+    X, y = make_data(60)
+    with pytest.raises(TypeError, match="must return a FusionOutput; got Tensor"):
+        FusionClassifier(Bare, **BASE).fit(X, y)
+
+
 def test_losses_of_the_network_are_in_the_curve():
     X, y = make_data()
     model = FusionClassifier(Mean, module__penalty=3.0, early_stopping=True, **BASE)
