@@ -103,24 +103,54 @@ def _make_parser():
         description="Compare methods on data with modalities hidden.",
     )
     add = parser.add_argument
-    add("--list", action="store_true", help="show what there is, and stop")
-    add("--data", default="digits,breast_cancer", help="names or .npz paths, by comma")
-    add("--missing", nargs="+", default=["mcar:0.5"], help="what is hidden, by space")
-    add("--methods", default=_DEFAULT, help="names, by comma (default: %(default)s)")
-    add("--regimes", default="R1,R2", help="R1, R2 or both (default: %(default)s)")
-    add("--n-runs", type=int, default=5, help="seeds (default: %(default)s)")
-    add("--out", default="results", help="folder (default: %(default)s)")
-    add("--max-rows", type=int, help="rows of each data set to use")
-    add("--test-size", type=float, default=0.4, help="where there is no split")
-    add("--modalities", help="arrays of the .npz files to take, by comma")
-    add("--split", default="auto", help="array of the split; 'random' for none")
-    add("--groups", help="array of groups that are never split")
-    add("--sentiment", action="store_true", help="y is a sentiment from -3 to 3")
-    add("--task", help="classification or regression (default: by what y holds)")
-    add("--metric", help="score of the report")
-    add("--n-jobs", type=int, default=1, help="cells at a time")
+    add(
+        "--list",
+        action="store_true",
+        help="list data sets, configurations and methods, and exit",
+    )
+    add(
+        "--data",
+        default="digits,breast_cancer",
+        help="names or .npz paths, separated by commas (default: %(default)s)",
+    )
+    add(
+        "--missing",
+        nargs="+",
+        default=["mcar:0.5"],
+        help="what is hidden, separated by spaces (default: mcar:0.5)",
+    )
+    add(
+        "--methods",
+        default=_DEFAULT,
+        help="names, separated by commas (default: %(default)s)",
+    )
+    add(
+        "--regimes",
+        default="R1,R2",
+        help="R1: missing at test only; R2: in both (default: %(default)s)",
+    )
+    add("--n-runs", type=int, default=5, help="number of seeds (default: %(default)s)")
+    add("--out", default="results", help="folder of the results (default: %(default)s)")
+    add("--max-rows", type=int, help="largest number of samples per data set")
+    add(
+        "--test-size",
+        type=float,
+        default=0.4,
+        help="share of test samples, if there is no split (default: %(default)s)",
+    )
+    add("--modalities", help="arrays of the .npz files to use, separated by commas")
+    add("--split", default="auto", help="array with the split; 'random' ignores it")
+    add("--groups", help="array of groups, which are never split")
+    add(
+        "--sentiment",
+        action="store_true",
+        help="y is a sentiment from -3 to 3: add its scores",
+    )
+    add("--task", help="classification or regression (default: inferred from y)")
+    add("--metric", help="score in the report (default: by task)")
+    add("--n-jobs", type=int, default=1, help="number of cells run in parallel")
     add("--retry-failed", action="store_true", help="run failed cells again")
-    add("--quiet", action="store_true", help="no line for each cell")
+    add("--quiet", action="store_true", help="do not print a line per cell")
     return parser
 
 

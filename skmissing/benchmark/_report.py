@@ -137,7 +137,7 @@ def _summarize_table(table, results, metric, confidence_level):
     summary = summary.sort_values("mean", ascending=metric in LOSSES, kind="stable")
     best, *others = summary.index
     if not np.isnan(summary.loc[best, "mean"]):
-        summary.loc[best, "best"] = True
+        summary["best"] = summary["mean"] == summary.loc[best, "mean"]
         scores = table.pivot(index="seed", columns="method", values=score)
         pairs = [scores[[best, other]].dropna() for other in others]
         for name, test in (("p_ttest", _ttest), ("p_wilcoxon", _wilcoxon)):

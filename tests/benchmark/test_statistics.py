@@ -55,6 +55,15 @@ def test_summary_of_runs_by_hand():
     assert other["p_wilcoxon"] == pytest.approx(stats.wilcoxon(a, b).pvalue)
 
 
+def test_equal_means_are_both_the_best():
+    found = summarize(make_rows({"a": [0.5, 0.5], "b": [0.5, 0.5], "c": [0.4, 0.5]}))
+    assert found.set_index("method")["best"].to_dict() == {
+        "a": True,
+        "b": True,
+        "c": False,
+    }
+
+
 def test_p_values_are_corrected_for_their_number():
     """Two methods against the best: Holm's factors are 2 and 1."""
     rng = np.random.RandomState(0)
