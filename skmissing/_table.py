@@ -258,7 +258,7 @@ class ModalityTable:
         known = self.any_column(columns)
         self.warn_unlearnt(known)
         odd = unlearnt[known[self.layout.column_owner[unlearnt]]]
-        self._warn_ignored("Columns", self.name_columns(odd), ~np.isnan(self.X[:, odd]))
+        self._warn_ignored("columns", self.name_columns(odd), ~np.isnan(self.X[:, odd]))
         X = self.X.copy()
         X[:, unlearnt] = np.nan
         return self._like(X, presence=None, partial=None)
@@ -287,15 +287,15 @@ class ModalityTable:
         if not some.all():
             names = [self.layout.names[m] for m in np.flatnonzero(~some)]
             self.warn(
-                f"{len(names)} modalities are not observed in any sample: "
-                f"{name_list(names)}; {modalities}."
+                f"{len(names)} of {len(some)} modalities are not observed in any "
+                f"sample: {name_list(names)}; {modalities}."
             )
         if columns is not None and not seen.all():
             odd = np.flatnonzero(~seen & some[self.layout.column_owner])
             if len(odd):
                 self.warn(
-                    f"{len(odd)} columns are not observed in any sample: "
-                    f"{self.name_columns(odd)}; {columns}."
+                    f"{len(odd)} of {len(seen)} columns are not observed in any "
+                    f"sample: {self.name_columns(odd)}; {columns}."
                 )
 
     def warn_unlearnt(self, learnt):
@@ -303,13 +303,13 @@ class ModalityTable:
         if not learnt.all():
             ignored = self.presence & ~learnt
             names = [self.layout.names[m] for m in np.flatnonzero(ignored.any(axis=0))]
-            self._warn_ignored("Modalities", name_list(names), ignored)
+            self._warn_ignored("modalities", name_list(names), ignored)
         return self.presence & learnt
 
-    def warn_many_modalities(self, modalities, consequence=""):
+    def warn_many_modalities(self, modalities, consequence="", most=MANY_COLUMNS):
         """Warn if each of many columns became a modality, for want of a layout."""
         layout = self.layout
-        if modalities is None and len(layout) > MANY_COLUMNS and layout.one_column_each:
+        if modalities is None and len(layout) > most and layout.one_column_each:
             self.warn(
                 f"each of the {len(layout)} columns of X is a modality of its own"
                 f"{consequence}, because modalities=None and the columns have no "

@@ -166,7 +166,7 @@ def test_modality_never_seen_is_ignored(cls, small_multimodal):
     X, y, widths = small_multimodal
     X[:, 5] = np.nan
     X, y = X[~np.isnan(X).all(axis=1)], y[~np.isnan(X).all(axis=1)]
-    with pytest.warns(ModalityWarning, match="1 modalities are not .*modality2"):
+    with pytest.warns(ModalityWarning, match="1 of 3 modalities are not .*modality2"):
         model = cls("linear", modalities=widths).fit(X, y)
     assert list(model.named_estimators_) == ["modality0", "modality1"]
     expected = model.predict(X)

@@ -277,7 +277,9 @@ def test_modality_never_observed(seed):
     without[:, 5] = np.nan
     without = without[~np.isnan(without).all(axis=1)]
     model = PartialModalityKMeans(5, modalities=WIDTHS, random_state=seed)
-    with pytest.warns(UserWarning, match="1 modalities are not observed .*'modality2'"):
+    with pytest.warns(
+        UserWarning, match="1 of . modalities are not observed .*'modality2'"
+    ):
         model.fit(without)
     assert np.isnan(model.cluster_centers_[:, 5]).all()
     with pytest.warns(UserWarning, match="ignored: 'modality2', which 1 of 1 samples"):
@@ -427,7 +429,9 @@ def test_column_never_observed_has_no_say(seed):
     X[:, 0] = np.nan
     X = X[~np.isnan(X).all(axis=1)]
     model = PartialModalityKMeans(5, modalities=WIDTHS, random_state=seed)
-    with pytest.warns(UserWarning, match="1 columns are not observed .*'x0'; dist"):
+    with pytest.warns(
+        UserWarning, match="1 of . columns are not observed .*'x0'; dist"
+    ):
         model.fit(X)
     rows = np.array([[np.nan, 1, 0, 0, 0, 0], [99.0, np.nan, 0, 0, 0, 0]])
     hidden = rows.copy()

@@ -412,7 +412,7 @@ def unseen_column(rng):
 
 def test_column_never_observed():
     X = unseen_column(np.random.RandomState(0))
-    with pytest.warns(UserWarning, match="1 columns are not .*'x2'; nothing is learnt"):
+    with pytest.warns(UserWarning, match="1 of 4 columns .*'x2'; nothing is"):
         model = one_cluster(X, modalities=[3, 1])
     hidden = np.array([[1.0, 2, nan, nan], [nan] * 4])
     rows = hidden.copy()

@@ -180,7 +180,7 @@ def test_standard_error_of_the_mean():
     """Samples with nothing observed: the deviation of the columns."""
     X = make_rows(np.random.RandomState(0), 100)
     X[:, 1] = NAN
-    with pytest.warns(ModalityWarning, match="1 columns are not observed"):
+    with pytest.warns(ModalityWarning, match="1 of . columns are not observed"):
         stack = StackedImputer(QUICK, modalities=WIDTHS, keep_empty_features=False)
         stack.fit(X)
     seen = [0, 2, 3, 4, 5]
@@ -250,7 +250,7 @@ def test_any_imputer_is_a_member():
         ("stack", StackedImputer(QUICK, random_state=0)),
     ]
     stack = StackedImputer(members, modalities=WIDTHS, random_state=0)
-    with pytest.warns(ModalityWarning, match="1 modalities are not observed"):
+    with pytest.warns(ModalityWarning, match="1 of . modalities are not observed"):
         filled = stack.fit_transform(X)
     assert np.isfinite(filled).all()
     assert list(stack.named_estimators_.stack.modalities_) == list(stack.modalities_)

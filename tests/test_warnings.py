@@ -8,10 +8,11 @@ import warnings
 
 import numpy as np
 import pytest
+from sklearn.dummy import DummyClassifier
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 
-from skmissing import ModalityWarning
+from skmissing import LateFusionClassifier, ModalityWarning
 from tests.test_common import TABULAR, make_data, name_of, with_widths
 
 # ModalityAmputer and ModalityDropout make gaps and never warn of them.
@@ -83,6 +84,17 @@ def test_class_name_and_line(name, way):
         assert "not observed in fit are ignored: 'modality1', which 51 of 60" in said
     if name != "SignalEncoder":
         assert "samples have no observed modality" in said
+
+
+def test_late_fusion_of_single_columns_warns():
+    X, y = np.random.RandomState(0).standard_normal((12, 65)), [0, 1] * 6
+    model = LateFusionClassifier(DummyClassifier(), combine="log")
+    with pytest.warns(ModalityWarning, match="each of the 65 columns .* models of its"):
+        model.fit(X, y)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model.fit(X[:, 1:], y)
+        model.set_params(modalities=[30, 35]).fit(X, y)
 
 
 @pytest.mark.parametrize("name", sorted(SILENT & {*FIRST}))

@@ -51,6 +51,10 @@ from skmissing.ensemble._least_squares import class_frequencies
 FLOOR = 0.01
 # Inverse penalty of the default linear classifier.
 LINEAR_C = 0.05
+# Single columns that may be modalities without a warning: each has models of its own.
+MANY_MODELS = 64
+# Samples up to which forests are asked tree by tree: their own methods start threads.
+FEW_SAMPLES = 16
 FOREST_CLASSIFIERS = (ExtraTreesClassifier, RandomForestClassifier)
 FOREST_REGRESSORS = (ExtraTreesRegressor, RandomForestRegressor)
 
@@ -215,8 +219,8 @@ class BlockEnsemble(MetaEstimatorMixin, ModalityMixin, SkmissingEstimator):
             penalty or a prior. Weights with a mean below 1 are scaled to a mean of 1,
             also for `estimator`.
         groups : array-like of shape (n_samples,) or None, default=None
-            Groups of the samples, for a splitter such as
-            :class:`~sklearn.model_selection.GroupKFold` given as `cv`.
+            Groups of the samples, such as persons. An integer `cv` then keeps each
+            group in one fold; a splitter gets the groups in `split`.
 
         Returns
         -------
@@ -239,7 +243,7 @@ class BlockEnsemble(MetaEstimatorMixin, ModalityMixin, SkmissingEstimator):
         groups = check_groups(groups, len(y))
         given = table.X, y, groups
         table.check_size()
-        table.warn_many_modalities(self.modalities, self._consequence)
+        table.warn_many_modalities(self.modalities, self._consequence, MANY_MODELS)
         used = table.has_any & (table.weight > 0)
         if not used.any():
             raise ValueError(

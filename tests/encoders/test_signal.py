@@ -210,7 +210,7 @@ def test_channel_that_fit_never_saw():
     gone[:, 64:] = np.nan
     gone = gone[~np.isnan(gone[:, 0])]
     encoder = SignalEncoder(modalities={"left": 64, "right": 64}, **SMALL)
-    unseen = "SignalEncoder: 1 modalities .*: 'right'; they are encoded as missing"
+    unseen = "SignalEncoder: 1 of 2 modalities .*: 'right'; they are encoded as missing"
     with pytest.warns(ModalityWarning, match=unseen) as record:
         encoder.fit(gone)
     assert record[0].filename == __file__
