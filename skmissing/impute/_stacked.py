@@ -69,8 +69,8 @@ class StackedImputer(ImputationStdMixin, MetaEstimatorMixin, BaseModalityImputer
     named_estimators_ : Bunch
         The same by name.
     weights_ : ndarray of shape (n_modalities, n_members)
-        Non-negative weights of the members. What those of a modality lack to 1 is
-        shrinkage to the training mean.
+        Non-negative weights of the members. If those of a modality sum to less than 1,
+        its imputations are shrunk towards the training mean.
     statistics_ : ndarray of shape (n_features,)
         Training mean of each column.
     %(modalities_, n_features_in_, feature_names_in_)s
