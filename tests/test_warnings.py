@@ -89,7 +89,7 @@ def test_class_name_and_line(name, way):
 def test_late_fusion_of_single_columns_warns():
     X, y = np.random.RandomState(0).standard_normal((12, 65)), [0, 1] * 6
     model = LateFusionClassifier(DummyClassifier(), combine="log")
-    with pytest.warns(ModalityWarning, match="each of the 65 columns .* models of its"):
+    with pytest.warns(ModalityWarning, match="each of the 65 columns .* model of its"):
         model.fit(X, y)
     with warnings.catch_warnings():
         warnings.simplefilter("error")

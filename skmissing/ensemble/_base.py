@@ -51,7 +51,7 @@ from skmissing.ensemble._least_squares import class_frequencies
 FLOOR = 0.01
 # Inverse penalty of the default linear classifier.
 LINEAR_C = 0.05
-# Single columns that may be modalities without a warning: each has models of its own.
+# Single columns that may be modalities without a warning: each has a model of its own.
 MANY_MODELS = 64
 # Samples up to which forests are asked tree by tree: their own methods start threads.
 FEW_SAMPLES = 16
