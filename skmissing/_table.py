@@ -98,9 +98,11 @@ class ModalityMixin:
                 f"Found array with 0 feature(s) (shape={tuple(shape)}) while a minimum "
                 "of 1 is required."
             )
-        check_one_table(X)
-        X = fill_masked(X)
-        check_unmasked(y, "y")
+        if type(X) is not np.ndarray or X.dtype == object:
+            check_one_table(X)
+            X = fill_masked(X)
+        if isinstance(y, np.ma.MaskedArray):
+            check_unmasked(y, "y")
         X = validate_data(
             self,
             X,
