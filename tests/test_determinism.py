@@ -10,7 +10,7 @@ from threadpoolctl import threadpool_limits
 from tests.estimators import make_instances
 from tests.properties.strategies import short_name
 
-ESTIMATORS = [e for e in make_instances() if get_tags(e).input_tags.two_d_array]
+ESTIMATORS = [e for e in make_instances() if get_tags(e).input_tags.allow_nan]
 JOBS = [e for e in ESTIMATORS if "n_jobs" in e.get_params(deep=False)]
 NEURAL = ("skmissing.fusion", "skmissing.encoders")
 WIDTHS = [40, 30, 50]

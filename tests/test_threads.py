@@ -27,7 +27,7 @@ from tests.properties.strategies import short_name
 from tests.test_common import make_data, outputs, with_widths
 
 ROOT = Path(__file__).resolve().parents[1]
-ESTIMATORS = [e for e in make_instances() if get_tags(e).input_tags.two_d_array]
+ESTIMATORS = [e for e in make_instances() if get_tags(e).input_tags.allow_nan]
 SEARCH = """
 def count_threads(model, X, y):
     import torch

@@ -21,7 +21,7 @@ from tests.estimators import make_instances
 from tests.properties.conftest import few
 from tests.properties.strategies import no_warnings, short_name, tables
 
-ESTIMATORS = [e for e in make_instances() if get_tags(e).input_tags.two_d_array]
+ESTIMATORS = [e for e in make_instances() if get_tags(e).input_tags.allow_nan]
 READS = ("predict_proba", "predict", "transform")
 
 
