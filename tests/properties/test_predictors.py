@@ -20,7 +20,8 @@ from tests.properties.strategies import (
     tables,
 )
 
-PREDICTORS = [e for e in make_instances() if is_classifier(e) or is_regressor(e)]
+TABULAR = [e for e in make_instances() if get_tags(e).input_tags.allow_nan]
+PREDICTORS = [e for e in TABULAR if is_classifier(e) or is_regressor(e)]
 STEADY = [e for e in PREDICTORS if not get_tags(e).non_deterministic]
 # Models of blocks, which read rows through sums only.
 BLOCKWISE = [e for e in PREDICTORS if type(e).__name__.startswith(("Late", "Pattern"))]
