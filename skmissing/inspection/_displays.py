@@ -51,6 +51,19 @@ def draw_curve(ax, x, score, label):
     return line, band
 
 
+def draw_bars(ax, names, value, color, spec):
+    """Draw bars of both signs from the bottom up, with their numbers beside."""
+    bars = ax.barh(names, value, height=0.62, color=color)
+    ax.axvline(0, color=DARK, linewidth=0.8)
+    beside = ax.get_yaxis_transform()
+    for y, number in enumerate(value):
+        ax.text(1.02, y, format(number, spec), transform=beside, va="center")
+    ax.tick_params(axis="y", length=0)
+    ax.spines["left"].set_visible(False)
+    tidy(ax, grid="x")
+    return bars
+
+
 def place_legend(ax):
     """Place the legend; beside the axes if there are many curves."""
     n_curves = len(ax.get_legend_handles_labels()[1])
@@ -478,20 +491,13 @@ class ModalityImportanceDisplay:
         order = np.argsort(self.importance, kind="stable")
         value, interval = self.importance[order], self.interval[order]
         names = [self.modalities[m] for m in order]
-        self.bars_ = ax.barh(names, value, height=0.62, color=COLORS[0])
+        self.bars_ = draw_bars(ax, names, value, COLORS[0], "+.3f")
         known = np.isfinite(interval).all(axis=1)
         ax.hlines(np.flatnonzero(known), *interval[known].T, color=DARK, linewidth=1.6)
-        ax.axvline(0, color=DARK, linewidth=0.8)
-        beside = ax.get_yaxis_transform()
-        for y, number in enumerate(value):
-            ax.text(1.02, y, f"{number:+.3f}", transform=beside, va="center")
         gain = f"no modality {self.empty_score:.3f}, all {self.full_score:.3f}"
         ax.set_title(f"{self.score_name}: {gain}", loc="left", fontsize=10)
         band = f", {100 * self.confidence_level:g} % interval" if known.any() else ""
         ax.set_xlabel(f"Shapley value{band}")
-        ax.tick_params(axis="y", length=0)
-        ax.spines["left"].set_visible(False)
-        tidy(ax, grid="x")
         self.ax_, self.figure_ = ax, ax.figure
         return self
 
@@ -620,15 +626,8 @@ class ContributionDisplay:
             for m in order
         ]
         colors = [COLORS[0] if v >= 0 else COLORS[1] for v in value]
-        self.bars_ = ax.barh(names, value, height=0.62, color=colors)
-        ax.axvline(0, color=DARK, linewidth=0.8)
-        beside = ax.get_yaxis_transform()
-        for y, number in enumerate(value):
-            ax.text(1.02, y, f"{number:+.3g}", transform=beside, va="center")
+        self.bars_ = draw_bars(ax, names, value, colors, "+.3g")
         ax.set_xlabel(f"{self.target_name}: what each modality adds")
-        ax.tick_params(axis="y", length=0)
-        ax.spines["left"].set_visible(False)
-        tidy(ax, grid="x")
         self.ax_, self.figure_ = ax, ax.figure
         return self
 
