@@ -209,6 +209,7 @@ def test_panel_beats_the_line(rings):
         assert members["linear"] > members["rbf"] > panel.oof_scores_.total
         assert panel.pool_weights_[name]["linear"] < panel.pool_weights_[name]["rbf"]
         assert panel.named_estimators_[name].rbf.classes_.tolist() == [0, 1]
+        assert panel.named_estimators_[name].rbf.cv == 5
 
 
 @pytest.mark.parametrize("n_columns, n_classes", [(1, 2), (1, 5), (3, 2), (3, 4)])

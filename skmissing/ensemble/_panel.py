@@ -1,6 +1,7 @@
 """Panels: several unlike models per modality, pooled by their held-out predictions."""
 
 import warnings
+from contextlib import contextmanager
 
 import numpy as np
 from scipy.optimize import minimize
@@ -124,22 +125,19 @@ def fit_classifier(template, block, data, rows, params, folds):
 
     def fit(template, rows=slice(None)):
         part = {name: value[rows] for name, value in params.items()}
-        with warnings.catch_warnings():
-            # Of samples that are in the bag of every tree: they have no evidence.
-            warnings.filterwarnings("ignore", "Some inputs do not have OOB scores")
+        with quiet_bags():
             return EncodedClassifier.fit(
                 template, block[rows], codes[rows], weight[rows], part, data.labels
             )
 
     E = np.full((len(codes), len(data.labels)), np.nan)
     closed = isinstance(template, KERNELS) and held_out_once(folds, len(rows))
-    if closed:
-        template = clone(template).set_params(cv=folds)
-    member = fit(template)
+    member = fit(clone(template).set_params(cv=folds) if closed else template)
     model, known = member.model, member.known
     if folds is None and member.has_probabilities:
         return member, E
     if closed and isinstance(model, KERNELS):
+        model.set_params(cv=template.cv)
         proba = np.exp(model.oof_log_proba_)
     elif isinstance(model, FOREST_CLASSIFIERS) and model.oob_score and not data.grouped:
         proba = model.oob_decision_function_
@@ -164,6 +162,14 @@ def fit_classifier(template, block, data, rows, params, folds):
         member.model = TemperatureScaled(model, T, prior)
         proba = softmax(np.log(prior) + T * F, axis=1)
     return member, log_ratios(proba, known, member.frequencies)
+
+
+@contextmanager
+def quiet_bags():
+    """Ignore warnings of samples in the bag of every tree: nothing is known of them."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Some inputs do not have OOB scores")
+        yield
 
 
 def fit_narrow(block, codes, weight, folds, n_classes):
@@ -274,12 +280,16 @@ def log_ratios(proba, known, frequencies):
 def fit_regressor(template, block, y, params, folds, grouped):
     """Fit a member; return it and its predictions for held-out samples, NaN if none."""
     oof = np.full(len(y), np.nan)
+
+    def fit(template, rows=slice(None)):
+        part = {name: value[rows] for name, value in params.items()}
+        with quiet_bags():
+            return clone(template).fit(block[rows], y[rows], **part)
+
     if isinstance(template, KERNELS) and held_out_once(folds, len(y)):
-        model = clone(template).set_params(cv=folds).fit(block, y, **params)
+        model = fit(clone(template).set_params(cv=folds))
         return model.set_params(cv=template.cv), model.oof_prediction_
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Some inputs do not have OOB scores")
-        model = clone(template).fit(block, y, **params)
+    model = fit(template)
     if folds is None:
         return model, oof
     if isinstance(model, FOREST_REGRESSORS) and model.oob_score and not grouped:
@@ -288,9 +298,7 @@ def fit_regressor(template, block, y, params, folds, grouped):
         )
     for inside, outside in folds:
         if len(inside) and len(outside):
-            part = {name: value[inside] for name, value in params.items()}
-            other = clone(template).fit(block[inside], y[inside], **part)
-            oof[outside] = predict_values(other, block[outside])
+            oof[outside] = predict_values(fit(template, inside), block[outside])
     return model, oof
 
 
