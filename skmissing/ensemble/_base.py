@@ -53,8 +53,7 @@ FLOOR = 0.01
 LINEAR_C = 0.05
 # Single columns that may be modalities without a warning: each has a model of its own.
 MANY_MODELS = 64
-# Samples up to which forests are asked tree by tree: their own methods start threads.
-FEW_SAMPLES = 16
+# Forests that are asked tree by tree, because their own methods start threads.
 FOREST_CLASSIFIERS = (ExtraTreesClassifier, RandomForestClassifier)
 FOREST_REGRESSORS = (ExtraTreesRegressor, RandomForestRegressor)
 
@@ -108,7 +107,7 @@ class EncodedClassifier:
                 }
                 model.set_params(**{name: numbered})
         last = model
-        while isinstance(last, Pipeline) or hasattr(last, "best_estimator_"):
+        while isinstance(last, Pipeline):
             last = last[-1]
         class_weight = getattr(last, "class_weight", None)
         if class_weight is not None:
@@ -467,8 +466,10 @@ def make_linear(classifier):
 
 def is_default_linear(estimator):
     """Whether an unfitted estimator is the default linear classifier."""
+    if type(estimator) is not Pipeline:
+        return False
     default = make_linear(classifier=True)
-    if type(estimator) is not Pipeline or len(estimator.steps) != len(default.steps):
+    if len(estimator.steps) != len(default.steps):
         return False
     return all(
         type(step) is type(own) and step.get_params() == own.get_params()
@@ -488,11 +489,8 @@ def route_weight(meta, estimator, sample_weight, key="estimator"):
         return dict(routed[key].fit)
     names = weight_names(estimator)
     if not names:
-        what = (
-            "sample_weight"
-            if getattr(meta, "class_weight", None) is None
-            else ("class_weight")
-        )
+        balanced = getattr(meta, "class_weight", None) is not None
+        what = "class_weight" if balanced else "sample_weight"
         raise ValueError(
             f"{what} must be None, because the fit of "
             f"estimator={type(estimator).__name__} does not take weights."

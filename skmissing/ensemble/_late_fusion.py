@@ -23,9 +23,7 @@ from skmissing.ensemble._base import (
     predict_values,
     take_block,
 )
-from skmissing.ensemble._least_squares import (
-    log_loss,
-)
+from skmissing.ensemble._least_squares import log_loss
 from skmissing.ensemble._panel import (
     KERNELS,
     LEAST_GAP,
