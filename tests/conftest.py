@@ -2,6 +2,10 @@
 
 import os
 
+# Before numpy is loaded: test processes that run side by side, each with a thread per
+# core for its small matrix products, take three times as long.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import joblib
 import numpy as np
 import pytest
