@@ -15,10 +15,10 @@ SCRIPT = Path(__file__).resolve().parents[1] / "benchmarks" / "soak.py"
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 @pytest.mark.skipif(not SCRIPT.exists(), reason="no benchmarks beside the tests")
 def test_calls_leave_nothing_behind():
-    """300 calls of each of several models; the script leaves with 1 if memory grew."""
+    """120 calls of each of several models; the script leaves with 1 if memory grew."""
     neural = ["--neural"] if is_installed("skorch") else []
     done = subprocess.run(
-        [sys.executable, SCRIPT, "--calls", "300", *neural],
+        [sys.executable, SCRIPT, "--calls", "120", *neural],
         cwd=SCRIPT.parent,
         capture_output=True,
         text=True,

@@ -55,7 +55,7 @@ if __name__ == "__main__":  # workers import this file
             model, grid, cv=2, n_jobs=n_jobs, scoring=scoring, refit="accuracy"
         ).fit(X, y)
         with threadpool_limits(1):
-            fits = [fit_and_read(e, 150, n_jobs=n_jobs).tolist() for e in JOBS]
+            fits = [fit_and_read(e, 60, n_jobs=n_jobs).tolist() for e in JOBS]
         results = search.cv_results_
         scores = results["mean_test_accuracy"].tolist()
         found.append((results["mean_test_threads"].max(), scores, fits))
