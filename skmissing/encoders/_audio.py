@@ -13,12 +13,22 @@ from scipy.signal import resample_poly
 from skmissing._compat import Interval, StrOptions, import_optional
 from skmissing._docs import shared_docs
 from skmissing.encoders._base import FrozenEncoder
-from skmissing.encoders._items import BrokenItemError, digest_item, try_to
+from skmissing.encoders._items import (
+    BrokenItemError,
+    broken_if_it_fails,
+    digest_item,
+    try_to,
+    why_no_file,
+)
 from skmissing.encoders._models import load_config, load_processor
 from skmissing.encoders._pooling import pool_tokens, to_device
 
 # An array with more columns than this is taken for a transposed waveform.
 MOST_CHANNELS = 32
+# Larger factors of resampling need too long filters.
+MOST_FACTOR = 1_000_000
+# Floats are between -1 and 1, or somewhat beyond.
+LOUDEST = 8
 
 
 @shared_docs
@@ -71,7 +81,8 @@ class AudioEncoder(FrozenEncoder):
     -----
     A sound is a path or the bytes of a file that libsndfile reads, a pair
     `(array, rate)`, or an array with `input_rate`. Arrays have the shape (frames,) or
-    (frames, channels). Channels are averaged.
+    (frames, channels). They hold floats from -1 to 1, or integers of 8, 16 or 32 bits
+    that use the range of their dtype. Channels are averaged.
 
     The script of UL4M4 [1]_ pads the sounds of a batch with zeros and averages over
     all frames, so that an embedding depends on the longest sound of its batch. Here
@@ -200,7 +211,8 @@ class AudioEncoder(FrozenEncoder):
 
     def _prepare(self, handle, spec):
         wave, rate = read_sound(handle, self.input_rate)
-        wave = resample(wave, rate, self.sampling_rate)[: self._most_samples()]
+        with broken_if_it_fails():
+            wave = resample(wave, rate, self.sampling_rate)[: self._most_samples()]
         extractor = load_processor(spec, "AutoFeatureExtractor")
         if extractor.sampling_rate != self.sampling_rate:
             raise ValueError(
@@ -213,6 +225,13 @@ class AudioEncoder(FrozenEncoder):
                 f"one frame of model={spec.name!r}"
             )
         return wave
+
+    def _count_remarks(self, prepared, spec):
+        extractor = load_processor(spec, "AutoFeatureExtractor")
+        if getattr(extractor, "do_normalize", False):  # of any loudness
+            return {}
+        n_loud = sum(abs(wave).max() > LOUDEST for wave in prepared)
+        return {f"have samples above {LOUDEST}; floats must be from -1 to 1": n_loud}
 
     def _encode(self, prepared, model, spec):
         if getattr(model.config, "feat_extract_norm", "group") != "group":
@@ -266,6 +285,11 @@ def _check_wave(wave):
         raise BrokenItemError("it has no samples")
     if wave.dtype.kind not in "iuf":
         raise BrokenItemError(f"its samples must be numbers; got {wave.dtype}")
+    if wave.dtype.kind in "iu" and wave.dtype.itemsize > 4:  # of what loudness?
+        raise BrokenItemError(
+            "its samples must be integers of 8, 16 or 32 bits, or floats; got "
+            f"{wave.dtype}"
+        )
 
 
 def _read_file(item, soundfile, read):
@@ -273,12 +297,9 @@ def _read_file(item, soundfile, read):
     if isinstance(item, bytes):
         item = io.BytesIO(item)
     elif not os.path.isfile(item):
-        raise BrokenItemError("there is no such file")
-    try:
+        raise BrokenItemError(why_no_file(item))
+    with broken_if_it_fails():
         return read(item)
-    except (soundfile.SoundFileError, OSError, TypeError) as exc:
-        reason = getattr(exc, "error_string", None) or str(exc)
-        raise BrokenItemError(reason.rstrip(".")) from exc
 
 
 def sound_size(item, input_rate):
@@ -316,6 +337,8 @@ def resample(wave, rate, wanted):
     if rate == wanted:
         return wave
     common = gcd(rate, wanted)
+    if max(rate, wanted) // common > MOST_FACTOR:
+        raise ValueError(f"its rate of {rate} Hz cannot be converted to {wanted} Hz")
     return resample_poly(wave, wanted // common, rate // common).astype(np.float32)
 
 

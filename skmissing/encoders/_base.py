@@ -3,6 +3,7 @@
 import gc
 import os
 from abc import ABC, abstractmethod
+from collections import Counter
 from numbers import Integral
 
 import numpy as np
@@ -133,6 +134,10 @@ class FrozenEncoder(TransformerMixin, SkmissingEstimator, ABC):
         """Return the input of `_encode`, or raise BrokenItemError."""
         return handle
 
+    def _count_remarks(self, prepared, spec):
+        """Return numbers of items of a batch by what a warning says about them."""
+        return {}
+
     def _check_params(self, config):
         """Check the parameters against each other and against the model."""
         if self._n_tokens is None:
@@ -246,9 +251,9 @@ class FrozenEncoder(TransformerMixin, SkmissingEstimator, ABC):
         else:
             dim = self._find_dim(*self._resolve(spec), spec)
         out = np.full((len(items), self._n_tokens, dim), np.nan, dtype=np.float32)
-        broken = {}
+        broken, remarks = {}, Counter()
         keys, cache = self._group(items, np.flatnonzero(present), spec, broken)
-        for found, rows in self._embed(items, keys, cache, spec, broken):
+        for found, rows in self._embed(items, keys, cache, spec, broken, remarks):
             if found.shape[-1] != dim:
                 raise ValueError(
                     f"model={spec.name!r} must return embeddings of width {dim}, as "
@@ -256,7 +261,7 @@ class FrozenEncoder(TransformerMixin, SkmissingEstimator, ABC):
                 )
             found = np.atleast_2d(found)
             out[rows, : len(found)] = found
-        self._report(items, broken, cache)
+        self._report(items, broken, cache, remarks)
         return out.reshape(len(items), self._n_tokens * dim)
 
     def _group(self, items, rows, spec, broken):
@@ -283,7 +288,7 @@ class FrozenEncoder(TransformerMixin, SkmissingEstimator, ABC):
             return hasher.hexdigest()
         return os.fspath(item) if isinstance(item, (str, os.PathLike)) else id(item)
 
-    def _embed(self, items, keys, cache, spec, broken):
+    def _embed(self, items, keys, cache, spec, broken, remarks):
         """Yield embeddings and the rows that they belong to."""
         todo = []
         for key, rows in keys.items():
@@ -306,7 +311,7 @@ class FrozenEncoder(TransformerMixin, SkmissingEstimator, ABC):
         done = batches(
             np.asarray(sizes)[usable],
             self.batch_size,
-            lambda part: self._run([handles[usable[p]] for p in part], spec),
+            lambda part: self._run([handles[usable[p]] for p in part], spec, remarks),
             self._warn,
         )
         tqdm = import_optional("tqdm", "encoders").tqdm
@@ -323,7 +328,7 @@ class FrozenEncoder(TransformerMixin, SkmissingEstimator, ABC):
                     yield found, keys[key]
                 bar.update(len(part))
 
-    def _run(self, handles, spec):
+    def _run(self, handles, spec, remarks=None):
         """Return the embeddings of a batch as arrays of float32."""
         prepared = [try_to(self._prepare, handle, spec) for handle in handles]
         good = [one for one in prepared if not isinstance(one, BrokenItemError)]
@@ -336,6 +341,8 @@ class FrozenEncoder(TransformerMixin, SkmissingEstimator, ABC):
                 found = iter(self._finish(found))
             else:
                 found = map(self._finish, found)
+        if remarks is not None:
+            remarks.update(self._count_remarks(good, spec))
         return [
             one if isinstance(one, BrokenItemError) else next(found).copy()
             for one in prepared
@@ -357,8 +364,11 @@ class FrozenEncoder(TransformerMixin, SkmissingEstimator, ABC):
                 "it as missing."
             )
 
-    def _report(self, items, broken, cache):
+    def _report(self, items, broken, cache, remarks):
         self._raise_if_broken(items, broken)
+        for remark, n in remarks.items():
+            if n:
+                self._warn(f"{n} of {len(items)} items {remark}.")
         if cache.failures:
             self._warn(
                 f"{len(cache.failures)} embeddings could not be cached and will be "

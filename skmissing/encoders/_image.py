@@ -10,9 +10,21 @@ import torch
 from skmissing._compat import Interval, StrOptions, import_optional
 from skmissing._docs import shared_docs
 from skmissing.encoders._base import FrozenEncoder
-from skmissing.encoders._items import BrokenItemError
+from skmissing.encoders._items import BrokenItemError, broken_if_it_fails
 from skmissing.encoders._models import load_processor
 from skmissing.encoders._pooling import pool_tokens, pooled_output, to_device
+
+# Tags of TIFF, and the value of the second one for inverted images.
+BITS_PER_SAMPLE, PHOTOMETRIC, WHITE_IS_ZERO = 258, 262, 0
+# Values of white, of 8, 12 and 16 bits.
+WHITES = (255, 4095, 65535)
+# Floats up to 1 may exceed it by rounding. Floats up to 255 are nearly black below 10.
+ROUNDING, DARKEST = 1e-3, 10
+CHANNELS = (1, 2, 3, 4)
+DIM = (
+    "of 16 bits have no value above 4095 and were read as 8 or 12 bits. Floats between "
+    "0 and 1 have a fixed white"
+)
 
 
 @shared_docs
@@ -58,9 +70,23 @@ class ImageEncoder(FrozenEncoder):
     Notes
     -----
     An image is a path, the bytes of a file, a PIL image, or an array of shape
-    (height, width), (height, width, channels) or (channels, height, width), of
-    integers up to 255 or of floats between 0 and 1. All images are converted to RGB,
-    then resized and scaled by the image processor of the model.
+    (height, width), (height, width, channels) or (channels, height, width). The
+    channels are gray, gray and alpha, RGB, or RGB and alpha. All images are converted
+    to 8-bit RGB, then resized and scaled by the image processor of the model.
+
+    The conversion shows an image as a viewer does. The orientation in the metadata of
+    a file is applied, transparent pixels are white, and the first image of an
+    animation is encoded. The white of gray files of 16 or more bits, and of arrays, is
+
+    - True for booleans,
+    - 1 for floats that do not exceed it,
+    - otherwise 255, 4095 or 65535 (8, 12 or 16 bits), the smallest of these that is
+      not below the largest value. A TIFF file may declare its number of bits.
+
+    Other values cannot be encoded: negative, NaN, infinite or larger ones, and floats
+    whose largest value is between 1 and 10, since their white may be 1 or 255. If
+    the white of 16-bit images is below 65535, a warning gives the number of these
+    images.
 
     Examples
     --------
@@ -127,6 +153,9 @@ class ImageEncoder(FrozenEncoder):
     def _prepare(self, handle, spec):
         return open_image(handle)
 
+    def _count_remarks(self, prepared, spec):
+        return {DIM: count_dim_images(prepared)}
+
     def _encode(self, prepared, model, spec):
         return embed_images(prepared, model, spec, self.pooling)
 
@@ -136,48 +165,123 @@ def is_pil(item):
     return hasattr(item, "convert") and hasattr(item, "getbands")
 
 
-def open_image(item):
+def open_image(item, limits=None):
     """Return an RGB image of PIL, or raise BrokenItemError."""
+    # `limits`: lowest and highest value of the video that an array is a frame of
     Image = import_optional("PIL.Image", "encoders")
-    ImageOps = import_optional("PIL.ImageOps", "encoders")
     if isinstance(item, np.ndarray):
-        item = Image.fromarray(_as_bytes(item))
-    try:
+        array = _channels_last(item)
+        white = _find_white(array, *(limits or value_limits(array)))
+        image = _on_white(Image, Image.fromarray(_as_bytes(array, white)))
+        return _mark_if_dim(image, array, white)
+    with broken_if_it_fails():
         if isinstance(item, bytes):
             item = Image.open(io.BytesIO(item))
         elif not is_pil(item):
             with Image.open(item) as opened:
                 opened.load()
                 item = opened
-        return ImageOps.exif_transpose(item).convert("RGB")
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as exc:
-        reason = getattr(exc, "strerror", None) or str(exc)
-        raise BrokenItemError(reason.split(" <_io")[0]) from exc
+        item.load()
+        upright = _turn_by_exif(item)
+        if item.mode == "F" or item.mode.startswith("I"):
+            return _open_gray(Image, item, np.asarray(upright))
+        return _on_white(Image, upright)
 
 
-def _as_bytes(array):
-    """Convert an array for PIL: channels last, numbers from 0 to 255."""
+def _turn_by_exif(image):
+    ImageOps = import_optional("PIL.ImageOps", "encoders")
+    try:
+        return ImageOps.exif_transpose(image)
+    except Exception:  # broken metadata of an image that is fine
+        return image
+
+
+def _on_white(Image, image):
+    """Convert an image to RGB, with white behind its transparent pixels."""
+    if image.mode == "La":  # PIL converts it to LA only
+        image = image.convert("LA")
+    if image.mode in ("LA", "PA", "RGBA", "RGBa") or "transparency" in image.info:
+        image = image.convert("RGBA")
+        white = Image.new("RGBA", image.size, "white")
+        image = Image.alpha_composite(white, image)
+    return image.convert("RGB")
+
+
+def _open_gray(Image, image, array):
+    """Return an RGB image of the gray values of a file, of 16 or more bits."""
+    tags = getattr(image, "tag_v2", {})  # of TIFF
+    declared = tags.get(BITS_PER_SAMPLE, (16,))[0]
+    if image.format == "PPM" and image.mode == "I":  # scaled to 16 bits by PIL
+        white = 65535
+    elif image.mode.startswith("I") and declared < 16:
+        white = 2**declared - 1
+    else:
+        white = _find_white(array, *value_limits(array))
+    gray = _as_bytes(array, white)
+    if tags.get(PHOTOMETRIC) == WHITE_IS_ZERO:
+        gray = 255 - gray
+    if "transparency" in image.info:  # of PNG: one value
+        gray[array == image.info["transparency"]] = 255
+    return _mark_if_dim(Image.fromarray(gray).convert("RGB"), array, white)
+
+
+def _mark_if_dim(image, array, white):
+    is_16_bit = array.dtype.kind == "u" and array.dtype.itemsize == 2
+    if is_16_bit and white in (255, 4095) and array.any():
+        image.info["white"] = white
+    return image
+
+
+def count_dim_images(images):
+    """Count images of 16 bits whose values do not exceed 12 bits."""
+    return sum("white" in image.info for image in images)
+
+
+def _channels_last(array):
+    """Return an array of shape (height, width) or (height, width, channels)."""
     if array.size == 0:
         raise BrokenItemError(f"the array is empty, of shape {array.shape}")
-    if array.ndim == 3 and array.shape[-1] not in (1, 3, 4):
+    shape = array.shape
+    if array.ndim == 3 and array.shape[-1] not in CHANNELS:
         array = np.moveaxis(array, 0, -1)
-    if array.ndim == 3 and array.shape[-1] == 1:
-        array = array[..., 0]
-    if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[-1] not in (3, 4)):
+    if array.ndim not in (2, 3) or (
+        array.ndim == 3 and array.shape[-1] not in CHANNELS
+    ):
         raise BrokenItemError(
             "an image must have the shape (height, width), (height, width, channels) "
-            f"or (channels, height, width), with 1, 3 or 4 channels; got {array.shape}"
+            f"or (channels, height, width), with 1 to 4 channels; got {shape}"
         )
-    top = 1 if array.dtype.kind == "f" else 255
-    if array.dtype.kind not in "buif" or not (
-        array.min() >= 0 and array.max() <= top
-    ):  # NaN fails too
+    return array[..., 0] if array.ndim == 3 and array.shape[-1] == 1 else array
+
+
+def value_limits(array):
+    """Return the lowest and the highest value; NaN if there is one."""
+    if array.dtype.kind not in "buif":
+        raise BrokenItemError(f"its pixels must be numbers; got {array.dtype}")
+    return array.min(), array.max()
+
+
+def _find_white(array, low, high):
+    """Return the value of white for an array whose values are from low to high."""
+    if not (np.isfinite(low) and np.isfinite(high)):
+        raise BrokenItemError("it has NaN or infinite pixels")
+    is_float = array.dtype.kind == "f"
+    slack = ROUNDING if is_float else 0
+    whites = (1, *WHITES) if is_float else WHITES
+    white = next((white for white in whites if high <= white + slack), None)
+    if low < -slack or white is None or (white > 1 and is_float and high < DARKEST):
+        wanted = "1" if is_float else "65535"
+        others = " (or to 255, 4095 or 65535, if above 10)" if is_float else ""
         raise BrokenItemError(
-            f"an array of {array.dtype} must hold numbers from 0 to {top}; got "
-            f"{array.min()} to {array.max()}"
+            f"an array of {array.dtype} must hold numbers from 0 to {wanted}; got "
+            f"{low} to {high}{others}"
         )
-    scale = 255 if array.dtype.kind in "bf" else 1
-    return np.ascontiguousarray(np.rint(array * scale).astype(np.uint8))
+    return 1 if array.dtype.kind == "b" else white
+
+
+def _as_bytes(array, white):
+    scaled = np.clip(array.astype(np.float64) / white, 0, 1)
+    return np.ascontiguousarray(np.rint(255 * scaled).astype(np.uint8))
 
 
 def has_tower(cls):

@@ -1,5 +1,6 @@
 """Reads one column of raw items and finds the missing ones."""
 
+import contextlib
 import os
 import sys
 
@@ -11,6 +12,25 @@ SCALARS = (str, bytes, os.PathLike, float, type(None))
 
 class BrokenItemError(ValueError):
     """An item cannot be read; the message is the reason, without its position."""
+
+
+@contextlib.contextmanager
+def broken_if_it_fails():
+    """Convert whatever a decoder raises to BrokenItemError."""
+    try:
+        yield
+    except BrokenItemError:
+        raise
+    except Exception as exc:  # decoders raise almost any class for damaged files
+        reason = getattr(exc, "strerror", None) or getattr(exc, "error_string", None)
+        lines = str(reason or exc).split(" <_io")[0].strip().splitlines()
+        reason = lines[0][:200].rstrip(".") if lines else type(exc).__name__
+        raise BrokenItemError(reason) from exc
+
+
+def why_no_file(path):
+    """Return why a path is not that of a file."""
+    return "it is a folder" if os.path.isdir(path) else "there is no such file"
 
 
 def try_to(read, *args):
@@ -106,12 +126,9 @@ def describe(item):
 def digest_item(item, hasher):
     """Update a hash with the content of an item; for a path, that of the file."""
     if isinstance(item, (str, os.PathLike)):
-        try:
-            with open(item, "rb") as file:
-                while chunk := file.read(1 << 20):
-                    hasher.update(chunk)
-        except OSError as exc:
-            raise BrokenItemError(exc.strerror or str(exc)) from exc
+        with broken_if_it_fails(), open(item, "rb") as file:
+            while chunk := file.read(1 << 20):
+                hasher.update(chunk)
     elif isinstance(item, (bytes, bytearray)):
         hasher.update(item)
     elif isinstance(item, np.ndarray):

@@ -11,13 +11,16 @@ from skmissing._compat import Interval, StrOptions, import_optional
 from skmissing._docs import shared_docs
 from skmissing.encoders._base import FrozenEncoder
 from skmissing.encoders._image import (
+    DIM,
     check_sees_images,
+    count_dim_images,
     embed_images,
     image_dim,
     is_pil,
     open_image,
+    value_limits,
 )
-from skmissing.encoders._items import BrokenItemError
+from skmissing.encoders._items import BrokenItemError, broken_if_it_fails, why_no_file
 
 
 @shared_docs
@@ -65,7 +68,9 @@ class VideoEncoder(FrozenEncoder):
     -----
     A video is a path or the bytes of a file that FFmpeg reads, an array of shape
     (frames, height, width, channels), or a list of images such as
-    :class:`ImageEncoder` takes. Frame `i` of `n_frames` is number
+    :class:`ImageEncoder` takes. All arrays of a video have the same white. Frames of a
+    file are turned and mirrored by its display matrix, as phones record it, and
+    resized if their pixels are not square. Frame `i` of `n_frames` is number
     `i * (n - 1) / (n_frames - 1)`, rounded, of the `n` frames of the video. With
     `n_frames=1` the middle frame is encoded.
 
@@ -145,6 +150,9 @@ class VideoEncoder(FrozenEncoder):
     def _prepare(self, handle, spec):
         return read_frames(handle, self.n_frames)
 
+    def _count_remarks(self, prepared, spec):
+        return {DIM: sum(count_dim_images(frames) > 0 for frames in prepared)}
+
     def _encode(self, prepared, model, spec):
         images = [image for frames in prepared for image in frames]
         found = embed_images(images, model, spec, "cls")
@@ -176,25 +184,40 @@ def read_frames(item, n_wanted):
     if isinstance(item, (np.ndarray, list, tuple)):
         if len(item) == 0:
             raise BrokenItemError("it has no frames")
-        return [open_image(item[i]) for i in pick_frames(len(item), n_wanted)]
+        limits = _joint_limits(item)
+        picked = pick_frames(len(item), n_wanted)
+        return [open_image(item[i], limits) for i in picked]
     if not isinstance(item, bytes) and not os.path.isfile(item):
-        raise BrokenItemError("there is no such file")
+        raise BrokenItemError(why_no_file(item))
     av = import_optional("av", "encoders")
-    try:
+    with broken_if_it_fails():
         n_available = _count_packets(av, item)
         frames, n_found = _decode_some(av, item, pick_frames(n_available, n_wanted))
         if n_found != n_available:  # packets without or with several frames
             frames, _ = _decode_some(av, item, pick_frames(n_found, n_wanted))
-    except (av.FFmpegError, OSError, ValueError) as exc:
-        reason = getattr(exc, "strerror", None) or str(exc)
-        raise BrokenItemError(reason) from exc
     if not frames:
         raise BrokenItemError("it has no frames")
     return frames
 
 
+def _joint_limits(frames):
+    """Return the lowest and highest value of all frames, if they are of one dtype."""
+    # One white for all frames; a dark frame must not become bright.
+    if isinstance(frames, np.ndarray):
+        return value_limits(frames) if frames.size else None
+    arrays = [frame for frame in frames if isinstance(frame, np.ndarray)]
+    if not all(frame.size for frame in arrays):
+        return None
+    if len(arrays) < len(frames) or len({frame.dtype for frame in arrays}) > 1:
+        return None
+    lows, highs = zip(*map(value_limits, arrays))
+    return np.min(lows), np.max(highs)
+
+
 def _open(av, item):
-    container = av.open(io.BytesIO(item) if isinstance(item, bytes) else item)
+    container = av.open(
+        io.BytesIO(item) if isinstance(item, bytes) else os.fspath(item)
+    )
     if not container.streams.video:
         container.close()
         raise ValueError("it has no video stream")
@@ -216,6 +239,40 @@ def _decode_some(av, item, positions):
         stream.thread_type = "AUTO"
         for frame in container.decode(stream):
             if n_found in wanted:
-                images.append(frame.to_image())
+                image = _widen(frame.to_image(), stream.sample_aspect_ratio)
+                images.append(_turn(image, _display_matrix(frame)))
             n_found += 1
     return images, n_found
+
+
+def _widen(image, aspect):
+    """Resize an image with pixels that are not square, as players do."""
+    if not aspect or aspect == 1:
+        return image
+    width = max(1, round(image.width * float(aspect)))
+    return image.resize((width, image.height))
+
+
+def _display_matrix(frame):
+    """Return a, b, c and d of x' = a x + c y, y' = b x + d y, or None."""
+    # x points to the right and y down
+    found = [data for data in frame.side_data if data.type.name == "DISPLAYMATRIX"]
+    if not found:
+        return None
+    return np.frombuffer(bytes(found[0]), dtype=np.int32)[[0, 1, 3, 4]].astype(float)
+
+
+def _turn(image, matrix):
+    """Turn and mirror an image by a display matrix, in steps of 90 degrees."""
+    if matrix is None:
+        return image
+    steps = import_optional("PIL.Image", "encoders").Transpose
+    a, b, c, d = matrix
+    if abs(b) + abs(c) > abs(a) + abs(d):
+        image = image.transpose(steps.TRANSPOSE)
+        a, d = c, b
+    if a < 0:
+        image = image.transpose(steps.FLIP_LEFT_RIGHT)
+    if d < 0:
+        image = image.transpose(steps.FLIP_TOP_BOTTOM)
+    return image
