@@ -3,11 +3,16 @@
 import contextlib
 import os
 import sys
+import unicodedata
+from collections.abc import Sequence
+from numbers import Number
 
 import numpy as np
 
 # Types of the items in a table of one column that is given as nested lists.
 SCALARS = (str, bytes, os.PathLike, float, type(None))
+# Categories of Unicode: spaces, control characters and format characters.
+INVISIBLE = {"Zs", "Zl", "Zp", "Cc", "Cf"}
 
 
 class BrokenItemError(ValueError):
@@ -49,17 +54,19 @@ def read_column(X, owner, takes_arrays=False):
     if isinstance(X, np.ndarray) and X.ndim > 0:
         return _from_array(X, owner, takes_arrays)
     if hasattr(X, "columns") and hasattr(X, "shape"):
-        _check_one_column(X.shape[1], owner, list(X.columns))
-        X = X.iloc[:, 0] if hasattr(X, "iloc") else X[X.columns[0]]
-    if hasattr(X, "to_list"):  # pandas and polars series
-        return X.to_list()
-    if not isinstance(X, (list, tuple)):
+        names = list(getattr(X, "column_names", X.columns))  # pyarrow has the former
+        _check_one_column(X.shape[1], owner, names)
+        X = X.iloc[:, 0] if hasattr(X, "iloc") else X[names[0]]
+    for method in ("to_list", "to_pylist", "tolist"):  # of series and of pyarrow
+        if hasattr(X, method):
+            X = getattr(X, method)()
+    if not isinstance(X, Sequence) or isinstance(X, (str, bytes, bytearray)):
         raise TypeError(
             f"{owner}: X must be a sequence of items or a table with one column; got "
             f"{X!r:.50} of type {type(X).__name__}."
         )
     if X and all(isinstance(row, (list, tuple)) and len(row) == 1 for row in X):
-        if all(isinstance(row[0], SCALARS) for row in X):
+        if all(isinstance(row[0], SCALARS) or is_missing(row[0], False) for row in X):
             return [row[0] for row in X]
     return list(X)
 
@@ -87,25 +94,30 @@ def _check_one_column(n_columns, owner, names=None):
 def column_name(X):
     """Return the name of a series or of the only column of a table, or None."""
     if hasattr(X, "columns") and hasattr(X, "shape"):
-        name = list(X.columns)[0]
+        name = list(getattr(X, "column_names", X.columns))[0]
     else:
         name = getattr(X, "name", None)
     return name if isinstance(name, str) and name else None
 
 
+def is_blank(text):
+    """Whether a text has no visible character, as control and direction marks."""
+    return all(unicodedata.category(character) in INVISIBLE for character in text)
+
+
 def is_missing(item, empty_is_missing):
-    """Whether an item is None, NaN, masked, null, an array of NaN, or empty."""
+    """Whether an item is None, NaN, masked, null, an array of NaN, or blank."""
     if item is None or item is np.ma.masked:
         return True
     if isinstance(item, str):
-        return empty_is_missing and not item.strip()
+        return empty_is_missing and is_blank(item)
     if isinstance(item, bytes):
         return empty_is_missing and not item
-    if isinstance(item, (float, np.floating)):
-        return bool(np.isnan(item))
     if isinstance(item, np.ndarray):
         floats = item.dtype.kind == "f" and item.size > 0
         return bool(floats and np.isnan(item).all())
+    if isinstance(item, (Number, np.generic)):  # NaN and NaT of Python and numpy
+        return bool(item != item)
     pandas = sys.modules.get("pandas")
     return pandas is not None and (item is pandas.NA or item is pandas.NaT)
 

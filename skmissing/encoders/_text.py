@@ -1,5 +1,6 @@
 """Encodes text by a pretrained model."""
 
+from collections import Counter
 from numbers import Integral
 
 import numpy as np
@@ -8,11 +9,16 @@ import torch
 from skmissing._compat import Interval, StrOptions
 from skmissing._docs import shared_docs
 from skmissing.encoders._base import FrozenEncoder
+from skmissing.encoders._items import BrokenItemError, broken_if_it_fails, try_to
 from skmissing.encoders._models import load_config, load_processor
 from skmissing.encoders._pooling import pool_tokens, pooled_output, to_device
 
 # Number of texts per call of the tokenizer.
 CHUNK = 1024
+# Tokenizers without a limit have a large number.
+UNLIMITED = 10**9
+# Texts that stand for a missing value.
+WRITTEN_NULLS = {"nan", "NaN", "None", "<NA>", "NaT"}
 # Models trained on texts padded to the full length, without a mask.
 FIXED_LENGTH = {"siglip", "siglip2"}
 # Models whose positions start after the padding token, which leaves fewer of them.
@@ -71,7 +77,9 @@ class TextEncoder(FrozenEncoder):
     first text is encoded, once per process for all clones. A pickle holds the name and
     the revision of the model, but no weights.
 
-    A missing text (None, NaN, a null or masked cell) becomes a row of NaN.
+    A missing text (None, NaN, a null or masked cell) becomes a row of NaN. A text is
+    blank if it has only spaces, control characters and marks of direction or width.
+    A text with half of a surrogate pair, as in a truncated emoji, cannot be encoded.
 
     Examples
     --------
@@ -156,28 +164,46 @@ class TextEncoder(FrozenEncoder):
         hasher.update(item.encode("utf-8", "surrogatepass"))
 
     def _measure(self, items, spec):
-        tokenizer, config = load_processor(spec, "AutoTokenizer"), load_config(spec)
+        tokenizer = load_processor(spec, "AutoTokenizer")
+        length = self._longest(tokenizer, load_config(spec))
+        handles = [try_to(valid_text, item) for item in items]
+        valid = [i for i, h in enumerate(handles) if not isinstance(h, BrokenItemError)]
+        n_cut = 0
+        for start in range(0, len(valid), CHUNK):
+            part = valid[start : start + CHUNK]
+            found, n_cut_here = _tokenize(tokenizer, [handles[i] for i in part], length)
+            n_cut += n_cut_here
+            for i, handle in zip(part, found):
+                handles[i] = handle
+        if n_cut and (self.max_length is None or length < self.max_length):
+            longer = "1 text is" if n_cut == 1 else f"{n_cut} texts are"
+            truncated = "was" if n_cut == 1 else "were"
+            self._warn(
+                f"{longer} longer than the {length} tokens that model={spec.name!r} "
+                f"takes and {truncated} truncated. Set max_length to accept this."
+            )
+        return handles, [
+            0 if isinstance(handle, BrokenItemError) else len(handle["input_ids"])
+            for handle in handles
+        ]
+
+    def _longest(self, tokenizer, config):
+        """Return the number of tokens to truncate to, or None."""
         limits = [tokenizer.model_max_length, most_tokens(config), self.max_length]
         length = min(limit for limit in limits if limit)
-        handles, n_cut = [], 0
-        for start in range(0, len(items), CHUNK):
-            found = tokenizer(
-                [str(item) for item in items[start : start + CHUNK]],
-                truncation=True,
-                max_length=length,
-                return_attention_mask=False,
-            )
-            encodings = getattr(found, "encodings", None) or []
-            n_cut += sum(bool(encoding.overflowing) for encoding in encodings)
-            columns = found.data
-            handles += [dict(zip(columns, row)) for row in zip(*columns.values())]
-        if n_cut and self.max_length is None:
+        return length if length < UNLIMITED else None
+
+    def _report(self, items, broken, cache, remarks):
+        super()._report(items, broken, cache, remarks)
+        texts = (str(item) for item in items if isinstance(item, str))
+        found = Counter(text for text in texts if text in WRITTEN_NULLS)
+        if found:
+            (text, n), *_ = found.most_common()
             self._warn(
-                f"{n_cut} texts are longer than the {length} tokens that "
-                f"model={spec.name!r} takes and were truncated. Set max_length to "
-                "accept this."
+                f"{found.total()} of {len(items)} texts are {text!r} or the like, as "
+                "str() writes a missing value, and were encoded as words. None is "
+                "missing."
             )
-        return handles, [len(handle["input_ids"]) for handle in handles]
 
     def _encode(self, prepared, model, spec):
         tokenizer = load_processor(spec, "AutoTokenizer")
@@ -215,6 +241,48 @@ def most_tokens(config):
     if limit and config.model_type in SHIFTED:
         limit -= config.pad_token_id + 1
     return limit
+
+
+def valid_text(item):
+    """Return a text that can be encoded, or raise BrokenItemError."""
+    text = str(item)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        pairs = text.encode("utf-16-le", "surrogatepass")
+        text = pairs.decode("utf-16-le", "surrogatepass")  # joins pairs of halves
+        try:
+            text.encode()
+        except UnicodeEncodeError as exc:
+            raise BrokenItemError(
+                f"it has half a character, {text[exc.start]!a}, at position {exc.start}"
+            ) from exc
+    return text
+
+
+def _tokenize(tokenizer, texts, length):
+    """Return the tokens of each text, or its error, and how many were truncated."""
+    options = {"return_attention_mask": False}
+    cut = options | {"truncation": length is not None, "max_length": length}
+    try:
+        found = tokenizer(texts, **cut)
+    except Exception:
+        if len(texts) == 1:
+            with broken_if_it_fails():
+                raise
+        parts = [try_to(_tokenize, tokenizer, [text], length) for text in texts]
+        broken = [isinstance(part, BrokenItemError) for part in parts]
+        handles = [p if b else p[0][0] for p, b in zip(parts, broken)]
+        return handles, sum(0 if b else p[1] for p, b in zip(parts, broken))
+    handles = [dict(zip(found.data, row)) for row in zip(*found.data.values())]
+    if getattr(found, "encodings", None):
+        n_cut = sum(bool(encoding.overflowing) for encoding in found.encodings)
+    else:  # tokenizers in Python do not report what they remove
+        full = [t for t, h in zip(texts, handles) if len(h["input_ids"]) == length]
+        whole = tokenizer(full, **options)["input_ids"] if full else []
+        n_cut = sum(len(ids) > length for ids in whole)
+    none = BrokenItemError("the tokenizer finds no token in it")
+    return [handle if handle["input_ids"] else none for handle in handles], n_cut
 
 
 def _pad(handles, pad_id, width):
