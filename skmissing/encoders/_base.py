@@ -138,6 +138,10 @@ class FrozenEncoder(TransformerMixin, SkmissingEstimator, ABC):
         """Return numbers of items of a batch by what a warning says about them."""
         return {}
 
+    def _settings_of_files(self, spec):
+        """Return settings that are neither parameters nor part of the fingerprint."""
+        return ""
+
     def _check_params(self, config):
         """Check the parameters against each other and against the model."""
         if self._n_tokens is None:
@@ -271,6 +275,7 @@ class FrozenEncoder(TransformerMixin, SkmissingEstimator, ABC):
             params = sorted(self.get_params(deep=False).items())
             kept = [(name, v) for name, v in params if name not in NOT_IN_KEY]
             settings = f"{type(self).__name__} {fingerprint(spec)} {kept!r}"
+            settings += self._settings_of_files(spec)
         cache = EmbeddingCache(self.cache, settings)
         keys = {}
         for row in rows:

@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +15,18 @@ from skmissing._table import warn
 
 # Weights that encoders never run, or that only training uses.
 UNUSED_WEIGHTS = ("pooler.", "masked_spec_embed", "logit_scale", "logit_bias")
+
+# What the names of the configuration of a sentence encoder have had in the middle.
+SENTENCE_CONFIGS = (
+    "bert_",
+    "roberta_",
+    "distilbert_",
+    "camembert_",
+    "albert_",
+    "xlm-roberta_",
+    "xlnet_",
+)
+SENTENCE_POOLINGS = ("cls", "mean", "max", "mean_sqrt_len", "weightedmean", "lasttoken")
 
 _loaded = {}
 
@@ -55,6 +68,11 @@ class ModelSpec:
         """Path, size and time of each file of a local folder; empty for the Hub."""
         files = sorted(p for p in Path(self.name).rglob("*") if p.is_file())
         return tuple((str(p), p.stat().st_size, p.stat().st_mtime_ns) for p in files)
+
+    @cached_property
+    def sentence(self):
+        """How sentence-transformers uses the model."""
+        return _sentence_settings(self)
 
 
 def unload_models():
@@ -160,6 +178,133 @@ def load_processor(spec, name):
     loader = getattr(import_optional("transformers", "encoders"), name)
     what = name.removeprefix("Auto")
     return _shared(name, spec, lambda: _from_pretrained(loader, spec, what))
+
+
+def load_json(spec, filename):
+    """Return what a JSON file of a model holds, or None if the model has none."""
+    if Path(spec.name).is_dir():
+        path = Path(spec.name) / filename
+    else:
+        path = _hub_file(spec, filename)
+    if path is None or not Path(path).is_file():
+        return None
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except ValueError as exc:
+        raise ValueError(
+            f"model={spec.name!r}: {filename} must be a JSON file; got {exc}."
+        ) from exc
+
+
+def _hub_file(spec, filename):
+    """Return a local copy of a file, or None; FileNotFoundError if it is unknown."""
+    hub = import_optional("huggingface_hub", "encoders")
+    where = {"repo_id": spec.name, "filename": filename}
+    where["revision"] = spec.revision or "main"
+    found = hub.try_to_load_from_cache(**where)
+    if found is None and not spec.local_files_only:
+        try:
+            # Fails at once without a network, in contrast to a download.
+            with contextlib.suppress(hub.utils.EntryNotFoundError):
+                hub.get_hf_file_metadata(hub.hf_hub_url(**where), timeout=5)
+            with _quiet(spec.verbose):
+                hub.hf_hub_download(**where)
+        except Exception:  # no network, or no such file, which the cache then knows
+            pass
+        found = hub.try_to_load_from_cache(**where)
+    if found is None:
+        raise FileNotFoundError(filename)
+    return found if isinstance(found, str) else None  # otherwise there is no such file
+
+
+@dataclass
+class SentenceSettings:
+    """How sentence-transformers uses a model, if it is one of its models."""
+
+    pooling: str | None = None  # None if it is not
+    normalize: bool = False
+    max_length: int | None = None
+    lower: bool = False
+    prompt: str = ""
+    unsupported: str = ""  # what encoders do not implement
+    is_unknown: bool = False  # whether the files could not be looked up
+
+
+def _sentence_settings(spec):
+    try:
+        modules = load_json(spec, "modules.json")
+        if modules is None:
+            return SentenceSettings()
+        return _read_modules(spec, modules)
+    except FileNotFoundError:
+        return SentenceSettings(is_unknown=True)
+
+
+def _read_modules(spec, modules):
+    found, kinds, unsupported = SentenceSettings(pooling="mean"), [], []
+    general = _optional_json(spec, "config_sentence_transformers.json")
+    prompts = general.get("prompts") or {}
+    found.prompt = prompts.get(general.get("default_prompt_name")) or ""
+    for module in modules:
+        package, _, kind = module["type"].rpartition(".")
+        path = f"{module['path']}/" if module["path"] else ""
+        if package.partition(".")[0] != "sentence_transformers":  # code of the model
+            kind = module["type"]
+        kinds.append(kind)
+        if kind == "Transformer":
+            unsupported += _read_transformer(spec, path, found)
+        elif kind == "Pooling":
+            unsupported += _read_pooling(spec, path, found)
+        elif kind == "Normalize":
+            found.normalize = True
+        elif kind != "Dropout":  # which only training uses
+            unsupported.append(f"a module {kind}")
+    if kinds[:2] != ["Transformer", "Pooling"] and not unsupported:
+        unsupported.append(f"the order {', '.join(kinds)}")
+    found.unsupported = ", ".join(unsupported)
+    return found
+
+
+def _optional_json(spec, filename):
+    try:
+        return load_json(spec, filename) or {}
+    except FileNotFoundError:
+        return {}
+
+
+def _read_transformer(spec, path, found):
+    """Read the limit and the case of texts; return what is not implemented."""
+    names = (f"{path}sentence_{name}config.json" for name in SENTENCE_CONFIGS)
+    config = next(filter(None, (_optional_json(spec, name) for name in names)), {})
+    found.max_length = config.get("max_seq_length")
+    found.lower = bool(config.get("do_lower_case"))
+    task = config.get("transformer_task", "feature-extraction")
+    method = (config.get("modality_config") or {}).get("text") or {}
+    output = method.get("method_output_name", "last_hidden_state")
+    unsupported = [] if task == "feature-extraction" else [f"the task {task}"]
+    if output != "last_hidden_state":
+        unsupported.append(f"the output {output}")
+    if "message" in (config.get("modality_config") or {}):
+        unsupported.append("a chat template")
+    return unsupported
+
+
+def _read_pooling(spec, path, found):
+    """Read how tokens are pooled; return what is not implemented."""
+    config = load_json(spec, f"{path}config.json") or {}
+    modes = config.get("pooling_mode")
+    if modes is None:  # of old versions: one flag per mode
+        flags = [name for name in config if name.startswith("pooling_mode_")]
+        modes = [name.removeprefix("pooling_mode_") for name in flags if config[name]]
+    modes = [modes] if isinstance(modes, str) else list(modes) or ["mean"]
+    modes = [mode.removesuffix("_tokens").removesuffix("_token") for mode in modes]
+    found.pooling = modes[0]
+    unsupported = []
+    if len(modes) > 1 or modes[0] not in SENTENCE_POOLINGS:
+        unsupported.append(f"the pooling {' and '.join(modes)}")
+    if found.prompt and not config.get("include_prompt", True):
+        unsupported.append("pooling without the prompt")
+    return unsupported
 
 
 def load_model(spec, device, dtype):

@@ -1,5 +1,7 @@
 """Pools the outputs of a model to embeddings."""
 
+import torch
+
 
 def pool_tokens(hidden, mask, pooling):
     """Reduce the tokens of each item to one embedding; None keeps the tokens."""
@@ -7,11 +9,21 @@ def pool_tokens(hidden, mask, pooling):
     hidden = hidden.float()
     if pooling is None:
         return [tokens[kept] for tokens, kept in zip(hidden, mask)]
+    if pooling == "lasttoken":
+        return hidden[torch.arange(len(hidden)), mask.sum(dim=1) - 1]
+    n_tokens = mask.sum(dim=1, keepdim=True)
     mask = mask.unsqueeze(-1)
     if pooling == "max":
         return hidden.masked_fill(~mask, float("-inf")).amax(dim=1)
     # Not a product with the mask: the values at padding may be infinite.
-    return hidden.masked_fill(~mask, 0.0).sum(dim=1) / mask.sum(dim=1)
+    hidden = hidden.masked_fill(~mask, 0.0)
+    if pooling == "weightedmean":  # by 1, 2, 3, ...
+        weight = torch.arange(1, hidden.shape[1] + 1, device=hidden.device).float()
+        total = n_tokens * (n_tokens + 1) / 2
+        return torch.einsum("ijk,j->ik", hidden, weight) / total
+    if pooling == "mean_sqrt_len":
+        return hidden.sum(dim=1) / n_tokens.sqrt()
+    return hidden.sum(dim=1) / n_tokens
 
 
 def pooled_output(output):

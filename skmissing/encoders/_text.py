@@ -1,6 +1,7 @@
 """Encodes text by a pretrained model."""
 
 from collections import Counter
+from dataclasses import replace
 from numbers import Integral
 
 import numpy as np
@@ -10,7 +11,12 @@ from skmissing._compat import Interval, StrOptions
 from skmissing._docs import shared_docs
 from skmissing.encoders._base import FrozenEncoder
 from skmissing.encoders._items import BrokenItemError, broken_if_it_fails, try_to
-from skmissing.encoders._models import load_config, load_processor
+from skmissing.encoders._models import (
+    SentenceSettings,
+    load_config,
+    load_processor,
+    model_class,
+)
 from skmissing.encoders._pooling import pool_tokens, pooled_output, to_device
 
 # Number of texts per call of the tokenizer.
@@ -40,11 +46,12 @@ class TextEncoder(FrozenEncoder):
         Name of a model on the Hugging Face Hub, or a folder written by
         `save_pretrained`. A local copy is used if there is one. Otherwise the model
         is downloaded on first use. Code that comes with a model is never run.
-    pooling : {"cls", "mean", "max"} or None, default="cls"
-        How the tokens of a text are reduced to one embedding. "cls" takes the class
-        token or, if the model has two towers, the embedding that is compared with
-        images. "mean" and "max" pool all tokens except padding. None keeps the
-        tokens, see `max_tokens`.
+    pooling : {"auto", "cls", "mean", "max"} or None, default="auto"
+        How the tokens of a text are reduced to one embedding. "auto" makes the
+        embedding of sentence-transformers if the model is one of its models (see
+        Notes), and otherwise is "cls". "cls" takes the class token or, if the model
+        has two towers, the embedding that is compared with images. "mean" and "max"
+        pool all tokens except padding. None keeps the tokens, see `max_tokens`.
     max_length : int, default=None
         Longer texts are truncated to this number of tokens. None is the maximum of
         the model, with a warning that counts the truncated texts.
@@ -77,6 +84,11 @@ class TextEncoder(FrozenEncoder):
     first text is encoded, once per process for all clones. A pickle holds the name and
     the revision of the model, but no weights.
 
+    A model of sentence-transformers has a file `modules.json`. Its maximum of tokens
+    and lower case are always applied; its pooling, its normalization and its default
+    prompt are applied with `pooling="auto"`. Other modules, for example a dense layer,
+    raise an error, or with another `pooling` a warning.
+
     A missing text (None, NaN, a null or masked cell) becomes a row of NaN. A text is
     blank if it has only spaces, control characters and marks of direction or width.
     A text with half of a surrogate pair, as in a truncated emoji, cannot be encoded.
@@ -91,7 +103,7 @@ class TextEncoder(FrozenEncoder):
     _parameter_constraints: dict = {
         **FrozenEncoder._parameter_constraints,
         "max_tokens": [Interval(Integral, 1, None, closed="left"), None],
-        "pooling": [StrOptions({"cls", "mean", "max"}), None],
+        "pooling": [StrOptions({"auto", "cls", "mean", "max"}), None],
         "max_length": [Interval(Integral, 1, None, closed="left"), None],
     }
     _stem = "text"
@@ -101,7 +113,7 @@ class TextEncoder(FrozenEncoder):
         self,
         model="bert-base-uncased",
         *,
-        pooling="cls",
+        pooling="auto",
         max_length=None,
         revision=None,
         normalize=False,
@@ -152,8 +164,43 @@ class TextEncoder(FrozenEncoder):
                 f"that model={str(self.model)!r} takes ({limit})."
             )
 
+    def _resolve(self, spec):
+        config, cls = super()._resolve(spec)
+        self._check_sentence_settings(spec, _sentence_settings(spec, cls))
+        return config, cls
+
+    def _check_sentence_settings(self, spec, own):
+        if own.is_unknown and self.pooling == "auto":
+            self._warn(
+                f"whether model={spec.name!r} has a pooling of its own is unknown, "
+                "since its modules.json is not on this machine. pooling='cls' is used. "
+                "Set pooling to accept this."
+            )
+        if self.pooling == "auto" and own.unsupported:
+            raise ValueError(
+                f"`pooling='auto'` must make the embedding of model={spec.name!r}, but "
+                f"encoders do not implement {own.unsupported}. Choose pooling='mean', "
+                "for example, to do without."
+            )
+        if self.pooling in ("auto", None) or own.pooling is None:
+            return
+        if own.unsupported:
+            self._warn(
+                f"the embedding of model={spec.name!r} has {own.unsupported}, which "
+                f"pooling={self.pooling!r} ignores."
+            )
+        elif self.pooling != own.pooling or own.prompt:
+            prompt = f" and the prompt {own.prompt!r}" if own.prompt else ""
+            self._warn(
+                f"model={spec.name!r} is made for pooling={own.pooling!r}{prompt}; got "
+                f"pooling={self.pooling!r}. pooling='auto' uses what it is made for."
+            )
+
+    def _settings_of_files(self, spec):
+        return repr(_sentence_settings(spec, model_class(load_config(spec))))
+
     def _guess_dim(self, config, cls):
-        if _has_tower(cls) and self.pooling == "cls":
+        if _has_tower(cls) and self.pooling in ("auto", "cls"):
             return getattr(config, "projection_dim", None)
         return getattr(_text_config(config), "hidden_size", None)
 
@@ -165,13 +212,20 @@ class TextEncoder(FrozenEncoder):
 
     def _measure(self, items, spec):
         tokenizer = load_processor(spec, "AutoTokenizer")
-        length = self._longest(tokenizer, load_config(spec))
+        config = load_config(spec)
+        own = _sentence_settings(spec, model_class(config))
+        length = self._longest(tokenizer, config, own)
         handles = [try_to(valid_text, item) for item in items]
+        if self.pooling != "auto":
+            own = replace(own, prompt="")
         valid = [i for i, h in enumerate(handles) if not isinstance(h, BrokenItemError)]
         n_cut = 0
         for start in range(0, len(valid), CHUNK):
             part = valid[start : start + CHUNK]
-            found, n_cut_here = _tokenize(tokenizer, [handles[i] for i in part], length)
+            texts = [own.prompt + handles[i] for i in part]
+            if own.lower:
+                texts = [text.lower() for text in texts]
+            found, n_cut_here = _tokenize(tokenizer, texts, length)
             n_cut += n_cut_here
             for i, handle in zip(part, found):
                 handles[i] = handle
@@ -187,10 +241,13 @@ class TextEncoder(FrozenEncoder):
             for handle in handles
         ]
 
-    def _longest(self, tokenizer, config):
+    def _longest(self, tokenizer, config, own):
         """Return the number of tokens to truncate to, or None."""
-        limits = [tokenizer.model_max_length, most_tokens(config), self.max_length]
-        length = min(limit for limit in limits if limit)
+        limit = tokenizer.model_max_length
+        if own.max_length is not None:
+            limit = own.max_length if self.max_length is None else None
+        limits = [limit, most_tokens(config), self.max_length]
+        length = min(limit for limit in [*limits, UNLIMITED] if limit)
         return length if length < UNLIMITED else None
 
     def _report(self, items, broken, cache, remarks):
@@ -213,21 +270,36 @@ class TextEncoder(FrozenEncoder):
         if not fixed:
             inputs["attention_mask"] = mask.long()
         inputs = to_device(inputs, model)
+        own = _sentence_settings(spec, type(model))
+        pooling = self.pooling
+        if pooling == "auto":
+            pooling = "first" if own.pooling == "cls" else own.pooling or "cls"
         if _has_tower(type(model)):
-            if self.pooling == "cls":
+            if pooling == "cls":
                 return pooled_output(model.get_text_features(**inputs))
             model = model.text_model
         elif model.config.is_encoder_decoder:
             model = model.get_encoder()
         hidden = model(**inputs).last_hidden_state
-        if self.pooling == "cls":
+        if pooling == "cls":
             rows, places = np.arange(len(prepared)), _places(prepared, tokenizer, spec)
             return hidden[rows, places].float()
-        return pool_tokens(hidden, mask.to(hidden.device), self.pooling)
+        if pooling == "first":
+            found = hidden[:, 0].float()
+        else:
+            found = pool_tokens(hidden, mask.to(hidden.device), pooling)
+        if self.pooling == "auto" and own.normalize:
+            found = torch.nn.functional.normalize(found, dim=-1)
+        return found
 
 
 def _has_tower(cls):
     return hasattr(cls, "get_text_features")
+
+
+def _sentence_settings(spec, cls):
+    """Return how sentence-transformers uses a model; nothing of those with towers."""
+    return SentenceSettings() if _has_tower(cls) else spec.sentence
 
 
 def _text_config(config):

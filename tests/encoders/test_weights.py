@@ -57,6 +57,20 @@ def test_similar_texts_are_near():
     assert a @ b > 0.5 > 0.3 > max(a @ c, b @ c)
 
 
+@pytest.mark.filterwarnings("ignore:TextEncoder. 1 text is longer")
+def test_equals_sentence_transformers():
+    sentence_transformers = pytest.importorskip("sentence_transformers")
+    path = str(gt.get_model_path())
+    model = sentence_transformers.SentenceTransformer(path, device="cpu")
+    texts = [
+        "A cat sleeps.",
+        "STOCKS  fell, \u201cagain\u201d \U0001f600",
+        "stone river " * 300,
+    ]
+    found = TextEncoder(path, local_files_only=True, device="cpu").fit_transform(texts)
+    np.testing.assert_allclose(found, model.encode(texts), atol=1e-5)
+
+
 def test_text_beside_numbers(tmp_path):
     frame, y, gone = make_frame()
     encoder = ColumnTransformer(
