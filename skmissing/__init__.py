@@ -16,6 +16,7 @@ except PackageNotFoundError:  # run from a source tree that is not installed
 _submodules = [
     "benchmark",
     "cluster",
+    "compose",
     "datasets",
     "encoders",
     "ensemble",
@@ -48,12 +49,14 @@ _homes = {
     "PartialModalityKMeans": "cluster",
     "PatternClassifier": "ensemble",
     "PatternRegressor": "ensemble",
+    "PerModality": "compose",
     "RegressionImputer": "impute",
     "RetrievalImputer": "impute",
     "SignalEncoder": "encoders",
     "StackedImputer": "impute",
     "TextEncoder": "encoders",
     "VideoEncoder": "encoders",
+    "from_tables": "compose",
     "make_ul4m4": "fusion",
 }
 

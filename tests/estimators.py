@@ -16,6 +16,7 @@ from sklearn.base import BaseEstimator
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from sklearn.utils.fixes import parse_version
 
 import skmissing
@@ -93,6 +94,7 @@ INSTANCES = {
     "PartialModalityKMeans": [{"n_clusters": 3, "n_init": 1, "random_state": 0}],
     "PatternClassifier": [{"cv": 2, "min_rows": 10}],
     "PatternRegressor": [{"cv": 2, "min_rows": 10}],
+    "PerModality": [{"transformer": StandardScaler()}],
     "RegressionImputer": [{"min_rows": 2}],
     "RetrievalImputer": [{"n_neighbors": 3}, {"weights": "soft", "n_hops": 2}],
     "StackedImputer": [{"estimators": ["retrieval", "regression"], "random_state": 0}],
@@ -109,7 +111,7 @@ INSTANCES = {
 
 # Estimators that cannot be made without arguments, those that train networks, and
 # those whose defaults fit a hundred trees per column in the checks.
-REQUIRED = {"ModalityDropout"}
+REQUIRED = {"ModalityDropout", "PerModality"}
 PANELS = {"LateFusionClassifier", "LateFusionRegressor"}
 NETWORKS = {"SignalEncoder"} | {
     f"{network}{kind}"

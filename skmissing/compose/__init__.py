@@ -1,0 +1,23 @@
+"""From tables to X and back, and transformers per modality."""
+
+from skmissing.compose._mudata import from_anndata, from_mudata, to_mudata
+from skmissing.compose._per_modality import PerModality
+from skmissing.compose._tables import (
+    TableReport,
+    align,
+    from_tables,
+    mark_missing,
+    split_tables,
+)
+
+__all__ = [
+    "PerModality",
+    "TableReport",
+    "align",
+    "from_anndata",
+    "from_mudata",
+    "from_tables",
+    "mark_missing",
+    "split_tables",
+    "to_mudata",
+]

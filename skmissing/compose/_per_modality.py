@@ -1,0 +1,357 @@
+"""Any transformer per modality, on the samples that have it."""
+
+from collections.abc import Mapping
+from numbers import Integral
+
+import narwhals.stable.v2 as nw
+import numpy as np
+from scipy.sparse import issparse
+from sklearn.base import MetaEstimatorMixin, TransformerMixin, clone
+from sklearn.pipeline import Pipeline
+from sklearn.utils import check_consistent_length, get_tags
+from sklearn.utils.validation import (
+    _check_feature_names_in,
+    check_is_fitted,
+    validate_data,
+)
+
+from skmissing._compat import HasMethods
+from skmissing._docs import shared_docs
+from skmissing._modalities import resolve_modalities
+from skmissing._table import (
+    ModalityMixin,
+    SkmissingEstimator,
+    _fit_context,
+    name_list,
+)
+from skmissing.compose._tables import observed_rows
+
+KEPT = ("passthrough", "drop")
+
+
+@shared_docs
+class PerModality(
+    MetaEstimatorMixin, TransformerMixin, ModalityMixin, SkmissingEstimator
+):
+    """Apply a transformer per modality, to the samples in which it is observed.
+
+    Where a modality is missing, its new columns are NaN. So PCA, feature selection or
+    an encoder of categories can stand before an estimator for missing modalities,
+    without imputing anything.
+
+    Read more in the :ref:`User Guide <compose>`.
+
+    Parameters
+    ----------
+    transformer : transformer or dict
+        Cloned and fitted per modality. A dict maps the name of each modality to a
+        transformer, "passthrough" or "drop".
+    %(modalities)s
+
+    Attributes
+    ----------
+    transformers_ : dict of str to transformer or str
+        The fitted transformer of each modality.
+    %(modalities_, n_features_in_, feature_names_in_)s
+
+    Raises
+    ------
+    ValueError
+        If `transformer` does not name each modality once, or a transformer does not
+        accept what is missing inside of a modality.
+
+    Warns
+    -----
+    ModalityWarning
+        If `n_components`, of the transformer or of a step of a pipeline, is larger than
+        the number of columns or samples of a modality, and is lowered, or a modality is
+        never observed, and stays NaN.
+
+    See Also
+    --------
+    sklearn.compose.ColumnTransformer : Does not leave out samples.
+
+    Notes
+    -----
+    Columns are named `modality__name`, where `name` is that of the transformer. If X is
+    a data frame, so is what the transformers get, of any type of columns. Call
+    ``set_output(transform="pandas")`` to keep these names for the next step.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import pandas as pd
+    >>> from sklearn.decomposition import PCA
+    >>> from skmissing.compose import PerModality
+    >>> X = pd.DataFrame(np.random.RandomState(0).standard_normal((6, 5)))
+    >>> X.columns = ["text__0", "text__1", "text__2", "audio__0", "audio__1"]
+    >>> X.iloc[0, :3] = np.nan
+    >>> per_modality = PerModality({"text": PCA(1), "audio": "passthrough"})
+    >>> per_modality.set_output(transform="pandas").fit_transform(X).head(2).round(1)
+       text__pca0  audio__0  audio__1
+    0         NaN       2.2       1.9
+    1        -0.0      -0.1       0.4
+    """
+
+    _parameter_constraints: dict = {
+        **ModalityMixin._parameter_constraints,
+        "transformer": [HasMethods(["fit", "transform"]), dict],
+    }
+
+    def __init__(self, transformer, *, modalities=None):
+        self.transformer = transformer
+        self.modalities = modalities
+
+    # fit may call nested validation of the transformers.
+    @_fit_context(prefer_skip_nested_validation=False)
+    def fit(self, X, y=None):
+        """Fit a transformer per modality.
+
+        Parameters
+        ----------
+        X : array-like or data frame of shape (n_samples, n_features)
+            NaN, null and masked cells are missing.
+        y : array-like of shape (n_samples,) or None, default=None
+            Target, for transformers that need one.
+
+        Returns
+        -------
+        %(self)s
+        """
+        self._fit(X, y)
+        return self
+
+    def fit_transform(self, X, y=None):
+        """Fit a transformer per modality, and transform X.
+
+        Parameters
+        ----------
+        X : array-like or data frame of shape (n_samples, n_features)
+            NaN, null and masked cells are missing.
+        y : array-like of shape (n_samples,) or None, default=None
+            Target, for transformers that need one.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_columns)
+            NaN where a modality is missing.
+        """
+        return self.fit(X, y).transform(X)
+
+    def _fit(self, X, y):
+        _, blocks = self._read(X, reset=True)
+        if y is None and self.__sklearn_tags__().target_tags.required:
+            raise ValueError(
+                f"{type(self).__name__} requires y to be passed, but the target y is "
+                "None."
+            )
+        if y is not None:
+            check_consistent_length(X, y)
+            y = y if hasattr(y, "iloc") else np.asarray(y)
+        chosen = self._chosen()
+        fitted, names, lowered, unseen = {}, {}, [], []
+        for name, (rows, block, columns) in blocks.items():
+            transformer = chosen[name]
+            if not len(rows) and transformer != "drop":
+                unseen.append(name)
+                transformer = "passthrough"
+            if not isinstance(transformer, str):
+                transformer = clone(transformer)
+                if lower_components(transformer, len(rows), len(columns)):
+                    lowered.append(name)
+                target = () if y is None else (take(y, rows),)
+                name_errors(name, transformer.fit, block, *target)
+            fitted[name] = transformer
+            names[name] = name_outputs(name, transformer, columns)
+        if lowered:
+            self._warn(
+                "n_components is larger than the number of columns or of samples of "
+                f"{name_list(lowered)}; it is lowered there."
+            )
+        if unseen:
+            self._warn(
+                f"{name_list(unseen)} are never observed; their columns stay NaN."
+            )
+        self.transformers_ = fitted
+        self._names = names
+        self._unseen = unseen
+
+    def _chosen(self):
+        """Unfitted transformer of each modality."""
+        if not isinstance(self.transformer, Mapping):
+            return dict.fromkeys(self.modalities_, self.transformer)
+        if set(self.transformer) != set(self.modalities_):
+            raise ValueError(
+                "transformer must name each modality, "
+                f"{name_list(self.modalities_)}; got {name_list(self.transformer)}."
+            )
+        for name, value in self.transformer.items():
+            if (
+                value not in KEPT
+                if isinstance(value, str)
+                else not hasattr(value, "transform")
+            ):
+                raise ValueError(
+                    f"transformer[{name!r}] must be a transformer, 'passthrough' or "
+                    f"'drop'; got {value!r}."
+                )
+        return self.transformer
+
+    def transform(self, X):
+        """Transform each modality where it is observed.
+
+        Parameters
+        ----------
+        X : array-like or data frame of shape (n_samples, n_features)
+            NaN, null and masked cells are missing.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_columns)
+            NaN where a modality is missing.
+        """
+        check_is_fitted(self)
+        parts = []
+        n_rows, blocks = self._read(X, reset=False)
+        for name, (rows, block, _) in blocks.items():
+            transformer, width = self.transformers_[name], len(self._names[name])
+            part = np.full((n_rows, width), np.nan, self._dtype(X))
+            if len(rows) and name in self._unseen:
+                self._warn(
+                    f"{name!r} was never observed in fit; {len(rows)} samples that "
+                    "have it stay NaN."
+                )
+            elif len(rows) and transformer != "drop":
+                part[rows] = transformed(name, transformer, block, width)
+            parts.append(part)
+        return np.hstack(parts)
+
+    def _read(self, X, reset):
+        """Number of samples, and rows, block and columns of each modality."""
+        if not hasattr(X, "columns"):
+            table = self._validate(X, reset=reset)
+            names = np.array([f"x{i}" for i in range(self.n_features_in_)])
+            blocks = {}
+            for m, (name, modality) in enumerate(self.modalities_.items()):
+                rows = np.flatnonzero(table.presence[:, m])
+                # Column-major, as data frames are, so that both are rounded equally.
+                block = np.asfortranarray(table.X[np.ix_(rows, modality.columns)])
+                blocks[name] = rows, block, names[modality.columns]
+            return len(table), blocks
+        validate_data(self, X, reset=reset, skip_check_array=True)
+        names = list(X.columns)
+        if reset:
+            self.modalities_ = resolve_modalities(self.modalities, len(names), names)
+        frame = nw.from_native(X, eager_only=True)
+        blocks = {}
+        for name, modality in self.modalities_.items():
+            columns = [names[c] for c in modality.columns]
+            block = frame.select(columns)
+            rows = np.flatnonzero(observed_rows(block))
+            blocks[name] = rows, block[rows.tolist()].to_native(), columns
+        return len(frame), blocks
+
+    def _dtype(self, X):
+        """Single precision if X is in single precision."""
+        if not hasattr(X, "columns"):
+            return np.float32 if getattr(X, "dtype", None) == np.float32 else float
+        dtypes = nw.from_native(X, eager_only=True).schema.values()
+        return np.float32 if set(dtypes) == {nw.Float32} else float
+
+    def get_feature_names_out(self, input_features=None):
+        """Get the names of the new columns.
+
+        Parameters
+        ----------
+        input_features : array-like of str or None, default=None
+            Names of the columns of X; checked, if X had names.
+
+        Returns
+        -------
+        ndarray of str
+            `modality__name`.
+        """
+        check_is_fitted(self)
+        _check_feature_names_in(self, input_features)
+        return np.array(
+            [column for names in self._names.values() for column in names], dtype=object
+        )
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        inner = self.transformer
+        inner = inner.values() if isinstance(inner, Mapping) else [inner]
+        for transformer in inner:
+            if hasattr(transformer, "fit"):
+                tags.target_tags.required |= get_tags(transformer).target_tags.required
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+
+def take(y, rows):
+    return y.iloc[rows] if hasattr(y, "iloc") else y[rows]
+
+
+def lower_components(transformer, n_rows, n_columns):
+    """Lower each `n_components` that does not fit; return whether there was one."""
+    most = min(n_rows, n_columns)
+    names = ["n_components"]
+    if isinstance(transformer, Pipeline):
+        names = [f"{step}__n_components" for step, _ in transformer.steps]
+    params = transformer.get_params()
+    too_many = {
+        name: most
+        for name in names
+        if isinstance(params.get(name), Integral) and params[name] > most
+    }
+    if too_many:
+        transformer.set_params(**too_many)
+    return bool(too_many)
+
+
+def name_errors(name, method, *args):
+    """Call a method of a transformer; its errors name the modality."""
+    try:
+        return method(*args)
+    except Exception as error:
+        error.add_note(f"This is the transformer of modality {name!r}.")
+        raise
+
+
+def transformed(name, transformer, block, width):
+    """Numbers that a transformer makes of a block."""
+    if isinstance(transformer, str):
+        found = block
+    else:
+        found = name_errors(name, transformer.transform, block)
+    found = found.toarray() if issparse(found) else np.asarray(found)
+    if found.shape[1:] != (width,):
+        raise ValueError(
+            f"The transformer of {name!r} must return {width} columns; got shape "
+            f"{found.shape}."
+        )
+    try:
+        return found.astype(float)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"The columns of {name!r} must be numbers after its transformer; "
+            f"{error}. Encode them, such as with OneHotEncoder."
+        ) from None
+
+
+def name_outputs(name, transformer, columns):
+    """Names of the new columns of a modality."""
+    if isinstance(transformer, str):
+        names = columns if transformer == "passthrough" else []
+    else:
+        try:
+            names = transformer.get_feature_names_out(
+                None if hasattr(transformer, "feature_names_in_") else list(columns)
+            )
+        except (AttributeError, ValueError) as error:
+            raise ValueError(
+                f"The transformer of {name!r} must have get_feature_names_out; got "
+                f"{type(transformer).__name__}."
+            ) from error
+    prefix = f"{name}__"
+    return [n if str(n).startswith(prefix) else f"{prefix}{n}" for n in map(str, names)]

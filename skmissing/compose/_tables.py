@@ -1,0 +1,728 @@
+"""One table of all modalities from tables with keys, and back."""
+
+import html
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from numbers import Number
+
+import narwhals.stable.v2 as nw
+import numpy as np
+
+from skmissing._modalities import _shorten, resolve_modalities, warn
+from skmissing._table import fill_masked
+
+HOW = ("outer", "inner", "left", "position")
+# Columns that are added for joins, and dropped afterwards.
+ROW, ORDER = "\x00row", "\x00order"
+
+
+@dataclass(frozen=True, repr=False)
+class TableReport:
+    """What :func:`from_tables` has joined.
+
+    Attributes
+    ----------
+    index : list
+        Key of each sample of X, in its order.
+    n_samples : dict of str to int
+        Number of samples of X per table.
+    n_features : dict of str to int
+        Number of columns per table.
+    patterns : dict of tuple of str to int
+        Number of samples per combination of tables, the most frequent first.
+    dropped : dict of str to int
+        Number of keys left out, by reason.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from skmissing.compose import from_tables
+    >>> text = pd.DataFrame({"words": [3, 5]}, index=["a", "b"])
+    >>> sound = pd.DataFrame({"pitch": [7.0]}, index=["b"])
+    >>> from_tables({"text": text, "sound": sound}, report=True)[1]
+    TableReport of 2 samples
+      text               2 samples  1 columns
+      sound              1 samples  1 columns
+      only text          1 samples
+      only text + sound  1 samples
+    """
+
+    index: list
+    n_samples: dict
+    n_features: dict
+    patterns: dict
+    dropped: dict
+
+    def _rows(self):
+        for name, count in self.n_samples.items():
+            yield name, f"{count} samples", f"{self.n_features[name]} columns"
+        for pattern, count in list(self.patterns.items())[:8]:
+            yield f"only {' + '.join(pattern)}", f"{count} samples", ""
+        for reason, count in self.dropped.items():
+            yield reason, f"{count} left out", ""
+
+    def __repr__(self):
+        rows = list(self._rows())
+        widths = [max(len(row[i]) for row in rows) for i in range(2)]
+        lines = [
+            f"  {a:<{widths[0]}}  {b:>{widths[1]}}  {c}".rstrip() for a, b, c in rows
+        ]
+        return "\n".join([f"TableReport of {len(self.index)} samples", *lines])
+
+    def _repr_html_(self):
+        cells = "".join(
+            "<tr>" + "".join(f"<td>{html.escape(c)}</td>" for c in row) + "</tr>"
+            for row in self._rows()
+        )
+        head = f"TableReport of {len(self.index)} samples"
+        return f"<table><caption>{head}</caption>{cells}</table>"
+
+
+def from_tables(tables, *, on=None, how="outer", y=None, report=False):
+    """Join tables of one modality each to one X, with gaps where samples are missing.
+
+    Samples are aligned by a key, and never by position unless asked.
+
+    Parameters
+    ----------
+    tables : dict of str to data frame
+        A pandas or polars data frame per modality, all of one kind.
+    on : str, list of str, dict or None, default=None
+        Columns of the key, the same in all tables, or a dict with those of each table.
+        None is the index of pandas data frames, which must not be the default one.
+    how : {"outer", "inner", "left", "position"}, default="outer"
+        Which samples X has: those of any table, of all tables or of the first table.
+        "position" puts the rows of tables of equal length side by side.
+    y : str, data frame, Series or None, default=None
+        The target: the name of a column that one table has, a data frame with the key
+        and one other column, or a Series whose index is the key. With
+        `how="position"`, any array. Samples without a target are left out.
+    report : bool, default=False
+        Whether to return a :class:`TableReport`, too.
+
+    Returns
+    -------
+    X : data frame
+        Columns `modality__feature` in the order of the tables, without the key. The
+        samples are in the order in which keys appear. The index of pandas data frames
+        is the key. Columns of booleans are numbers, because they may have gaps.
+    y : Series
+        The target of the samples of X, if `y` is given.
+    report : TableReport
+        What was joined, if `report` is true.
+
+    Raises
+    ------
+    ValueError
+        If a table has a key twice or without a value, has no such column, or has
+        only the default index, or if no sample is left.
+    TypeError
+        If tables are not data frames, or keys are not of one type.
+
+    Warns
+    -----
+    ModalityWarning
+        If no key is in more than one table, or samples are left out for want of a
+        target.
+
+    See Also
+    --------
+    split_tables : The way back.
+    align : Gives a new table the columns that a fitted estimator expects.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from skmissing.compose import from_tables
+    >>> blood = pd.DataFrame({"id": ["a", "b"], "iron": [1.0, 2.0], "sick": [0, 1]})
+    >>> scan = pd.DataFrame({"id": ["b", "c"], "area": [5.0, 7.0]})
+    >>> from_tables({"blood": blood, "scan": scan}, on="id")
+        blood__iron  blood__sick  scan__area
+    id
+    a           1.0          0.0         NaN
+    b           2.0          1.0         5.0
+    c           NaN          NaN         7.0
+    >>> tables = {"blood": blood, "scan": scan}
+    >>> X, y = from_tables(tables, on="id", how="left", y="sick")
+    >>> y.tolist()
+    [0, 1]
+    """
+    if how not in HOW:
+        raise ValueError(f"how must be one of {', '.join(HOW)}; got {how!r}.")
+    if not isinstance(tables, Mapping) or not tables:
+        found = repr(tables) if isinstance(tables, Mapping) else type(tables).__name__
+        raise TypeError(
+            "tables must be a dict from the names of modalities to data frames; got "
+            f"{found}."
+        )
+    for name in tables:
+        if not isinstance(name, str) or not name or "__" in name:
+            raise ValueError(
+                "tables: names of modalities must be strings without '__'; got "
+                f"{name!r}."
+            )
+    if isinstance(on, Mapping) and set(on) - set(tables):
+        raise ValueError(f"on has {sorted(set(on) - set(tables))}, which tables lack.")
+    frames, targets = {}, []
+    for name, table in tables.items():
+        frames[name] = read_frame(table, f"tables[{name!r}]", name, on, how)
+        if isinstance(y, str) and y in frames[name].names:
+            targets.append(name)
+    if len({frame.kind for frame in frames.values()}) > 1:
+        kinds = {name: frame.kind for name, frame in frames.items()}
+        raise TypeError(f"tables must be of one library; got {kinds}.")
+    if isinstance(y, str):
+        if len(targets) != 1:
+            raise ValueError(
+                f"y={y!r} must be a column of one table; got {len(targets)} tables "
+                f"with it{': ' + ', '.join(targets) if targets else ''}."
+            )
+        target = frames[targets[0]].pop(y)
+    elif y is not None:
+        target = read_target(y, next(iter(frames.values())), on, how)
+    check_keys({**frames, **({} if y is None else {"y": target})}, how)
+    keys, dropped = choose_keys(frames, how), {}
+    if y is not None:
+        labelled = target.labelled()
+        dropped = {
+            "samples without y": sum(key not in labelled for key in keys),
+            "y without a sample": sum(key not in set(keys) for key in labelled),
+        }
+        keys = [key for key in keys if key in labelled]
+        dropped = {reason: count for reason, count in dropped.items() if count}
+        for reason, count in dropped.items():
+            warn(f"from_tables: {count} {reason} are left out.")
+    if not keys:
+        raise ValueError("No sample is left: no key is in all that is joined.")
+    X = nw.concat(
+        [frame.take(keys, f"{name}__") for name, frame in frames.items()],
+        how="horizontal",
+    )
+    first = next(iter(frames.values()))
+    result = [first.with_index(X.to_native(), keys)]
+    if y is not None:
+        column = target.take(keys, "").to_native()
+        column = column[column.columns[0]]
+        result.append(first.with_index(column, keys))
+    if report:
+        patterns = Counter(
+            tuple(name for name, frame in frames.items() if key in frame.rows)
+            for key in keys
+        )
+        result.append(
+            TableReport(
+                keys,
+                {n: sum(k in f.rows for k in keys) for n, f in frames.items()},
+                {n: len(f.names) for n, f in frames.items()},
+                dict(patterns.most_common()),
+                dropped,
+            )
+        )
+    return result[0] if len(result) == 1 else tuple(result)
+
+
+class Keyed:
+    """A data frame without its key, and the row of each key."""
+
+    def __init__(self, frame, keys, where, key_names):
+        self.frame, self.keys, self.where = frame, keys, where
+        self.key_names = key_names
+        self.rows = {key: i for i, key in enumerate(keys)}
+
+    @property
+    def kind(self):
+        return self.frame.implementation.value
+
+    @property
+    def names(self):
+        return self.frame.columns
+
+    def pop(self, name):
+        """Take a column out, as the target."""
+        target = Keyed(self.frame.select(name), self.keys, "y", self.key_names)
+        self.frame = self.frame.drop(name)
+        return target
+
+    def labelled(self):
+        """Keys whose target has a value."""
+        column = self.frame[self.names[0]]
+        null = column.is_null()
+        if column.dtype.is_float():
+            null = null | column.is_nan()
+        null = null.to_list()
+        return {key: None for key, is_null in zip(self.keys, null) if is_null is False}
+
+    def take(self, keys, prefix):
+        """Rows by key, with nulls where there is none."""
+        frame = self.frame.with_row_index(ROW)
+        frame = frame.with_columns(nw.col(ROW).cast(nw.Int64))
+        rows = [self.rows.get(key, -1) for key in keys]
+        wanted = nw.from_dict(
+            {ROW: rows, ORDER: range(len(rows))},
+            schema={ROW: nw.Int64, ORDER: nw.Int64},
+            backend=self.frame.implementation,
+        )
+        if -1 in rows:
+            frame = wanted.join(frame, on=ROW, how="left").sort(ORDER)
+        else:
+            frame = frame.drop(ROW)[rows]
+            return frame.rename({name: prefix + name for name in self.names})
+        frame = frame.drop(ROW, ORDER)
+        return frame.rename({name: prefix + name for name in self.names})
+
+    def with_index(self, native, keys):
+        """Give a pandas object the keys as its index."""
+        if self.kind != "pandas":
+            return native
+        pd = nw.get_native_namespace(self.frame)
+        if self.key_names is None:  # by position
+            return native.reset_index(drop=True)
+        if len(self.key_names) > 1:
+            native.index = pd.MultiIndex.from_tuples(keys, names=self.key_names)
+        else:
+            native.index = pd.Index(keys, name=self.key_names[0])
+        return native
+
+
+def is_pandas(table):
+    return nw.dependencies.is_pandas_dataframe(table)
+
+
+def read_frame(table, where, name, on, how):
+    """Read a table: its columns as numbers or as they are, and its keys."""
+    if is_pandas(table):
+        table = table.set_axis([str(c) for c in table.columns], axis=1)
+        doubled = [c for c, n in Counter(table.columns).items() if n > 1]
+        if doubled:
+            raise ValueError(
+                f"{where} must have unique columns; got {_shorten(doubled)} more than "
+                "once."
+            )
+    frame = nw.from_native(table, eager_only=True, pass_through=True)
+    if not isinstance(frame, nw.DataFrame):
+        raise TypeError(
+            f"{where} must be a pandas or polars data frame; got "
+            f"{type(table).__name__}."
+        )
+    if how == "position":
+        if on is not None:
+            raise ValueError(f"on must be None with how='position'; got {on!r}.")
+        keys, names = list(range(len(frame))), None
+    else:
+        if isinstance(on, Mapping) and name not in on:
+            raise ValueError(f"on must have the key of each table; got none of {name}.")
+        chosen = on[name] if isinstance(on, Mapping) else on
+        if chosen is None:
+            keys, names = read_index(table, where)
+        else:
+            names = [chosen] if isinstance(chosen, str) else list(chosen)
+            absent = [c for c in names if c not in frame.columns]
+            if absent:
+                raise ValueError(
+                    f"{where} must have the key {_shorten(absent)}; its columns are "
+                    f"{_shorten(list(frame.columns))}."
+                )
+            columns = [frame[c].to_list() for c in names]
+            keys = columns[0] if len(names) == 1 else list(zip(*columns))
+            frame = frame.drop(names)
+    if not frame.columns:
+        raise ValueError(f"{where} must have a column beside its key; got none.")
+    booleans = [c for c, dtype in frame.schema.items() if dtype == nw.Boolean]
+    if booleans:
+        frame = frame.with_columns(nw.col(*booleans).cast(nw.Float64))
+    return Keyed(frame, keys, where, names)
+
+
+def read_index(table, where):
+    """Keys and their names from the index of a pandas data frame."""
+    if not is_pandas(table):
+        raise ValueError(
+            f"{where} has no index; pass the columns of the key as on=, or "
+            "how='position'."
+        )
+    index = table.index
+    if type(index).__name__ == "RangeIndex" and index.name is None:
+        raise ValueError(
+            f"{where} has the default index 0, 1, ...; pass the columns of the key as "
+            "on=, call set_index, or pass how='position' if row i of each table is the "
+            "same sample."
+        )
+    return index.tolist(), list(index.names)
+
+
+def read_target(y, like, on, how):
+    """Read y as a table with one column."""
+    if how == "position":
+        values = np.asarray(y)
+        if values.shape != (len(like.keys),):
+            raise ValueError(
+                f"y must have one value per row ({len(like.keys)}); got shape "
+                f"{values.shape}."
+            )
+        frame = nw.from_dict({"y": values.tolist()}, backend=like.frame.implementation)
+        return Keyed(frame, like.keys, "y", None)
+    if nw.dependencies.is_pandas_series(y):
+        y = y.to_frame("y" if y.name is None else y.name)
+        on = None
+    elif isinstance(on, Mapping):
+        on = next(iter(on.values()))
+    target = read_frame(y, "y", "y", on, how)
+    if len(target.names) != 1:
+        raise ValueError(
+            "y must have one column beside the key; got "
+            f"{len(target.names)}: {_shorten(list(target.names))}."
+        )
+    return target
+
+
+def check_keys(frames, how):
+    """Keys are unique, complete, and of one type; they meet somewhere."""
+    if how == "position":
+        lengths = {frame.where: len(frame.keys) for frame in frames.values()}
+        if len(set(lengths.values())) > 1:
+            raise ValueError(f"With how='position', lengths must be equal; {lengths}.")
+        return
+    kinds = {}
+    for frame in frames.values():
+        missing = sum(map(is_missing, frame.keys))
+        if missing:
+            raise ValueError(
+                f"{frame.where} must have a key in each row; got {missing} rows of "
+                f"{len(frame.keys)} without one."
+            )
+        counts = Counter(frame.keys)
+        doubled = [key for key, count in counts.items() if count > 1]
+        if doubled:
+            raise ValueError(
+                f"{frame.where} must have each key once; got {len(doubled)} keys more "
+                f"than once, such as {doubled[0]!r} in {counts[doubled[0]]} rows. Add "
+                "a column to the key, or aggregate these rows first."
+            )
+        kinds[frame.where] = " and ".join(sorted(set(map(key_kind, frame.keys))))
+    named = {kind for kind in kinds.values() if kind}
+    if len(named) > 1 or any(" and " in kind for kind in named):
+        raise TypeError(f"Keys must be of one type in all tables; got {kinds}.")
+    seen = Counter(key for name, f in frames.items() if name != "y" for key in f.rows)
+    if len(frames) - ("y" in frames) > 1 and max(seen.values(), default=2) < 2:
+        examples = ", ".join(
+            f"{frame.keys[0]!r} in {frame.where}" for frame in frames.values()
+            if frame.keys
+        )  # fmt: skip
+        plain = Counter(
+            key
+            for name, frame in frames.items()
+            if name != "y"
+            for key in {str(k).strip().casefold() for k in frame.keys}
+        )
+        hint = (
+            " They meet if blanks and case are ignored."
+            if max(plain.values(), default=0) > 1
+            else ""
+        )
+        warn(f"from_tables: no key is in two tables ({examples}).{hint}")
+
+
+def is_missing(key):
+    if isinstance(key, tuple):
+        return any(map(is_missing, key))
+    equal = key == key
+    return key is None or not isinstance(equal, (bool, np.bool_)) or not equal
+
+
+def key_kind(key):
+    if isinstance(key, tuple):
+        return f"({', '.join(map(key_kind, key))})"
+    return "number" if isinstance(key, Number) else type(key).__name__
+
+
+def choose_keys(frames, how):
+    """Keys of the samples of X, in order."""
+    first, *others = frames.values()
+    if how == "inner":
+        return [key for key in first.keys if all(key in f.rows for f in others)]
+    if how == "outer":
+        return list(dict.fromkeys(key for f in frames.values() for key in f.keys))
+    return list(first.keys)
+
+
+def read_layout(X, modalities=None):
+    """Read the layout of a data frame."""
+    frame = nw.from_native(X, eager_only=True, pass_through=True)
+    if not isinstance(frame, nw.DataFrame):
+        raise TypeError(
+            f"X must be a pandas or polars data frame; got {type(X).__name__}."
+        )
+    names = list(frame.columns)
+    bare = [name for name in names if "__" not in str(name)]
+    if modalities is None and bare:
+        raise ValueError(
+            "X must have columns named modality__feature; got "
+            f"{_shorten(bare)}. Or pass modalities=."
+        )
+    return frame, names, resolve_modalities(modalities, len(names), names)
+
+
+def split_tables(X, *, drop_missing=False):
+    """Split X into one table per modality.
+
+    Parameters
+    ----------
+    X : data frame of shape (n_samples, n_features)
+        Columns named `modality__feature`.
+    drop_missing : bool, default=False
+        Whether a table has only the samples in which the modality is observed.
+
+    Returns
+    -------
+    dict of str to data frame
+        With the columns `feature`, and the index of X if it has one.
+
+    See Also
+    --------
+    from_tables : The way back.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from skmissing.compose import split_tables
+    >>> X = pd.DataFrame({"text__0": [1.0, None], "audio__0": [3.0, 4.0]})
+    >>> split_tables(X, drop_missing=True)["text"]
+         0
+    0  1.0
+    """
+    frame, names, layout = read_layout(X)
+    tables = {}
+    for name, modality in layout.items():
+        part = frame.select([names[c] for c in modality.columns])
+        if drop_missing:
+            part = part.filter(observed_rows(part).tolist())
+        short = {c: c[len(name) + 2 :] for c in part.columns}
+        tables[name] = part.rename(short).to_native()
+    return tables
+
+
+def observed_rows(frame):
+    """Mask of the rows with an observed cell."""
+    observed = np.zeros(len(frame), bool)
+    for name in frame.columns:
+        observed |= ~null_cells(frame[name])
+    return observed
+
+
+def null_cells(column):
+    """Mask of the missing cells of a column."""
+    null = column.is_null()
+    if column.dtype.is_float():
+        null = null | column.is_nan()
+    return null.fill_null(True).to_numpy().astype(bool)
+
+
+def align(X, estimator):
+    """Give X the columns that a fitted estimator expects, in its order.
+
+    Modalities that X does not have are added as missing. Columns that the estimator
+    does not know are left out.
+
+    Parameters
+    ----------
+    X : data frame of shape (n_samples, n_columns)
+        New samples.
+    estimator : estimator
+        Fitted to a data frame.
+
+    Returns
+    -------
+    data frame of shape (n_samples, n_features)
+        With the columns `estimator.feature_names_in_`.
+
+    Raises
+    ------
+    ValueError
+        If the estimator was not fitted to a data frame, if X has some columns of a
+        modality, but not all, or if it has no column that the estimator knows.
+
+    Warns
+    -----
+    ModalityWarning
+        If columns are left out.
+
+    See Also
+    --------
+    from_tables : Makes X from tables with keys.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from skmissing.compose import align
+    >>> from skmissing.impute import RegressionImputer
+    >>> X = pd.DataFrame({"text__0": [1.0, 2, 3], "audio__0": [2.0, 4, 6]})
+    >>> imputer = RegressionImputer(min_rows=2).fit(X)
+    >>> align(X[["audio__0"]], imputer)
+       text__0  audio__0
+    0      NaN       2.0
+    1      NaN       4.0
+    2      NaN       6.0
+    """
+    expected = getattr(estimator, "feature_names_in_", None)
+    if expected is None:
+        raise ValueError(
+            "estimator must be fitted to a data frame, which has feature_names_in_; "
+            f"got {estimator!r}."
+        )
+    frame = nw.from_native(X, eager_only=True, pass_through=True)
+    if not isinstance(frame, nw.DataFrame):
+        raise TypeError(
+            f"X must be a pandas or polars data frame; got {type(X).__name__}."
+        )
+    expected = list(map(str, expected))
+    known = set(expected) & set(frame.columns)
+    if not known:
+        raise ValueError(
+            f"X must have a column of the estimator ({_shorten(expected)}); got "
+            f"{_shorten(list(frame.columns))}."
+        )
+    layout = getattr(estimator, "modalities_", None)
+    if layout is None:
+        layout = resolve_modalities(None, len(expected), expected)
+    for name, modality in layout.items():
+        absent = [expected[c] for c in modality.columns if expected[c] not in known]
+        if 0 < len(absent) < modality.width:
+            raise ValueError(
+                f"X must have all columns of {name!r}, or none; got "
+                f"{modality.width - len(absent)} of {modality.width}, without "
+                f"{_shorten(absent)}."
+            )
+    unknown = [c for c in frame.columns if c not in set(expected)]
+    if unknown:
+        warn(
+            f"align: {len(unknown)} columns are left out, which the estimator does not "
+            f"know: {_shorten(unknown)}."
+        )
+    gaps = [nw.lit(np.nan, nw.Float64).alias(c) for c in expected if c not in known]
+    return frame.with_columns(*gaps).select(expected).to_native()
+
+
+def mark_missing(X, codes=None, *, blocks=None, modalities=None, report=False):
+    """Replace codes for missing values by NaN.
+
+    Parameters
+    ----------
+    X : data frame or ndarray of shape (n_samples, n_features)
+        It is not changed.
+    codes : number, str, list or dict, default=None
+        Values that mean missing in single cells, such as -9 or "". A dict has those of
+        each modality.
+    blocks : number, str, list or dict, default=None
+        Values that mean missing where all columns of the modality have them, such as
+        0 for pictures.
+    modalities : None, list of int or dict, default=None
+        Which columns form a modality, as in the estimators.
+    report : bool, default=False
+        Whether to return how often each code was found, too.
+
+    Returns
+    -------
+    X : data frame or ndarray
+        With NaN, or null, in place of the codes.
+    report : dict of str to dict
+        Number of cells (of `codes`) and of samples (of `blocks`) per modality and
+        code, if `report` is true.
+
+    Raises
+    ------
+    ValueError
+        If a dict names a modality that X does not have.
+
+    Warns
+    -----
+    ModalityWarning
+        If a code was found nowhere.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from skmissing.compose import mark_missing
+    >>> X = pd.DataFrame({"lab__a": [1.0, -9], "scan__0": [0.0, 2], "scan__1": [0, 0]})
+    >>> mark_missing(X, -9, blocks={"scan": 0}, report=True)
+    (   lab__a  scan__0  scan__1
+    0     1.0      NaN      NaN
+    1     NaN      2.0      0.0, {'lab': {-9: 1}, 'scan': {0: 1}})
+    """
+    is_frame = hasattr(X, "columns")
+    if is_frame:
+        frame, names, layout = read_layout(X, modalities)
+    else:
+        X = np.array(fill_masked(X), dtype=float)
+        layout = resolve_modalities(modalities, X.shape[1])
+    cells = read_codes(codes, layout, "codes")
+    whole = read_codes(blocks, layout, "blocks")
+    counts, columns, found = {}, {}, set()
+    for name, modality in layout.items():
+        values = {c: frame[names[c]] if is_frame else X[:, c] for c in modality.columns}
+        masks = {c: np.zeros(len(X), bool) for c in values}
+        for code in cells[name]:
+            equal = {c: equals(column, code) for c, column in values.items()}
+            add(counts, found, name, code, sum(int(e.sum()) for e in equal.values()))
+            masks = {c: masks[c] | equal[c] for c in masks}
+        for code in whole[name]:
+            rows = np.all([equals(column, code) for column in values.values()], axis=0)
+            add(counts, found, name, code, int(rows.sum()))
+            masks = {c: masks[c] | rows for c in masks}
+        columns.update({c: mask for c, mask in masks.items() if mask.any()})
+    asked = {code for by_name in (cells, whole) for v in by_name.values() for code in v}
+    unseen = sorted(asked - found, key=str)
+    if unseen:
+        warn(f"mark_missing: {_shorten(unseen)} found nowhere in X.")
+    if is_frame:
+        changed = [without(frame[names[c]], mask) for c, mask in columns.items()]
+        X = frame.with_columns(*changed).to_native()
+    for c, mask in {} if is_frame else columns.items():
+        X[mask, c] = np.nan
+    return (X, counts) if report else X
+
+
+def add(counts, found, name, code, count):
+    if count:
+        counts.setdefault(name, {})[code] = count
+        found.add(code)
+
+
+def read_codes(codes, layout, where):
+    """List of codes per modality."""
+    if isinstance(codes, Mapping):
+        unknown = [name for name in codes if name not in layout]
+        if unknown:
+            raise ValueError(
+                f"{where} must name modalities of X ({_shorten(list(layout))}); got "
+                f"{_shorten(unknown)}."
+            )
+        return {name: as_list(codes.get(name)) for name in layout}
+    return {name: as_list(codes) for name in layout}
+
+
+def as_list(codes):
+    if codes is None:
+        return []
+    return list(codes) if isinstance(codes, (list, tuple, set)) else [codes]
+
+
+def equals(column, code):
+    """Mask of the cells that have the code; none if the types are unlike."""
+    if isinstance(column, np.ndarray):
+        is_number = isinstance(code, Number)
+        return column == code if is_number else np.zeros(len(column), bool)
+    if column.dtype.is_numeric() != isinstance(code, Number):
+        return np.zeros(len(column), bool)
+    return np.array([value == code for value in column.to_list()], dtype=bool)
+
+
+def without(column, mask):
+    """Return a column with nulls where the mask is true."""
+    keep = nw.new_series("keep", (~mask).tolist(), backend=column.implementation)
+    frame = column.to_frame()
+    if column.dtype.is_integer():
+        frame = frame.with_columns(nw.col(column.name).cast(nw.Float64))
+    frame = frame.with_columns(keep.alias(ROW))
+    cell = nw.when(nw.col(ROW)).then(nw.col(column.name)).alias(column.name)
+    return frame.select(cell)[column.name]
