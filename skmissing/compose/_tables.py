@@ -21,7 +21,7 @@ ROW, ORDER = "\x00row", "\x00order"
 class TableReport:
     """What :func:`from_tables` has joined.
 
-    Attributes
+    Parameters
     ----------
     index : list
         Key of each sample of X, in its order.
