@@ -198,14 +198,16 @@ def load_json(spec, filename):
 
 def _hub_file(spec, filename):
     """Return a local copy of a file, or None; FileNotFoundError if it is unknown."""
-    hub = import_optional("huggingface_hub", "encoders")
+    import huggingface_hub as hub  # a dependency of transformers
+    from huggingface_hub.utils import EntryNotFoundError
+
     where = {"repo_id": spec.name, "filename": filename}
     where["revision"] = spec.revision or "main"
     found = hub.try_to_load_from_cache(**where)
     if found is None and not spec.local_files_only:
         try:
-            # Fails at once without a network, in contrast to a download.
-            with contextlib.suppress(hub.utils.EntryNotFoundError):
+            # This fails at once without a network, in contrast to a download.
+            with contextlib.suppress(EntryNotFoundError):
                 hub.get_hf_file_metadata(hub.hf_hub_url(**where), timeout=5)
             with _quiet(spec.verbose):
                 hub.hf_hub_download(**where)

@@ -238,6 +238,26 @@ def test_local_copy_of_a_model_of_the_hub(hub_copy):
     assert_allclose(found, loop(snapshot, TEXTS, mean), atol=1e-5)
 
 
+def test_model_of_the_hub_without_modules(hub_copy, monkeypatch):
+    """The Hub has no modules.json: no warning, and the answer is kept."""
+    import huggingface_hub as hub
+    from huggingface_hub.utils import EntryNotFoundError
+
+    def not_found(*args, **kwargs):
+        missing = hub_copy / ".no_exist" / "abc"
+        missing.mkdir(parents=True, exist_ok=True)
+        (missing / kwargs.get("filename", "url")).touch()
+        raise EntryNotFoundError.__new__(EntryNotFoundError)
+
+    monkeypatch.setattr(hub, "get_hf_file_metadata", not_found)
+    monkeypatch.setattr(hub, "hf_hub_download", not_found)
+    encoder = TextEncoder("org/model", device="cpu")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        encoder.fit(TEXTS)
+        encoder.set_params(local_files_only=True).fit(TEXTS)
+
+
 def test_files_of_the_hub_are_downloaded(hub_copy, monkeypatch):
     import huggingface_hub as hub
 
