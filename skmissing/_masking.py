@@ -3,9 +3,30 @@
 numpy only: whoever hides modalities while training a scikit-learn estimator uses it.
 """
 
+from collections.abc import Mapping
+from numbers import Real
+
 import numpy as np
 
 POLICIES = ("uniform_size", "uniform_subset", "bernoulli")
+
+
+def read_dropout(modality_dropout, policy, names):
+    """Probability, or one per modality, and the policy for :func:`draw_subsets`."""
+    if not isinstance(modality_dropout, Mapping):
+        return float(modality_dropout), policy
+    if set(modality_dropout) != set(names):
+        raise ValueError(
+            f"modality_dropout must have a probability of each modality {list(names)}; "
+            f"got {dict(modality_dropout)}."
+        )
+    for name, value in modality_dropout.items():
+        if not isinstance(value, Real) or not 0 <= value <= 1:
+            raise ValueError(
+                f"modality_dropout[{name!r}] must be a number from 0 to 1; got "
+                f"{value!r}."
+            )
+    return tuple(float(modality_dropout[name]) for name in names), "bernoulli"
 
 
 def draw_subsets(presence, rng, *, policy="uniform_size", drop_probability=0.5):

@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from skmissing._compat import HasMethods, Interval, StrOptions
 from skmissing._docs import shared_docs
-from skmissing._masking import POLICIES, draw_subsets
+from skmissing._masking import POLICIES, draw_subsets, read_dropout
 from skmissing._table import (
     ModalityMixin,
     SkmissingEstimator,
@@ -77,8 +77,9 @@ class ModalityDropout(MetaEstimatorMixin, ModalityMixin, SkmissingEstimator):
         and then the modalities. "uniform_subset" gives each non-empty subset the same
         probability. "bernoulli" drops each modality with probability
         `modality_dropout`, and keeps a random one if none would be left.
-    modality_dropout : float, default=0.5
-        Probability of dropping a modality, for `dropout_policy="bernoulli"` only.
+    modality_dropout : float or dict, default=0.5
+        Probability of dropping a modality, for `dropout_policy="bernoulli"` only. A
+        dict has that of each modality (that of 0 is never dropped), for any policy.
     %(modalities)s
     random_state : int, RandomState instance or None, default=None
         Seed of the draws. An int makes runs repeatable.
@@ -138,7 +139,7 @@ class ModalityDropout(MetaEstimatorMixin, ModalityMixin, SkmissingEstimator):
         "estimator": [HasMethods(["fit", "predict"])],
         "n_copies": [Interval(Integral, 1, None, closed="left")],
         "dropout_policy": [StrOptions(set(POLICIES))],
-        "modality_dropout": [Interval(Real, 0, 1, closed="left")],
+        "modality_dropout": [Interval(Real, 0, 1, closed="left"), dict],
         "random_state": ["random_state"],
     }
 
@@ -220,12 +221,12 @@ class ModalityDropout(MetaEstimatorMixin, ModalityMixin, SkmissingEstimator):
         shape = n_samples * (self.n_copies + 1), n_features
         out = np.empty(shape, table.X.dtype, order="F")
         out[:n_samples] = table.X
+        dropout, policy = read_dropout(
+            self.modality_dropout, self.dropout_policy, table.layout.names
+        )
         for start in range(n_samples, len(out), n_samples):
             kept = draw_subsets(
-                table.presence,
-                rng,
-                policy=self.dropout_policy,
-                drop_probability=self.modality_dropout,
+                table.presence, rng, policy=policy, drop_probability=dropout
             )
             out[start : start + n_samples] = table.hide(~kept).X
         return out

@@ -19,7 +19,7 @@ from skorch.callbacks import EarlyStopping
 from skmissing._blocks import fit_scaler, row_chunks
 from skmissing._compat import Interval, StrOptions
 from skmissing._docs import shared_docs
-from skmissing._masking import POLICIES
+from skmissing._masking import POLICIES, read_dropout
 from skmissing._table import ModalityMixin, SkmissingEstimator, _fit_context, name_list
 from skmissing._torch import few_threads, resolve_device
 from skmissing.fusion._training import (
@@ -56,15 +56,16 @@ class BaseFusion(ModalityMixin, SkmissingEstimator):
     ----------
     hidden_dim : int, default=64
         Width of the tokens; a multiple of `module__n_heads`.
-    modality_dropout : float, default=0.5
+    modality_dropout : float or dict, default=0.5
         Probability that some modalities of a training sample are hidden, drawn anew in
         every epoch. With 0, none is hidden. At least one modality of a sample remains.
+        A dict has the probability of each modality: that of 0 is never hidden.
     dropout_policy : {"uniform_size", "uniform_subset", "bernoulli"}, \
             default="uniform_size"
         Which modalities such a sample keeps. "uniform_size" keeps a random number of
         them, and "uniform_subset" any non-empty subset with equal probability. With
         "bernoulli", every sample loses each modality with the probability
-        `modality_dropout`.
+        `modality_dropout`. Not used if that is a dict.
     optimizer : {"adamw", "adam", "sgd"} or type, default="adamw"
         Name of the optimizer, or a class of :mod:`torch.optim`. `"sgd"` has a momentum
         of 0.9. Named optimizers have an `optimizer__weight_decay` of 0.3 in classifiers
@@ -133,7 +134,7 @@ class BaseFusion(ModalityMixin, SkmissingEstimator):
 
     _parameter_constraints: dict = {
         **ModalityMixin._parameter_constraints,
-        "modality_dropout": [Interval(Real, 0, 1, closed="both")],
+        "modality_dropout": [Interval(Real, 0, 1, closed="both"), dict],
         "dropout_policy": [StrOptions(set(POLICIES))],
         "optimizer": [StrOptions(set(OPTIMIZERS)), callable],
         "lr": [Interval(Real, 0, None, closed="neither")],
@@ -240,10 +241,10 @@ class BaseFusion(ModalityMixin, SkmissingEstimator):
         target = self._learn_target(y, labels, table.weight, learnt, used)
         self._prior = target.prior
         self._learn_inputs(table[learnt] if self.early_stopping else table)
-        masking = Masking(
-            self._token_counts, float(self.modality_dropout), self.dropout_policy,
-            **parts["iterator_train"],
-        )  # fmt: skip
+        dropout = read_dropout(
+            self.modality_dropout, self.dropout_policy, table.layout.names
+        )
+        masking = Masking(self._token_counts, *dropout, **parts["iterator_train"])
         samples = self._make_samples(table, used, target, device)
         if self.early_stopping:
             valid = self._make_samples(table, held_out, target, device)

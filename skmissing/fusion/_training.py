@@ -73,8 +73,9 @@ class Masking:
     """Hides observed modalities at random, but never all of a sample."""
 
     n_tokens: tuple  # of each modality, in layout order
-    # Probability that a sample or batch is masked, or with "bernoulli" a modality.
-    probability: float = 0.5
+    # Probability that a sample or batch is masked, or with "bernoulli" a modality, or
+    # one per modality.
+    probability: float | tuple = 0.5
     policy: str = "uniform_size"  # as for `draw_subsets`
     # With "batch", samples share one draw; one that would lose all is not masked.
     dropout_level: str = "sample"
@@ -87,7 +88,7 @@ class Masking:
                 "iterator_train__dropout_level must be 'sample' or 'batch'; got "
                 f"{self.dropout_level!r}."
             )
-        if self.probability == 0:
+        if not np.any(self.probability):
             return tokens
         starts = np.cumsum(self.n_tokens) - self.n_tokens
         present = drawn = np.logical_or.reduceat(tokens, starts, axis=1)

@@ -15,7 +15,15 @@ from sklearn.exceptions import NotFittedError
 from sklearn.metrics import accuracy_score, make_scorer
 from sklearn.model_selection import cross_val_score
 
-from tests.fusion.data import make_classifier, make_data, make_regressor, warns
+from skmissing.fusion import MHSAFusionClassifier, MMPClassifier
+from skmissing.fusion._training import Masking
+from tests.fusion.data import (
+    WIDTHS,
+    make_classifier,
+    make_data,
+    make_regressor,
+    warns,
+)
 
 EARLY = {"early_stopping": True, "validation_fraction": 0.3}
 
@@ -186,6 +194,29 @@ def test_mask_policies_train(policy):
     proba = make_classifier(dropout_policy=policy).fit(X, y).predict_proba(X)
     without = make_classifier(modality_dropout=0).fit(X, y).predict_proba(X)
     assert np.abs(proba - without).max() > 1e-3
+
+
+@pytest.mark.parametrize("network", [MHSAFusionClassifier, MMPClassifier])
+def test_protected_modality_is_never_hidden(monkeypatch, network):
+    """The masks of training hide the others only."""
+    X, y = make_data(60)
+    X[np.isnan(X)] = 0
+    seen, names = [], [f"modality{m}" for m in range(len(WIDTHS))]
+    hide = Masking.__call__
+
+    def record(self, tokens, rng, batch=None):
+        seen.append(hide(self, tokens, rng, batch))
+        return seen[-1]
+
+    monkeypatch.setattr(Masking, "__call__", record)
+    params = {"modalities": WIDTHS, "max_epochs": 3, "random_state": 0}
+    network(modality_dropout={**dict.fromkeys(names, 0.5), names[1]: 0}, **params).fit(
+        X, y
+    )
+    shown = np.concatenate(seen)
+    assert shown[:, 1].all() and not shown[:, 0].all()
+    with pytest.raises(ValueError, match="a probability of each modality"):
+        network(modality_dropout={names[0]: 0.5}, **params).fit(X, y)
 
 
 def test_many_single_columns():
