@@ -28,6 +28,8 @@ MIN_PATTERN_ROWS = 256
 # Into how many pieces rows are cut. Fixed, because sums are rounded per piece: a
 # result must not depend on the number of cores.
 N_PIECES = 8
+# Minimum number of cells of a piece.
+PIECE_CELLS = 1 << 18
 # How many standard deviations columns may be away from 0 and still be multiplied as
 # they are: rounding errors of distances grow by about as much.
 SHARED_OFFSET = 4

@@ -9,6 +9,8 @@ from functools import cached_property, partial
 import numpy as np
 
 from skmissing._blocks import (
+    N_PIECES,
+    PIECE_CELLS,
     STREAM_CELLS,
     block_norms,
     map_pieces,
@@ -171,16 +173,17 @@ def _label(labels, squared, piece):
 
 def map_groups(work, blocks, centers):
     """Map `work` over pairs of GroupDistances and a slice of the rows of its group."""
-    n_rows = len(blocks.presence)
+    n_rows, n_features = blocks.presence.shape[0], blocks.layout.n_features
+    # Small tables are cut into fewer pieces, each of which costs a few calls.
+    n_total = max(n_rows, N_PIECES * PIECE_CELLS // max(1, n_features))
     pieces = [
         (distances, rows)
         for distances in (GroupDistances(centers, group) for group in blocks.groups)
-        for rows in row_pieces(len(distances.group.rows), n_rows)
+        for rows in row_pieces(len(distances.group.rows), n_total)
     ]
     # The largest first, so that no thread is left alone with one at the end.
     pieces.sort(key=lambda p: (p[1].start - p[1].stop) * p[0].group.source.shape[1])
-    n_cells = n_rows * blocks.layout.n_features
-    return map_pieces(work, pieces, n_cells)
+    return map_pieces(work, pieces, n_rows * n_features)
 
 
 def squared_distances(blocks, centers):

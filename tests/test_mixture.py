@@ -21,8 +21,8 @@ from skmissing.impute import (
     RetrievalImputer,
 )
 from skmissing.mixture import PartialModalityFactorMixture
-from skmissing.mixture._calibration import HiddenErrors, held_out_rows
-from skmissing.mixture._em import expect, fit_factors, start_factors
+from skmissing.mixture._calibration import HiddenErrors, choice_folds, held_out_rows
+from skmissing.mixture._em import expect, find_parts, fit_factors, start_factors
 
 WIDTHS = [3, 2, 4]
 nan = np.nan
@@ -136,7 +136,10 @@ def test_grouping_of_rows_does_not_matter(holes, seed):
     scaler, blocks, start = kernel_input(X)
     one_group = scaler.split(ModalityTable(X, scaler.layout), min_rows=10**6)
     assert len(one_group.groups) < len(blocks.groups)
-    found = [expect(b, start, np.ones(len(X))) for b in (blocks, one_group)]
+    found = [
+        expect(find_parts(b, start), start, np.ones(len(X)))
+        for b in (blocks, one_group)
+    ]
     for name in ("sizes", "counts", "first", "second", "cross", "bound"):
         assert_allclose(*(getattr(f, name) for f in found), atol=1e-9)
 
@@ -240,6 +243,15 @@ def test_held_out_rows_have_two_modalities():
     assert len(set(rows)) == len(rows) > 0
     assert (presence[rows].sum(axis=1) > 1).all()
     assert held_out_rows(presence[:5], np.ones(5), rng) == []
+
+
+def test_sizes_are_chosen_on_few_folds():
+    """The first folds with 100 hidden modalities in all, or each of them."""
+    presence = np.ones((60, 3), dtype=bool)
+    folds = np.split(np.arange(60), 3)
+    assert choice_folds(presence, folds) == 2
+    assert choice_folds(presence, [np.arange(60), np.arange(60)]) == 1
+    assert choice_folds(presence, folds[:1]) >= 1
 
 
 def test_sizes_are_chosen():

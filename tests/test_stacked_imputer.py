@@ -21,6 +21,7 @@ from skmissing.impute import (
     RetrievalImputer,
     StackedImputer,
 )
+from skmissing.mixture import PartialModalityFactorMixture
 from tests.test_imputer_baselines import WIDTHS, make_rows
 
 NAN = np.nan
@@ -352,6 +353,25 @@ def test_warnings_of_members_are_given_once():
     assert "5 of 60 samples have no observed modality" in str(caught[0].message)
     message = "4 warnings in fits of members, of which the first is: .*EM did not"
     assert re.search(message, str(caught[1].message))
+
+
+def test_folds_take_the_sizes_of_the_whole_fit(monkeypatch):
+    """Numbers of clusters and factors and the shrinkage are learnt once per member."""
+    fits = []
+
+    def fit_table(mixture, table, real=PartialModalityFactorMixture._fit_table):
+        real(mixture, table)
+        fits.append((mixture.calibrate, mixture))
+
+    monkeypatch.setattr(PartialModalityFactorMixture, "_fit_table", fit_table)
+    X = make_rows(np.random.RandomState(0), 60)
+    StackedImputer(["factor"], modalities=WIDTHS, random_state=0).fit(X)
+    assert [calibrate for calibrate, _ in fits] == [True, False, False, False]
+    whole, *others = (mixture for _, mixture in fits)
+    for mixture in others:
+        assert mixture.n_components_ == whole.n_components_
+        assert mixture.n_factors_ == whole.n_factors_
+        assert_array_equal(mixture.shrinkage_, whole.shrinkage_)
 
 
 def test_many_modalities_leave_regression_out():

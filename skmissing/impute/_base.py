@@ -49,6 +49,12 @@ class BaseModalityImputer(ModalityMixin, TransformerMixin, SkmissingEstimator):
         """
         raise NotImplementedError
 
+    def _settle(self, fitted):
+        """Take from the same imputer, fitted to more samples, what is slow to choose.
+
+        That must be a few numbers, to which single samples contribute next to nothing.
+        """
+
     def _hand_on(self, estimator):
         """Make an inner estimator know the columns and their modalities."""
         for name in ("n_features_in_", "feature_names_in_", "modalities_"):

@@ -84,7 +84,8 @@ class FactorImputer(ImputationStdMixin, BaseModalityImputer):
     small tables, this is repeated. Each modality of these samples is hidden in turn.
     Two numbers per modality are learnt from the hidden cells: the factor in [0, 1] by
     which the imputed distance from the mean is multiplied, and the ratio of actual to
-    estimated errors. The model itself is then fitted to all samples. Cells are clipped
+    estimated errors. The model itself is then fitted to all samples. "auto" is decided
+    on the first fits that have at least 100 hidden modalities. Cells are clipped
     to four standard deviations from the mean.
 
     With one component this is group factor analysis [1]_.
@@ -163,15 +164,26 @@ class FactorImputer(ImputationStdMixin, BaseModalityImputer):
         for name in ("sample_posterior", "add_indicator", "keep_empty_features"):
             del params[name]
         mixture = PartialModalityFactorMixture(calibrate=True, **params)
+        settled = getattr(self, "_settled", None)
+        if settled is not None:
+            mixture.set_params(calibrate=False, n_factors=settled.n_factors_)
+            if self.n_components == "auto":
+                n_usable = max(1, np.count_nonzero(table.has_any))
+                mixture.n_components = min(settled.n_components_, n_usable)
         self._hand_on(mixture)
         scaler = fit_scaler(table)
         reach = MOST_DEVIATIONS * np.sqrt(scaler.variance)
         self._bounds = scaler.mean - reach, scaler.mean + reach
         mixture._fit_table(self._clipped(table))
+        if settled is not None:
+            mixture.shrinkage_ *= settled.shrinkage_
         self.mixture_ = mixture
         self.n_iter_ = mixture.n_iter_
         self._shift = scaler.column_mean - mixture._scaler.mean
         return scaler.column_mean
+
+    def _settle(self, fitted):
+        self._settled = fitted.mixture_
 
     def _clipped(self, table):
         """Table with clipped outliers, which would dominate the posterior."""

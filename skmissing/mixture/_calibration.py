@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from skmissing.mixture._em import Posterior
+from skmissing.mixture._em import Posterior, find_parts
 
 # If its hidden blocks weigh less than this, a modality uses the sums of all modalities.
 FEWEST_BLOCKS = 5
@@ -15,6 +15,8 @@ MOST_ROWS = 2000
 MOST_FOLDS = 4
 # Number of blocks to hide in all, if these folds allow it.
 ENOUGH_BLOCKS = 800
+# Minimum number of blocks to choose the numbers of clusters and factors on, likewise.
+CHOICE_BLOCKS = 100
 
 
 @dataclass
@@ -43,11 +45,12 @@ class HiddenErrors:
             if not len(having):
                 continue
             truth = blocks.take(having).groups[0].source[:, columns]
-            for rows in Posterior(params).chunks(blocks.take(having, hide=m)):
-                guess = rows.values(params)[:, columns]
+            hidden = blocks.take(having, hide=m)
+            for rows in Posterior(params).chunks(find_parts(hidden, params)):
+                guess = rows.values(params, columns)
                 true = truth[rows.rows].astype(np.float64)
                 w = weight[having[rows.rows]]
-                variances = rows.variances(params)[:, columns]
+                variances = rows.variances(params, columns)
                 self.products[m].extend((guess * true).sum(axis=1) * w)
                 self.squares[m].extend((guess**2).sum(axis=1) * w)
                 self.truths[m].extend((true**2).sum(axis=1) * w)
@@ -109,3 +112,9 @@ def held_out_rows(presence, weight, rng):
     blocks = presence[eligible].sum() / 5
     n_folds = min(MOST_FOLDS, int(np.ceil(ENOUGH_BLOCKS / blocks)))
     return [fold[:MOST_ROWS] for fold in folds[:n_folds]]
+
+
+def choice_folds(presence, folds):
+    """Number of folds that have enough blocks to choose sizes."""
+    blocks = np.cumsum([presence[fold].sum() for fold in folds])
+    return 1 + int(np.searchsorted(blocks, CHOICE_BLOCKS))

@@ -135,35 +135,27 @@ class Posterior:
         with np.errstate(divide="ignore"):
             self._log_weights = np.log(params.weights)
 
-    def chunks(self, blocks):
-        """Yield a RowPosterior for each chunk of the rows of blocks."""
-        for group in blocks.groups:
-            columns = group.columns
-            weight = np.hstack([self._scaled[columns], self._scaled_means[columns]])
-            weight = weight.astype(group.values.dtype)
-            inverse = (1 / self.params.noise[columns]).astype(group.values.dtype)
-            simple = len(group.presence) == 1 and group.observed is None
-            cells = self.params.n_factors * (
-                self.params.n_factors + 2 * self.params.n_components
-            )
-            cells += len(self.params.units.modality)
-            prepared = None
-            for chunk in (
-                row_chunks(*group.values.shape)
-                if simple
-                else row_chunks(len(group.rows), cells, MOMENT_CELLS)
-            ):
-                if prepared is None or not simple:
-                    prepared = self._prepare(group, chunk)
-                yield RowPosterior(self, group, chunk, weight, inverse, *prepared)
+    def chunks(self, parts):
+        """Yield a RowPosterior for each of the parts of some blocks."""
+        group = None
+        for part in parts:
+            if part.group is not group:
+                group, columns = part.group, part.group.columns
+                weight = np.hstack([self._scaled[columns], self._scaled_means[columns]])
+                weight = weight.astype(group.values.dtype)
+                inverse = (1 / self.params.noise[columns]).astype(weight.dtype)
+            yield RowPosterior(self, part, weight, inverse)
 
-    def _prepare(self, group, chunk):
-        """Moments of the distinct patterns of some rows, and each row's pattern."""
-        masks, index = find_patterns(self.params.units.masks(group, chunk))
+    def moments(self, masks):
+        """Moments of the factors per pattern, from the masks of its units."""
         masks = masks.astype(np.float64)
-        n_factors = self.params.n_factors
-        precision = np.tensordot(masks, self._precision, 1) + np.eye(n_factors)
-        offset = np.tensordot(masks, self._offset, 1)
+        k, n_factors = self.params.n_components, self.params.n_factors
+        shapes = (n_factors, n_factors), (k, n_factors)
+        precision, offset = (
+            (masks @ sums.reshape(len(sums), a * b)).reshape(len(masks), a, b)
+            for sums, (a, b) in zip((self._precision, self._offset), shapes)
+        )
+        precision += np.eye(n_factors)
         constant = masks @ self._constant + (masks @ self._log_noise)[:, None]
         root = np.linalg.cholesky(precision)
         log_det = 2 * np.log(np.diagonal(root, axis1=1, axis2=2)).sum(axis=1)
@@ -171,39 +163,85 @@ class Posterior:
         covariance = (covariance + covariance.transpose(0, 2, 1)) / 2
         shift = offset @ covariance
         constant += log_det[:, None] - (shift * offset).sum(axis=2)
-        constant = self._log_weights - constant / 2
-        return masks, index, covariance, offset, shift, constant
+        return covariance, offset, shift, self._log_weights - constant / 2
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some rows of a group, sorted into slots of rows that have the same units."""
+
+    # Products of the rows of a slot with the matrices of their pattern are one call
+    # for all slots. Slots are filled up by repeating their last row.
+    group: object
+    chunk: slice
+    masks: np.ndarray  # (n_patterns, n_units), units of each pattern
+    index: np.ndarray  # (n_rows,), pattern of each row
+    slots: np.ndarray  # (n_slots, n_places), rows of the chunk
+    real: np.ndarray  # (n_slots, n_places), whether a place is no repetition
+    pattern: np.ndarray  # (n_slots,)
+
+    @property
+    def rows(self):
+        """Positions of the rows in X."""
+        return self.group.rows[self.chunk]
+
+
+def find_parts(blocks, params):
+    """Yield the Parts of blocks: as many rows as their moments leave memory for."""
+    cells = params.n_factors * (params.n_factors + 2 * params.n_components)
+    cells += len(params.units.modality)
+    for group in blocks.groups:
+        simple = len(group.presence) == 1 and group.observed is None
+        chunks = (
+            row_chunks(*group.values.shape)
+            if simple
+            else row_chunks(len(group.rows), cells, MOMENT_CELLS)
+        )
+        for chunk in chunks:
+            masks, index = params.units.masks(group, chunk), None
+            if len(masks) > 1:
+                masks, index = find_patterns(masks)
+            if len(masks) == 1:
+                index = np.zeros(chunk.stop - chunk.start, dtype=np.intp)
+            yield Part(group, chunk, masks, index, *_find_slots(index, len(masks)))
+
+
+def _find_slots(index, n_patterns):
+    """Slots, real places and patterns of a Part: at most twice as many as patterns."""
+    width = -(-len(index) // n_patterns)
+    order = np.argsort(index, kind="stable")
+    counts = np.bincount(index, minlength=n_patterns)
+    n_slots = -(-counts // width)
+    pattern = np.repeat(np.arange(n_patterns), n_slots)
+    # Number of each slot among those of its pattern.
+    number = np.arange(len(pattern)) - np.repeat(n_slots.cumsum() - n_slots, n_slots)
+    place = number[:, None] * width + np.arange(width)
+    last = counts[pattern][:, None] - 1
+    start = (counts.cumsum() - counts)[pattern][:, None]
+    return order[start + np.minimum(place, last)], place <= last, pattern
 
 
 class RowPosterior:
-    """Posterior of some rows of a group."""
+    """Posterior of the rows of a Part."""
 
-    # masks: (n_patterns, n_units); index: (n_rows,), pattern of each row, unused if
-    # there is only one; covariance of the factors: (n_patterns, n_factors, n_factors);
-    # shift: (n_patterns, n_components, n_factors). The factors of a row in cluster j
-    # have the mean scores - shift[j].
+    # covariance of the factors: (n_patterns, n_factors, n_factors); shift:
+    # (n_patterns, n_components, n_factors). The factors of a row in cluster j have the
+    # mean scores - shift[j].
     # scores: (n_rows, n_factors); log_likelihood: (n_rows,);
     # resp: (n_rows, n_components), posterior probabilities of the clusters.
 
-    def __init__(
-        self, whole, group, chunk, weight, inverse, masks, index, covariance, offset,
-        shift, constant,
-    ):  # fmt: skip
-        self.group, self.chunk, self.masks, self.index = group, chunk, masks, index
-        self.covariance, self.shift = covariance, shift
-        x = group.values[chunk]
+    def __init__(self, whole, part, weight, inverse):
+        self.part, self.rows = part, part.rows
+        self.covariance, offset, self.shift, constant = whole.moments(part.masks)
+        x = part.group.values[part.chunk]
         n_factors = whole.params.n_factors
         products = (x @ weight).astype(np.float64)
         t, log_joint = products[:, :n_factors], products[:, n_factors:]
         square = np.einsum("ij,ij,j->i", x, x, inverse, dtype=np.float64)
-        if self.one_pattern:
-            self.scores = t @ covariance[0]
-            log_joint -= self.scores @ offset[0].T
-        else:
-            self.scores = np.einsum("nr,nrs->ns", t, covariance[index])
-            log_joint -= np.einsum("nr,nkr->nk", self.scores, offset[index])
+        self.scores = self._by_slot(t, self.covariance)
+        log_joint -= self._by_slot(self.scores, offset.transpose(0, 2, 1))
         square -= (self.scores * t).sum(axis=1)
-        log_joint += constant[0] if self.one_pattern else constant[index]
+        log_joint += constant[part.index]
         highest = log_joint.max(axis=1, keepdims=True)
         log_joint -= highest
         np.exp(log_joint, out=log_joint)
@@ -211,45 +249,38 @@ class RowPosterior:
         self.resp = log_joint / total
         self.log_likelihood = (highest + np.log(total))[:, 0] - square / 2
 
-    @property
-    def rows(self):
-        """Positions of the rows in X."""
-        return self.group.rows[self.chunk]
-
-    @property
-    def one_pattern(self):
-        """Whether all rows have the same units."""
-        return len(self.masks) == 1
+    def _by_slot(self, values, matrices):
+        """Product of each row with the matrix of its pattern."""
+        if len(matrices) == 1:
+            return values @ matrices[0]
+        out = np.empty((len(values), matrices.shape[2]))
+        slots = self.part.slots
+        out[slots] = values[slots] @ matrices[self.part.pattern]
+        return out
 
     def factors(self):
         """Posterior mean of the factors, shape (n_rows, n_factors)."""
-        if self.one_pattern:
-            return self.scores - self.resp @ self.shift[0]
-        return self.scores - np.einsum("nk,nkr->nr", self.resp, self.shift[self.index])
+        return self.scores - self._by_slot(self.resp, self.shift)
 
-    def values(self, params):
-        """Posterior mean of all columns, shape (n_rows, n_features)."""
-        return self.resp @ params.means + self.factors() @ params.loadings.T
+    def values(self, params, columns=slice(None)):
+        """Posterior mean of columns, shape (n_rows, n_columns)."""
+        values = self.resp @ params.means[:, columns]
+        return values + self.factors() @ params.loadings[columns].T
 
-    def by_pattern(self):
-        """Yield each pattern with the places of its rows in the chunk."""
-        if self.one_pattern:
-            yield 0, np.arange(len(self.resp))
-            return
-        order = np.argsort(self.index, kind="stable")
-        counts = np.bincount(self.index, minlength=len(self.masks))
-        yield from enumerate(np.split(order, np.cumsum(counts)[:-1]))
-
-    def variances(self, params):
-        """Variance of missing cells, shape (n_rows, n_features)."""
-        out = np.empty((len(self.resp), len(params.noise)))
-        for p, places in self.by_pattern():
+    def variances(self, params, columns=slice(None)):
+        """Variance of missing cells, shape (n_rows, n_columns)."""
+        means, loadings = params.means[:, columns], params.loadings[columns]
+        unit = params.units.of_column[columns]
+        out = np.empty((len(self.resp), len(unit)))
+        for p in range(len(self.part.masks)):
+            places = np.flatnonzero(self.part.index == p)
             resp, covariance = self.resp[places], self.covariance[p]
-            kernel = params.means - self.shift[p] @ params.loadings.T
+            kernel = means - self.shift[p] @ loadings.T
             between = resp @ kernel**2 - (resp @ kernel) ** 2
-            within = ((params.loadings @ covariance) * params.loadings).sum(axis=1)
-            unsure = self._unsure(params, p, places)[:, params.units.of_column]
-            out[places] = np.maximum(between, 0) + within + params.noise * (1 + unsure)
+            within = ((loadings @ covariance) * loadings).sum(axis=1)
+            unsure = self._unsure(params, p, places)[:, unit]
+            own = params.noise[columns] * (1 + unsure)
+            out[places] = np.maximum(between, 0) + within + own
         return out
 
     def _unsure(self, params, p, places):
@@ -274,14 +305,10 @@ class RowPosterior:
         cumulated = self.resp.cumsum(axis=1)
         draws = rng.uniform(size=(n, 1)) * cumulated[:, -1:]
         component = (cumulated < draws).sum(axis=1)
-        root = np.linalg.cholesky(self.covariance)
+        root = np.linalg.cholesky(self.covariance).transpose(0, 2, 1)
         normal = rng.standard_normal((n, n_factors))
-        index = np.zeros(n, dtype=np.intp) if self.one_pattern else self.index
-        factors = self.scores - self.shift[index, component]
-        if self.one_pattern:
-            factors = factors + normal @ root[0].T
-        else:
-            factors = factors + np.einsum("nrs,ns->nr", root[index], normal)
+        factors = self.scores - self.shift[self.part.index, component]
+        factors += self._by_slot(normal, root)
         noise = rng.standard_normal((n, len(params.noise))) * np.sqrt(params.noise)
         return params.means[component] + factors @ params.loadings.T + noise
 
@@ -325,38 +352,29 @@ class Moments:
 
     def add(self, rows, weight):
         """Add the rows of a :class:`RowPosterior` by weight."""
-        resp, factors = rows.resp * weight[:, None], rows.factors()
+        part, shift = rows.part, rows.shift
+        resp = rows.resp * weight[:, None]
         self.bound += float(rows.log_likelihood @ weight)
         self.sizes += resp.sum(axis=0)
-        both = np.hstack([resp, factors * weight[:, None]])
-        values = rows.group.values[rows.chunk]
-        self.cross[:, rows.group.columns] += both.T.astype(values.dtype) @ values
-        if rows.one_pattern:
-            self._add_pattern(rows, resp, weight)
-        else:
-            self._add_mixed(rows, resp, weight)
-
-    def _add_pattern(self, rows, resp, weight):
-        scores, shift, size = rows.scores, rows.shift[0], resp.sum(axis=0)
-        pulled = resp.T @ scores
-        first = pulled - size[:, None] * shift
-        second = weight.sum() * rows.covariance[0]
-        second = second + (scores * weight[:, None]).T @ scores
-        second -= pulled.T @ shift + shift.T @ first
-        has = rows.masks[0] > 0
-        self.counts[has] += size
-        self.first[has] += first
-        self.second[has] += second
-
-    def _add_mixed(self, rows, resp, weight):
-        masks = rows.masks[rows.index].T
-        means = rows.scores[:, None] - rows.shift[rows.index]
-        first = resp[:, :, None] * means
-        second = np.matmul(first.transpose(0, 2, 1), means)
-        second += weight[:, None, None] * rows.covariance[rows.index]
-        self.counts += masks @ resp
+        both = np.hstack([resp, rows.factors() * weight[:, None]])
+        values = part.group.values[part.chunk]
+        self.cross[:, part.group.columns] += both.T.astype(values.dtype) @ values
+        masks = part.masks[part.pattern].T.astype(np.float64)
+        shift, covariance = shift[part.pattern], rows.covariance[part.pattern]
+        # Sums over the rows of each slot; repeated rows have no weight.
+        weight = weight[part.slots] * part.real
+        resp, scores = rows.resp[part.slots], rows.scores[part.slots]
+        resp *= weight[:, :, None]
+        counts = resp.sum(axis=1)
+        pulled = resp.transpose(0, 2, 1) @ scores
+        first = pulled - counts[:, :, None] * shift
+        second = weight.sum(axis=1)[:, None, None] * covariance
+        second += (scores * weight[:, :, None]).transpose(0, 2, 1) @ scores
+        second -= pulled.transpose(0, 2, 1) @ shift + shift.transpose(0, 2, 1) @ first
+        self.counts += masks @ counts
         for sums, parts in ((self.first, first), (self.second, second)):
-            sums += (masks @ parts.reshape(len(parts), -1)).reshape(sums.shape)
+            n_slots, a, b = parts.shape
+            sums += (masks @ parts.reshape(n_slots, a * b)).reshape(sums.shape)
 
 
 def fit_factors(blocks, start, weight, *, ard, shared_noise, max_iter, tol, verbose=0):
@@ -370,12 +388,13 @@ def fit_factors(blocks, start, weight, *, ard, shared_noise, max_iter, tol, verb
         # Nearly flat.
         shape = len(start.units.slices), start.n_factors
         prior = Prior(np.full(shape[0], 1e-2), np.full(shape, 1e-2))
-    bounds, moments = [], expect(blocks, params, weight)
+    parts = list(find_parts(blocks, start))
+    bounds, moments = [], expect(parts, params, weight)
     for n_iter in range(1, max_iter + 1):
         params = maximise(moments, params, prior, squares, floor, shared_noise)
         if ard:
             prior = update_prior(params)
-        moments = expect(blocks, params, weight)
+        moments = expect(parts, params, weight)
         bounds.append(moments.bound - penalty(params, prior))
         if verbose:
             print(f"Iteration {n_iter}, objective {bounds[-1]:.6g}.")
@@ -385,10 +404,10 @@ def fit_factors(blocks, start, weight, *, ard, shared_noise, max_iter, tol, verb
     return FactorResult(params, bounds, n_iter, converged)
 
 
-def expect(blocks, params, weight):
+def expect(parts, params, weight):
     """E-step: the Moments of the rows."""
     moments = Moments.zeros(params)
-    for rows in Posterior(params).chunks(blocks):
+    for rows in Posterior(params).chunks(parts):
         moments.add(rows, weight[rows.rows])
     return moments
 
@@ -415,13 +434,19 @@ def maximise(moments, params, prior, squares, floor, shared_noise):
     loadings = np.empty_like(params.loadings)
     means = np.empty_like(params.means)
     for m, columns in enumerate(units.slices):
-        # All columns of an unsplit modality have the same matrices.
-        chosen = of[columns] if units.split[m] else of[columns][:1]
-        target = to_factors[:, columns].T[:, None]
-        target = target - np.matmul(to_clusters[:, columns].T[:, None], ratio[chosen])
-        loadings[columns] = np.matmul(target, inverse[chosen])[:, 0]
-        fitted = np.matmul(ratio[chosen], loadings[columns][:, :, None])[:, :, 0]
-        means[:, columns] = to_clusters[:, columns] / counts[chosen].T - fitted.T
+        of_clusters, of_factors = to_clusters[:, columns].T, to_factors[:, columns].T
+        unit = of[columns]
+        if not units.split[m]:
+            # All columns have the same matrices.
+            unit = unit[0]
+            target = of_factors - of_clusters @ ratio[unit]
+            loadings[columns] = target @ inverse[unit]
+            fitted = loadings[columns] @ ratio[unit].T
+        else:
+            target = of_factors - (of_clusters[:, None] @ ratio[unit])[:, 0]
+            loadings[columns] = (target[:, None] @ inverse[unit])[:, 0]
+            fitted = (ratio[unit] @ loadings[columns][:, :, None])[:, :, 0]
+        means[:, columns] = (of_clusters / counts[unit] - fitted).T
     explained = (to_clusters * means).sum(axis=0)
     explained += (to_factors.T * loadings).sum(axis=1)
     noise = _noise(squares - explained, moments.counts, units, floor, shared_noise)
@@ -498,10 +523,11 @@ def start_factors(blocks, means, n_factors, weight, rng, n_power=2):
     units = Units(blocks.layout.slices, split)
     total = weight.sum()
     params = _bare(units, means, np.zeros((means.shape[1], n_factors)), squares, cells)
+    parts = list(find_parts(blocks, params))
     basis = rng.standard_normal((means.shape[1], n_factors))
     for _ in range(n_power + 1):
         basis, _ = np.linalg.qr(basis)
-        basis, inner = _left_over(blocks, params, basis, weight)
+        basis, inner = _left_over(parts, params, basis, weight)
     eigenvalues, vectors = np.linalg.eigh(inner / total)
     # Of the last basis only its span was used: orthonormal before the product.
     eigenvalues = np.maximum(eigenvalues, 1e-3 * eigenvalues.max(initial=0))
@@ -521,15 +547,15 @@ def _bare(units, means, loadings, squares, cells):
     )  # fmt: skip
 
 
-def _left_over(blocks, params, basis, weight):
+def _left_over(parts, params, basis, weight):
     """Product of the covariance of the residuals with a basis, and its form."""
     product = np.zeros_like(basis)
     inner = np.zeros((basis.shape[1], basis.shape[1]))
-    for rows in Posterior(params).chunks(blocks):
-        group, chunk = rows.group, rows.chunk
+    for rows in Posterior(params).chunks(parts):
+        group, chunk = rows.part.group, rows.part.chunk
         x = group.values[chunk] - (rows.resp @ params.means)[:, group.columns]
-        seen = params.units.masks(group, chunk)[:, params.units.of_column]
-        x *= seen[:, group.columns]
+        seen = rows.part.masks[:, params.units.of_column][:, group.columns]
+        x *= seen[rows.part.index]
         scores = x @ basis[group.columns]
         weighted = scores * weight[rows.rows][:, None]
         product[group.columns] += x.T @ weighted

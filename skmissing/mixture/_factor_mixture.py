@@ -22,8 +22,14 @@ from skmissing._table import (
     name_list,
 )
 from skmissing.cluster._lloyd import centers_at_rows, lloyd, plus_plus_rows, random_rows
-from skmissing.mixture._calibration import HiddenErrors, held_out_rows
-from skmissing.mixture._em import Posterior, Units, fit_factors, start_factors
+from skmissing.mixture._calibration import HiddenErrors, choice_folds, held_out_rows
+from skmissing.mixture._em import (
+    Posterior,
+    Units,
+    find_parts,
+    fit_factors,
+    start_factors,
+)
 
 # Default number of clusters, if there are as many samples.
 USUAL_COMPONENTS = 10
@@ -90,7 +96,7 @@ class PartialModalityFactorMixture(
         samples is hidden in turn, to learn the shrinkage of imputed values
         (`shrinkage_`) and the scale of their standard errors (`std_scale_`). The fit
         takes about twice as long, or longer if there are few samples. "auto" takes
-        three times as long again.
+        up to three times as long again.
     random_state : int, RandomState instance or None, default=None
         Seed of the initialisation, and of :meth:`sample` if it is an int.
     verbose : int, default=0
@@ -277,7 +283,7 @@ class PartialModalityFactorMixture(
         scaler = fit_scaler(table, sample_weight=weight, standardize=self.standardize)
         self._scaler = scaler.centered()
         # Frequent patterns have their own groups.
-        blocks = self._scaler.split(table, min_rows=max(16, len(table) // 64))
+        blocks = self._scaler.split(table, min_rows=max(64, len(table) // 64))
         linked = _linked(table, weight)
         k, r, errors = self._choose_sizes(blocks, weight, rng)
         self.shrinkage_, self.std_scale_ = linked.astype(float), np.ones(len(linked))
@@ -330,26 +336,29 @@ class PartialModalityFactorMixture(
         if not self.calibrate and len(components) == len(factors) == 1:
             return components[0], factors[0], None
         folds = held_out_rows(blocks.presence, weight, rng)
-        tried = {}
-        for k in components:
-            sizes = k, factors[0]
-            tried[sizes] = self._hidden_errors(blocks, weight, folds, rng, *sizes)
-        k = min(components, key=lambda k: tried[k, factors[0]].loss())
-        for r in factors[1:]:
-            tried[k, r] = self._hidden_errors(blocks, weight, folds, rng, k, r)
-        r = min(factors, key=lambda r: tried[k, r].loss())
+        # Sizes are chosen on the first of these.
+        few, tried = choice_folds(blocks.presence, folds), {}
+
+        def loss(k, r):
+            tried[k, r] = HiddenErrors.empty(len(blocks.layout))
+            self._hide(tried[k, r], blocks, weight, folds[:few], rng, k, r)
+            return tried[k, r].loss()
+
+        losses = [loss(k, factors[0]) for k in components]
+        k = components[int(np.argmin(losses))]
+        losses = [min(losses), *(loss(k, r) for r in factors[1:])]
+        r = factors[int(np.argmin(losses))]
+        self._hide(tried[k, r], blocks, weight, folds[few:], rng, k, r)
         return k, r, tried[k, r]
 
-    def _hidden_errors(self, blocks, weight, folds, rng, k, r):
-        """Errors on hidden modalities of samples that were held out."""
-        errors = HiddenErrors.empty(len(blocks.layout))
+    def _hide(self, errors, blocks, weight, folds, rng, k, r):
+        """Add the errors on hidden modalities of folds of held-out samples."""
         for positions in folds:
             rest = weight.copy()
             rest[positions] = 0
             if np.count_nonzero(rest) >= k:
                 run = self._run(blocks, rest, rng, k, r)
                 errors.add(blocks, run.params, positions, weight)
-        return errors
 
     def _run(self, blocks, weight, rng, k, r):
         """One run of EM with k clusters and r factors: one cluster first, then all."""
@@ -375,7 +384,7 @@ class PartialModalityFactorMixture(
         """Parameters of k clusters from those of one, by k-means of the factors."""
         # Unlike distances, factors do not depend on which modalities a sample has.
         factors = np.zeros((len(blocks.presence), params.n_factors))
-        for rows in Posterior(params).chunks(blocks):
+        for rows in Posterior(params).chunks(find_parts(blocks, params)):
             factors[rows.rows] = rows.factors()
         used = np.flatnonzero(weight > 0)
         kmeans = KMeans(
@@ -448,7 +457,7 @@ class PartialModalityFactorMixture(
         if table.partial.any():
             split = np.ones(len(self.modalities_), dtype=bool)
             params = params.with_units(Units(self.modalities_.slices, split))
-        for rows in Posterior(params).chunks(blocks):
+        for rows in Posterior(params).chunks(find_parts(blocks, params)):
             yield params, rows
 
     def predict_proba(self, X):
