@@ -1,5 +1,6 @@
 """Panels of late fusion and their kernel members, against plain loops."""
 
+import pickle
 import re
 
 import numpy as np
@@ -22,8 +23,9 @@ from skmissing.ensemble import (
     PatternClassifier,
     PatternRegressor,
 )
-from skmissing.ensemble._base import EncodedClassifier, make_linear
+from skmissing.ensemble._base import EncodedClassifier, make_linear, tree_means
 from skmissing.ensemble._least_squares import (
+    FEW_SAMPLES,
     KernelLeastSquares,
     NormalScores,
     squared_euclidean,
@@ -107,6 +109,26 @@ def test_normal_scores_are_midranks():
     three = np.flatnonzero(X[:, 0] == 3)[0]
     share = (by_hand + 0.5) / (len(repeated) + 1)
     np.testing.assert_allclose(ndtr(many[three, 0]), share)
+
+
+@pytest.mark.parametrize("cls", [ExtraTreesClassifier, RandomForestRegressor])
+def test_few_samples_pass_all_trees_at_once(cls):
+    """As scikit-learn does it, also after refits; copies are not larger."""
+    rng = np.random.RandomState(0)
+    X, y = rng.randn(80, 4), rng.randint(4, size=80)
+    forest = cls(7, random_state=0)
+    method = forest.predict_proba if hasattr(cls, "predict_proba") else forest.predict
+    for rows in (slice(20), slice(80)):
+        forest.fit(X[rows], y[rows])
+        size = len(pickle.dumps(forest))
+        for few in (X[:1], X[-FEW_SAMPLES:], np.where(X[:3] > 1, np.nan, X[:3])):
+            found = tree_means(forest, few)
+            expected = method(few).reshape(found.shape)
+            np.testing.assert_allclose(found, expected, atol=1e-14)
+        assert len(pickle.dumps(forest)) == size
+    grown = forest.set_params(n_estimators=9, warm_start=True).fit(X, y)
+    expected = method(X[:1]).ravel()
+    np.testing.assert_allclose(tree_means(grown, X[:1])[0], expected, atol=1e-14)
 
 
 def test_weighted_median_counts_pairs():

@@ -6,6 +6,7 @@ A block holds some samples and some columns of X.
 from dataclasses import dataclass
 from inspect import Parameter, signature
 from numbers import Integral, Real
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from scipy.special import softmax
@@ -44,7 +45,8 @@ from skmissing._table import (
     check_squares,
 )
 from skmissing.ensemble._folds import check_positions, deal_folds, deal_groups
-from skmissing.ensemble._least_squares import class_frequencies
+from skmissing.ensemble._kernels import KERNELS
+from skmissing.ensemble._least_squares import FEW_SAMPLES, class_frequencies
 
 # Probabilities are clipped to at least this share of an even split between the classes:
 # a model that predicts a probability of 0, as forests do, must not overrule the others.
@@ -131,7 +133,7 @@ class EncodedClassifier:
         A class that the model has not seen has its frequency, which is neutral.
         Probabilities are at least `floor` times an even split.
         """
-        find = linear_proba if self.linear else forest_proba
+        find = linear_proba if self.linear else member_proba
         proba = check_finite(find(self.model, block), self.model)
         return all_classes(proba, self.known, self.frequencies, floor)
 
@@ -166,17 +168,66 @@ def linear_proba(model, block):
     return softmax(F, axis=1)
 
 
-def forest_proba(model, block):
-    """Probabilities of a classifier; forests are asked without starting threads."""
-    if not isinstance(model, FOREST_CLASSIFIERS) or model.n_jobs is not None:
-        return model.predict_proba(block)
-    return tree_means(model, block)
+def member_proba(model, block):
+    """Probabilities of a classifier; kernels are asked without further checks."""
+    if isinstance(model, FOREST_CLASSIFIERS) and model.n_jobs is None:
+        return tree_means(model, block)
+    if type(model) in KERNELS:
+        return np.exp(model._log_proba_of(block))
+    return model.predict_proba(block)
 
 
 def tree_means(model, block):
     """Mean prediction of the trees of a forest."""
-    X = np.ascontiguousarray(block, dtype=np.float32)
-    return sum(t.tree_.predict(X) for t in model.estimators_) / len(model.estimators_)
+    X, trees = np.ascontiguousarray(block, dtype=np.float32), model.estimators_
+    if len(X) > FEW_SAMPLES or np.isnan(X).any():
+        return sum(tree.tree_.predict(X) for tree in trees) / len(trees)
+    flat = FLAT_TREES.get(trees[0])
+    if flat is None or len(flat.roots) != len(trees):
+        flat = FLAT_TREES[trees[0]] = FlatTrees([tree.tree_ for tree in trees])
+    return flat.means(X)
+
+
+class FlatTrees:
+    """The nodes of all trees of a forest, one after the other.
+
+    Few samples pass through all trees at once in less time than tree by tree.
+    """
+
+    def __init__(self, trees):
+        sizes = [tree.node_count for tree in trees]
+        self.roots = np.cumsum(sizes) - sizes
+        self.depth = max(tree.max_depth for tree in trees)
+        start, leaf = np.repeat(self.roots, sizes), self._gather(trees, "feature") < 0
+        own = np.arange(len(leaf))
+        self.feature = np.where(leaf, 0, self._gather(trees, "feature"))
+        self.threshold = self._gather(trees, "threshold")
+        # Children (right, left); those of a leaf are the leaf.
+        self.children = np.stack(
+            [
+                np.where(leaf, own, start + self._gather(trees, f"children_{side}"))
+                for side in ("right", "left")
+            ],
+            axis=1,
+        ).ravel()
+        self.number = np.cumsum(leaf) - 1
+        self.values = self._gather(trees, "value")[leaf, 0]
+
+    @staticmethod
+    def _gather(trees, name):
+        return np.concatenate([getattr(tree, name) for tree in trees])
+
+    def means(self, X):
+        """Mean value of the leaves of each sample, (n, d) -> (n, values)."""
+        node, first = np.tile(self.roots, (len(X), 1)), np.arange(len(X)) * X.shape[1]
+        for _ in range(self.depth):
+            value = X.take(self.feature.take(node) + first[:, None])
+            node = self.children.take(2 * node + (value <= self.threshold.take(node)))
+        return self.values[self.number[node]].mean(axis=1)
+
+
+# By the first tree, so that they are neither saved nor outlive the forest.
+FLAT_TREES = WeakKeyDictionary()
 
 
 @shared_docs
@@ -525,9 +576,11 @@ def weight_names(estimator):
 def take_block(X, rows, columns, means):
     """Copy some cells of X, missing ones filled if `means` is not None."""
     block = X[:, columns][rows]
-    if means is None:
-        return block
-    return np.where(np.isnan(block), means[columns], block)
+    if means is not None:
+        missing = np.isnan(block)
+        if missing.any():
+            return np.where(missing, means[columns], block)
+    return block
 
 
 def fit_block(data, params, means, rows, columns, held_out=None, read=None):
@@ -551,6 +604,8 @@ def predict_values(model, block):
     """Predictions of one number per sample, shape (n_samples,)."""
     if isinstance(model, FOREST_REGRESSORS) and model.n_jobs is None:
         return tree_means(model, block)[:, 0]
+    if type(model) in KERNELS:
+        return check_finite(model._values_of(block), model)
     values = np.asarray(model.predict(block), dtype=np.float64).reshape(len(block))
     return check_finite(values, model)
 

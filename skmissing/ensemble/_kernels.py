@@ -120,8 +120,11 @@ class _KernelClassifier(ClassifierMixin, _BaseKernel):
         """
         check_is_fitted(self)
         X = validate_data(self, X, reset=False, dtype=[np.float64, np.float32])
-        A = self._scale(np.asarray(X, dtype=np.float64))
-        return self._predict_log_proba(A)
+        return self._log_proba_of(X)
+
+    def _log_proba_of(self, X):
+        """Log-probabilities for checked samples."""
+        return self._predict_log_proba(self._scale(np.asarray(X, dtype=np.float64)))
 
     def predict_proba(self, X):
         """Probabilities of the classes.
@@ -507,6 +510,10 @@ class KernelRidgeRegressor(RegressorMixin, _BaseKernel):
         """
         check_is_fitted(self)
         X = validate_data(self, X, reset=False, dtype=[np.float64, np.float32])
+        return self._values_of(X)
+
+    def _values_of(self, X):
+        """Predictions for checked samples."""
         A = self._scale(np.asarray(X, dtype=np.float64))
         return self._to_units(self._solution.extra * self._solution.predict(A))
 
@@ -699,3 +706,6 @@ def held_out_log_proba(model, Z, codes, weight, folds, n_classes):
             proba[:, known] = fitted.predict_proba(Z[rows]) * (1 - unseen)
         L[rows] = np.log(np.maximum(proba, 1e-12))
     return L
+
+
+KERNELS = (KernelRidgeClassifier, KernelRidgeRegressor, KernelLogisticClassifier)

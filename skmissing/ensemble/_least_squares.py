@@ -44,34 +44,38 @@ class NormalScores:
     def __call__(self, X):
         X = X[:, self.kept]
         if len(X) <= FEW_SAMPLES:
-            low = self._count(X, np.less)
-            twice = self._twice(low, self._count(X, np.less_equal), None)
+            low, tied = self._count(X, np.less)
+            high = self._count(X, np.less_equal)[0] if tied else low
+            twice = self._twice(low, high, None)
         else:
             # Sorted values are found faster.
             X = np.asfortranarray(X)
             order = np.argsort(X, axis=0)
             twice = np.empty(X.shape, order="F")
             for j, places in enumerate(order.T):
-                old, new = self.values[:, j], X[places, j]
-                low = np.searchsorted(old, new, "left")
-                high = low.copy()
-                tied = np.flatnonzero(old[np.minimum(low, len(old) - 1)] == new)
-                high[tied] = np.searchsorted(old, new[tied], "right")
-                twice[places, j] = self._twice(low, high, j)
+                old, new = self.values[:, j], X[:, j][places]
+                low = high = old.searchsorted(new)
+                tied = old.take(low, mode="clip") == new
+                if tied.any():
+                    high = low.copy()
+                    high[tied] = old.searchsorted(new[tied], "right")
+                twice[:, j][places] = self._twice(low, high, j)
         if self.table is None:
             return np.ascontiguousarray(self._score(twice / 2))
         return self.table[np.ascontiguousarray(twice.astype(np.int32))]
 
     def _count(self, X, before):
-        """Number of training values before those of X, by bisection of all columns."""
-        column, low = np.arange(X.shape[1]), np.zeros(X.shape, dtype=np.intp)
-        high = np.full(X.shape, len(self.values))
-        for _ in range(len(self.values).bit_length()):
-            middle = (low + high) // 2
-            inner = np.minimum(middle, len(self.values) - 1)
-            after = before(self.values[inner, column], X) & (low < high)
-            low, high = np.where(after, middle + 1, low), np.where(after, high, middle)
-        return low
+        """Number of training values before those of X, and whether some are equal."""
+        # All columns are bisected at once: the first `low` values are before those of X
+        n, d = self.values.shape
+        flat, first = self.values.ravel(order="F"), n * np.arange(d)
+        low, step = np.zeros(X.shape, dtype=np.intp), 1 << n.bit_length()
+        while step > 1:
+            step //= 2
+            last = np.minimum(low + step, n) - 1
+            after = before(flat.take(first + last), X) & (low + step <= n)
+            low += step * after
+        return low, (flat.take(first + np.minimum(low, n - 1)) == X).any()
 
     def _twice(self, low, high, column):
         """Twice the weight below, of which equal values have half."""

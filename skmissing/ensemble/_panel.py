@@ -21,6 +21,7 @@ from skmissing.ensemble._base import (
     predict_values,
 )
 from skmissing.ensemble._kernels import (
+    KERNELS,
     KernelLogisticClassifier,
     KernelRidgeClassifier,
     KernelRidgeRegressor,
@@ -50,7 +51,6 @@ POOL_PRIOR = {True: 100.0, False: 20.0}
 MAX_COMPARED, RUN, LEAST_COMPARED = 400, 50, 40
 N_COMPARED, N_RANDOM = 5, 20
 LEAST_GAP, LEAST_RATIO = 0.02, 4.0
-KERNELS = (KernelRidgeClassifier, KernelRidgeRegressor, KernelLogisticClassifier)
 
 
 def make_panel(name, classifier, random_state):
