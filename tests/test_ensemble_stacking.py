@@ -203,3 +203,21 @@ def test_regression_weights_are_least_squares(seed):
     twice = np.column_stack([X[:, [0, 0]], target])
     shared = regression_weights(twice.T @ twice, np.arange(2), np.array([2]))[:, 0]
     assert_allclose(shared[0], shared[1])
+
+
+def test_pairwise_covariance_of_many_columns(monkeypatch):
+    """It is that of complete samples, near that with gaps, and positive definite."""
+    rng = np.random.RandomState(0)
+    Z = rng.standard_normal((400, 6)) @ rng.standard_normal((6, 6))
+    Z -= Z.mean(axis=0)
+    expected, weight = Z.T @ Z / 400, np.ones(400)
+    gaps = np.where(random_presence(rng, 400, 6, 0.7), Z, np.nan)
+    exact = joint_covariance(gaps, weight)
+    monkeypatch.setattr("skmissing.ensemble._stacking.MAX_PATTERN_COST", 0)
+    assert_allclose(
+        joint_covariance(Z, weight, prior_samples=1e-6), expected, rtol=1e-6
+    )
+    found = joint_covariance(gaps, weight)
+    assert np.abs(found - exact).max() < 0.2 * np.abs(exact).max()
+    scale = np.sqrt(np.diag(found))
+    assert np.linalg.eigvalsh(found / np.outer(scale, scale)).min() > 0.02

@@ -6,6 +6,7 @@ trained on, and 0 where the modality is missing.
 """
 
 import numpy as np
+from scipy.linalg import LinAlgError, cho_factor, cho_solve
 from scipy.optimize import minimize
 
 # Standard deviation of the normal prior on the logarithms of stacking weights. Without
@@ -13,6 +14,8 @@ from scipy.optimize import minimize
 PRIOR_DEVIATION = 0.5
 # Strength of the prior of `joint_covariance`, as a number of samples.
 PRIOR_SAMPLES = 10.0
+# Patterns times cubed columns up to which `joint_covariance` iterates.
+MAX_PATTERN_COST = 1e6
 # Approximate maximum number of subsets on which stacking weights are fitted.
 MAX_SUBSETS = 64
 # Approximate maximum number of terms of the stacking objective. More samples take more
@@ -85,7 +88,7 @@ def fit_stacking(D, codes, presence, log_prior, sample_weight):
     pieces = split_evidence(D, codes, counts, shares)
     start = np.zeros(2 * n_modalities)
     args = pieces, *merge_modalities(subsets), log_prior, total
-    options = {"maxiter": 200, "ftol": 1e-12, "gtol": 1e-7}
+    options = {"maxiter": 200, "ftol": 1e-9, "gtol": 1e-5}
     best = minimize(
         stacking_loss, start, args, jac=True, method="L-BFGS-B", options=options
     )
@@ -174,13 +177,18 @@ def joint_covariance(Z, sample_weight, *, prior_samples=PRIOR_SAMPLES, max_iter=
 
     Z has shape (n_samples, n_columns), with NaN where missing; no row is all NaN. The
     prior is the diagonal of variances, and is worth `prior_samples` samples. The result
-    is positive semi-definite, unlike pairwise covariances in general.
+    is positive semi-definite. Many columns with many patterns of gaps would take hours:
+    they get pairwise covariances, corrected to be positive definite.
     """
     observed = ~np.isnan(Z)
     filled = np.where(observed, Z, 0)
     mass = sample_weight @ observed
     variances = sample_weight @ filled**2 / np.where(mass > 0, mass, 1)
     patterns, inverse = np.unique(observed, axis=0, return_inverse=True)
+    if len(patterns) * len(mass) ** 3 > MAX_PATTERN_COST:
+        return pairwise_covariance(
+            filled, observed, sample_weight, variances, prior_samples
+        )
     inverse = inverse.reshape(-1)
     counts = np.bincount(inverse, sample_weight)
     scatters = []
@@ -198,6 +206,22 @@ def joint_covariance(Z, sample_weight, *, prior_samples=PRIOR_SAMPLES, max_iter=
         if change <= 1e-8 * variances.max(initial=0):
             break
     return covariance
+
+
+def pairwise_covariance(filled, observed, sample_weight, variances, prior_samples):
+    """Covariances of pairs of columns, each from the samples that have both.
+
+    The eigenvalues of the correlations are at least the share of the prior.
+    """
+    # filled and observed (n, columns), variances (columns,) -> (columns, columns)
+    scale = np.sqrt(variances)
+    unit = filled / np.where(scale > 0, scale, 1)
+    mass = (observed.T * sample_weight) @ observed
+    R = (unit.T * sample_weight) @ unit / (mass + prior_samples)
+    R[np.diag_indices_from(R)] = 1
+    w, U = np.linalg.eigh(R)
+    least = prior_samples / (sample_weight.sum() + prior_samples)
+    return (U * np.maximum(w, least)) @ U.T * np.outer(scale, scale)
 
 
 def _expected_scatter(covariance, pattern, scatter, count):
@@ -218,5 +242,8 @@ def _expected_scatter(covariance, pattern, scatter, count):
 
 def regression_weights(covariance, given, wanted):
     """Weights of the best linear prediction of columns, shape (n_given, n_wanted)."""
-    inverse = np.linalg.pinv(covariance[np.ix_(given, given)], hermitian=True)
-    return inverse @ covariance[np.ix_(given, wanted)]
+    A, b = covariance[np.ix_(given, given)], covariance[np.ix_(given, wanted)]
+    try:
+        return cho_solve(cho_factor(A), b)
+    except LinAlgError:  # a column is constant
+        return np.linalg.pinv(A, hermitian=True) @ b
