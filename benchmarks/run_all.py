@@ -19,6 +19,7 @@ SCRIPTS = [
     "greedy_loops",
     "transform_predict",
     "predict_one_row",
+    "panel_speed",
     "peak_memory",
     "factor_mixture",
     "import_time",

@@ -224,7 +224,7 @@ class ModalityTable:
         mass = np.zeros(self.X.shape[1])
         for m in np.flatnonzero(self.presence.any(axis=0)):
             columns, rows = self.layout.columns[m], self.presence[:, m]
-            part = self.X[rows][:, columns]
+            part = self.X[:, columns][rows]
             seen = ~np.isnan(part)
             mass[columns] = self.weight[rows] @ seen
             total = self.weight[rows] @ np.where(seen, part, 0)
