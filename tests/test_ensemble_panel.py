@@ -2,16 +2,20 @@
 
 import pickle
 import re
+import warnings
 
 import numpy as np
 import pytest
+import sklearn
 from scipy.special import log_softmax, ndtr
 from sklearn.base import clone
 from sklearn.ensemble import ExtraTreesClassifier, RandomForestRegressor
 from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.model_selection import GridSearchCV, GroupKFold
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.svm import LinearSVC
+from sklearn.utils.multiclass import type_of_target
 
 from skmissing._table import ModalityWarning
 from skmissing.ensemble import (
@@ -368,6 +372,7 @@ def test_panels_of_ones_own(rings, estimator):
         ([("a", GaussianNB()), ("a", GaussianNB())], "pairs .* with different names"),
         ([], "list of pairs"),
         ([GaussianNB()], "list of pairs"),
+        (["linear", "lines"], "one of 'linear', .*'logistic'; got 'lines'"),
     ],
 )
 def test_wrong_panels(rings, estimator, match):
@@ -566,7 +571,9 @@ def test_dependent_samples_warn(cls):
     """Runs of samples of one person do; shuffled ones, and given groups, do not."""
     X, y, person = make_twins(cls is LateFusionClassifier)
     model = cls("auto", modalities={"face": 3, "voice": 3}, random_state=0)
-    match = f"{cls.__name__}: samples look dependent. On '(face|voice)'.* groups="
+    match = (
+        f"{cls.__name__}: samples look dependent. On '(face|voice)'.* groups= .*routing"
+    )
     with pytest.warns(ModalityWarning, match=match):
         model.fit(X, y)
     assert min(model.dependence_.values()) > 0.1
@@ -589,3 +596,70 @@ def test_independent_samples_rarely_look_dependent(classifier):
     assert np.max(ratios) < 5
     assert abs(np.mean(ratios)) < 0.6
     assert 0.6 < np.std(ratios) < 1.7
+
+
+def test_named_panels_have_no_parameters(rings):
+    """Searches over them fail with an error that says so."""
+    match = "estimator__C needs an estimator .*; got estimator='auto', a panel"
+    with pytest.raises(ValueError, match=match):
+        LateFusionClassifier().set_params(estimator__C=1)
+    with pytest.raises(ValueError, match=match):
+        GridSearchCV(LateFusionClassifier(), {"estimator__C": [1]}).fit(*rings)
+    model = LateFusionClassifier().set_params(estimator=Ridge(), estimator__alpha=2)
+    assert model.estimator.alpha == 2
+
+
+@pytest.mark.parametrize("cls", [LateFusionClassifier, LateFusionRegressor])
+@pytest.mark.parametrize("routing", [True, False])
+def test_members_by_name(rings, cls, routing):
+    """Alone or renamed; with members of the user, also with metadata routing."""
+    X, y = rings
+    own = GaussianNB() if cls is LateFusionClassifier else Ridge()
+    panel = ["linear", ("smooth", "rbf"), ("own", own)]
+    with sklearn.config_context(enable_metadata_routing=routing):
+        if routing:
+            own.set_fit_request(sample_weight=True)
+        model = cls(panel, modalities=[2, 2]).fit(X, y, sample_weight=np.ones(240))
+    members = model.named_estimators_.modality0
+    assert list(members) == ["linear", "smooth", "own"]
+    assert type(members.smooth).__name__.startswith("KernelRidge")
+    named = cls(["linear"], modalities=[2, 2]).fit(X, y)
+    plain = cls("linear", modalities=[2, 2]).fit(X, y)
+    np.testing.assert_array_equal(named.predict(X), plain.predict(X))
+
+
+class NoisyClassifier(GaussianNB):
+    """Warns as scikit-learn does, or fails."""
+
+    def __init__(self, fails=False):
+        super().__init__()
+        self.fails = fails
+
+    def fit(self, X, y, sample_weight=None):
+        if self.fails:
+            raise TypeError("too hard")
+        warnings.warn("The least populated class in y has only 1 members", stacklevel=1)
+        type_of_target(np.arange(30))
+        return super().fit(X, y)
+
+
+def test_errors_and_warnings_of_members(rings):
+    """Errors name the member; warnings that come of our folds are not shown."""
+    X, y = rings
+    panel = ["linear", ("noisy", NoisyClassifier())]
+    LateFusionClassifier(panel, modalities=[2, 2]).fit(X, y)
+    panel[1] = ("noisy", NoisyClassifier(fails=True))
+    with pytest.raises(TypeError, match="too hard") as caught:
+        LateFusionClassifier(panel, modalities=[2, 2]).fit(X, y)
+    note = "In the fit of member 'noisy' to modality 'modality0'."
+    assert note in caught.value.__notes__
+
+
+def test_searches_pass_groups_to_the_model(rings):
+    """With metadata routing, as the guide says; the warning says so."""
+    X, y = rings
+    groups, folds = np.arange(240) // 4, GroupKFold(2)
+    model = LateFusionClassifier("linear", modalities=[2, 2], cv=folds)
+    with sklearn.config_context(enable_metadata_routing=True):
+        search = GridSearchCV(model, {"combine": ["log", "stacked"]}, cv=folds)
+        assert search.fit(X, y, groups=groups).best_score_ > 0.3

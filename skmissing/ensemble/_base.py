@@ -21,7 +21,7 @@ from sklearn.ensemble import (
 )
 from sklearn.linear_model import BayesianRidge, LogisticRegression
 from sklearn.model_selection import check_cv
-from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import column_or_1d, get_tags
 from sklearn.utils.metadata_routing import (
@@ -512,7 +512,7 @@ def make_linear(classifier):
     steps = [StandardScaler(), model]
     if get_config()["enable_metadata_routing"]:
         steps = [step.set_fit_request(sample_weight=True) for step in steps]
-    return make_pipeline(*steps)
+    return Pipeline([(type(step).__name__.lower(), step) for step in steps])
 
 
 def is_default_linear(estimator):
@@ -522,10 +522,11 @@ def is_default_linear(estimator):
     default = make_linear(classifier=True)
     if len(estimator.steps) != len(default.steps):
         return False
-    return all(
-        type(step) is type(own) and step.get_params() == own.get_params()
-        for (_, step), (_, own) in zip(estimator.steps, default.steps)
-    )
+    for (_, step), (_, own) in zip(estimator.steps, default.steps):
+        params = {k: v for k, v in vars(own).items() if k != "_metadata_request"}
+        if type(step) is not type(own) or params != {k: vars(step)[k] for k in params}:
+            return False
+    return True
 
 
 def route_weight(meta, estimator, sample_weight, key="estimator"):

@@ -47,6 +47,14 @@ from skmissing.ensemble._stacking import (
 )
 
 
+def own_estimators(form):
+    """Return the pairs of a list whose estimators are those of the user."""
+    if not isinstance(form, (list, tuple)):
+        return [("estimator", form)]
+    lasts = [p[-1] if isinstance(p, (list, tuple)) and p else p for p in form]
+    return [p for p, last in zip(form, lasts) if not isinstance(last, str)]
+
+
 @dataclass
 class FittedPanel:
     """The fitted members of one modality and their pool weights."""
@@ -75,7 +83,34 @@ class LateFusion(BlockEnsemble):
         """Whether all members are our own."""
         forms = self.estimator
         forms = forms.values() if isinstance(forms, dict) else [forms]
-        return all(isinstance(form, str) for form in forms)
+        return all(isinstance(form, str) or not own_estimators(form) for form in forms)
+
+    def set_params(self, **params):
+        """Set the parameters of this estimator.
+
+        Parameters
+        ----------
+        **params : dict
+            Parameters by name; `estimator__<name>` is one of `estimator`.
+
+        Returns
+        -------
+        self : object
+            This estimator.
+
+        Raises
+        ------
+        ValueError
+            If a parameter of `estimator` is set while that is a panel.
+        """
+        form = params.get("estimator", self.estimator)
+        nested = [name for name in params if name.startswith("estimator__")]
+        if nested and not hasattr(form, "set_params"):
+            raise ValueError(
+                f"{nested[0]} needs an estimator that has parameters; got estimator="
+                f"{form!r}, a panel, which has none."
+            )
+        return super().set_params(**params)
 
     @property
     def _consequence(self):
@@ -84,7 +119,7 @@ class LateFusion(BlockEnsemble):
 
     def _resolve_panels(self):
         """Return the members per observed modality, as pairs of name and estimator."""
-        names = self.modalities_.names
+        names, named = self.modalities_.names, {}
         forms = self.estimator
         if not isinstance(forms, dict):
             forms = dict.fromkeys(names, forms)
@@ -98,7 +133,12 @@ class LateFusion(BlockEnsemble):
             form = forms[names[m]]
             if self._seen.sum() > MANY_MODALITIES and widths[m] < NARROW:
                 form = "linear" if isinstance(form, str) and form in PANELS else form
-            panels[names[m]] = self._resolve_members(form)
+            if isinstance(form, str):
+                # Templates are cloned, so all modalities can share them.
+                named[form] = named.get(form) or self._resolve_members(form)
+                panels[names[m]] = named[form]
+            else:
+                panels[names[m]] = self._resolve_members(form)
         for _, member in chain.from_iterable(panels.values()):
             if not any(hasattr(member, method) for method in self._methods):
                 raise ValueError(
@@ -114,15 +154,23 @@ class LateFusion(BlockEnsemble):
             return make_panel(form, is_classifier(self), self.random_state)
         if hasattr(form, "fit"):
             return [(type(form).__name__.lower(), form)]
+        ours = dict(make_panel("full", is_classifier(self), self.random_state))
         pairs = form if isinstance(form, (list, tuple)) else []
+        pairs = [(p, p) if isinstance(p, str) else p for p in pairs]
         pairs = [p for p in pairs if isinstance(p, (list, tuple)) and len(p) == 2]
         names = [pair[0] for pair in pairs]
+        unknown = [e for _, e in pairs if isinstance(e, str) and e not in ours]
         if not pairs or len(pairs) < len(form) or len(set(names)) < len(names):
             raise ValueError(
                 "A panel must be a list of pairs (name, estimator) with different "
                 f"names; got {form!r}."
             )
-        return [tuple(pair) for pair in pairs]
+        if unknown:
+            raise ValueError(
+                f"A member must be an estimator or one of {name_list(ours)}; got "
+                f"{unknown[0]!r}."
+            )
+        return [(name, ours[e] if isinstance(e, str) else e) for name, e in pairs]
 
     def _routed(self):
         """Return the estimators of the user by name, for the routing of metadata."""
@@ -131,7 +179,7 @@ class LateFusion(BlockEnsemble):
         for modality, form in forms.items() if several else [("estimator", forms)]:
             if isinstance(form, (list, tuple)):
                 prefix = f"{modality}__" if several else ""
-                routed.update({f"{prefix}{name}": member for name, member in form})
+                routed |= {f"{prefix}{name}": e for name, e in own_estimators(form)}
             elif not isinstance(form, str):
                 routed[modality] = form
         return routed
@@ -143,6 +191,8 @@ class LateFusion(BlockEnsemble):
         with few samples are reduced to the first one.
         """
         presence, tasks = data.table.presence, []
+        accepting = {id(e): e for members in panels.values() for _, e in members}
+        accepting = {key: accepts_nan(e) for key, e in accepting.items()}
         routed = {id(member): key for key, member in self._routed().items()}
         splits = self._splits(data) if hold_out else None
         for name, members in panels.items():
@@ -153,13 +203,14 @@ class LateFusion(BlockEnsemble):
             folds = None
             if hold_out:
                 folds = [[np.flatnonzero(part[rows]) for part in s] for s in splits]
-            for _, template in members:
+            for member, template in members:
                 key = routed.get(id(template))
                 params = self._params_of(data.table, template, key)
                 params = {name: value[rows] for name, value in params.items()}
-                tasks.append((template, m, rows, params, folds))
+                nan = accepting[id(template)]
+                tasks.append(((member, name), template, nan, m, rows, params, folds))
         fitted = Parallel(n_jobs=self.n_jobs)(
-            delayed(self._fit_member)(data, *task) for task in tasks
+            delayed(self._fit_named)(data, *task) for task in tasks
         )
         self._panels, self.named_estimators_, held_out = {}, Bunch(), {}
         for name, members in panels.items():
@@ -168,7 +219,7 @@ class LateFusion(BlockEnsemble):
                 [member for member, _ in members],
                 [model for model, _ in part],
                 np.ones(len(members)) / len(members),
-                [accepts_nan(template) for _, template in members],
+                [accepting[id(template)] for _, template in members],
             )
             held_out[name] = np.stack([held for _, held in part], axis=1)
             models = Bunch()
@@ -178,6 +229,14 @@ class LateFusion(BlockEnsemble):
         self.estimators_ = list(self.named_estimators_.values())
         self._guard(data, panels)
         return held_out
+
+    def _fit_named(self, data, names, *task):
+        """Fit a member; errors name it and its modality."""
+        try:
+            return self._fit_member(data, *task)
+        except Exception as error:
+            error.add_note("In the fit of member {!r} to modality {!r}.".format(*names))
+            raise
 
     def _guard(self, data, panels):
         """Warn if samples look dependent, as those of one person are."""
@@ -203,8 +262,10 @@ class LateFusion(BlockEnsemble):
                 f"{max(gaps):.0%} more of the variance of y if it is tested on random "
                 "samples than if it is tested on runs of neighbouring samples "
                 f"({len(far)} of {len(panels)} modalities differ). If new samples come "
-                "from other persons, recordings or documents, pass groups= to fit; if "
-                "not, pass a splitter as cv, and nothing is compared."
+                "from other persons, recordings or documents, pass groups= to fit (a "
+                "search does so with metadata routing only: see 'Samples in groups' in "
+                "the user guide); if not, pass a splitter as cv, and nothing is "
+                "compared."
             )
 
     def _read_block(self, X, rows, m, accept_nan):
@@ -255,9 +316,12 @@ class LateFusionClassifier(ClassifierMixin, LateFusion):
         - "linear": standardised logistic regression with `C=0.05` only, the fastest.
 
         A list of pairs `(name, estimator)` is a panel of your own, and an estimator a
-        panel of one. A dict gives one of these per modality. A modality with fewer than
-        10 training samples only gets the first member. If there are more than 50
-        modalities, a string stands for "linear" where they have fewer than 10 columns.
+        panel of one. In a list, the names of the members of "full" stand for these:
+        "linear", "rbf", "trees", "relevance",
+        "laplacian" and "logistic". A dict gives one of these per modality. A
+        modality with fewer than 10 training samples only gets the first member. If
+        there are more than 50 modalities, a string stands for "linear" where they have
+        fewer than 10 columns.
     %(modalities)s
     combine : {"stacked", "log", "mean"}, default="stacked"
         How probabilities are combined. "log" adds the log-probabilities minus the
@@ -461,8 +525,8 @@ class LateFusionClassifier(ClassifierMixin, LateFusion):
             self.count_weights_,
         )
 
-    def _fit_member(self, data, template, m, rows, params, folds):
-        block = self._read_block(data.table.X, rows, m, accepts_nan(template))
+    def _fit_member(self, data, template, nan, m, rows, params, folds):
+        block = self._read_block(data.table.X, rows, m, nan)
         block = block.astype(data.dtype, copy=False)
         return fit_classifier(template, block, data, rows, params, folds)
 
@@ -480,7 +544,9 @@ class LateFusionClassifier(ClassifierMixin, LateFusion):
                 log_loss(log_prior + e, *truth) for e in E[measured].swapaxes(0, 1)
             ]
             self.oof_scores_.members[name] = dict(zip(panel.names, losses))
-            self.oof_scores_.pool[name] = log_loss(log_prior + D[measured], *truth)
+            if len(losses) > 1:
+                losses = [log_loss(log_prior + D[measured], *truth)]
+            self.oof_scores_.pool[name] = losses[0]
         self.pool_weights_[name] = dict(zip(panel.names, panel.weights.tolist()))
         return D
 
@@ -614,9 +680,12 @@ class LateFusionRegressor(RegressorMixin, LateFusion):
         - "linear": standardised Bayesian ridge regression only, the fastest.
 
         A list of pairs `(name, estimator)` is a panel of your own, and an estimator a
-        panel of one. A dict gives one of these per modality. A modality with fewer than
-        10 training samples only gets the first member. If there are more than 50
-        modalities, a string stands for "linear" where they have fewer than 10 columns.
+        panel of one. In a list, the names of the members of "full" stand for these:
+        "linear", "rbf", "trees"
+        and "laplacian". A dict gives one of these per modality. A
+        modality with fewer than 10 training samples only gets the first member. If
+        there are more than 50 modalities, a string stands for "linear" where they have
+        fewer than 10 columns.
     %(modalities)s
     combine : {"stacked", "variance", "mean"}, default="stacked"
         How predictions are combined. "variance" is a weighted mean. The weights are
@@ -784,8 +853,8 @@ class LateFusionRegressor(RegressorMixin, LateFusion):
         error = mean_squared_error(data.y[rows], found, sample_weight=weight)
         self.oof_scores_.total = self._square * error
 
-    def _fit_member(self, data, template, m, rows, params, folds):
-        block = self._read_block(data.table.X, rows, m, accepts_nan(template))
+    def _fit_member(self, data, template, nan, m, rows, params, folds):
+        block = self._read_block(data.table.X, rows, m, nan)
         block = block.astype(data.dtype, copy=False)
         return fit_regressor(template, block, data.y[rows], params, folds, data.grouped)
 

@@ -350,8 +350,13 @@ def class_frequencies(codes, n_classes, weight):
     A class without samples gets one over the number of samples plus the number of
     classes, at the expense of the others.
     """
-    mass = np.bincount(codes, weight, minlength=n_classes)
-    unseen = mass == 0
-    floor = 1 / (mass.sum() + n_classes)
-    share = mass / (mass.sum() or 1.0)
-    return np.where(unseen, floor, share * (1 - floor * unseen.sum()))
+    return mass_frequencies(np.bincount(codes, weight, minlength=n_classes))
+
+
+def mass_frequencies(mass):
+    """The same from the sum of the weights of each class, (..., n_classes)."""
+    unseen, total = mass == 0, mass.sum(axis=-1, keepdims=True)
+    floor = 1 / (total + mass.shape[-1])
+    share = mass / np.where(total > 0, total, 1)
+    kept = 1 - floor * unseen.sum(axis=-1, keepdims=True)
+    return np.where(unseen, floor, share * kept)

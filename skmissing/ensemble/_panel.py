@@ -28,10 +28,10 @@ from skmissing.ensemble._kernels import (
 )
 from skmissing.ensemble._least_squares import (
     NormalScores,
-    class_frequencies,
     fit_temperature,
     held_out,
     inverse,
+    mass_frequencies,
     squared_euclidean,
     weighted_kernel,
     weighted_median,
@@ -125,7 +125,7 @@ def fit_classifier(template, block, data, rows, params, folds):
 
     def fit(template, rows=slice(None)):
         part = {name: value[rows] for name, value in params.items()}
-        with quiet_bags():
+        with quiet():
             return EncodedClassifier.fit(
                 template, block[rows], codes[rows], weight[rows], part, data.labels
             )
@@ -165,18 +165,23 @@ def fit_classifier(template, block, data, rows, params, folds):
 
 
 @contextmanager
-def quiet_bags():
-    """Ignore warnings of samples in the bag of every tree: nothing is known of them."""
+def quiet():
+    """Ignore warnings of scikit-learn that come of our folds and modalities.
+
+    Samples may be in the bag of every tree, and classes may have few of the samples.
+    """
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Some inputs do not have OOB scores")
+        warnings.filterwarnings("ignore", "The number of unique classes is greater")
+        warnings.filterwarnings("ignore", "The least populated class in y has only")
         yield
 
 
 def fit_narrow(block, codes, weight, folds, n_classes):
     """Fit the default linear classifier to few columns, and without each of the folds.
 
-    All are fitted at once by Newton's method. Returns the member and its evidence, or
-    None if that does not converge.
+    Newton's method fits it, and from there all others at once. Returns the member and
+    its evidence, or None if that does not converge.
     """
     # block (n, d), codes and weight (n,) -> evidence (n, classes)
     folds = [fold for fold in folds if len(fold[0]) and len(fold[1])]
@@ -198,18 +203,23 @@ def fit_narrow(block, codes, weight, folds, n_classes):
     Z[:, :-1] = (X.T - mean[:, :, None]) / scale[:, :, None]
     # Of two classes, scikit-learn penalises the difference of the slopes.
     penalty = (1 + (known.sum(axis=1) == 2)) / LINEAR_C
-    B, P = solve_logistic(Z, onehot.T, W, known, penalty)
+    frequencies = mass_frequencies(mass)
+    problem = Z, W, known, penalty
+    B = solve_logistic(onehot.T, *(part[-1:] for part in problem))
     if B is None:
         return None
     E = np.full((len(codes), n_classes), np.nan)
-    for f, (rows, outside) in enumerate(folds):
-        frequencies = class_frequencies(codes[rows], n_classes, weight[rows])
-        seen = np.flatnonzero(known[f])
-        E[outside] = log_ratios(P[f][seen][:, outside].T, seen, frequencies)
-    frequencies = class_frequencies(codes, n_classes, weight)
+    if folds:
+        others = solve_logistic(onehot.T, *(part[:-1] for part in problem), start=B)
+        if others is None:
+            return None
+        for f, (_, outside) in enumerate(folds):
+            seen = np.flatnonzero(known[f])
+            P = logistic_proba(others[f : f + 1], Z[f : f + 1, :, outside])[0]
+            E[outside] = log_ratios(P[seen].T, seen, frequencies[f])
     seen = np.flatnonzero(known[-1])
-    model = as_pipeline(mean[-1], variance[-1], scale[-1], B[-1][seen], len(codes))
-    return EncodedClassifier(model, seen, frequencies, True), E
+    model = as_pipeline(mean[-1], variance[-1], scale[-1], B[0][seen], len(codes))
+    return EncodedClassifier(model, seen, frequencies[-1], True), E
 
 
 def as_pipeline(mean, variance, scale, coefficients, n_samples):
@@ -228,13 +238,14 @@ def as_pipeline(mean, variance, scale, coefficients, n_samples):
     return model
 
 
-def solve_logistic(Z, Y, W, known, penalty, max_iter=30):
-    """Coefficients and probabilities of several logistic regressions, or None twice."""
-    # Z (f, p, n) columns, the last of ones, Y (k, n) one-hot, W (f, n) weights,
-    # known (f, k) classes, penalty (f,) -> (f, k, p), (f, k, n)
+def solve_logistic(Y, Z, W, known, penalty, start=0.0, max_iter=30):
+    """Coefficients of several logistic regressions, or None."""
+    # Y (k, n) one-hot, Z (f, p, n) columns, the last of ones, W (f, n) weights,
+    # known (f, k) classes, penalty (f,), start (1, k, p) -> (f, k, p)
     n_models, p, n_samples = Z.shape
     k = len(Y)
-    B, each = np.zeros((n_models, k, p)), np.arange(k)
+    B, each = np.zeros((n_models, k, p)) + start, np.arange(k)
+    B[~known] = 0
     B[~known, -1] = -np.inf
     ridge = np.zeros((n_models, k, p, k, p))
     for j in range(p - 1):
@@ -244,9 +255,7 @@ def solve_logistic(Z, Y, W, known, penalty, max_iter=30):
     ridge[:, each, -1, each, -1] += ~known
     columns = Z.swapaxes(1, 2)
     for _ in range(max_iter):
-        P = B[:, :, :-1] @ Z[:, :-1] + B[:, :, -1:]
-        P = np.exp(P - P.max(axis=1, keepdims=True))
-        P /= P.sum(axis=1, keepdims=True)
+        P = logistic_proba(B, Z)
         slope = (W[:, None] * (P - Y)) @ columns
         slope[:, :, :-1] += penalty[:, None, None] * B[:, :, :-1]
         V = (P[:, :, None] * Z[:, None]).reshape(n_models, k * p, n_samples)
@@ -258,11 +267,19 @@ def solve_logistic(Z, Y, W, known, penalty, max_iter=30):
         step = np.linalg.solve(H, slope).reshape(B.shape)
         B -= step
         # The error that is left is of the order of the square.
-        if np.abs(step).max() < 1e-4:
-            return B, P
+        if np.abs(step).max() < 5e-3:
+            return B
         if not np.abs(step).max() < 1e3:
             break
-    return None, None
+    return None
+
+
+def logistic_proba(B, Z):
+    """Probabilities, (f, k, p) coefficients and (f, p, n) columns -> (f, k, n)."""
+    P = B[:, :, :-1] @ Z[:, :-1] + B[:, :, -1:]
+    P = np.exp(P - P.max(axis=1, keepdims=True))
+    P /= P.sum(axis=1, keepdims=True)
+    return P
 
 
 def held_out_once(folds, n_samples):
@@ -283,7 +300,7 @@ def fit_regressor(template, block, y, params, folds, grouped):
 
     def fit(template, rows=slice(None)):
         part = {name: value[rows] for name, value in params.items()}
-        with quiet_bags():
+        with quiet():
             return clone(template).fit(block[rows], y[rows], **part)
 
     if isinstance(template, KERNELS) and held_out_once(folds, len(y)):
