@@ -208,9 +208,11 @@ def test_groups(cv):
     """No group is in two folds; `groups` of other lengths are refused."""
     X = make_rows(np.random.RandomState(0), 80)
     groups = np.arange(80) % 8
-    found = StackedImputer(QUICK, modalities=WIDTHS, cv=cv).fit(X, groups=groups)
+    found = StackedImputer(["retrieval"], modalities=WIDTHS, cv=cv).fit(
+        X, groups=groups
+    )
     folds = list(GroupKFold(4).split(X, groups=groups))
-    expected = StackedImputer(QUICK, modalities=WIDTHS, cv=folds).fit(X)
+    expected = StackedImputer(["retrieval"], modalities=WIDTHS, cv=folds).fit(X)
     assert_array_equal(found.weights_, expected.weights_)
     assert_array_equal(found.fit_transform(X, groups=groups), expected.transform(X))
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
@@ -222,16 +224,16 @@ def test_groups(cv):
 def test_more_folds_than_groups():
     """There are as many folds as groups then."""
     X = make_rows(np.random.RandomState(0), 60)
-    stack = StackedImputer(QUICK, modalities=WIDTHS, cv=5)
+    stack = StackedImputer(["retrieval"], modalities=WIDTHS, cv=5)
     stack.fit(X, groups=np.arange(60) % 2)
-    expected = StackedImputer(QUICK, modalities=WIDTHS, cv=2)
+    expected = StackedImputer(["retrieval"], modalities=WIDTHS, cv=2)
     expected.fit(X, groups=np.arange(60) % 2)
     assert_array_equal(stack.weights_, expected.weights_)
 
 
 def test_seed_decides():
     """Two fits with an int agree, also in several processes."""
-    X = make_rows(np.random.RandomState(0), 60)
+    X = make_rows(np.random.RandomState(0), 40)
     members = ["soft", "retrieval"]
     one, two = (
         StackedImputer(members, modalities=WIDTHS, random_state=3, n_jobs=n)
