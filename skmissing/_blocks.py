@@ -11,7 +11,7 @@ from functools import partial as partial_function
 
 import numpy as np
 
-from skmissing._modalities import as_slice
+from skmissing._modalities import as_slice, count
 from skmissing._parallel import map_in_threads
 
 # Cells read at a time: few enough for a chunk and its temporaries to stay in cache,
@@ -405,7 +405,7 @@ def fit_scaler(table, *, sample_weight=None, standardize=True):
     if len(infinite):
         name = layout.names[layout.column_owner[infinite[0]]]
         raise ValueError(
-            f"The variance of {len(infinite)} columns of X overflows: column "
+            f"The variance of {count(len(infinite), 'column')} of X overflows: column "
             f"{infinite[0]}, of modality {name!r}, is the first. Values must stay "
             "below 1e150; divide these columns by a constant."
         )

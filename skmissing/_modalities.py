@@ -19,6 +19,11 @@ class ModalityWarning(UserWarning):
     """Warn that samples, modalities or columns were filled, dropped or ignored."""
 
 
+def count(n, one, many=None):
+    """Return a number and a noun, "1 column" or "2 columns", for messages."""
+    return f"{n} {one}" if n == 1 else f"{n} {many or one + 's'}"
+
+
 def warn(message, category=ModalityWarning):
     """Warn at the line of the user's code that led here."""
     frame = sys._getframe(1)
@@ -132,8 +137,9 @@ def resolve_modalities(modalities, n_features, feature_names=None):
     if isinstance(modalities, ModalityLayout):
         if modalities.n_features != n_features:
             raise ValueError(
-                f"modalities={modalities!r} holds {modalities.n_features} columns, but "
-                f"X has {n_features} features."
+                f"modalities={modalities!r} holds "
+                f"{count(modalities.n_features, 'column')}, but X has "
+                f"{count(n_features, 'feature')}."
             )
         return modalities
     if modalities is None:
@@ -151,7 +157,7 @@ def resolve_modalities(modalities, n_features, feature_names=None):
     if sum(widths) != n_features:
         raise ValueError(
             f"The widths in modalities={widths} add up to {sum(widths)}, but X has "
-            f"{n_features} features."
+            f"{count(n_features, 'feature')}."
         )
     columns = np.split(np.arange(n_features, dtype=np.intp), np.cumsum(widths)[:-1])
     return ModalityLayout(Modality(f"modality{i}", c) for i, c in enumerate(columns))
@@ -220,16 +226,18 @@ def _from_dict(modalities, n_features, feature_names):
             columns[name] = prefixes[name]
             if len(columns[name]) != widths[name]:
                 raise ValueError(
-                    f"{where}={value!r} asks for {widths[name]} columns, but X has "
-                    f"{len(columns[name])} columns named '{name}__...'."
+                    f"{where}={value!r} asks for "
+                    f"{count(widths[name], 'column')}, but X has "
+                    f"{count(len(columns[name]), 'column')} named '{name}__...'."
                 )
     claimed = {c for group in columns.values() for c in group}
     free = [c for c in range(n_features) if c not in claimed]
     asked = sum(width for name, width in widths.items() if name not in columns)
     if asked > len(free):
         raise ValueError(
-            f"The widths in modalities={dict(modalities)!r} ask for {asked} columns, "
-            f"but X has {n_features} features, of which {len(free)} are free."
+            f"The widths in modalities={dict(modalities)!r} ask for "
+            f"{count(asked, 'column')}, but X has {count(n_features, 'feature')}, "
+            f"of which {len(free)} are free."
         )
     for name in modalities:
         if name not in columns:

@@ -14,6 +14,7 @@ from skmissing._compat import _check_sample_weight, _get_feature_names, checked_
 from skmissing._modalities import (
     ModalityLayout,
     ModalityWarning,
+    count,
     resolve_modalities,
     warn,
 )
@@ -338,8 +339,9 @@ class ModalityTable:
         huge = np.flatnonzero(largest > LARGEST_READ)
         if len(huge):
             raise ValueError(
-                f"X must stay below {LARGEST_READ:g}; {len(huge)} columns have larger "
-                f"values, such as {largest[huge[0]]:g}: {self.name_columns(huge)}. "
+                f"X must stay below {LARGEST_READ:g}; "
+                f"{count(len(huge), 'column has', 'columns have')} larger values, "
+                f"such as {largest[huge[0]]:g}: {self.name_columns(huge)}. "
                 "Divide them by a constant."
             )
 

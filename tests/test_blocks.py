@@ -262,6 +262,6 @@ def test_centers_round_trip(seed):
 def test_variance_that_overflows_is_refused():
     X = np.random.RandomState(0).standard_normal((60, 4)) * [1, 1, 1e160, 1]
     layout = resolve_modalities({"a": 2, "b": 2}, 4)
-    message = "variance of 1 columns of X overflows: column 2, of modality 'b'"
+    message = "variance of 1 column of X overflows: column 2, of modality 'b'"
     with pytest.raises(ValueError, match=message):
         fit_scaler(ModalityTable(X, layout))

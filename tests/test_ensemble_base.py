@@ -363,7 +363,7 @@ def test_numbers_that_are_too_large(cls, small_multimodal):
     model.fit(X, y)
     huge = X.copy()
     huge[np.flatnonzero(~np.isnan(X[:, 1]))[0], 1] = -1e300
-    match = r"X must stay below 1e\+38; 1 columns have .* 1e\+300: 'x1'"
+    match = r"X must stay below 1e\+38; 1 column has .* 1e\+300: 'x1'"
     for method in (lambda X: model.fit(X, y), model.predict):
         with pytest.raises(ValueError, match=match):
             method(huge)

@@ -190,13 +190,13 @@ def test_foundation_models_are_members(cls):
         )
         X[:, 7] = np.nan
     model = cls(members, modalities={"image": 600, "table": 20}, cv=3)
-    with pytest.warns(ModalityWarning, match="1 columns have no observed cell"):
+    with pytest.warns(ModalityWarning, match="1 column has no observed cell"):
         model.fit(X, y)
     assert model.score(X, y) > 0.8
     assert set(model.pool_weights_["image"]) == {"line", "foundation"}
     if classifier:
         assert "foundation" in model.named_estimators_["table"]
-    with pytest.warns(ModalityWarning, match="1 columns"):
+    with pytest.warns(ModalityWarning, match="1 column has"):
         with pytest.raises(ValueError, match="does not take weights"):
             model.fit(X, y, sample_weight=np.ones(120))
         members[1] = ("foundation", foundation)

@@ -240,7 +240,7 @@ def test_missing_cells_are_left_to_estimators_that_accept_them(small_multimodal)
 def test_empty_column_warns(small_multimodal):
     X, y, widths = small_multimodal
     X[:, 3] = np.nan
-    with pytest.warns(ModalityWarning, match="1 columns have no observed cell"):
+    with pytest.warns(ModalityWarning, match="1 column has no observed cell"):
         LateFusionClassifier("linear", modalities=widths).fit(X, y)
 
 

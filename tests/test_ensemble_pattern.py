@@ -92,7 +92,7 @@ def test_combination_never_seen_in_training_backs_off(seed):
     late[:, 2] = np.nan
     model = PatternClassifier(select="largest").fit(X, y)
     assert [len(names) for names in model.patterns_] == [1, 1, 1, 3]
-    with pytest.warns(ModalityWarning, match="10 of 10 samples .* 1 combinations"):
+    with pytest.warns(ModalityWarning, match="10 of 10 samples .* 1 combination of"):
         model.predict(late)
     every = PatternClassifier(patterns="all", select="largest").fit(X, y)
     assert len(every.patterns_) == 7

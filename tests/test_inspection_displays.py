@@ -160,7 +160,7 @@ def test_importances_without_intervals(pyplot, data):
 def test_imputed_points_differ_from_real_ones(pyplot, data):
     X = data[0]
     imputer = SimpleImputer().fit(X)
-    with pytest.warns(UserWarning, match="1 modalities of one column .* age"):
+    with pytest.warns(UserWarning, match="1 modality of one column is not drawn: age"):
         display = ImputationDisplay.from_estimator(imputer, X, modalities=WIDTHS)
     assert list(display.points) == ["text", "image"] and len(display.axes_) == 2
     missing = np.isnan(X[:, :2]).all(axis=1)

@@ -6,7 +6,7 @@ import pytest
 from sklearn.base import clone
 from sklearn.ensemble import HistGradientBoostingRegressor
 
-from skmissing._modalities import resolve_modalities
+from skmissing._modalities import count, resolve_modalities
 from skmissing.cluster import PartialModalityKMeans
 from skmissing.ensemble import ModalityDropout
 
@@ -142,3 +142,11 @@ def test_layout_of_another_estimator():
     assert again.modalities_ == layout
     with pytest.raises(ValueError, match="holds 5 columns, but X has 4 features"):
         again.fit(X[:, :4])
+
+
+def test_plurals_of_messages():
+    assert count(1, "column") == "1 column"
+    assert count(np.int64(2), "column") == "2 columns"
+    assert count(0, "text is", "texts are") == "0 texts are"
+    with pytest.raises(ValueError, match=r"add up to 2, but X has 1 feature\."):
+        resolve_modalities([2], 1)

@@ -235,7 +235,9 @@ def test_mosi_in_the_layout_of_mult(tmp_path):
         part["labels"] = part.pop("regression_labels").reshape(-1, 1, 1)
         part["id"] = np.array([[b"v", 0.5, 1.5]] * len(part["labels"]), dtype=object)
     path.write_bytes(pickle.dumps(content))
-    with pytest.warns(ModalityWarning, match="key 'audio' has 1 infinite cells"):
+    with pytest.warns(
+        ModalityWarning, match="key 'audio' has 1 infinite cell, set to NaN"
+    ):
         bunch = read_mosi(path)
     assert bunch.target.shape == (10,)
     assert bunch.id[0].endswith("0.5_1.5")

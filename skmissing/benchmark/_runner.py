@@ -11,6 +11,7 @@ import numpy as np
 from joblib import Parallel, delayed
 
 from skmissing._compat import import_optional
+from skmissing._modalities import count
 from skmissing._table import warn
 from skmissing.benchmark._data import BenchmarkData, load_data
 from skmissing.benchmark._methods import check_methods
@@ -228,8 +229,8 @@ def _finished(path, cells, retry_failed):
     stale = {key[:5] for key in rows.keys() - wanted} & {key[:5] for key in wanted}
     if stale:
         warn(
-            f"{path.name}: {len(stale)} cells were run on other data or settings "
-            "(test_size, max_rows); they are run again.",
+            f"{path.name}: {count(len(stale), 'cell was', 'cells were')} run on other "
+            "data or settings (test_size, max_rows), and will be run again.",
             UserWarning,
         )
     return {

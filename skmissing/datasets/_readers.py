@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from skmissing._compat import import_optional
+from skmissing._modalities import count
 from skmissing._table import warn
 from skmissing.datasets._bunch import build_bunch
 
@@ -242,7 +243,7 @@ def _modality(arrays, key, path, axes=(2, 3)):
     if n_infinite:
         raise ValueError(
             f"{path}: key {key!r} must be finite, or NaN where a modality is missing; "
-            f"got {n_infinite} infinite values."
+            f"got {count(n_infinite, 'infinite value')}."
         )
     return array
 
@@ -537,7 +538,8 @@ def _mark_padding(tokens, key, path):
     infinite = np.isinf(tokens)
     if infinite.any():
         warn(
-            f"{path}: key {key!r} has {infinite.sum()} infinite cells; they become NaN."
+            f"{path}: key {key!r} has "
+            f"{count(infinite.sum(), 'infinite cell')}, set to NaN."
         )
         tokens[infinite] = np.nan
     return tokens

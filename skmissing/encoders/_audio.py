@@ -12,6 +12,7 @@ from scipy.signal import resample_poly
 
 from skmissing._compat import Interval, StrOptions, import_optional
 from skmissing._docs import shared_docs
+from skmissing._modalities import count
 from skmissing.encoders._base import FrozenEncoder
 from skmissing.encoders._items import (
     BrokenItemError,
@@ -221,8 +222,8 @@ class AudioEncoder(FrozenEncoder):
             )
         if n_conv_frames(len(wave), load_config(spec)) < 1:
             raise BrokenItemError(
-                f"it has {len(wave)} samples at {self.sampling_rate} Hz, too few for "
-                f"one frame of model={spec.name!r}"
+                f"it has {count(len(wave), 'sample')} at {self.sampling_rate} Hz, too "
+                f"few for one frame of model={spec.name!r}"
             )
         return wave
 

@@ -19,6 +19,7 @@ from skmissing._compat import (
     import_optional,
 )
 from skmissing._docs import shared_docs
+from skmissing._modalities import count
 from skmissing._table import SkmissingEstimator, _fit_context
 from skmissing._torch import resolve_device
 from skmissing.encoders._cache import EmbeddingCache
@@ -376,8 +377,8 @@ class FrozenEncoder(TransformerMixin, SkmissingEstimator, ABC):
                 self._warn(f"{n} of {len(items)} items {remark}.")
         if cache.failures:
             self._warn(
-                f"{len(cache.failures)} embeddings could not be cached and will be "
-                f"computed again. The first: {cache.failures[0]}"
+                f"{count(len(cache.failures), 'embedding')} could not be cached and "
+                f"will be computed again. The first: {cache.failures[0]}"
             )
         if broken:
             row = min(broken)

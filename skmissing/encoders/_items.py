@@ -9,6 +9,8 @@ from numbers import Number
 
 import numpy as np
 
+from skmissing._modalities import count
+
 # Types of the items in a table of one column that is given as nested lists.
 SCALARS = (str, bytes, os.PathLike, float, type(None))
 # Categories of Unicode: spaces, control characters and format characters.
@@ -30,6 +32,8 @@ def broken_if_it_fails():
         reason = getattr(exc, "strerror", None) or getattr(exc, "error_string", None)
         lines = str(reason or exc).split(" <_io")[0].strip().splitlines()
         reason = lines[0][:200].rstrip(".") if lines else type(exc).__name__
+        if isinstance(exc, LookupError):  # whose message is only a key
+            reason = f"{type(exc).__name__} {reason}"
         raise BrokenItemError(reason) from exc
 
 
@@ -131,7 +135,7 @@ def describe(item):
     if isinstance(item, np.ndarray):
         return f"an array of shape {item.shape}"
     if isinstance(item, bytes):
-        return f"{len(item)} bytes"
+        return count(len(item), "byte")
     return f"an item of type {type(item).__name__}"
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 
 from skmissing._compat import import_optional
+from skmissing._modalities import count
 from skmissing._parallel import process_lock
 from skmissing._table import warn
 
@@ -324,9 +325,10 @@ def load_model(spec, device, dtype):
         )
         if untrained:
             warn(
-                f"{spec.owner}: {len(untrained)} weights are missing in the files of "
-                f"model={spec.name!r} and are random numbers. The first is "
-                f"{untrained[0]!r}."
+                f"{spec.owner}: "
+                f"{count(len(untrained), 'weight is', 'weights are')} missing in the "
+                f"files of model={spec.name!r} and filled with random numbers. The "
+                f"first is {untrained[0]!r}."
             )
         return model.eval().requires_grad_(False).to(device, getattr(torch, dtype))
 

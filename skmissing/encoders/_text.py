@@ -9,6 +9,7 @@ import torch
 
 from skmissing._compat import Interval, StrOptions
 from skmissing._docs import shared_docs
+from skmissing._modalities import count
 from skmissing.encoders._base import FrozenEncoder
 from skmissing.encoders._items import BrokenItemError, broken_if_it_fails, try_to
 from skmissing.encoders._models import (
@@ -230,11 +231,11 @@ class TextEncoder(FrozenEncoder):
             for i, handle in zip(part, found):
                 handles[i] = handle
         if n_cut and (self.max_length is None or length < self.max_length):
-            longer = "1 text is" if n_cut == 1 else f"{n_cut} texts are"
-            truncated = "was" if n_cut == 1 else "were"
             self._warn(
-                f"{longer} longer than the {length} tokens that model={spec.name!r} "
-                f"takes and {truncated} truncated. Set max_length to accept this."
+                f"{count(n_cut, 'text is', 'texts are')} longer than the "
+                f"{count(length, 'token')} that model={spec.name!r} takes, and "
+                f"{'was' if n_cut == 1 else 'were'} truncated. Set max_length to "
+                "accept this."
             )
         return handles, [
             0 if isinstance(handle, BrokenItemError) else len(handle["input_ids"])

@@ -35,6 +35,7 @@ from sklearn.utils.parallel import Parallel, delayed
 
 from skmissing._compat import HasMethods, Interval
 from skmissing._docs import shared_docs
+from skmissing._modalities import count
 from skmissing._table import (
     LARGEST,
     ModalityMixin,
@@ -326,8 +327,8 @@ class BlockEnsemble(MetaEstimatorMixin, ModalityMixin, SkmissingEstimator):
             n_empty = int((mass == 0)[self._seen[self.modalities_.column_owner]].sum())
             if n_empty:
                 table.warn(
-                    f"{n_empty} columns have no observed cell in training; their "
-                    "missing cells are filled with 0."
+                    f"{count(n_empty, 'column has', 'columns have')} no observed cell "
+                    "in training; missing cells there are filled with 0."
                 )
         self._fit(TrainingData(table, y, codes, labels, template, dtype, used, given))
         return self

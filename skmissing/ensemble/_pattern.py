@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from skmissing._blocks import find_patterns
 from skmissing._compat import Interval, StrOptions
 from skmissing._docs import shared_docs
+from skmissing._modalities import count
 from skmissing.ensemble._base import (
     FLOOR,
     BlockEnsemble,
@@ -166,8 +167,8 @@ class PatternEnsemble(BlockEnsemble):
             if self.patterns == "all":
                 advice = f"fewer than min_rows={self.min_rows} training samples have it"
             table.warn(
-                f"{unseen[inverse].sum()} of {len(inverse)} samples have one of "
-                f"{unseen.sum()} combinations of modalities that are not in the "
+                f"{unseen[inverse].sum()} of {len(inverse)} samples have "
+                f"{count(unseen.sum(), 'combination')} of modalities not seen in the "
                 "training samples; models of fewer modalities predict for them "
                 f"({advice})."
             )

@@ -20,6 +20,7 @@ from skmissing._blocks import fit_scaler, row_chunks
 from skmissing._compat import Interval, StrOptions
 from skmissing._docs import shared_docs
 from skmissing._masking import POLICIES, read_dropout
+from skmissing._modalities import count
 from skmissing._table import ModalityMixin, SkmissingEstimator, _fit_context, name_list
 from skmissing._torch import few_threads, resolve_device
 from skmissing.fusion._training import (
@@ -442,7 +443,9 @@ class BaseFusion(ModalityMixin, SkmissingEstimator):
 
     def _score(self, scorer, view, X, y, weights):
         """Score of the validation samples, NaN or finite."""
-        samples = f"the {len(y)} validation samples, which have {self._describe(y)}"
+        samples = (
+            f"the {count(len(y), 'validation sample')}, which have {self._describe(y)}"
+        )
         try:
             score = float(scorer(view, X, y, **weights))
         except Exception as exc:

@@ -20,6 +20,7 @@ from skorch.utils import noop
 from torch import nn
 
 from skmissing._masking import draw_subsets
+from skmissing._modalities import count
 from skmissing._torch import SMALL_WORK, few_threads, seeded, single_precision
 
 GRAD_CLIP = 1.0
@@ -146,7 +147,9 @@ def name_rarest(classes, counts, most=5):
     """Number of samples per class, the rarest first, for messages."""
     order = np.argsort(counts, kind="stable")[:most]
     named = str(dict(zip(classes[order].tolist(), counts[order].tolist())))
-    return named + f" and {len(counts) - most} classes more" * (len(counts) > most)
+    return named + f" and {count(len(counts) - most, 'class', 'classes')} more" * (
+        len(counts) > most
+    )
 
 
 def split_samples(n_samples, labels, classes, fraction, seed):
@@ -169,7 +172,7 @@ def split_samples(n_samples, labels, classes, fraction, seed):
     n_valid = max(int(np.ceil(fraction * n_samples)), least)
     if n_samples - n_valid < least:
         raise ValueError(
-            f"validation_fraction={fraction} of {n_samples} samples leaves "
+            f"validation_fraction={fraction} of {count(n_samples, 'sample')} leaves "
             f"{n_samples - n_valid} to train on; it must leave at least {wanted}."
         )
     train, valid = train_test_split(
@@ -319,9 +322,9 @@ class ScoreEpoch(Callback):
             score = float(self.monitor(net))
         if np.isnan(score):
             raise ValueError(
-                f"The score of the {len(dataset_valid)} validation samples is NaN in "
-                f"epoch {len(net.history)}; a larger validation_fraction or another "
-                "scoring may help."
+                f"The score of the {count(len(dataset_valid), 'validation sample')} is "
+                f"NaN in epoch {len(net.history)}; a larger validation_fraction or "
+                "another scoring may help."
             )
         net.history.record("valid_score", score)
 

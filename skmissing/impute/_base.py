@@ -7,6 +7,7 @@ from sklearn.utils.validation import check_is_fitted
 from skmissing._blocks import CHUNK_CELLS, row_chunks
 from skmissing._compat import _check_feature_names_in
 from skmissing._docs import shared_docs
+from skmissing._modalities import count
 from skmissing._table import ModalityMixin, SkmissingEstimator, _fit_context
 
 # Cells are clipped to this number of standard deviations from the mean before they are
@@ -204,8 +205,9 @@ def _warn_padding(table):
             n_samples += int(lacking.any(axis=1).sum())
         if n_tokens:
             table.warn(
-                f"{n_tokens} tokens are missing in {n_samples} samples that have other "
-                f"tokens of modality {modality.name!r}; they are filled like any gap. "
+                f"{count(n_tokens, 'token is', 'tokens are')} missing in "
+                f"{count(n_samples, 'sample')} that have other tokens of modality "
+                f"{modality.name!r}; each is filled like any gap. "
                 "If they are padding of short sequences, pool the tokens first, or do "
                 "without an imputer."
             )

@@ -14,6 +14,7 @@ from sklearn.utils.parallel import Parallel, delayed
 from skmissing._blocks import fit_scaler
 from skmissing._compat import Interval
 from skmissing._docs import shared_docs
+from skmissing._modalities import count
 from skmissing._table import ModalityWarning, _fit_context, name_list
 from skmissing.impute._base import BaseModalityImputer, ImputationStdMixin
 from skmissing.impute._cluster_guided import ClusterGuidedImputer
@@ -201,9 +202,9 @@ class StackedImputer(ImputationStdMixin, MetaEstimatorMixin, BaseModalityImputer
         alone = np.flatnonzero(~self._learnt & table.presence.any(axis=0))
         if len(alone) and len(counts) > 1:
             table.warn(
-                f"{len(alone)} modalities are observed together with another one in "
-                "too few samples to learn weights: "
-                f"{name_list(table.layout.names[m] for m in alone)}; they are imputed "
+                f"{count(len(alone), 'modality is', 'modalities are')} observed "
+                "together with another one in too few samples to learn weights: "
+                f"{name_list(table.layout.names[m] for m in alone)}; each is imputed "
                 "with the training mean."
             )
         return scaler.column_mean
@@ -312,8 +313,8 @@ def warn_once(table, messages):
     """Give the warnings of all members as one per category."""
     for category in dict.fromkeys(category for category, _ in messages):
         texts = [text for kind, text in messages if kind is category]
-        count = f"{len(texts)} warnings in fits of members, of which the first is"
-        table.warn(f"{count}: {texts[0]}", category)
+        number = f"{count(len(texts), 'warning')} in fits of members"
+        table.warn(f"{number}, of which the first is: {texts[0]}", category)
 
 
 def fit_member(member, table):
@@ -398,8 +399,8 @@ def relative_errors(weights, products, modality, n_others, n_cells):
     for total, values in zip(sums, (squares, n_cells, 1)):
         np.add.at(total, (modality, n_others), values)
     errors = np.ones(sums.shape[1:])
-    for m, (square, n, count) in enumerate(sums.swapaxes(0, 1)):
-        enough = np.flatnonzero((count >= FEWEST_BLOCKS) & (n > 0))
+    for m, (square, n, number) in enumerate(sums.swapaxes(0, 1)):
+        enough = np.flatnonzero((number >= FEWEST_BLOCKS) & (n > 0))
         if len(enough):
             gaps = np.abs(enough - np.arange(1, len(weights))[:, None])
             near = enough[gaps.argmin(axis=1)]

@@ -7,6 +7,7 @@ import numpy as np
 
 from skmissing._compat import import_optional
 from skmissing._docs import shared_docs
+from skmissing._modalities import count
 from skmissing._table import warn
 from skmissing.inspection._scores import ANY, modality_importance, robustness_curve
 from skmissing.inspection._scoring import as_table
@@ -204,7 +205,7 @@ class MissingPatternDisplay:
             ax.text(
                 n_shown,
                 (n_modalities - 1) / 2,
-                f"{n_others} others",
+                count(n_others, "other"),
                 rotation=90,
                 ha="center",
                 va="center",

@@ -7,6 +7,7 @@ from sklearn.utils import check_random_state
 
 from skmissing._compat import import_optional
 from skmissing._docs import shared_docs
+from skmissing._modalities import count
 from skmissing._table import read_array, warn
 from skmissing.inspection._displays import COLORS, tidy
 from skmissing.inspection._scores import check_names
@@ -251,10 +252,9 @@ def _choose(show, table):
             "the columns."
         )
     if skipped:
-        warn(
-            f"ImputationDisplay: {len(skipped)} modalities of one column are not "
-            f"drawn: {', '.join(skipped)}."
-        )
+        nouns = "modality of one column is", "modalities of one column are"
+        found = count(len(skipped), *nouns)
+        warn(f"ImputationDisplay: {found} not drawn: {', '.join(skipped)}.")
     return drawn
 
 

@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from skmissing._blocks import fit_scaler
 from skmissing._compat import Interval, StrOptions
 from skmissing._docs import shared_docs
+from skmissing._modalities import count
 from skmissing._table import (
     ModalityMixin,
     SkmissingEstimator,
@@ -709,8 +710,8 @@ def _linked(table, weight):
     alone = [table.layout.names[m] for m in np.flatnonzero(seen & ~linked)]
     if alone:
         table.warn(
-            f"{len(alone)} modalities are never observed together with another one: "
-            f"{name_list(alone)}; where they are missing they are imputed with the "
-            "training mean."
+            f"{count(len(alone), 'modality is', 'modalities are')} never "
+            f"observed together with another one: {name_list(alone)}; each is "
+            "imputed with the training mean where it is missing."
         )
     return linked

@@ -14,6 +14,7 @@ import numpy as np
 from scipy.special import expit
 
 from skmissing._blocks import fit_scaler, row_chunks
+from skmissing._modalities import count
 from skmissing._table import warn
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
@@ -211,8 +212,8 @@ class LevelScores:
         names = [repr(self.layout.names[m]) for m in used if flat[m]]
         if names:
             table.warn(
-                f"{len(names)} modalities that should drive the mechanism have one "
-                f"value in all samples: {', '.join(names[:5])}. What they drive is "
+                f"{count(len(names), 'modality', 'modalities')} that should drive the "
+                f"mechanism {'has' if len(names) == 1 else 'have'} one value in all samples: {', '.join(names[:5])}. What they drive is "
                 "hidden at random."
             )
 
@@ -268,8 +269,9 @@ class StratumScores:
             n_new = sum(v in new for v in values)
             shown = ", ".join(sorted(map(repr, new))[:5])
             warn(
-                f"ModalityAmputer: {n_new} samples have a {self.what} that was not "
-                f"seen in fit ({shown}); they lose modalities at the average rate."
+                f"ModalityAmputer: {count(n_new, 'sample has', 'samples have')} a "
+                f"{self.what} that was not seen in fit ({shown}); each loses "
+                "modalities at the average rate."
             )
         return np.where(found[:, None] >= 0, self.table[found], 0.0)
 

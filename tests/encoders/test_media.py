@@ -434,7 +434,7 @@ def test_every_error_of_a_decoder_is_that_of_the_item(model_path, monkeypatch, e
             AudioEncoder,
             "wavlm",
             (np.sin(np.arange(99.0)), 16000),
-            b"x",
+            b"no sound",
             (soundfile, "info"),
         ),
     ]

@@ -91,7 +91,7 @@ def test_too_few_rows_to_split():
     with pytest.raises(ValueError, match=match):
         make_classifier(early_stopping=True, validation_fraction=0.7).fit(X, y)
     with pytest.raises(
-        ValueError, match="of 1 samples leaves 0 .* must leave at least 1"
+        ValueError, match="of 1 sample leaves 0 .* must leave at least 1"
     ):
         make_regressor(early_stopping=True).fit(X[:1], y[:1])
     assert name_rarest(np.arange(7), np.arange(7)[::-1]).endswith("2 classes more")
