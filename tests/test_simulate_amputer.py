@@ -328,7 +328,7 @@ def test_what_cannot_be_done_is_warned_of():
     assert_array_equal(Xt, X)
     flat = X.copy()
     flat[:, 5] = 1.0
-    with pytest.warns(UserWarning, match="1 modality that should drive.*: 'video'"):
+    with pytest.warns(UserWarning, match="1 modality has one value in all.*: 'video'"):
         amputer(mechanism="mnar").fit(flat)
     with pytest.warns(UserWarning, match="all samples have the same group, \\['a'\\]"):
         amputer(mechanism="group").fit(X, groups=["a"] * 20)

@@ -211,10 +211,10 @@ class LevelScores:
         used = range(len(self.layout)) if driver is None else [driver]
         names = [repr(self.layout.names[m]) for m in used if flat[m]]
         if names:
+            nouns = "modality has", "modalities have"
             table.warn(
-                f"{count(len(names), 'modality', 'modalities')} that should drive the "
-                f"mechanism {'has' if len(names) == 1 else 'have'} one value in all samples: {', '.join(names[:5])}. What they drive is "
-                "hidden at random."
+                f"{count(len(names), *nouns)} one value in all samples: "
+                f"{', '.join(names[:5])}. What they should drive is hidden at random."
             )
 
     def __call__(self, X, values=None):
