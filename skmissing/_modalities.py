@@ -3,6 +3,7 @@
 A modality is a named group of columns. Nothing here looks at values.
 """
 
+import re
 import sys
 import warnings
 from collections.abc import Mapping
@@ -25,20 +26,76 @@ def count(n, one, many=None):
 
 
 def warn(message, category=ModalityWarning):
-    """Warn at the line of the user's code that led here."""
-    frame = sys._getframe(1)
-    while frame.f_back is not None:
-        if frame.f_globals.get("__name__", "").partition(".")[0] not in NOT_USER:
-            break
-        frame = frame.f_back
+    """Warn at the line of the user's code that led here.
+
+    Where Python shows a warning once, so does one call of the user: messages that
+    differ in numbers only are alike, or each fold of a search would give its own.
+    """
+    *inner, frame = inner_frames()
+    module, line = frame.f_globals.get("__name__", ""), frame.f_lineno
+    if inner and _is_shown_once(message, category, module, line):
+        # The frame that the user called. It ends with the call, and this set with it.
+        shown = inner[-1].f_locals.setdefault("_shown_warnings", set())
+        alike = re.sub(r"\b[0-9]+\b", "#", message)
+        if alike in shown:
+            return
+        shown.add(alike)
     warnings.warn_explicit(
         message,
         category,
         frame.f_code.co_filename,
-        frame.f_lineno,
-        module=frame.f_globals.get("__name__"),
+        line,
+        module=module,
         registry=frame.f_globals.setdefault("__warningregistry__", {}),
     )
+
+
+def _is_shown_once(message, category, module, line):
+    """Whether the filters show such a warning once, as they do by default."""
+    for action, text, kind, where, number in warnings.filters:
+        if (
+            issubclass(category, kind)
+            and number in (0, line)
+            and re.match(text or "", message)
+            and re.match(where or "", module)
+        ):
+            return action in ("default", "module", "once")
+    return True
+
+
+def inner_frames():
+    """Frames of libraries that the caller runs in, and last the user's."""
+    frame = sys._getframe(1)
+    while frame.f_back is not None:
+        yield frame
+        if frame.f_globals.get("__name__", "").partition(".")[0] not in NOT_USER:
+            return
+        frame = frame.f_back
+    yield frame
+
+
+def lost_names(n_features):
+    """Name of the sklearn object that had column names, and how to get them back.
+
+    A wrapper such as `BaggingClassifier`, or a pipeline with a scaler, hands on arrays.
+    None if no caller had names with prefixes.
+    """
+    for frame in inner_frames():
+        owner = frame.f_locals.get("self", frame.f_locals.get("ensemble"))
+        if frame.f_globals.get("__name__", "").partition(".")[0] != "sklearn":
+            continue
+        names = getattr(owner, "feature_names_in_", None)
+        groups, bare = _prefix_groups(names)
+        if not groups or bare or len(groups) == len(names):
+            continue
+        remedy = "pass modalities="
+        layout = ModalityLayout(_from_names(len(names), names))
+        if np.array_equal(layout.order, np.arange(n_features)):
+            remedy += repr(layout)
+        if hasattr(owner, "steps"):
+            remedy += ", or call set_output(transform='pandas') of the pipeline"
+        return type(owner).__name__, str(names[0]), remedy
+    return None
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,11 +185,12 @@ def as_slice(positions):
     return positions
 
 
-def resolve_modalities(modalities, n_features, feature_names=None):
+def resolve_modalities(modalities, n_features, feature_names=None, warn=warn):
     """Turn the parameter `modalities` into a layout of X.
 
     Widths and token shapes in a dict take the columns of that prefix if there are any,
-    and otherwise the next columns, left to right, that no other entry names.
+    be it the first or behind that of a step, and otherwise the next columns, left to
+    right, that no other entry names.
     """
     if isinstance(modalities, ModalityLayout):
         if modalities.n_features != n_features:
@@ -143,7 +201,7 @@ def resolve_modalities(modalities, n_features, feature_names=None):
             )
         return modalities
     if modalities is None:
-        return ModalityLayout(_from_names(n_features, feature_names))
+        return ModalityLayout(_from_names(n_features, feature_names, warn))
     if isinstance(modalities, Mapping):
         return ModalityLayout(_from_dict(modalities, n_features, feature_names))
     if not isinstance(modalities, (list, tuple, np.ndarray)):
@@ -168,22 +226,24 @@ def _prefix_groups(feature_names):
     groups, bare = {}, []
     for position, name in enumerate(() if feature_names is None else feature_names):
         prefix, separator, _ = str(name).partition("__")
-        if separator:
+        if prefix and separator:
             groups.setdefault(prefix, []).append(position)
         else:
             bare.append(str(name))
     return groups, bare
 
 
-def _from_names(n_features, feature_names):
+def _from_names(n_features, feature_names, warn=None):
     groups, bare = _prefix_groups(feature_names)
-    if groups and bare:
+    if groups and bare and warn:
         warn(
-            f"{len(bare)} of the {n_features} column names have no '__': "
+            f"{len(bare)} of the {n_features} column names have no prefix before '__': "
             f"{_shorten(bare)}; so none are grouped, and each column is a modality of "
-            f"its own. Name all columns modality__feature, as in '{bare[0]}__0', or "
-            "pass modalities=."
+            f"its own. Name all columns modality__feature, as in "
+            f"'{bare[0].lstrip('_')}__0', or pass modalities=."
         )
+    elif not bare and warn:
+        _warn_prefixes(groups, feature_names, warn)
     if bare or not groups:
         names = (
             [f"x{i}" for i in range(n_features)]
@@ -198,6 +258,45 @@ def _from_names(n_features, feature_names):
             )
         groups = {name: [i] for i, name in enumerate(names)}
     return [Modality(n, np.array(c, dtype=np.intp)) for n, c in groups.items()]
+
+
+def _warn_prefixes(groups, feature_names, warn):
+    """Warn of prefixes that are misspelt, or that are those of a step."""
+    spelt = {}
+    for prefix in groups:
+        spelt.setdefault(prefix.strip().casefold(), []).append(prefix)
+    for alike in spelt.values():
+        if len(alike) > 1:
+            warn(
+                f"the prefixes {_shorten(alike)} of column names differ in blanks or "
+                "in upper and lower case only; they are different modalities. Rename "
+                "the columns if they are one."
+            )
+    merged = {
+        prefix: _second_prefixes(prefix, [str(feature_names[p]) for p in positions])
+        for prefix, positions in groups.items()
+    }
+    merged = [f"{p!r} ({_shorten(parts)})" for p, parts in merged.items() if parts]
+    if merged:
+        own = {name: len(p) for name, p in groups.items()}
+        warn(
+            "columns of several prefixes are one modality, because another prefix is "
+            f"in front: {', '.join(merged)}. If it is that of a step, pass "
+            "verbose_feature_names_out=False to the ColumnTransformer or FeatureUnion, "
+            f"or pass modalities=. If it is the modality, pass modalities={own}."
+        )
+
+
+def _second_prefixes(prefix, names):
+    """Different prefixes behind a prefix, if all of its columns have a second one."""
+    # A ColumnTransformer also puts columns that had no prefix in its remainder.
+    rests = [name.split("__")[1:] for name in names]
+    any_or_all = any if prefix == "remainder" else all
+    parts = []
+    while len(parts) < 2 and any_or_all(len(rest) > 1 for rest in rests):
+        parts = list(dict.fromkeys(rest[0] for rest in rests))
+        rests = [rest[1:] for rest in rests]
+    return parts if len(parts) > 1 else []
 
 
 def _check_width(width, where):
@@ -215,6 +314,7 @@ def _from_dict(modalities, n_features, feature_names):
         if not isinstance(name, str) or not name:
             raise TypeError(f"modalities: names must be strings; got {name!r}.")
     prefixes, _ = _prefix_groups(feature_names)
+    inner_names = () if feature_names is None else list(map(str, feature_names))
     columns, tokens, widths = {}, {}, {}
     for name, value in modalities.items():
         where = f"modalities[{name!r}]"
@@ -222,6 +322,10 @@ def _from_dict(modalities, n_features, feature_names):
             columns[name] = _explicit(value, where, n_features, feature_names)
             continue
         tokens[name], widths[name] = _size(value, where)
+        # A step may have put its own prefix in front.
+        inner = [n for n, f in enumerate(inner_names) if f"__{name}__" in f]
+        if name not in prefixes and len(inner) == widths[name]:
+            columns[name] = inner
         if name in prefixes:
             columns[name] = prefixes[name]
             if len(columns[name]) != widths[name]:

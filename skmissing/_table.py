@@ -15,12 +15,11 @@ from skmissing._modalities import (
     ModalityLayout,
     ModalityWarning,
     count,
+    lost_names,
     resolve_modalities,
     warn,
 )
 
-# Above this many modalities of one column each, `modalities` was likely forgotten.
-MANY_COLUMNS = 256
 # Squares of larger numbers overflow; trees read no larger number than the second.
 LARGEST, LARGEST_READ = 1e150, 1e38
 
@@ -99,6 +98,7 @@ class ModalityMixin:
                 f"Found array with 0 feature(s) (shape={tuple(shape)}) while a minimum "
                 "of 1 is required."
             )
+        levels = has_levels(X)
         if type(X) is not np.ndarray or X.dtype == object:
             check_one_table(X)
             X = fill_masked(X)
@@ -117,9 +117,12 @@ class ModalityMixin:
             X, y = X
         names = getattr(self, "feature_names_in_", None)
         if reset:
+            # The first level is the modality, whatever the others are called.
+            says = None if levels else self._warn
             self.modalities_ = resolve_modalities(
-                self.modalities, self.n_features_in_, names
+                self.modalities, self.n_features_in_, names, says
             )
+            self._warn_single_columns(names)
         if sample_weight is not None:
             sample_weight = check_sample_weight(sample_weight, X)
         table = ModalityTable(
@@ -131,6 +134,34 @@ class ModalityMixin:
             scan=scan,
         )
         return (table, y) if has_y else table
+
+    # Above this many modalities of one column each, `modalities` was likely forgotten:
+    # of an array, whose columns may be those of embeddings, and of a frame whose names
+    # have no prefixes, which may be those of a questionnaire. What follows from it.
+    _most_columns, _consequence = (16, 64), ""
+
+    def _warn_single_columns(self, names):
+        """Warn if columns became modalities for want of names or of a layout."""
+        layout = self.modalities_
+        if self.modalities is not None or len(layout) == 1:
+            return
+        if not layout.one_column_each:
+            return
+        lost = lost_names(len(layout)) if names is None else None
+        if lost is not None:
+            owner, name, remedy = lost
+            self._warn(
+                f"each of the {len(layout)} columns of X is a modality of its own, "
+                f"because {owner} was given column names such as {name!r} and hands on "
+                f"an array. To group them, {remedy}."
+            )
+        elif len(layout) > self._most_columns[names is not None]:
+            self._warn(
+                f"each of the {len(layout)} columns of X is a modality of its own"
+                f"{self._consequence}, because modalities=None and the columns have no "
+                "common prefixes. Pass the layout, for example modalities=[512, 256] "
+                "or modalities={'text': 512, 'image': 256}."
+            )
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -309,17 +340,6 @@ class ModalityTable:
             self._warn_ignored("modalities", name_list(names), ignored)
         return self.presence & learnt
 
-    def warn_many_modalities(self, modalities, consequence="", most=MANY_COLUMNS):
-        """Warn if each of many columns became a modality, for want of a layout."""
-        layout = self.layout
-        if modalities is None and len(layout) > most and layout.one_column_each:
-            self.warn(
-                f"each of the {len(layout)} columns of X is a modality of its own"
-                f"{consequence}, because modalities=None and the columns have no "
-                "common prefixes. Pass the layout, for example modalities=[512, 256] "
-                "or modalities={'text': 512, 'image': 256}."
-            )
-
     def check_enough(self, **wanted):
         """Number of samples that count; ValueError if below the named parameter."""
         ((name, value),) = wanted.items()
@@ -372,6 +392,7 @@ def fill_masked(X):
     """Return X, with NaN in the masked cells, which scikit-learn would ignore.
 
     In columns of objects, also in the cells that are `pandas.NA`, which numpy refuses.
+    Names of columns that are tuples are joined: ("text", 0) becomes "text__0".
     """
     if not isinstance(X, np.ma.MaskedArray):
         return _fill_null(X)
@@ -397,7 +418,17 @@ def _fill_null(X):
             column = X.iloc[:, number]
             if column.dtype.name == "object":
                 X.isetitem(number, column.where(column.notna(), np.nan))
+        if has_levels(X):
+            X = X.set_axis(
+                ["__".join(map(str, name)) for name in X.columns], axis="columns"
+            )
     return X
+
+
+def has_levels(X):
+    """Whether the names of the columns are tuples, as those of a MultiIndex are."""
+    columns = getattr(X, "columns", ())
+    return len(columns) > 0 and all(isinstance(name, tuple) for name in columns)
 
 
 def check_one_table(X):

@@ -4,11 +4,25 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.base import clone
-from sklearn.ensemble import HistGradientBoostingRegressor
+from sklearn.compose import ColumnTransformer
+from sklearn.dummy import DummyClassifier
+from sklearn.ensemble import BaggingClassifier, HistGradientBoostingRegressor
+from sklearn.multiclass import OneVsOneClassifier, OneVsRestClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.semi_supervised import SelfTrainingClassifier
 
+from skmissing import ModalityWarning
 from skmissing._modalities import count, resolve_modalities
 from skmissing.cluster import PartialModalityKMeans
-from skmissing.ensemble import ModalityDropout
+from skmissing.ensemble import (
+    LateFusionClassifier,
+    ModalityDropout,
+    MultipleImputationClassifier,
+)
+from skmissing.impute import ClusterGuidedImputer
+from skmissing.inspection import score_by_pattern
+from skmissing.mixture import PartialModalityFactorMixture
 
 NAMES = ["text__0", "text__1", "audio__0", "text__2", "audio__1"]
 LEFT = {"a": [4], "audio": [2], "text": [0, 1, 3]}
@@ -35,6 +49,9 @@ def columns(layout):
         ({"audio": 2, "text": (3, 1)}, NAMES, {"audio": [2, 4], "text": [0, 1, 3]}),
         ({"video": 2, "text": 3}, NAMES, {"video": [2, 4], "text": [0, 1, 3]}),
         ({"a": 1, "audio": 1, "text": 3}, MIXED, LEFT),
+        # Behind the prefix of a step, in whatever order.
+        ({"audio": 2, "text": 3}, [f"s__{n}" for n in NAMES],
+         {"audio": [2, 4], "text": [0, 1, 3]}),
     ],
 )  # fmt: skip
 def test_forms(modalities, names, expected):
@@ -44,7 +61,9 @@ def test_forms(modalities, names, expected):
 
 
 def test_names_of_which_some_have_no_prefix_warn():
-    match = r"1 of the 5 column names have no '__': 'age'; .* as in 'age__0', or pass"
+    match = (
+        r"1 of the 5 column names have no prefix .*: 'age'; .* as in 'age__0', or pass"
+    )
     with pytest.warns(UserWarning, match=match):
         layout = resolve_modalities(None, 5, MIXED)
     assert columns(layout) == {n: [i] for i, n in enumerate(MIXED)}
@@ -62,7 +81,9 @@ def test_names_are_told_of_in_fit_only():
         PartialModalityKMeans(2),
         ModalityDropout(HistGradientBoostingRegressor()),
     ):
-        with pytest.warns(UserWarning, match="have no '__'") as caught:
+        with pytest.warns(
+            UserWarning, match="KMeans|Dropout: 1 of the 5 .* no prefix"
+        ) as caught:
             estimator.fit(frame, X[:, 0])
         assert len(caught) == 1
         estimator.predict(frame)
@@ -150,3 +171,172 @@ def test_plurals_of_messages():
     assert count(0, "text is", "texts are") == "0 texts are"
     with pytest.raises(ValueError, match=r"add up to 2, but X has 1 feature\."):
         resolve_modalities([2], 1)
+
+
+# ------------------------------------------------- names that other tools make
+
+
+def late():
+    return LateFusionClassifier(DummyClassifier(), combine="log")
+
+
+def samples(names):
+    """A frame whose columns are numbered, and two classes."""
+    X = pd.DataFrame(np.random.RandomState(0).standard_normal((12, len(names))))
+    return X.set_axis(names, axis=1), np.arange(12) % 2
+
+
+@pytest.mark.parametrize(
+    "names, expected",
+    [
+        ([("gene", 0), ("lipid", 0), ("gene", 1)], {"gene": [0, 2], "lipid": [1]}),
+        ([(7, 0), (7, 1), (8, 0)], {"7": [0, 1], "8": [2]}),
+        (
+            [("a", "p", "x"), ("a", "q", "x"), ("b", "p", "x")],
+            {"a": [0, 1], "b": [2]},
+        ),
+        ([("a__0",), ("a__1",), ("b__0",)], {"a": [0, 1], "b": [2]}),
+        ([("a", "x"), ("a", "y"), ("age", "")], {"a": [0, 1], "age": [2]}),
+    ],
+)
+def test_first_level_is_the_modality(names, expected):
+    X, y = samples(pd.MultiIndex.from_tuples(names))
+    model = late().fit(X, y)
+    assert columns(model.modalities_) == expected
+    flat = X.set_axis(["__".join(map(str, name)) for name in names], axis=1)
+    assert model.feature_names_in_.tolist() == flat.columns.tolist()
+    expected = model.predict_proba(X)
+    np.testing.assert_array_equal(model.predict_proba(flat), expected)
+    layout = {name: m.columns for name, m in model.modalities_.items()}
+    model = late().set_params(modalities=layout).fit(flat, y)
+    np.testing.assert_array_equal(model.predict_proba(X), expected)
+    with pytest.raises(ValueError, match="feature names should match"):
+        model.predict(X.rename(columns={names[0][0]: "other"}, level=0))
+    X.iloc[:3, :1] = np.nan
+    imputer = ClusterGuidedImputer(2, random_state=0).set_output(transform="pandas")
+    assert imputer.fit_transform(X).columns.tolist() == flat.columns.tolist()
+    scores = score_by_pattern(model, X, y)  # the caller's frame is handed on
+    assert set(scores.modalities) == set(layout)
+
+
+def test_other_names():
+    """Numbers are no names; an empty prefix is none; mixed names are refused."""
+    X, y = samples(range(3))
+    assert list(late().fit(X, y).modalities_) == ["x0", "x1", "x2"]
+    X, y = samples(["__0", "__1", "__2"])
+    assert list(late().fit(X, y).modalities_) == ["__0", "__1", "__2"]
+    X, y = samples(["__0", "a__1", "a__2"])
+    with pytest.warns(ModalityWarning, match="1 of the 3 .*: '__0';.* as in '0__0'"):
+        late().fit(X, y)
+    X, y = samples([0, "a", "b"])
+    with pytest.raises(TypeError, match="convert them all to strings"):
+        late().fit(X, y)
+
+
+@pytest.mark.parametrize("pair", [("Text", "text"), ("text ", "text"), (" a", "A")])
+def test_prefixes_that_differ_in_case_or_blanks_warn(pair):
+    X, y = samples([f"{prefix}__{i}" for prefix in pair for i in "01"])
+    with pytest.warns(ModalityWarning, match="LateFusion.* differ in blanks or"):
+        model = late().fit(X, y)
+    assert list(model.modalities_) == list(pair)
+
+
+@pytest.mark.parametrize(
+    "names, merged",
+    [
+        (["s__text__0", "s__audio__0", "remainder__x__0"], "'s' .'text', 'audio'."),
+        (["a__0", "a__1", "remainder__b__0", "remainder__age"], "'b', 'age'"),
+        (["o__i__text__0", "o__i__audio__0", "o__i__audio__1"], "'o' .'text', 'audio'"),
+        (["text__tfidf__good", "text__svd__0", "audio__0"], "'tfidf', 'svd'"),
+        (["text__tfidf__good", "text__bad", "audio__0"], None),
+        (["a__text__0", "b__audio__0", "b__audio__1"], None),
+        (["a__0", "remainder__age", "remainder__sex"], None),
+    ],
+)
+def test_prefix_of_a_step_warns(names, merged):
+    """A prefix in front of several may be a modality, too: pass modalities= then."""
+    X, y = samples(names)
+    if merged is None:
+        late().fit(X, y)
+        return
+    with pytest.warns(ModalityWarning, match=f"{merged}.* verbose_feature_names_out"):
+        model = late().fit(X, y)
+    late().set_params(modalities={n: m.width for n, m in model.modalities_.items()})
+    late().set_params(modalities=model.modalities_).fit(X, y)
+
+
+@pytest.mark.parametrize("verbose", [True, False])
+def test_some_columns_scaled(verbose):
+    X, y = samples([f"{m}__{i}" for m in ("text", "audio", "image") for i in (0, 1)])
+    scaler = ColumnTransformer(
+        [("scaled", StandardScaler(), X.columns[:4].tolist())],
+        remainder="passthrough",
+        verbose_feature_names_out=verbose,
+    )
+    model = make_pipeline(scaler, late()).set_output(transform="pandas")
+    if verbose:
+        with pytest.warns(ModalityWarning, match="'scaled' .'text', 'audio'."):
+            model.fit(X, y)
+        model.set_params(
+            latefusionclassifier__modalities={"image": 2, "audio": 2, "text": 2}
+        )
+    layout = model.fit(X, y)[-1].modalities_
+    assert columns(layout) == {
+        "text": [0, 1],
+        "audio": [2, 3],
+        "image": [4, 5],
+    }
+
+
+# ----------------------------------------------------------- names that are lost
+
+
+@pytest.mark.parametrize(
+    "wrap, owner",
+    [
+        (lambda model: BaggingClassifier(model, 2), "BaggingClassifier"),
+        (OneVsOneClassifier, "OneVsOneClassifier"),
+        (SelfTrainingClassifier, "SelfTrainingClassifier"),
+        (lambda model: make_pipeline(StandardScaler(), model), "Pipeline"),
+    ],
+)
+def test_wrappers_that_hand_on_arrays_warn(wrap, owner):
+    X, y = samples([f"{m}__{i}" for m in ("text", "audio") for i in range(3)])
+    y = np.where(np.arange(12) == 0, -1, y) if owner[:4] == "Self" else y
+    match = f"6 columns .* because {owner} was .* 'text__0' .* an array. To group"
+    with pytest.warns(ModalityWarning, match=match) as caught:
+        wrap(late()).fit(X, y)
+    assert "modalities={'text': 3, 'audio': 3}" in str(caught[0].message)
+    wrap(late().set_params(modalities={"text": 3, "audio": 3})).fit(X, y)
+    wrap(late()).fit(X.to_numpy(), y)
+
+
+def test_wrappers_that_hand_on_frames_keep_the_modalities():
+    X, y = samples([f"{m}__{i}" for m in ("text", "audio") for i in range(3)])
+    inner = OneVsRestClassifier(late()).fit(X, y).estimators_[0]
+    assert list(inner.modalities_) == ["text", "audio"]
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        late(),
+        PartialModalityKMeans(2),
+        PartialModalityFactorMixture(2, n_factors=1, max_iter=9, tol=1e9),
+        ModalityDropout(HistGradientBoostingRegressor(max_iter=1)),
+        MultipleImputationClassifier(n_imputations=1, random_state=0),
+    ],
+)
+def test_arrays_of_many_columns_warn(estimator):
+    """From 17 columns on; those of a frame with names of its own from 65 on."""
+    X, y = samples(range(65))
+    match = f"{type(estimator).__name__}: each of the 17 columns"
+    with pytest.warns(ModalityWarning, match=match):
+        estimator.fit(X.iloc[:, :17].to_numpy(), y)
+    if not isinstance(estimator, LateFusionClassifier):
+        return
+    estimator.fit(X.iloc[:, :16].to_numpy(), y)
+    estimator.fit(X.iloc[:, :64].add_prefix("item"), y)
+    with pytest.warns(ModalityWarning, match="each of the 65 columns"):
+        estimator.fit(X.add_prefix("item"), y)
+    ClusterGuidedImputer(2).fit(X.to_numpy())

@@ -4,6 +4,7 @@ The tests of encoders check theirs; they take raw items.
 """
 
 import inspect
+import re
 import warnings
 
 import numpy as np
@@ -87,14 +88,14 @@ def test_class_name_and_line(name, way):
 
 
 def test_late_fusion_of_single_columns_warns():
-    X, y = np.random.RandomState(0).standard_normal((12, 65)), [0, 1] * 6
+    X, y = np.random.RandomState(0).standard_normal((12, 17)), [0, 1] * 6
     model = LateFusionClassifier(DummyClassifier(), combine="log")
-    with pytest.warns(ModalityWarning, match="each of the 65 columns .* model of its"):
+    with pytest.warns(ModalityWarning, match="each of the 17 columns .* model of its"):
         model.fit(X, y)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         model.fit(X[:, 1:], y)
-        model.set_params(modalities=[30, 35]).fit(X, y)
+        model.set_params(modalities=[10, 7]).fit(X, y)
 
 
 @pytest.mark.parametrize("name", sorted(SILENT & {*FIRST}))
@@ -102,3 +103,22 @@ def test_what_makes_gaps_does_not_warn(name):
     X, y = make_data(FIRST[name])
     X[4:6] = X[:, 2:5] = np.nan
     direct(with_widths(FIRST[name]), X, y, X)
+
+
+@pytest.mark.parametrize("action, n_shown", [("default", 2), ("always", 21)])
+def test_each_kind_of_warning_is_shown_once_per_call(action, n_shown):
+    """The folds differ in their numbers of empty samples; the next call warns again."""
+    y = np.arange(60) % 2
+    X = np.random.RandomState(0).standard_normal((60, 4))
+    X[::7] = np.nan
+    search = GridSearchCV(
+        LateFusionClassifier(DummyClassifier(), modalities=[2, 2]),
+        {"combine": ["log", "mean"]},
+        cv=5,
+    )
+    for _ in range(2):
+        with warnings.catch_warnings(record=True) as record:
+            warnings.simplefilter(action)
+            search.fit(X, y)
+        kinds = {re.sub("[0-9]+", "#", str(w.message)) for w in record}
+        assert (len(kinds), len(record)) == (2, n_shown)

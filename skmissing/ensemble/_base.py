@@ -54,8 +54,6 @@ from skmissing.ensemble._least_squares import FEW_SAMPLES, class_frequencies
 FLOOR = 0.01
 # Inverse penalty of the default linear classifier.
 LINEAR_C = 0.05
-# Single columns that may be modalities without a warning: each has a model of its own.
-MANY_MODELS = 64
 # Forests that are asked tree by tree, because their own methods start threads.
 FOREST_CLASSIFIERS = (ExtraTreesClassifier, RandomForestClassifier)
 FOREST_REGRESSORS = (ExtraTreesRegressor, RandomForestRegressor)
@@ -294,7 +292,6 @@ class BlockEnsemble(MetaEstimatorMixin, ModalityMixin, SkmissingEstimator):
         groups = check_groups(groups, len(y))
         given = table.X, y, groups
         table.check_size()
-        table.warn_many_modalities(self.modalities, self._consequence, MANY_MODELS)
         used = table.has_any & (table.weight > 0)
         if not used.any():
             raise ValueError(

@@ -70,6 +70,9 @@ class BaseMultipleImputation(MetaEstimatorMixin, SkmissingEstimator):
         self.n_imputations = n_imputations
         self.random_state = random_state
 
+    _most_columns, _consequence = ModalityMixin._most_columns, ""
+    _warn_single_columns = ModalityMixin._warn_single_columns
+
     # fit may call nested validation of the inner estimators.
     @_fit_context(prefer_skip_nested_validation=False)
     def fit(self, X, y):
@@ -97,6 +100,7 @@ class BaseMultipleImputation(MetaEstimatorMixin, SkmissingEstimator):
         self.imputers_ = self._fit_imputers(X, seeds)
         if hasattr(self.imputers_[0], "modalities_"):
             self.modalities_ = self.imputers_[0].modalities_
+            self._warn_single_columns(getattr(self, "feature_names_in_", None))
         template = self.estimator
         if template is None:
             template = make_pipeline(StandardScaler(), self._default_estimator)

@@ -219,8 +219,6 @@ class BaseFusion(ModalityMixin, SkmissingEstimator):
         y, labels = self._check_y(y, table.weight)
         device = resolve_device(self.device, double=True)
         scorer = None if self.scoring == "loss" else get_scorer(self.scoring)
-        if self.modalities is None:
-            table.warn_many_modalities(self.modalities)
         if not table.weight.all():
             kept = table.weight > 0
             y, table = y[kept], table[kept]

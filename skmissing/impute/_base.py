@@ -39,6 +39,9 @@ class BaseModalityImputer(ModalityMixin, TransformerMixin, SkmissingEstimator):
         "keep_empty_features": ["boolean"],
     }
 
+    # An imputer of single columns takes the place of those of scikit-learn.
+    _most_columns = np.inf, np.inf
+
     def _fit_imputer(self, table):
         """Learn from a ModalityTable; return the training mean of each column."""
         raise NotImplementedError

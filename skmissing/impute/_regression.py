@@ -104,8 +104,9 @@ class RegressionImputer(BaseModalityImputer):
         self.add_indicator = add_indicator
         self.keep_empty_features = keep_empty_features
 
+    _most_columns, _consequence = (256, 256), ", with regressions of its own"
+
     def _fit_imputer(self, table):
-        table.warn_many_modalities(self.modalities, ", with regressions of its own")
         self._scaler = fit_scaler(table, standardize=self.standardize).centered()
         self._presence = table.presence
         self._train = self._standardized(table.X)

@@ -171,10 +171,11 @@ class StackedImputer(ImputationStdMixin, MetaEstimatorMixin, BaseModalityImputer
         del y
         return self._fit(X, groups=groups)
 
+    _most_columns, _consequence = (256, 256), ", with weights of its own"
+
     def _fit_imputer(self, table, groups=None):
         if not table.has_any.any():
             raise ValueError(f"X must have observed cells; got {len(table)} samples.")
-        table.warn_many_modalities(self.modalities, ", with weights of its own")
         rng = check_random_state(self.random_state)
         seed = rng.randint(np.iinfo(np.int32).max)
         members = self._members(table, seed)

@@ -173,6 +173,7 @@ class ModalityAmputer(
     {'text': 0.333..., 'audio': 0.333...}
     """
 
+    _most_columns = np.inf, np.inf  # hiding single cells is common
     _parameter_constraints: dict = {
         **ModalityMixin._parameter_constraints,
         "missing": _MISSING,
