@@ -26,7 +26,8 @@ modalities : None, list of int or dict, default=None
     `modality__feature`, and otherwise makes every column a modality of its own. A list
     gives widths from left to right. A dict maps each name to a width, a token shape
     `(n_tokens, dim)`, a slice, or a list of column names or positions. The
-    `modalities_` of a fitted estimator are accepted, too.
+    `modalities_` of a fitted estimator are accepted, too. The first level of a
+    `MultiIndex` is the prefix.
 modalities_ : ModalityLayout
     Ordered mapping from the name of each modality to its columns.
 n_features_in_ : int

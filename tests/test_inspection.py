@@ -9,16 +9,31 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.cluster import KMeans
+from sklearn.compose import ColumnTransformer, TransformedTargetRegressor
 from sklearn.decomposition import PCA
 from sklearn.dummy import DummyClassifier
+from sklearn.ensemble import BaggingClassifier, StackingClassifier, VotingClassifier
+from sklearn.exceptions import NotFittedError
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.metrics import accuracy_score, get_scorer
-from sklearn.model_selection import GridSearchCV
+from sklearn.model_selection import (
+    FixedThresholdClassifier,
+    GridSearchCV,
+    KFold,
+    TunedThresholdClassifierCV,
+    cross_val_predict,
+    cross_validate,
+)
+from sklearn.multiclass import OneVsOneClassifier, OneVsRestClassifier
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from sklearn.semi_supervised import SelfTrainingClassifier
 
+from skmissing import LateFusionClassifier, LateFusionRegressor
 from skmissing._table import ModalityMixin, SkmissingEstimator
 from skmissing.inspection import modality_importance, robustness_curve, score_by_pattern
 from skmissing.inspection._scores import (
@@ -29,7 +44,7 @@ from skmissing.inspection._scores import (
     sample_orders,
     sampled_shapley,
 )
-from skmissing.inspection._scoring import PredictedRows, as_table, name_score
+from skmissing.inspection._scoring import PredictedRows, as_table, name_score, take
 
 WIDTHS = [2, 3, 1]
 NAMES = ("modality0", "modality1", "modality2")
@@ -251,6 +266,244 @@ def test_layout_of_other_columns_is_refused(data):
     with pytest.raises(ValueError, match="hold 4 columns, but X has 6: .* modalities="):
         score_by_pattern(model, X, y)
     assert len(score_by_pattern(model, X, y, modalities=WIDTHS).score) == 7
+
+
+# ------------------------------------------- layouts behind steps and in wrappers
+
+# The text is informative, and the audio is not; their columns alternate.
+MIXED = {"text": [0, 2], "audio": [1, 3]}
+MIXED_NAMES = ["text__0", "audio__0", "text__1", "audio__1"]
+AUDIO_FIRST = [1, 3, 0, 2]
+
+
+def late(modalities=None):
+    """A late fusion of MIXED by default."""
+    return LateFusionClassifier("linear", modalities=modalities or MIXED, cv=2)
+
+
+def reorder(names=None, **params):
+    """A step that puts the audio first."""
+    columns = AUDIO_FIRST if names is None else [names[i] for i in AUDIO_FIRST]
+    parts = [("a", "passthrough", columns[:2]), ("t", "passthrough", columns[2:])]
+    return ColumnTransformer(parts, **params)
+
+
+@pytest.fixture(scope="module")
+def mixed():
+    rng = np.random.RandomState(0)
+    y = rng.randint(2, size=120)
+    X = rng.standard_normal((120, 4))
+    X[:, MIXED["text"]] += 2 * y[:, None]
+    return X, y
+
+
+def assert_text_is_worth_more(model, X, y):
+    """The layout that is found scores like the one that is given."""
+    found = score_by_pattern(model, X, y)
+    given = score_by_pattern(model, X, y, modalities=MIXED)
+    presence = [name.startswith(("text", "modality1")) for name in found.modalities]
+    by_subset = {
+        tuple(sorted(np.array(["audio", "text"])[np.array(presence, int)[p]])): score
+        for p, score in zip(found.presence, found.score)
+    }
+    assert len(found.score) == 3
+    for pattern, score in zip(given.pattern, given.score):
+        assert by_subset[tuple(sorted(pattern.split(" + ")))] == score
+    assert by_subset["text",] > by_subset["audio",] + 0.2
+
+
+AUDIO_TEXT = {"audio": 2, "text": 2}
+ARRAY_MODELS = {
+    "pipeline": lambda: make_pipeline(reorder(), late(AUDIO_TEXT)),
+    "list": lambda: make_pipeline(reorder(), late([2, 2])),
+    "nested": lambda: make_pipeline(
+        make_pipeline(StandardScaler(), reorder()),
+        make_pipeline(StandardScaler(), late(AUDIO_TEXT)),
+    ),
+    "search": lambda: GridSearchCV(
+        make_pipeline(reorder(), late(AUDIO_TEXT)),
+        {"latefusionclassifier__combine": ["log"]},
+        cv=2,
+    ),
+    "calibrated": lambda: CalibratedClassifierCV(
+        make_pipeline(reorder(), late(AUDIO_TEXT)), cv=2
+    ),
+    "voting": lambda: VotingClassifier(
+        [("a", late()), ("b", make_pipeline(reorder(), late(AUDIO_TEXT)))]
+    ),
+    "stacking": lambda: StackingClassifier([("a", late())], cv=2),
+    "bagging": lambda: BaggingClassifier(late(), 2, random_state=0),
+    "tuned": lambda: TunedThresholdClassifierCV(late(), cv=2),
+    "fixed": lambda: FixedThresholdClassifier(late()),
+    "one-vs-rest": lambda: OneVsRestClassifier(late()),
+    "one-vs-one": lambda: OneVsOneClassifier(late()),
+    "self-training": lambda: SelfTrainingClassifier(late()),
+    "imputer": lambda: make_pipeline(
+        reorder(), KeepsLayout(AUDIO_TEXT), SimpleImputer(), LogisticRegression()
+    ),
+}
+
+
+@pytest.mark.filterwarnings("ignore:y contains no unlabeled samples")
+@pytest.mark.parametrize("name", ARRAY_MODELS)
+def test_layout_through_wrappers(mixed, name):
+    X, y = mixed
+    assert_text_is_worth_more(ARRAY_MODELS[name]().fit(X, y), X, y)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: make_pipeline(reorder(MIXED_NAMES), late(AUDIO_TEXT)),
+        lambda: make_pipeline(
+            reorder(MIXED_NAMES, verbose_feature_names_out=False),
+            LateFusionClassifier("linear", cv=2),
+        ).set_output(transform="pandas"),
+        lambda: make_pipeline(
+            reorder(MIXED_NAMES), late({"audio": [0, 1], "text": [2, 3]})
+        ).set_output(transform="pandas"),
+        lambda: make_pipeline(
+            FunctionTransformer(lambda X: X.iloc[:, AUDIO_FIRST]), late(AUDIO_TEXT)
+        ),
+        lambda: CalibratedClassifierCV(LateFusionClassifier("linear", cv=2), cv=2),
+    ],
+)
+def test_layout_by_names(mixed, make):
+    pandas = pytest.importorskip("pandas")
+    X, y = mixed
+    X = pandas.DataFrame(X, columns=MIXED_NAMES)
+    assert_text_is_worth_more(make().fit(X, y), X, y)
+
+
+@pytest.mark.filterwarnings("ignore:.*BaggingClassifier was given column names")
+def test_layout_of_wrappers_that_lose_names_is_that_of_the_frame(mixed):
+    pandas = pytest.importorskip("pandas")
+    X, y = mixed
+    X = pandas.DataFrame(X, columns=MIXED_NAMES)
+    model = BaggingClassifier(LateFusionClassifier("linear", cv=2), 2, random_state=0)
+    assert_text_is_worth_more(model.fit(X, y), X, y)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: make_pipeline(PCA(4), late([2, 2])),
+        lambda: make_pipeline(FunctionTransformer(np.fliplr), late([2, 2])),
+        lambda: BaggingClassifier(late([1, 1]), 2, max_features=0.5, random_state=0),
+    ],
+)
+def test_columns_that_cannot_be_told_are_refused(mixed, make):
+    X, y = mixed
+    model = make().fit(X, y)
+    with pytest.raises(ValueError, match="a step before .* Pass modalities="):
+        score_by_pattern(model, X, y)
+    with pytest.raises(ValueError, match="different modalities: .*Pass modalities="):
+        models = [("a", late()), ("b", late([2, 2]))]
+        score_by_pattern(VotingClassifier(models).fit(X, y), X, y)
+
+
+def test_layout_of_a_regressor_of_a_transformed_target(mixed):
+    X, _ = mixed
+    inner = LateFusionRegressor("linear", modalities=MIXED, cv=2)
+    model = TransformedTargetRegressor(inner).fit(X, X[:, 0])
+    assert score_by_pattern(model, X, X[:, 0]).modalities == ("text", "audio")
+
+
+@pytest.mark.parametrize(
+    "function", [score_by_pattern, modality_importance, robustness_curve]
+)
+def test_unfitted_models_are_refused(mixed, function):
+    for model in (late(), make_pipeline(StandardScaler(), late())):
+        with pytest.raises(NotFittedError):
+            function(model, *mixed)
+
+
+# ------------------------------------------------- models of a cross-validation
+
+
+@pytest.mark.parametrize("as_frame", [False, True])
+def test_models_of_folds_predict_what_they_have_not_seen(mixed, as_frame):
+    X, y = mixed
+    if as_frame:
+        X = pytest.importorskip("pandas").DataFrame(X, columns=MIXED_NAMES)
+    folds = KFold(3, shuffle=True, random_state=0)
+    kept = {"return_estimator": True, "return_indices": True}
+    results = cross_validate(late(), X, y, cv=folds, **kept)
+    models, test_indices = results["estimator"], results["indices"]["test"]
+    hidden = X.copy()
+    if as_frame:
+        hidden = X.mask([[i in MIXED["audio"] for i in range(4)]] * 120)
+    else:
+        hidden[:, MIXED["audio"]] = np.nan
+    rows = np.arange(0, 120, 2)  # the weights of other samples are 0
+    weight = np.isin(np.arange(120), rows).astype(float)
+    kept = {"test_indices": test_indices, "sample_weight": weight}
+    for scoring, method in ((None, "predict"), ("roc_auc", "predict_proba")):
+        kept["scoring"] = scoring
+        scorer = get_scorer(scoring or "accuracy")._score_func
+        predicted = cross_val_predict(late(), X, y, cv=folds, method=method)
+        found = score_by_pattern(models, X, y, **kept)
+        predicted = predicted[:, 1] if predicted.ndim == 2 else predicted
+        assert_allclose(found.score[0], scorer(y[rows], predicted[rows]))
+        assert found.n_samples.tolist() == [120] * 3
+        for model, test in zip(models, test_indices):
+            part = model.predict_proba(take(hidden, test))
+            predicted[test] = part[:, 1] if method[7:] else part.argmax(axis=1)
+        assert_allclose(found.score[1], scorer(y[rows], predicted[rows]))
+    worth = modality_importance(models, X, y, n_bootstraps=3, **kept)
+    assert_allclose(worth.full_score, found.score[0])
+    curve = robustness_curve(models, X, y, rates=[0], n_repeats=1, **kept)
+    assert_allclose(curve.score[0, 0, 0], found.score[0])
+
+
+def test_models_of_folds_refuse_bad_input(mixed):
+    X, y = mixed
+    models = [late().fit(X, y)] * 2
+    for given, match in (
+        (None, "test_indices must hold .* 2 models; got None. Call cross_validate"),
+        ([[0, 1]], "2 models; got 1"),
+        ([[0], [120]], "positions in X, 0 to 119; got 0 to 120"),
+    ):
+        with pytest.raises(ValueError, match=match):
+            score_by_pattern(models, X, y, test_indices=given)
+    with pytest.raises(TypeError, match="test_indices must be None for one model"):
+        score_by_pattern(models[0], X, y, test_indices=[[0]])
+    with pytest.raises(TypeError, match="scoring must be the name of a score"):
+        score_by_pattern(
+            models, X, y, test_indices=[[0], [1]], scoring=lambda model, X, y: 0
+        )
+    with pytest.raises(ValueError, match="y must have as many samples as X .120.; got"):
+        score_by_pattern(models, X, y[:9], test_indices=[[0], [1]])
+    models[1] = late().fit(X, y + 1)
+    with pytest.raises(ValueError, match="need no predict_proba.* the same classes"):
+        score_by_pattern(
+            models, X, y, test_indices=[range(60), range(60, 120)], scoring="roc_auc"
+        )
+    with pytest.raises(NotFittedError):
+        score_by_pattern([late(), late()], X, y, test_indices=[[0], [1]])
+
+
+def test_results_are_short_and_come_as_frames(mixed):
+    pytest.importorskip("pandas")
+    X, y = mixed
+    model = late().fit(X, y)
+    seed = {"random_state": 0}
+    few = {"n_bootstraps": 20, **seed}
+    worth = modality_importance(model, X, y, **few)
+    assert len(repr(worth).splitlines()) == 8 and len(repr(worth)) < 500
+    assert "bootstraps: array of shape (2, 20)" in repr(worth)
+    frame = modality_importance(model, X, y, as_frame=True, **few)
+    assert frame.index.tolist() == ["text", "audio"]
+    assert_array_equal(frame["importance"], worth.importance)
+    assert_array_equal(frame[["low", "high"]], worth.interval)
+    few = {"hide": "both", "rates": [0, 0.3], "n_repeats": 4, **seed}
+    curve = robustness_curve(model, X, y, **few)
+    assert len(repr(curve)) < 500
+    frame = robustness_curve(model, X, y, as_frame=True, **few)
+    assert frame.shape == (3 * 2 * 4, 5)
+    at = frame.query("curve == 'audio' and rate == 0.3 and repeat == 2")
+    assert at["score"].item() == curve.score[2, 1, 2]
+    assert at["realized_rate"].item() == curve.realized_rate[2, 1, 2]
 
 
 def test_as_frame_and_jobs(data):

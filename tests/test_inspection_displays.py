@@ -106,7 +106,7 @@ def test_robustness_curves_are_drawn(pyplot, data):
     legend = [text.get_text() for text in display.ax_.get_legend().get_texts()]
     assert legend == ["any modality", "text", "image", "age"]
     assert display.ax_.get_ylabel() == "Accuracy"
-    assert display.ax_.get_xlabel() == "Missing rate (%)"
+    assert display.ax_.get_xlabel() == "Hidden in addition (% of the observed)"
     display.figure_.canvas.draw()
 
 
@@ -121,7 +121,7 @@ def test_models_share_axes(pyplot, data):
     assert legend == ["one", "two"]
     alone = robustness_curve(model, X, y, modalities=WIDTHS, n_repeats=1, hide=["age"])
     display = RobustnessCurveDisplay.from_result(alone)
-    assert display.ax_.get_xlabel() == "Missing rate of age (%)"
+    assert display.ax_.get_xlabel() == "Hidden in addition: age (% of the observed)"
 
 
 # ModalityImportanceDisplay
@@ -140,9 +140,13 @@ def test_importances_are_drawn(pyplot, data):
     (lines,) = display.ax_.collections
     ends = np.sort(np.array(lines.get_segments())[:, :, 0], axis=1)
     assert_allclose(ends, result.interval[np.argsort(result.importance)])
-    title = display.ax_.get_title(loc="left")
-    assert f"{result.empty_score:.3f}" in title and f"{result.full_score:.3f}" in title
-    assert display.ax_.get_xlabel() == "Shapley value, 95 % interval"
+    label, scores = display.ax_.get_xlabel().split("\n")
+    assert label == "Shapley value, 95 % interval"
+    assert scores == (
+        f"Accuracy: no modality {result.empty_score:.3f}, all {result.full_score:.3f}"
+    )
+    # A title is the user's.
+    assert not any(display.ax_.get_title(loc=loc) for loc in ("left", "center"))
     display.figure_.canvas.draw()
 
 
@@ -151,7 +155,7 @@ def test_importances_without_intervals(pyplot, data):
     result = modality_importance(model, X, y, modalities=WIDTHS, n_bootstraps=0)
     _, ax = pyplot.subplots()
     display = ModalityImportanceDisplay.from_result(result, ax=ax)
-    assert display.ax_ is ax and ax.get_xlabel() == "Shapley value"
+    assert display.ax_ is ax and ax.get_xlabel().startswith("Shapley value\n")
 
 
 # ImputationDisplay

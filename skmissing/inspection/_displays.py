@@ -300,8 +300,9 @@ class RobustnessCurveDisplay:
             Name of the estimator, for the legend.
         %(ax)s
         **params : dict
-            Other parameters of :func:`robustness_curve`: `modalities`, `hide`, `rates`,
-            `n_repeats`, `scoring`, `sample_weight`, `random_state`, `n_jobs`.
+            Other parameters of :func:`robustness_curve`: `test_indices`, `modalities`,
+            `hide`, `rates`, `n_repeats`, `scoring`, `sample_weight`, `random_state`,
+            `n_jobs`.
 
         Returns
         -------
@@ -354,8 +355,12 @@ class RobustnessCurveDisplay:
             self.lines_.append(line)
             self.bands_.append(band)
         alone = len(self.curve) == 1 and self.curve[0] != ANY
-        hidden = f" of {self.curve[0]}" if alone else ""
-        ax.set(xlabel=f"Missing rate{hidden} (%)", ylabel=self.score_name)
+        hidden = f": {self.curve[0]}" if alone else ""
+        # What is missing from the start is not counted.
+        ax.set(
+            xlabel=f"Hidden in addition{hidden} (% of the observed)",
+            ylabel=self.score_name,
+        )
         tidy(ax)
         place_legend(ax)
         self.ax_, self.figure_ = ax, ax.figure
@@ -366,8 +371,8 @@ class RobustnessCurveDisplay:
 class ModalityImportanceDisplay:
     """Shapley value of each modality, with its interval.
 
-    The bars sum to the score with all modalities minus the score with none. The title
-    shows both scores.
+    The bars sum to the score with all modalities minus the score with none. Both are
+    in the label below.
 
     It is recommended to use :meth:`from_estimator` or :meth:`from_result` to create a
     display.
@@ -445,9 +450,9 @@ class ModalityImportanceDisplay:
         ----------
         %(estimator, X, y, ax)s
         **params : dict
-            Other parameters of :func:`modality_importance`: `modalities`, `scoring`,
-            `empty_score`, `n_bootstraps`, `confidence_level`, `n_permutations`,
-            `sample_weight`, `random_state`, `n_jobs`.
+            Other parameters of :func:`modality_importance`: `test_indices`,
+            `modalities`, `scoring`, `empty_score`, `n_bootstraps`, `confidence_level`,
+            `n_permutations`, `sample_weight`, `random_state`, `n_jobs`.
 
         Returns
         -------
@@ -495,10 +500,12 @@ class ModalityImportanceDisplay:
         self.bars_ = draw_bars(ax, names, value, COLORS[0], "+.3f")
         known = np.isfinite(interval).all(axis=1)
         ax.hlines(np.flatnonzero(known), *interval[known].T, color=DARK, linewidth=1.6)
-        gain = f"no modality {self.empty_score:.3f}, all {self.full_score:.3f}"
-        ax.set_title(f"{self.score_name}: {gain}", loc="left", fontsize=10)
         band = f", {100 * self.confidence_level:g} % interval" if known.any() else ""
-        ax.set_xlabel(f"Shapley value{band}")
+        # Below the axis, because a title is the user's.
+        ax.set_xlabel(
+            f"Shapley value{band}\n{self.score_name}: no modality "
+            f"{self.empty_score:.3f}, all {self.full_score:.3f}"
+        )
         self.ax_, self.figure_ = ax, ax.figure
         return self
 

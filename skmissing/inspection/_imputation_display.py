@@ -201,7 +201,7 @@ class ImputationDisplay:
                 )
             horizontal, vertical = self.axis_labels[name]
             panel.set(xlabel=horizontal, ylabel=vertical, xticks=[], yticks=[])
-            panel.set_title(name, loc="left", pad=18)
+            panel.set_title(name, pad=18)
             panel.legend(
                 frameon=False,
                 ncols=2,

@@ -6,16 +6,18 @@ import warnings
 from numbers import Integral, Real
 
 import numpy as np
-from sklearn.utils import Bunch, check_array, check_random_state
+from sklearn.utils import check_array, check_random_state
 
 from skmissing._compat import Interval, import_optional, validate_params
 from skmissing._docs import shared_docs
 from skmissing._table import warn
 from skmissing.inspection._scoring import (
+    InspectionResult,
     Scoring,
     as_table,
     hide_modalities,
     name_score,
+    read_folds,
     run_parallel,
 )
 
@@ -36,6 +38,7 @@ def score_by_pattern(
     X,
     y=None,
     *,
+    test_indices=None,
     modalities=None,
     scoring=None,
     patterns="all",
@@ -50,17 +53,23 @@ def score_by_pattern(
 
     Parameters
     ----------
-    estimator : estimator
-        Fitted estimator, which must accept samples with missing modalities.
+    estimator : estimator or list of estimators
+        Fitted estimator, which must accept samples with missing modalities. A list of
+        those of :func:`~sklearn.model_selection.cross_validate` is scored as one model
+        that predicts each sample by the estimator that was not fitted on it.
     X : array-like or dataframe of shape (n_samples, n_features)
-        Samples that the estimator was not fitted on. A dataframe may hold text, for a
-        pipeline that starts with encoders.
+        Samples that the estimator was not fitted on, or all samples for a list. A
+        dataframe may hold text, for a pipeline that starts with encoders.
     y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
         Targets.
+    test_indices : list of ndarray of int or None, default=None
+        For a list, the positions of the test samples of each of its estimators:
+        `results["indices"]["test"]` of `cross_validate` with `return_indices=True`.
     modalities : list of int, dict or None, default=None
-        The groups of columns of X. None takes `modalities_` of the estimator, of a
-        search's best estimator, or of the first step of a pipeline that has it; if
-        there is none, columns named `modality__feature` are grouped by their prefix.
+        The groups of columns of X. None takes `modalities_` of the estimator or of the
+        first one inside, and finds its columns in X by their names, or by position if
+        no step before it changes them. If no estimator has it, columns named
+        `modality__feature` are grouped by their prefix.
     scoring : str, callable or None, default=None
         Scorer, as for :func:`sklearn.metrics.check_scoring`; None takes the
         estimator's own `score`.
@@ -122,6 +131,9 @@ def score_by_pattern(
     text          200  0.94
     audio         151  0.73
     """
+    estimator, X, y, sample_weight = read_folds(
+        estimator, X, y, sample_weight, test_indices
+    )
     table = as_table(X, modalities, estimator)
     scoring_of = Scoring(estimator, scoring, y, sample_weight, len(table))
     if isinstance(patterns, str) and patterns == "observed":
@@ -135,7 +147,7 @@ def score_by_pattern(
         ((scoring_of, table, *task) for task in zip(rows, presence)),
         n_jobs,
     )
-    result = Bunch(
+    result = InspectionResult(
         pattern=[name_pattern(p, table.layout.names) for p in presence],
         n_modalities=presence.sum(axis=1),
         n_samples=np.array([len(r) for r in rows]),
@@ -238,6 +250,7 @@ MOST_EXACT = 10
         "n_bootstraps": [Interval(Integral, 0, None, closed="left")],
         "confidence_level": [Interval(Real, 0, 1, closed="neither")],
         "n_permutations": [Interval(Integral, 1, None, closed="left")],
+        "as_frame": ["boolean"],
         "random_state": ["random_state"],
         "n_jobs": [Integral, None],
     },
@@ -248,6 +261,7 @@ def modality_importance(
     X,
     y=None,
     *,
+    test_indices=None,
     modalities=None,
     scoring=None,
     empty_score=None,
@@ -255,6 +269,7 @@ def modality_importance(
     confidence_level=0.95,
     n_permutations=100,
     sample_weight=None,
+    as_frame=False,
     random_state=None,
     n_jobs=None,
 ):
@@ -266,7 +281,7 @@ def modality_importance(
 
     Parameters
     ----------
-    %(estimator, X, y, modalities, scoring)s
+    %(estimator, X, y, test_indices, modalities, scoring)s
     empty_score : float, default=None
         Score with no modality, for an estimator that does not accept such samples. None
         scores the prediction for them, which is the same for all.
@@ -279,6 +294,9 @@ def modality_importance(
         of an order and its reverse. With fewer, all subsets are scored and this is
         ignored.
     %(sample_weight)s
+    as_frame : bool, default=False
+        Whether to return a pandas dataframe of the importances and the ends of their
+        intervals, indexed by modality.
     random_state : int, RandomState instance or None, default=None
         Seed of the resamples and of the orders.
     n_jobs : int, default=None
@@ -286,8 +304,8 @@ def modality_importance(
 
     Returns
     -------
-    :class:`~sklearn.utils.Bunch`
-        With these entries:
+    :class:`~sklearn.utils.Bunch` or dataframe
+        A Bunch has these entries:
 
         modalities : tuple of str
             Names, in the order of the other entries.
@@ -362,6 +380,9 @@ def modality_importance(
     >>> bool(np.isclose(result.importance.sum(), gain))
     True
     """
+    estimator, X, y, sample_weight = read_folds(
+        estimator, X, y, sample_weight, test_indices
+    )
     table = as_table(X, modalities, estimator)
     n_modalities = len(table.layout)
     rng = check_random_state(random_state)
@@ -376,13 +397,20 @@ def modality_importance(
         shares = exact_shapley(values, n_modalities)
     else:
         shares = sampled_shapley(values, orders, rng)
-    return _summarize(
+    result = _summarize(
         shares,
         values,
         table.layout.names,
         confidence_level,
         name_score(estimator, scoring),
     )
+    if not as_frame:
+        return result
+    pandas = import_optional("pandas", "benchmark")
+    columns = dict(
+        zip(("importance", "low", "high"), (shares[:, 0], *result.interval.T))
+    )
+    return pandas.DataFrame(columns, pandas.Index(result.modalities, name="modality"))
 
 
 def all_subsets(n_modalities):
@@ -459,7 +487,7 @@ def _summarize(shares, values, names, confidence_level, score_name):
         interval = np.percentile(shares[:, 1:], [tail, 100 - tail], axis=1).T
     else:
         interval = np.full((len(names), 2), np.nan)
-    return Bunch(
+    return InspectionResult(
         modalities=names,
         importance=shares[:, 0],
         interval=interval,
@@ -483,6 +511,7 @@ _RATES = tuple(i / 10 for i in range(10))
     {
         "rates": ["array-like"],
         "n_repeats": [Interval(Integral, 1, None, closed="left")],
+        "as_frame": ["boolean"],
         "random_state": ["random_state"],
         "n_jobs": [Integral, None],
     },
@@ -493,12 +522,14 @@ def robustness_curve(
     X,
     y=None,
     *,
+    test_indices=None,
     modalities=None,
     hide="all",
     rates=_RATES,
     n_repeats=5,
     scoring=None,
     sample_weight=None,
+    as_frame=False,
     random_state=None,
     n_jobs=None,
 ):
@@ -506,7 +537,7 @@ def robustness_curve(
 
     Parameters
     ----------
-    %(estimator, X, y, modalities)s
+    %(estimator, X, y, test_indices, modalities)s
     hide : {"all", "each", "both"} or list, default="all"
         Modalities to hide. "all" hides all modalities, independently of each other, and
         returns one curve. "each" returns one curve per modality, and "both" returns all
@@ -517,6 +548,8 @@ def robustness_curve(
     n_repeats : int, default=5
         Number of random draws of the hidden modalities.
     %(scoring, sample_weight)s
+    as_frame : bool, default=False
+        Whether to return a pandas dataframe with one row per curve, rate and repeat.
     random_state : int, RandomState instance or None, default=None
         Seed of the draws.
     n_jobs : int, default=None
@@ -524,8 +557,8 @@ def robustness_curve(
 
     Returns
     -------
-    :class:`~sklearn.utils.Bunch`
-        With these entries:
+    :class:`~sklearn.utils.Bunch` or dataframe
+        A Bunch has these entries:
 
         curve : list of str
             Modalities that each curve hides: names joined by " + ", or "any modality".
@@ -577,6 +610,9 @@ def robustness_curve(
     audio [0.93 0.93 0.92]
     """
     rates = _check_rates(rates)
+    estimator, X, y, sample_weight = read_folds(
+        estimator, X, y, sample_weight, test_indices
+    )
     table = as_table(X, modalities, estimator)
     scoring_of = Scoring(estimator, scoring, y, sample_weight, len(table))
     names, targets = _read_hide(hide, table.layout.names)
@@ -592,13 +628,21 @@ def robustness_curve(
         run_parallel(_score_hidden, tasks, n_jobs),
         (len(targets), n_repeats, len(rates), 2),
     ).swapaxes(1, 2)
-    return Bunch(
+    result = InspectionResult(
         curve=names,
         rate=rates,
         realized_rate=found[..., 1],
         score=found[..., 0],
         score_name=name_score(estimator, scoring),
     )
+    if not as_frame:
+        return result
+    pandas = import_optional("pandas", "benchmark")
+    index = pandas.MultiIndex.from_product(
+        [names, rates, range(n_repeats)], names=["curve", "rate", "repeat"]
+    )
+    columns = {name: result[name].ravel() for name in ("realized_rate", "score")}
+    return pandas.DataFrame(columns, index).reset_index()
 
 
 def draw_hidden(presence, target, rates, rng):

@@ -3,14 +3,21 @@
 import functools
 
 import numpy as np
-from sklearn.base import ClassifierMixin, RegressorMixin, is_classifier, is_regressor
+from sklearn.base import (
+    BaseEstimator,
+    ClassifierMixin,
+    RegressorMixin,
+    is_classifier,
+    is_regressor,
+)
 from sklearn.metrics import check_scoring, get_scorer
 from sklearn.pipeline import Pipeline
-from sklearn.utils import get_tags
+from sklearn.utils import Bunch, get_tags
 from sklearn.utils.parallel import Parallel, delayed
+from sklearn.utils.validation import check_is_fitted
 
 from skmissing._compat import import_optional
-from skmissing._modalities import resolve_modalities
+from skmissing._modalities import Modality, ModalityLayout, resolve_modalities
 from skmissing._table import (
     ModalityTable,
     check_sample_weight,
@@ -31,8 +38,7 @@ class FrameTable(ModalityTable):
     """Table of a dataframe, whose values are not read; `partial` is not known."""
 
     def __getitem__(self, rows):
-        X = self.X.iloc[rows] if is_pandas(self.X) else self.X[rows]
-        return FrameTable(X, self.layout, presence=self.presence[rows])
+        return FrameTable(take(self.X, rows), self.layout, presence=self.presence[rows])
 
     def hide(self, hidden):
         """Table without some modalities of some samples."""
@@ -51,7 +57,12 @@ class FrameTable(ModalityTable):
 
 def as_table(X, modalities, estimator=None):
     """Table of an array or a dataframe; modalities=None asks the estimator first."""
-    X = fill_masked(X)
+    for model in (
+        estimator.estimators_ if isinstance(estimator, FoldModels) else [estimator]
+    ):
+        if isinstance(model, BaseEstimator):
+            check_is_fitted(model)
+    given, X = X, fill_masked(X)
     is_frame = is_pandas(X) or hasattr(X, "get_columns")
     if is_frame and not all(X.shape):
         raise ValueError(
@@ -60,18 +71,14 @@ def as_table(X, modalities, estimator=None):
         )
     X, names = (X, np.asarray(X.columns, object)) if is_frame else read_array(X, "X")
     if modalities is None and estimator is not None:
-        modalities = _find_layout(estimator)
-        if modalities is not None and modalities.n_features != X.shape[1]:
-            raise ValueError(
-                f"The modalities of the fitted {type(estimator).__name__} hold "
-                f"{modalities.n_features} columns, but X has {X.shape[1]}: a step "
-                "before changes the columns. Pass modalities= for the columns of X."
-            )
+        modalities = find_layout(estimator, X.shape[1], names)
     layout = resolve_modalities(modalities, X.shape[1], names)
     if not is_frame:
         return ModalityTable(X, layout)
     if is_pandas(X):
         missing = X.isna().to_numpy()
+        # The names that the estimator knows, of several levels perhaps.
+        X = X.set_axis(given.columns, axis="columns")
     else:
         missing = np.column_stack([_missing_polars(c) for c in X.get_columns()])
     presence = np.column_stack(
@@ -85,15 +92,116 @@ def is_pandas(X):
     return hasattr(X, "iloc") and hasattr(X, "mask") and hasattr(X, "columns")
 
 
-def _find_layout(estimator):
-    """`modalities_` of an estimator, a search's best one, or a pipeline's first."""
-    layout = getattr(estimator, "modalities_", None)
-    if layout is not None:
-        return layout
-    if hasattr(estimator, "best_estimator_"):
-        return _find_layout(estimator.best_estimator_)
-    found = (_find_layout(step) for _, step in getattr(estimator, "steps", ()))
-    return next((layout for layout in found if layout is not None), None)
+def find_layout(estimator, n_features, names):
+    """Layout of X by that of the models inside of an estimator; None if none has one.
+
+    Raises if the columns of X cannot be told from those that the models were given.
+    """
+    own = None if names is None else resolve_modalities(None, n_features, names, None)
+    layouts = {}
+    for model, places in _inner_models(estimator, np.arange(n_features)):
+        layout = model.modalities_
+        known = getattr(model, "feature_names_in_", None)
+        if own and known is None and getattr(model, "modalities", None) is None:
+            if layout.one_column_each and len(own) < len(layout):
+                return own  # a wrapper has handed on an array without the names
+        by_name = None if names is None or known is None else _places(known, names)
+        for order in (by_name, places):
+            if order is not None and np.array_equal(
+                np.sort(order), np.arange(layout.n_features)
+            ):
+                layout = ModalityLayout(
+                    Modality(m.name, order[m.columns], m.n_tokens)
+                    for m in layout.values()
+                )
+                break
+        else:
+            layout = own
+        if layout is None or {*layout} != {*model.modalities_}:
+            raise ValueError(
+                f"The modalities of the fitted {type(model).__name__} hold "
+                f"{model.modalities_.n_features} columns, but X has {n_features}: a "
+                "step before changes the columns, and not all of their names are kept. "
+                "Pass modalities= for the columns of X."
+            )
+        layouts.setdefault(frozenset(map(frozenset, _columns(layout))), layout)
+    if len(layouts) > 1:
+        shown = " and ".join(map(repr, layouts.values()))
+        raise ValueError(
+            "The models inside of the estimator have different modalities: "
+            f"{shown}. Pass modalities= for the columns of X."
+        )
+    return next(iter(layouts.values()), None)
+
+
+def _columns(layout):
+    return [modality.columns.tolist() for modality in layout.values()]
+
+
+# Where meta-estimators keep what they have fitted. All of them hand on the columns.
+_FITTED = (
+    "best_estimator_",
+    "estimator_",
+    "regressor_",
+    "calibrated_classifiers_",
+    "estimators_",
+    "estimator",
+)
+
+
+def _inner_models(estimator, places):
+    """Pairs of a model with `modalities_` and the positions in X of its columns.
+
+    The positions are None if they are not known. Of a pipeline, the first step counts.
+    """
+    if hasattr(estimator, "modalities_"):
+        return [(estimator, places)]
+    if hasattr(estimator, "steps"):
+        for _, step in estimator.steps:
+            found = _inner_models(step, places)
+            if found:
+                return found
+            if step not in (None, "passthrough"):
+                places = _places_after(step, places)
+        return []
+    for name in _FITTED:
+        inner = getattr(estimator, name, None)
+        if isinstance(inner, np.ndarray):
+            inner = inner.ravel().tolist()
+        inner = inner if isinstance(inner, (list, tuple)) else [inner]
+        subsets = getattr(estimator, "estimators_features_", [slice(None)] * len(inner))
+        found = [
+            pair
+            for model, subset in zip(inner, subsets)
+            if hasattr(model, "get_params") or hasattr(model, "estimator")
+            for pair in _inner_models(model, None if places is None else places[subset])
+        ]
+        if found:
+            return found
+    return []
+
+
+def _places_after(step, places):
+    """Positions in X of the columns that a fitted transformer returns, or None."""
+    try:
+        names = getattr(step, "feature_names_in_", None)
+        if names is None:
+            names = [f"x{i}" for i in range(step.n_features_in_)]
+        found = _places(step.get_feature_names_out(), names)
+        return places[found]
+    except (AttributeError, ValueError, IndexError, TypeError):
+        return None  # it has no names of its output
+
+
+def _places(names, among):
+    """Positions of names among others, perhaps behind prefixes of steps, or None."""
+    known = {str(name): place for place, name in enumerate(among)}
+    places = []
+    for name in map(str, names):
+        while name not in known and "__" in name:
+            name = name.partition("__")[2]
+        places.append(known.get(name))
+    return None if None in places or len(known) < len(among) else np.array(places)
 
 
 def _missing_polars(column):
@@ -109,11 +217,130 @@ def hide_modalities(table, hidden):
     return table.hide(hidden).X if hidden.any() else table.X
 
 
+# ------------------------------------------------------------------ results
+
+
+class InspectionResult(Bunch):
+    """A Bunch that is printed without its large arrays."""
+
+    def __repr__(self):
+        shown = {
+            name: f"array of shape {value.shape}"
+            if isinstance(value, np.ndarray) and value.size > 20
+            else str(value).replace("\n", "")
+            for name, value in self.items()
+        }
+        return "\n".join(f"{name}: {text}" for name, text in shown.items())
+
+
+# ------------------------------------------------------------------ models of folds
+
+
+class FoldModels:
+    """Models of a cross-validation, of which each predicts its own test samples.
+
+    `fold` (n_samples,) is the number of the model of each sample of a table.
+    """
+
+    def __init__(self, models, fold):
+        self.estimators_ = models
+        self.fold = fold
+
+    def of(self, rows):
+        """The same for some samples of the table."""
+        return FoldModels(self.estimators_, self.fold[rows])
+
+    def __getattr__(self, name):
+        if name not in (*_RESPONSES, "classes_"):
+            raise AttributeError(name)
+        first = getattr(self.estimators_[0], name)
+        if name == "classes_":
+            parts = [np.ravel(model.classes_) for model in self.estimators_]
+            return np.unique(np.concatenate(parts))
+        for model in self.estimators_ if name != "predict" else ():
+            if not np.array_equal(model.classes_, self.classes_):
+                raise ValueError(
+                    f"scoring must need no {name}, because the models must know the "
+                    f"same classes for it; got {model.classes_.tolist()} instead of "
+                    f"{self.classes_.tolist()}."
+                )
+
+        @functools.wraps(first)
+        def predict_folds(X):
+            values = None
+            for number in np.unique(self.fold):
+                rows = np.flatnonzero(self.fold == number)
+                part = getattr(self.estimators_[number], name)(take(X, rows))
+                if values is None:
+                    values = np.empty((len(self.fold), *part.shape[1:]), part.dtype)
+                elif part.dtype != values.dtype:
+                    values = values.astype(np.result_type(values, part))
+                values[rows] = part
+            return values
+
+        return predict_folds
+
+    def __sklearn_tags__(self):
+        return get_tags(self.estimators_[0])
+
+
+def read_folds(estimator, X, y, sample_weight, test_indices):
+    """Return the arguments with one row per test sample, if there are models."""
+    if not isinstance(estimator, (list, tuple, np.ndarray)):
+        if test_indices is not None:
+            raise TypeError(
+                "test_indices must be None for one model; got them with a "
+                f"{type(estimator).__name__}, not with a list of models."
+            )
+        return estimator, X, y, sample_weight
+    n_samples = len(X)
+    if test_indices is None or not len(estimator) == len(test_indices) > 0:
+        found = "None" if test_indices is None else str(len(test_indices))
+        raise ValueError(
+            "test_indices must hold the test samples of each of the "
+            f"{len(estimator)} models; got {found}. Call cross_validate with "
+            "return_estimator=True and return_indices=True, and pass "
+            "results['indices']['test']."
+        )
+    rows = np.concatenate([np.asarray(part, dtype=np.intp) for part in test_indices])
+    if rows.min() < 0 or rows.max() >= n_samples:
+        raise ValueError(
+            f"test_indices must be positions in X, 0 to {n_samples - 1}; got "
+            f"{rows.min()} to {rows.max()}."
+        )
+    fold = np.repeat(np.arange(len(test_indices)), [len(part) for part in test_indices])
+    values = []
+    for name, value in (("y", y), ("sample_weight", sample_weight)):
+        check_unmasked(value, name)
+        if value is not None and len(value) != n_samples:
+            raise ValueError(
+                f"{name} must have as many samples as X ({n_samples}); got "
+                f"{len(value)}."
+            )
+        values.append(None if value is None else np.asarray(value)[rows])
+    return FoldModels(list(estimator), fold), take(X, rows), *values
+
+
+def take(X, rows):
+    """Samples of an array or a dataframe by their positions."""
+    if hasattr(X, "iloc"):
+        return X.iloc[rows]
+    return (X if hasattr(X, "shape") else np.asarray(X))[rows]
+
+
 # ------------------------------------------------------------------ scores
 
 
 def find_scorer(estimator, scoring):
     """Turn `scoring` into a callable of estimator, X and y."""
+    if isinstance(estimator, FoldModels):
+        scorer = find_scorer(estimator.estimators_[0], scoring)
+        if not isinstance(scorer, _PredictionScorer):
+            raise TypeError(
+                "scoring must be the name of a score of predictions, such as "
+                f"'accuracy', for a list of models; got {scoring!r}."
+            )
+        return scorer
     if scoring is None:
         last = estimator
         while isinstance(last, Pipeline):
@@ -168,6 +395,9 @@ class Scoring:
 
     def score(self, X, rows=slice(None)):
         """Score of X, which holds the samples `rows` of the table."""
+        if isinstance(self.estimator, FoldModels):
+            known = PredictedRows(self.estimator.of(rows), X)
+            return self._score(known, np.arange(len(X)), rows)
         return self._score(self.estimator, X, rows)
 
     def resampled(self, table, hidden, resamples):
@@ -183,6 +413,7 @@ class Scoring:
         return np.array([self._score(known, s, s) for s in (every, *resamples)])
 
     def _score(self, estimator, X, rows):
+        """Score of X, which may be the numbers of samples that are predicted."""
         y = None if self.y is None else self.y[rows]
         weight = {}
         if self.weight is not None:
