@@ -3,8 +3,10 @@
 import functools
 import sys
 from functools import cached_property
+from numbers import Number
 
 import numpy as np
+from scipy import sparse
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
@@ -91,28 +93,18 @@ class ModalityMixin:
         it. Returns the pair (table, y) if y is given.
         """
         has_y = not (isinstance(y, str) and y == "no_validation")
-        shape = getattr(X, "shape", ())
-        if len(shape) == 2 and shape[1] == 0:
-            # scikit-learn looks at the dtypes of a frame first, and reports those.
-            raise ValueError(
-                f"Found array with 0 feature(s) (shape={tuple(shape)}) while a minimum "
-                "of 1 is required."
-            )
+        check_table(X)
         levels = has_levels(X)
         if type(X) is not np.ndarray or X.dtype == object:
-            check_one_table(X)
             X = fill_masked(X)
-        if isinstance(y, np.ma.MaskedArray):
-            check_unmasked(y, "y")
-        X = validate_data(
-            self,
-            X,
-            y,
-            reset=reset,
-            dtype=[np.float64, np.float32],
-            ensure_all_finite="allow-nan",
-            **check_params,
-        )
+        if has_y:
+            many = check_params.get("multi_output") or not hasattr(self, "predict")
+            check_target(
+                y,
+                numeric=check_params.get("y_numeric", False),
+                one_column="" if many else type(self).__name__,
+            )
+        X = validate_numbers(self, X, y, reset=reset, **check_params)
         if has_y:
             X, y = X
         names = getattr(self, "feature_names_in_", None)
@@ -425,16 +417,52 @@ def _fill_null(X):
     return X
 
 
+def validate_numbers(estimator, X, y="no_validation", **check_params):
+    """`validate_data` of numbers or NaN; an error on a word names its column."""
+    try:
+        return validate_data(
+            estimator,
+            X,
+            y,
+            dtype=[np.float64, np.float32],
+            ensure_all_finite="allow-nan",
+            **check_params,
+        )
+    except ValueError as error:
+        raise explain_words(error, X) from error
+
+
 def has_levels(X):
     """Whether the names of the columns are tuples, as those of a MultiIndex are."""
     columns = getattr(X, "columns", ())
     return len(columns) > 0 and all(isinstance(name, tuple) for name in columns)
 
 
-def check_one_table(X):
-    """Raise if X is a list or dict of tables, one per modality."""
+def check_table(X):
+    """Raise if X is not one table of numbers, and say how to make it one."""
+    shape = getattr(X, "shape", ())
+    if len(shape) == 2 and shape[1] == 0:
+        # scikit-learn looks at the dtypes of a frame first, and reports those.
+        raise ValueError(
+            f"Found array with 0 feature(s) (shape={tuple(shape)}) while a minimum "
+            "of 1 is required."
+        )
+    if len(shape) > 2:
+        raise ValueError(
+            "X must have two dimensions, samples and columns; got the shape "
+            f"{tuple(shape)}. Pass X.reshape(len(X), -1), and of sequences of tokens "
+            f"modalities={{'name': {tuple(shape[1:3])}}}."
+        )
+    if type(X) is np.ndarray and X.dtype != object:
+        return
     if isinstance(X, (list, tuple)):
-        several = len(X) > 0 and all(len(getattr(x, "shape", ())) == 2 for x in X)
+        several = len(X) > 0 and all(len(getattr(x, "shape", ())) > 1 for x in X)
+        widths = {len(x) for x in X if isinstance(x, (list, tuple))}
+        if len(widths) > 1:
+            raise ValueError(
+                "X must have as many cells in each sample; got samples of "
+                f"{min(widths)} to {max(widths)} cells. Fill them up with NaN."
+            )
     else:
         # Some sparse matrices are dicts, too.
         several = isinstance(X, dict) and not hasattr(X, "shape")
@@ -444,6 +472,53 @@ def check_one_table(X):
             "modalities side by side with numpy.hstack, and pass their numbers of "
             "columns as modalities."
         )
+    for name, column in _odd_columns(X):
+        first = next((value for value in column if not _is_null(value)), None)
+        kind = str(column.dtype) if column.dtype != object else type(first).__name__
+        if hasattr(first, "__len__") and not isinstance(first, (str, bytes)):
+            raise TypeError(
+                f"X must have one number per cell; the cells of column {name!r} are of "
+                f"type {type(first).__name__}. Make an array of each such column with "
+                "numpy.vstack, put the arrays side by side with numpy.hstack, and pass "
+                "their numbers of columns as modalities."
+            )
+        if hasattr(first, "isoformat") or hasattr(first, "total_seconds"):
+            raise TypeError(
+                f"X must be numbers; column {name!r} holds dates or times ({kind}). "
+                "Make numbers of them, such as days since the first, or leave them out."
+            )
+
+
+def _odd_columns(X):
+    """Names and values of the columns of X that are not of a dtype of numbers."""
+    if isinstance(X, np.ndarray):
+        columns = X.T if X.ndim == 2 and X.dtype == object else ()
+        return [(f"x{place}", column) for place, column in enumerate(columns)]
+    if hasattr(X, "iloc") and hasattr(X, "dtypes") and len(X.shape) == 2:
+        kinds = np.array([getattr(dtype, "kind", "O") for dtype in X.dtypes])
+        places = np.flatnonzero(np.isin(kinds, ["O", "M", "m"]))
+        return [(X.columns[place], X.iloc[:, place]) for place in places]
+    if hasattr(X, "get_columns"):
+        odd = (c for c in X.get_columns() if not c.dtype.is_numeric())
+        return [(column.name, column) for column in odd]
+    return []
+
+
+def explain_words(error, X):
+    """The error, with the name of the column if it is that of a word in X."""
+    if "could not convert string" not in str(error):
+        return error
+    for name, column in _odd_columns(X):
+        try:
+            np.asarray(column, dtype=np.float64)
+        except ValueError:
+            return ValueError(
+                f"X must be numbers: {error}, in column {name!r}. Encode the column, "
+                "for example by OneHotEncoder, or leave it out."
+            )
+        except TypeError:
+            continue
+    return error
 
 
 def check_unmasked(values, name):
@@ -453,6 +528,50 @@ def check_unmasked(values, name):
             f"{name} must have no masked values; {np.ma.count_masked(values)} of "
             f"{len(values)} are masked. Leave these samples out."
         )
+
+
+def check_target(y, *, numeric=False, one_column=""):
+    """Raise if values of y are masked or missing, or of several types.
+
+    `one_column` is the name of an estimator that takes no more columns, or empty.
+    """
+    check_unmasked(y, "y")
+    if y is None or sparse.issparse(y):
+        return
+    values = np.asarray(y)
+    if values.ndim == 2 and values.shape[1] > 1 and one_column:
+        kind = "MultiOutputRegressor" if numeric else "MultiOutputClassifier"
+        raise ValueError(
+            f"y must have one column; got the shape {values.shape}. Fit one model per "
+            f"column, as sklearn.multioutput.{kind}({one_column}()) does."
+        )
+    if values.dtype == object:
+        cells = values.ravel()
+        known = np.array([not _is_null(cell) for cell in cells], dtype=bool)
+        odd = [c for c in cells[known] if not isinstance(c, (Number, np.bool_))]
+        if numeric and odd:
+            raise TypeError(f"y must be numbers; got {odd[0]!r}.")
+        if odd and len(odd) < known.sum():
+            kinds = ", ".join(sorted({type(cell).__name__ for cell in cells[known]}))
+            raise TypeError(f"y must be all numbers or all strings; got {kinds}.")
+        known = known.reshape(values.shape)
+    elif numeric and values.dtype.kind not in "biufc":
+        raise TypeError(f"y must be numbers; got dtype {values.dtype}.")
+    else:
+        known = values == values
+    if not known.all():
+        known = known.reshape(len(values), -1).all(axis=1)
+        raise ValueError(
+            f"y must have no missing values; that of {(~known).sum()} of {len(known)} "
+            "samples is missing. Leave these samples out."
+        )
+
+
+def _is_null(cell):
+    """Whether a cell is None, NaN, NaT or pandas.NA."""
+    if cell is None or type(cell).__name__ in ("NAType", "NaTType"):
+        return True
+    return isinstance(cell, Number) and cell != cell
 
 
 def check_squares(y):
@@ -531,11 +650,10 @@ def read_table(X, modalities=None, *, name="X"):
 
 def read_array(X, name):
     """Return X as an array, perhaps the caller's own, and its column names or None."""
+    check_table(X)
     names = _get_feature_names(X)
-    X = check_array(
-        fill_masked(X),
-        dtype=[np.float64, np.float32],
-        ensure_all_finite="allow-nan",
-        input_name=name,
-    )
-    return X, names
+    kept = {"dtype": [np.float64, np.float32], "ensure_all_finite": "allow-nan"}
+    try:
+        return check_array(fill_masked(X), input_name=name, **kept), names
+    except ValueError as error:
+        raise explain_words(error, X) from error

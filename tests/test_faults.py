@@ -9,20 +9,34 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
+from scipy import sparse
 from sklearn.base import clone, is_classifier, is_regressor
+from sklearn.dummy import DummyClassifier
+from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.utils import get_tags
 
 from skmissing import ModalityWarning
 from skmissing.cluster import PartialModalityKMeans
-from skmissing.ensemble import LateFusionClassifier, PatternClassifier
+from skmissing.ensemble import (
+    KernelRidgeClassifier,
+    KernelRidgeRegressor,
+    LateFusionClassifier,
+    LateFusionRegressor,
+    ModalityDropout,
+    MultipleImputationClassifier,
+    MultipleImputationRegressor,
+    PatternClassifier,
+)
 from skmissing.impute import (
     ClusterGuidedImputer,
     FactorImputer,
     RegressionImputer,
     RetrievalImputer,
 )
+from skmissing.simulate import missing_rates
 from tests.properties.strategies import no_warnings, short_name
 from tests.test_common import (
     TABULAR,
@@ -298,7 +312,6 @@ def test_words_are_refused(estimator):
 @fault("Empty frame")
 @every
 def test_empty_frame(estimator):
-    pd = pytest.importorskip("pandas")
     _, y = make_data(estimator)
     frame = pd.DataFrame(np.zeros((4, 6)))
     with pytest.raises(ValueError, match="0 sample"):
@@ -323,7 +336,6 @@ def test_wrong_width(estimator):
 @every
 def test_renamed_columns(estimator):
     """scikit-learn's error names them."""
-    pd = pytest.importorskip("pandas")
     X, y = make_data(estimator)
     frame = pd.DataFrame(X, columns=[f"m__{i}" for i in range(6)])
     with no_warnings():
@@ -348,6 +360,158 @@ def test_one_class(estimator):
     else:
         with no_warnings():
             assert set(model.predict(X)) == {1}
+
+
+# --------------------------------------------------- what others passed as y and X
+
+CLASSIFIERS = [
+    LateFusionClassifier(DummyClassifier(), combine="log"),
+    MultipleImputationClassifier(n_imputations=1),
+    KernelRidgeClassifier(cv=2),
+    ModalityDropout(HistGradientBoostingClassifier(max_iter=1)),
+]
+REGRESSORS = [
+    LateFusionRegressor("linear", cv=2),
+    MultipleImputationRegressor(n_imputations=1),
+    KernelRidgeRegressor(cv=2),
+]
+MISSING_IN_Y = "y must have no missing values; that of 4 of 12 samples is missing"
+
+
+def with_gaps(values, gap, dtype=object):
+    """Every third value is replaced."""
+    values = np.array(values, dtype=object)
+    values[::3] = gap
+    return values if dtype is object else pd.Series(values, dtype=dtype)
+
+
+@pytest.mark.parametrize("classes", [True, False])
+@pytest.mark.parametrize(
+    "change, match",
+    [
+        (
+            lambda y: np.ma.masked_array(y, np.arange(12) % 3 == 0),
+            "masked; 4 of 12|4 of",
+        ),
+        (lambda y: with_gaps(y, None), MISSING_IN_Y),
+        (lambda y: with_gaps(y, pd.NA), MISSING_IN_Y),
+        (lambda y: with_gaps(y, pd.NaT), MISSING_IN_Y),
+        (lambda y: with_gaps(y, np.float32("nan")), MISSING_IN_Y),
+        (lambda y: with_gaps(y, np.nan).astype(float), MISSING_IN_Y),
+        (lambda y: with_gaps(y, pd.NA, "Float64"), MISSING_IN_Y),
+        (lambda y: with_gaps(y, np.inf).astype(float), "y contains infinity"),
+        (
+            lambda y: with_gaps(y, "b"),
+            "y must be (all numbers or all str|numbers; got 'b)",
+        ),
+    ],
+)
+def test_targets_with_gaps_are_refused(classes, change, match):
+    """Nothing is learnt of what is below a mask, or in the place of a gap."""
+    X = np.random.RandomState(0).standard_normal((12, 4))
+    y = np.arange(12) % 2 if classes else X.sum(axis=1)
+    for estimator in CLASSIFIERS if classes else REGRESSORS:
+        with pytest.raises((ValueError, TypeError), match=match):
+            clone(estimator).fit(X, change(y))
+
+
+def test_targets_of_several_columns_or_other_types_are_refused():
+    X = np.random.RandomState(0).standard_normal((12, 4))
+    y = np.arange(12) % 3
+    words = with_gaps(np.where(y, "a", "b"), None)
+    for estimator in CLASSIFIERS:
+        with pytest.raises(ValueError, match=MISSING_IN_Y):
+            clone(estimator).fit(X, words)
+    for estimator in CLASSIFIERS[:3]:
+        with pytest.raises(ValueError, match="one column; .*MultiOutputClassifier"):
+            clone(estimator).fit(X, pd.DataFrame({"a": y, "b": -y}))
+    for estimator in REGRESSORS:
+        with pytest.raises(ValueError, match=r"got the shape .12, 2.*MultiOutputRegr"):
+            clone(estimator).fit(X, pd.DataFrame({"a": y, "b": y}))
+        for odd in (y.astype(str), pd.date_range("2020", periods=12)):
+            with pytest.raises(TypeError, match="y must be numbers; got dtype"):
+                clone(estimator).fit(X, odd)
+
+
+@pytest.mark.parametrize("form", ["Float64", "None", "NA", "NaT", "array", "polars"])
+def test_any_null_is_a_missing_cell(form):
+    X = np.random.RandomState(0).standard_normal((12, 4))
+    X[::3, :2] = np.nan
+    frame = pd.DataFrame(X, columns=["text__0", "text__1", "audio__0", "audio__1"])
+    known = frame.notna()
+    forms = {
+        "Float64": lambda: frame.astype("Float64"),
+        "None": lambda: frame.astype(object).where(known, None),
+        "NA": lambda: frame.astype(object).where(known, pd.NA),
+        "NaT": lambda: frame.astype(object).where(known, pd.NaT),
+        "array": lambda: frame.astype("Float64").to_numpy(),
+        "polars": lambda: pytest.importorskip("polars").from_dict(
+            frame.astype(object).where(known, None).to_dict("list")
+        ),
+    }
+    imputer = ClusterGuidedImputer(2, modalities=[2, 2], random_state=0)
+    expected = imputer.fit_transform(X)
+    assert_allclose(imputer.fit(forms[form]()).transform(forms[form]()), expected)
+
+
+def views():
+    rng = np.random.RandomState(0)
+    return rng.standard_normal((12, 3)), rng.standard_normal((12, 2))
+
+
+def side_by_side(**columns):
+    return pd.DataFrame({"a": views()[0][:, 0], **columns})
+
+
+@pytest.mark.parametrize(
+    "make, match",
+    [
+        (lambda: [*views()], "got a list of 2.*numpy.hstack.*modalities"),
+        (lambda: views(), "got a tuple of 2.*numpy.hstack"),
+        (lambda: [views()[0], views()[1][:5]], "got a list of 2.*numpy.hstack"),
+        (lambda: [np.zeros((12, 3, 2)), views()[0]], "got a list of 2.*numpy.hstack"),
+        (lambda: [*map(pd.DataFrame, views())], "got a list of 2.*numpy.hstack"),
+        (lambda: dict(zip("ab", views())), "got a dict of 2.*numpy.hstack"),
+        (
+            lambda: side_by_side(b=[*views()[0]]),
+            "column 'b' are of type ndarray.*hstack",
+        ),
+        (
+            lambda: side_by_side(b=[None, pd.NA, *views()[0][2:].tolist()]),
+            "column 'b' are of type list.*numpy.vstack.*hstack.*modalities",
+        ),
+        (
+            lambda: pytest.importorskip("polars").DataFrame({"b": views()[0].tolist()}),
+            "column 'b' are of type Series",
+        ),
+        (lambda: [[1, 2], [3]] * 6, "samples of 1 to 2 cells"),
+        (lambda: np.zeros((12, 3, 2)), r"shape .12, 3, 2.*modalities={'name': .3, 2.}"),
+        (lambda: sparse.csr_array(views()[0]), "toarray"),
+        (lambda: side_by_side(b=pd.date_range("2020", periods=12)), "'b' holds dates"),
+        (lambda: side_by_side(b=pd.to_timedelta(range(12), "D")), "'b' holds dates"),
+        (lambda: side_by_side(b=[*map(pd.Timestamp, range(12))]), "'b' holds dates"),
+        (lambda: side_by_side(b=["x", "y"] * 6), "float: 'x', in column 'b'.*OneHotEn"),
+        (lambda: side_by_side(b=pd.Categorical(["x", "y"] * 6)), "'x', in column 'b'"),
+        (lambda: np.array([[1, "x"]] * 12, dtype=object), "'x', in column 'x1'"),
+        (lambda: views()[0] + 1j, "Complex data not supported"),
+    ],
+)
+def test_what_is_not_one_table_is_refused(make, match):
+    """The error states what to do, in fit and afterwards."""
+    for estimator in (*CLASSIFIERS[:2], ClusterGuidedImputer(2)):
+        with pytest.raises((TypeError, ValueError), match=match):
+            clone(estimator).fit(make(), np.arange(12) % 2)
+    with pytest.raises((TypeError, ValueError), match=match):
+        missing_rates(make())
+
+
+def test_booleans_and_numbers_as_words_are_numbers():
+    X = views()[0].round(2)
+    frame = pd.DataFrame({"a": X[:, 0], "b": X[:, 1] > 0, "c": X[:, 2].astype(str)})
+    frame["d"] = pd.array([True, pd.NA, False] * 4, dtype="boolean")
+    read = ClusterGuidedImputer(1).fit_transform(frame)
+    assert_allclose(read[:, :3], np.column_stack([X[:, 0], X[:, 1] > 0, X[:, 2]]))
+    assert_allclose(read[:, 3], [1, 0.5, 0] * 4)
 
 
 class Interrupt:

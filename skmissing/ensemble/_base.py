@@ -44,6 +44,7 @@ from skmissing._table import (
     _fit_context,
     check_groups,
     check_squares,
+    check_target,
 )
 from skmissing.ensemble._folds import check_positions, deal_folds, deal_groups
 from skmissing.ensemble._kernels import KERNELS
@@ -338,6 +339,7 @@ class BlockEnsemble(MetaEstimatorMixin, ModalityMixin, SkmissingEstimator):
                 "y must have one class per sample; got a multilabel indicator of shape "
                 f"{y.shape}. Use sklearn.multiclass.OneVsRestClassifier({name}())."
             )
+        check_target(y, one_column=type(self).__name__)
         y = column_or_1d(y, warn=True)
         check_classification_targets(y)
         return y

@@ -16,7 +16,7 @@ from skmissing._table import (
     _fit_context,
     check_sample_weight,
     check_squares,
-    check_unmasked,
+    check_target,
 )
 from skmissing.ensemble._folds import partition
 from skmissing.ensemble._least_squares import (
@@ -91,7 +91,7 @@ class _KernelClassifier(ClassifierMixin, _BaseKernel):
 
     def _fit_classes(self, X, y, sample_weight, groups):
         """Validate, and fit on the samples of positive weight."""
-        check_unmasked(y, "y")
+        check_target(y, one_column=type(self).__name__)
         X, y = validate_data(self, X, y, dtype=[np.float64, np.float32])
         check_classification_targets(y)
         weight = check_sample_weight(sample_weight, X)
@@ -455,7 +455,7 @@ class KernelRidgeRegressor(RegressorMixin, _BaseKernel):
         self : object
             Fitted estimator.
         """
-        check_unmasked(y, "y")
+        check_target(y, numeric=True, one_column=type(self).__name__)
         X, y = validate_data(self, X, y, dtype=[np.float64, np.float32], y_numeric=True)
         weight = check_sample_weight(sample_weight, X)
         used = weight > 0

@@ -21,7 +21,7 @@ from skmissing._table import (
     ModalityMixin,
     SkmissingEstimator,
     _fit_context,
-    check_unmasked,
+    check_target,
 )
 from skmissing.ensemble._base import route_weight
 
@@ -187,7 +187,7 @@ class ModalityDropout(MetaEstimatorMixin, ModalityMixin, SkmissingEstimator):
         table = table[0] if y is None else table
         rows = np.tile(np.arange(len(table)), self.n_copies + 1)
         if y is not None:
-            check_unmasked(y, "y")
+            check_target(y)
             y = check_array(
                 y,
                 accept_sparse="csr",

@@ -4,13 +4,19 @@ import copy
 from numbers import Integral
 
 import numpy as np
-from sklearn.base import ClassifierMixin, MetaEstimatorMixin, RegressorMixin, clone
+from sklearn.base import (
+    ClassifierMixin,
+    MetaEstimatorMixin,
+    RegressorMixin,
+    clone,
+    is_regressor,
+)
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from skmissing._compat import HasMethods, Interval
 from skmissing._docs import shared_docs
@@ -18,8 +24,10 @@ from skmissing._table import (
     ModalityMixin,
     SkmissingEstimator,
     _fit_context,
-    check_unmasked,
+    check_table,
+    check_target,
     fill_masked,
+    validate_numbers,
 )
 from skmissing.impute import FactorImputer
 
@@ -93,7 +101,8 @@ class BaseMultipleImputation(MetaEstimatorMixin, SkmissingEstimator):
         ValueError
             If the imputer has no parameters `sample_posterior` and `random_state`.
         """
-        check_unmasked(y, "y")
+        name = type(self).__name__
+        check_target(y, numeric=is_regressor(self), one_column=name)
         X, y = self._validated(X, y=y)
         rng = check_random_state(self.random_state)
         seeds = rng.randint(np.iinfo(np.int32).max, size=self.n_imputations)
@@ -131,20 +140,8 @@ class BaseMultipleImputation(MetaEstimatorMixin, SkmissingEstimator):
 
     def _validated(self, X, **check_params):
         """Check X, and y in `fit`; a data frame stays one, to keep its names."""
-        shape = tuple(getattr(X, "shape", ()))
-        if shape[1:] == (0,):
-            # scikit-learn checks the dtypes of a frame first, and reports those.
-            raise ValueError(
-                f"Found array with 0 feature(s) (shape={shape}) while a minimum of 1 "
-                "is required."
-            )
-        checked = validate_data(
-            self,
-            fill_masked(X),
-            dtype=[np.float64, np.float32],
-            ensure_all_finite="allow-nan",
-            **check_params,
-        )
+        check_table(X)
+        checked = validate_numbers(self, fill_masked(X), **check_params)
         if "y" in check_params:
             return (X if hasattr(X, "columns") else checked[0]), checked[1]
         return X if hasattr(X, "columns") else checked

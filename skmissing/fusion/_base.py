@@ -642,8 +642,9 @@ class FusionClassifier(ClassifierMixin, BaseFusion):
         kind = type_of_target(y, input_name="y")
         if kind == "multiclass-multioutput":
             raise ValueError(
-                "y must be one column of classes, or columns of 0 and 1; got "
-                f"{kind}. Fit one classifier per column."
+                "y must be one column of classes, or columns of 0 and 1; got columns "
+                f"of {', '.join(map(str, np.unique(y)[:5]))}. Leave out samples whose "
+                "code stands for missing, or fit one classifier per column."
             )
         self._multilabel = kind == "multilabel-indicator"
         if self._multilabel:

@@ -21,6 +21,7 @@ from skmissing._modalities import Modality, ModalityLayout, resolve_modalities
 from skmissing._table import (
     ModalityTable,
     check_sample_weight,
+    check_target,
     check_unmasked,
     fill_masked,
     read_array,
@@ -383,7 +384,7 @@ class Scoring:
         self.name = (
             scoring if isinstance(scoring, str) else name_score(estimator, scoring)
         )
-        check_unmasked(y, "y")
+        check_target(y)
         self.y = None if y is None else np.asarray(y)
         self.weight = sample_weight
         if y is not None and len(self.y) != n_samples:
