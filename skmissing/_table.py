@@ -128,9 +128,10 @@ class ModalityMixin:
         return (table, y) if has_y else table
 
     # Above this many modalities of one column each, `modalities` was likely forgotten:
-    # of an array, whose columns may be those of embeddings, and of a frame whose names
-    # have no prefixes, which may be those of a questionnaire. What follows from it.
-    _most_columns, _consequence = (16, 64), ""
+    # of an array (embeddings are wider than the tables of scikit-learn's checks, which
+    # have up to 30 columns), and of a frame whose names have no prefixes, which may be
+    # those of a questionnaire. And what follows from so many.
+    _most_columns, _consequence = (30, 64), ""
 
     def _warn_single_columns(self, names):
         """Warn if columns became modalities for want of names or of a layout."""

@@ -122,9 +122,7 @@ def test_rare_combinations_take_no_memory(seed):
     X = rng.standard_normal((3000, 20))
     X[rng.uniform(size=X.shape) < 0.5] = np.nan
     X[:, 0] = 1.0
-    model = PatternRegressor(
-        LinearRegression(), modalities=[1] * 20, min_rows=10**6, select="largest"
-    )
+    model = PatternRegressor(LinearRegression(), min_rows=10**6, select="largest")
     tracemalloc.start()
     model.fit(X, X[:, 0])
     most = tracemalloc.get_traced_memory()[1]

@@ -112,6 +112,7 @@ def make_scikit_learn():
     )
     selector = make_column_selector(dtype_include=np.number)
     late = LateFusionClassifier("linear", cv=2)
+    parts = clone(late).set_params(modalities={"text": 2, "remainder": 4})
     return [
         make_pipeline(wide, StandardScaler(), linear),
         make_pipeline(
@@ -119,7 +120,7 @@ def make_scikit_learn():
         ),
         make_pipeline(columns, linear),
         *(
-            make_pipeline(clone(names).set_output(transform=output), late)
+            make_pipeline(clone(names).set_output(transform=output), parts)
             for output in ("default", "pandas", "polars")
         ),
         sk.ColumnTransformer([("a", sk.PCA(2), selector)]),

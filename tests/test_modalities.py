@@ -328,14 +328,14 @@ def test_wrappers_that_hand_on_frames_keep_the_modalities():
     ],
 )
 def test_arrays_of_many_columns_warn(estimator):
-    """From 17 columns on; those of a frame with names of its own from 65 on."""
+    """From 31 columns on; those of a frame with names of its own from 65 on."""
     X, y = samples(range(65))
-    match = f"{type(estimator).__name__}: each of the 17 columns"
+    match = f"{type(estimator).__name__}: each of the 31 columns"
     with pytest.warns(ModalityWarning, match=match):
-        estimator.fit(X.iloc[:, :17].to_numpy(), y)
+        estimator.fit(X.iloc[:, :31].to_numpy(), y)
     if not isinstance(estimator, LateFusionClassifier):
         return
-    estimator.fit(X.iloc[:, :16].to_numpy(), y)
+    estimator.fit(X.iloc[:, :30].to_numpy(), y)
     estimator.fit(X.iloc[:, :64].add_prefix("item"), y)
     with pytest.warns(ModalityWarning, match="each of the 65 columns"):
         estimator.fit(X.add_prefix("item"), y)

@@ -88,14 +88,14 @@ def test_class_name_and_line(name, way):
 
 
 def test_late_fusion_of_single_columns_warns():
-    X, y = np.random.RandomState(0).standard_normal((12, 17)), [0, 1] * 6
+    X, y = np.random.RandomState(0).standard_normal((12, 31)), [0, 1] * 6
     model = LateFusionClassifier(DummyClassifier(), combine="log")
-    with pytest.warns(ModalityWarning, match="each of the 17 columns .* model of its"):
+    with pytest.warns(ModalityWarning, match="each of the 31 columns .* model of its"):
         model.fit(X, y)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         model.fit(X[:, 1:], y)
-        model.set_params(modalities=[10, 7]).fit(X, y)
+        model.set_params(modalities=[10, 21]).fit(X, y)
 
 
 @pytest.mark.parametrize("name", sorted(SILENT & {*FIRST}))
