@@ -96,6 +96,7 @@ BAD_ARCHIVES = [
         {"split": np.array(["train"] * 5 + ["tset"])},
         r"must have the names train, .* got 'tset'",
     ),
+    ({"split": np.array([b"\xff"] * 6)}, "must have the names train, .* got '\ufffd'"),
     (
         {"split": np.zeros((6, 1), int)},
         r"key 'split' must have shape \(6,\); got \(6, 1\)",

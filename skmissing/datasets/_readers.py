@@ -264,7 +264,7 @@ def _split_codes(split, n_samples, key, path):
             f"{path}: key {key!r} must have shape ({n_samples},); got {split.shape}."
         )
     if split.dtype.kind == "S":
-        split = split.astype(str)
+        split = np.char.decode(split, "utf-8", "replace")
     if split.dtype.kind == "U":
         words = [word.strip().lower() for word in split.tolist()]
         if unknown := sorted(set(words) - set(_SPLITS)):

@@ -62,7 +62,7 @@ class VideoEncoder(FrozenEncoder):
     See Also
     --------
     ImageEncoder : Encodes images.
-    AudioEncoder : Encodes the sound of a video.
+    AudioEncoder : Encodes sound, from files of sound only.
 
     Notes
     -----
