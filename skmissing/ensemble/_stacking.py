@@ -12,6 +12,8 @@ from scipy.optimize import minimize
 # Standard deviation of the normal prior on the logarithms of stacking weights. Without
 # evidence against it, they stay within a factor of about 1.6 of plain late fusion.
 PRIOR_DEVIATION = 0.5
+# Bound of these logarithms, far from what the prior allows: no step may overflow.
+MAX_LOG_WEIGHT = 10.0
 # Strength of the prior of `joint_covariance`, as a number of samples.
 PRIOR_SAMPLES = 10.0
 # Patterns times cubed columns up to which `joint_covariance` iterates.
@@ -90,8 +92,9 @@ def fit_stacking(D, codes, presence, log_prior, sample_weight):
     args = pieces, *merge_modalities(subsets), log_prior, total
     options = {"maxiter": 200, "ftol": 1e-9, "gtol": 1e-5}
     best = minimize(
-        stacking_loss, start, args, jac=True, method="L-BFGS-B", options=options
-    )
+        stacking_loss, start, args, jac=True, method="L-BFGS-B", options=options,
+        bounds=[(-MAX_LOG_WEIGHT, MAX_LOG_WEIGHT)] * len(start),
+    )  # fmt: skip
     return np.exp(best.x[:n_modalities]), np.exp(best.x[n_modalities:])
 
 
