@@ -10,6 +10,7 @@ from joblib import parallel_config
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import BaseEstimator, clone, is_classifier
 from sklearn.decomposition import PCA
+from sklearn.ensemble import ExtraTreesClassifier
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsRegressor
@@ -18,11 +19,19 @@ from sklearn.utils import estimator_checks
 from sklearn.utils.validation import validate_data
 
 from skmissing._table import ModalityWarning
-from skmissing.ensemble import LateFusionClassifier, LateFusionRegressor
+from skmissing.ensemble import LateFusionClassifier, LateFusionRegressor, _panel
 
 BOTH = [LateFusionClassifier, LateFusionRegressor]
 each_class = pytest.mark.parametrize("cls", BOTH)
 LABELS = np.array(["low", "middle", "high"])
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_trees():
+    """Forests of named panels are small here."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_panel, "N_TREES", 15)
+        yield
 
 
 def make_data(cls, n_rows=42):
@@ -98,13 +107,14 @@ def test_refits_threads_and_copies_agree(fitted):
 
 
 def test_saved_and_loaded(tmp_path):
-    """tests/test_io.py has the kernels of both; trees take long."""
+    """tests/test_io.py has the kernels of both; many trees take long."""
     pytest.importorskip("skops")
     from skmissing.io import dump, load
 
     X, y = make_data(LateFusionClassifier)
     X, y = X[~np.isnan(X[:, 0]), :2], y[~np.isnan(X[:, 0])]
-    model = LateFusionClassifier(modalities=[2], random_state=0).fit(X, y)
+    members = ["linear", "rbf", ("trees", ExtraTreesClassifier(2, random_state=0))]
+    model = LateFusionClassifier(members, modalities=[2]).fit(X, y)
     dump(model, tmp_path / "model.skops")
     twin = load(tmp_path / "model.skops")
     assert_array_equal(read(twin, X), read(model, X))

@@ -26,6 +26,8 @@ from skmissing.ensemble import (
     LateFusionRegressor,
     PatternClassifier,
     PatternRegressor,
+    _late_fusion,
+    _panel,
 )
 from skmissing.ensemble._base import EncodedClassifier, make_linear, tree_means
 from skmissing.ensemble._least_squares import (
@@ -49,6 +51,14 @@ KERNELS = [
     KernelRidgeClassifier("relevance"),
     KernelLogisticClassifier(),
 ]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_trees():
+    """Forests of named panels are small here."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_panel, "N_TREES", 15)
+        yield
 
 
 def make_folds(labels, n_folds=3):
@@ -293,18 +303,20 @@ def test_default_linear_model_predicts_as_scikit_learn(rings):
 
 
 @pytest.mark.parametrize("cls", [LateFusionClassifier, LateFusionRegressor])
-def test_many_narrow_modalities_are_linear(cls):
+def test_many_narrow_modalities_are_linear(cls, monkeypatch):
     """Named panels of narrow modalities are; wide ones, and other panels, stay."""
     rng = np.random.RandomState(0)
-    X = rng.randn(60, 62)
+    X = rng.randn(60, 65)
     y = (X[:, 0] > 0).astype(int)
-    widths = {"wide": 10, "pair": 2} | {f"m{i}": 1 for i in range(50)}
+    with pytest.warns(ModalityWarning, match="with a linear model of its own"):
+        cls("auto", combine="mean").fit(X, y)
+    monkeypatch.setattr(_late_fusion, "MANY_MODALITIES", 5)
+    widths = {"wide": 10, "pair": 2} | {f"m{i}": 1 for i in range(4)}
+    X = X[:, :16]
     model = cls("auto", modalities=widths, combine="mean", random_state=0).fit(X, y)
     weights = model.pool_weights_
     assert set(weights["wide"]) == {"linear", "rbf", "trees"}
     assert set(weights["pair"]) == set(weights["m3"]) == {"linear"}
-    with pytest.warns(ModalityWarning, match="with a linear model of its own"):
-        cls("auto", combine="mean").fit(np.tile(X, 5)[:, :257], y)
 
 
 def test_pool_of_log_loss_is_a_minimum():
@@ -455,9 +467,9 @@ def test_models_see_numbers_of_the_classes(cls):
 def rare():
     """A tenth of the samples are of the class "yes", which is hard to tell."""
     rng = np.random.RandomState(0)
-    y = np.where(np.arange(400) % 10 == 0, "yes", "no")
-    X = rng.standard_normal((400, 4)) + 0.7 * (y == "yes")[:, None]
-    X[:100, :2] = X[100:200, 2:] = np.nan
+    y = np.where(np.arange(200) % 10 == 0, "yes", "no")
+    X = rng.standard_normal((200, 4)) + 0.7 * (y == "yes")[:, None]
+    X[:50, :2] = X[50:100, 2:] = np.nan
     return X, y
 
 
@@ -473,11 +485,11 @@ def rare():
 def test_class_weight_is_sample_weight(rare, model):
     """Balanced classes are found more often; a dict is the same by hand."""
     X, y = rare
-    weight = np.where(y == "yes", 5.0, 400 / 360 / 2)
+    weight = np.where(y == "yes", 5.0, 10 / 9 / 2)
     expected = clone(model).fit(X, y, sample_weight=weight).predict_proba(X)
     balanced = clone(model).set_params(class_weight="balanced").fit(X, y)
     np.testing.assert_allclose(balanced.predict_proba(X), expected, atol=1e-6)
-    by_hand = clone(model).set_params(class_weight={"yes": 5.0, "no": 400 / 360 / 2})
+    by_hand = clone(model).set_params(class_weight={"yes": 5.0, "no": 10 / 9 / 2})
     found = by_hand.fit(X, y).predict_proba(X)
     np.testing.assert_allclose(found, expected, atol=1e-6)
     assert np.mean(balanced.predict(X) == "yes") > 0.2
@@ -561,9 +573,9 @@ def test_pattern_models_know_no_units(rings, unit):
 def make_twins(classifier):
     """Samples of persons, in runs; the target is the person's, and unrelated to X."""
     rng = np.random.RandomState(0)
-    person = np.repeat(np.arange(50), 4)
-    y = rng.randint(2, size=50)[person] if classifier else rng.randn(50)[person]
-    return rng.randn(50, 6)[person] + 0.2 * rng.randn(200, 6), y, person
+    person = np.repeat(np.arange(30), 4)
+    y = rng.randint(2, size=30)[person] if classifier else rng.randn(30)[person]
+    return rng.randn(30, 6)[person] + 0.2 * rng.randn(120, 6), y, person
 
 
 @pytest.mark.parametrize("cls", [LateFusionClassifier, LateFusionRegressor])
@@ -578,7 +590,7 @@ def test_dependent_samples_warn(cls):
         model.fit(X, y)
     assert min(model.dependence_.values()) > 0.1
     assert clone(model).fit(X, y, groups=person).dependence_ == {}
-    order = np.random.RandomState(0).permutation(200)
+    order = np.random.RandomState(0).permutation(120)
     shuffled = clone(model).fit(X[order], y[order])
     assert max(shuffled.dependence_.values()) < 0.1
 

@@ -38,6 +38,7 @@ from skmissing.ensemble._least_squares import (
 )
 
 PANELS = ("auto", "full", "linear")
+N_TREES = 100
 # A modality with fewer samples gets the linear model only.
 LEAST_SAMPLES = 10
 # With more modalities than that, those of fewer columns get the linear model only.
@@ -59,7 +60,7 @@ def make_panel(name, classifier, random_state):
     if name == "linear":
         return members
     trees = {
-        "n_estimators": 100,
+        "n_estimators": N_TREES,
         "bootstrap": True,
         "oob_score": True,
         "random_state": random_state,
