@@ -6,6 +6,7 @@ for _package in ("torch", "skorch"):
     import_optional(_package, "neural")
 
 from skmissing.fusion._base import FusionClassifier, FusionRegressor  # noqa: E402
+from skmissing.fusion._export import export  # noqa: E402
 from skmissing.fusion._mhsa import (  # noqa: E402
     MHSAFusionClassifier,
     MHSAFusionRegressor,
@@ -20,5 +21,6 @@ __all__ = [
     "MHSAFusionRegressor",
     "MMPClassifier",
     "MMPRegressor",
+    "export",
     "make_ul4m4",
 ]

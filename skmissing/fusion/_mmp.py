@@ -112,7 +112,7 @@ class MMPFusion(nn.Module):
             n_tokens, observed = self.slots.n_tokens, observed[:, self.source]
             loss = alignment_loss(tokens, h, present, observed, n_tokens=n_tokens)
             losses["alignment"] = self.alignment_weight * loss
-        summary = self.summary.expand(len(h), 1, -1)
+        summary = self.summary.expand(h.shape[0], 1, -1)
         h = torch.cat([summary, h + self.place], dim=1)  # (B, 1 + T, p)
         key_mask = F.pad(key_mask, (1, 0), value=True)
         for i, layer in enumerate(self.layers, 1):

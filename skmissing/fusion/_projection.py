@@ -161,6 +161,9 @@ class ModalityProjector(nn.Module):
     ):
         super().__init__()
         self.n_tokens, self.dim = [int(n) for n in n_tokens], dim
+        # Whether to estimate all modalities of all samples, and to use those that are
+        # wanted: for exported graphs, whose shapes must not depend on values.
+        self.dense = False
         self._check(widths, kind, n_heads)
         size, most = len(self.n_tokens), max(self.n_tokens)
         if kind == "linear":
@@ -277,6 +280,8 @@ class ModalityProjector(nn.Module):
 
     def _estimate(self, tokens, present, wanted):
         """Compute the wanted estimates, for the samples that need any."""
+        if self.dense:
+            return self._estimate_all(tokens, present, wanted)
         needy = wanted.any(dim=1).nonzero()[:, 0]
         if not len(needy):
             return tokens
@@ -296,6 +301,19 @@ class ModalityProjector(nn.Module):
         made = made.flatten(0, 2).index_select(0, kept)
         filled = tokens.flatten(0, 1).index_copy(0, target.flatten()[kept], made)
         return filled.unflatten(0, tokens.shape[:2])
+
+    def _estimate_all(self, tokens, present, wanted):
+        """The same, at the cost of all estimates."""
+        seen = present[:, self.place] & self.real  # (B, M, N)
+        blocks = tokens[:, self.place].masked_fill(~seen[..., None], 0.0)
+        n_samples, size = wanted.shape
+        rows = torch.arange(n_samples, device=tokens.device)[:, None]
+        pairs = rows * size + self.others[:, None]  # (M, B, K)
+        share = seen.any(dim=2).flatten()[pairs].to(tokens.dtype)
+        n_sources = share.sum(dim=2, keepdim=True).clamp(min=1)
+        made = self.estimator(blocks, seen, pairs, share * pairs.shape[2] / n_sources)
+        made = made.transpose(0, 1)[:, self.real]  # (M, B, N, p) -> (B, T, p)
+        return torch.where(wanted[:, self.owner, None], made, tokens)
 
 
 def alignment_loss(tokens, filled, present, observed=None, *, n_tokens):
