@@ -411,10 +411,7 @@ def _fill_null(X):
             column = X.iloc[:, number]
             if column.dtype.name == "object":
                 X.isetitem(number, column.where(column.notna(), np.nan))
-        if has_levels(X):
-            X = X.set_axis(
-                ["__".join(map(str, name)) for name in X.columns], axis="columns"
-            )
+        X = flat_names(X)
     return X
 
 
@@ -431,6 +428,13 @@ def validate_numbers(estimator, X, y="no_validation", **check_params):
         )
     except ValueError as error:
         raise explain_words(error, X) from error
+
+
+def flat_names(X):
+    """A data frame whose column names are not tuples."""
+    if not has_levels(X):
+        return X
+    return X.set_axis(["__".join(map(str, name)) for name in X.columns], axis="columns")
 
 
 def has_levels(X):

@@ -62,14 +62,16 @@ def test_join_is_that_of_a_loop(tables, how, expected):
         for name, seen in zip(("gene", "clinic"), known)
     }
     assert sum(report.patterns.values()) == len(expected)
-    assert f"{len(expected)} samples" in repr(report) and "gene" in report._repr_html_()
+    assert (
+        f"of {len(expected)} sample" in repr(report) and "gene" in report._repr_html_()
+    )
     if isinstance(X, pd.DataFrame):
         assert X.index.tolist() == expected and X.index.name == "id"
 
 
 def test_target_keeps_the_order(tables):
     """It is a column of a table, a table of its own, or a Series with the index."""
-    with pytest.warns(ModalityWarning, match="2 samples without y are left out"):
+    with pytest.warns(ModalityWarning, match="2 samples without y .* left out"):
         X, y = from_tables(tables, on="id", y="sick")
     assert list(X.columns) == ["gene__a", "gene__b", "clinic__sex"]
     assert cells(X) == [(2, 1, "f"), (None, None, "m")] and list(y) == [1, 0]
@@ -77,8 +79,8 @@ def test_target_keeps_the_order(tables):
     with pytest.warns(ModalityWarning) as caught:
         X, y = from_tables(tables, on="id", y=target)
     assert {str(w.message) for w in caught} == {
-        "from_tables: 1 samples without y are left out.",
-        "from_tables: 1 y without a sample are left out.",
+        "from_tables: 1 sample without y is left out.",
+        "from_tables: 1 value of y without a sample is left out.",
     }
     assert list(y) == [1, 2, 4] and len(X) == 3
     if isinstance(target, pd.DataFrame):
@@ -142,13 +144,13 @@ def frame(**columns):
             {"a": frame(id=["p", "p"])},
             {"on": "id"},
             ValueError,
-            "each key once; got 1 keys more than once, such as 'p' in 2 rows",
+            "each key once; got 1 key more than once, such as 'p' in 2 rows",
         ),
         (
             {"a": frame(id=["p", None])},
             {"on": "id"},
             ValueError,
-            "got 1 rows of 2 without one",
+            "got 1 row of 2 without one",
         ),
         (
             {"a": FRAME, "b": frame(id=[1, 2])},
@@ -207,7 +209,7 @@ def test_align():
         imputer.transform(aligned), imputer.transform(X.assign(b__0=np.nan))
     )
     assert_array_equal(align(pl.DataFrame(new), imputer).to_numpy(), aligned)
-    with pytest.warns(ModalityWarning, match="1 columns are left out.*extra"):
+    with pytest.warns(ModalityWarning, match="1 column is left out.*extra"):
         align(new.assign(extra=1.0), imputer)
     with pytest.raises(ValueError, match="all columns of 'a', or none; got 1 of 2"):
         align(X[["a__0", "c__0"]], imputer)
@@ -319,10 +321,10 @@ def test_per_modality_warns():
         per = PerModality(make_pipeline(StandardScaler(), PCA(4))).fit(X)
     assert len(per.get_feature_names_out()) == 4 + 3
     X.iloc[:, 5:] = np.nan
-    with pytest.warns(ModalityWarning, match="'audio' are never observed"):
+    with pytest.warns(ModalityWarning, match="in any .*: 'audio'; their columns"):
         per = PerModality(PCA(2)).fit(X)
     assert np.isnan(per.transform(X)[:, 2:]).all()
-    with pytest.warns(ModalityWarning, match="'audio' was never observed in fit; 60"):
+    with pytest.warns(ModalityWarning, match="ignored: 'audio', which 60 of 60"):
         assert np.isnan(per.transform(X.fillna(0.0))[:, 2:]).all()
 
 
@@ -383,3 +385,12 @@ def test_mudata_there_and_back():
         from_anndata(X, modalities={"a": None})
     with pytest.raises(ValueError, match=r"modalities\['a'\] must be a key of obsm"):
         from_anndata(mdata["text"], modalities={"a": "X_umap"})
+
+
+def test_columns_of_two_levels():
+    X, y = make_blocks()
+    two = pd.concat(split_tables(X), axis=1)
+    assert isinstance(two.columns, pd.MultiIndex)
+    per = PerModality(PCA(2)).fit(two)
+    assert_array_equal(per.transform(two), PerModality(PCA(2)).fit_transform(X))
+    pd.testing.assert_frame_equal(align(two[["audio"]], per), align(X.iloc[:, 5:], per))

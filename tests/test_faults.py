@@ -92,7 +92,11 @@ def assert_finite(estimator, X):
 
 def keeps_gaps(estimator):
     """Whether NaN is returned for what is missing."""
-    return type(estimator).__name__ in ("ModalityAmputer", "SignalEncoder")
+    return type(estimator).__name__ in (
+        "ModalityAmputer",
+        "PerModality",
+        "SignalEncoder",
+    )
 
 
 # It fills no gaps itself, and learns nothing of modalities.
@@ -108,7 +112,7 @@ def test_empty_sample(estimator):
         pytest.skip("takes no NaN")
     model = fitted(estimator)
     X[3] = np.nan
-    if type(estimator).__name__ in QUIET | {"SignalEncoder"}:
+    if type(estimator).__name__ in QUIET | {"PerModality", "SignalEncoder"}:
         results = outputs(model, X[:5])
     else:
         with pytest.warns(ModalityWarning, match="1 of 5 samples"):

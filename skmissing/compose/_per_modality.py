@@ -22,6 +22,7 @@ from skmissing._table import (
     ModalityMixin,
     SkmissingEstimator,
     _fit_context,
+    flat_names,
     name_list,
 )
 from skmissing.compose._tables import observed_rows
@@ -170,7 +171,8 @@ class PerModality(
             )
         if unseen:
             self._warn(
-                f"{name_list(unseen)} are never observed; their columns stay NaN."
+                f"{len(unseen)} of {len(blocks)} modalities are not observed in any "
+                f"sample: {name_list(unseen)}; their columns stay NaN."
             )
         self.transformers_ = fitted
         self._names = names
@@ -211,19 +213,21 @@ class PerModality(
             NaN where a modality is missing.
         """
         check_is_fitted(self)
-        parts = []
+        parts, unlearnt = [], []
         n_rows, blocks = self._read(X, reset=False)
         for name, (rows, block, _) in blocks.items():
             transformer, width = self.transformers_[name], len(self._names[name])
             part = np.full((n_rows, width), np.nan, self._dtype(X))
             if len(rows) and name in self._unseen:
-                self._warn(
-                    f"{name!r} was never observed in fit; {len(rows)} samples that "
-                    "have it stay NaN."
-                )
+                unlearnt.append(f"{name!r}, which {len(rows)} of {n_rows} samples have")
             elif len(rows) and transformer != "drop":
                 part[rows] = transformed(name, transformer, block, width)
             parts.append(part)
+        if unlearnt:
+            self._warn(
+                f"{len(unlearnt)} of {len(blocks)} modalities that are not observed in "
+                f"fit are ignored: {'; '.join(unlearnt)}."
+            )
         return np.hstack(parts)
 
     def _read(self, X, reset):
@@ -238,6 +242,13 @@ class PerModality(
                 block = np.asfortranarray(table.X[np.ix_(rows, modality.columns)])
                 blocks[name] = rows, block, names[modality.columns]
             return len(table), blocks
+        for size, what in zip(X.shape, ("sample", "feature")):
+            if not size:
+                raise ValueError(
+                    f"Found array with 0 {what}(s) (shape={X.shape}) while a "
+                    "minimum of 1 is required."
+                )
+        X = flat_names(X)
         validate_data(self, X, reset=reset, skip_check_array=True)
         names = list(X.columns)
         if reset:

@@ -9,8 +9,8 @@ from numbers import Number
 import narwhals.stable.v2 as nw
 import numpy as np
 
-from skmissing._modalities import _shorten, resolve_modalities, warn
-from skmissing._table import fill_masked
+from skmissing._modalities import _shorten, count, resolve_modalities, warn
+from skmissing._table import fill_masked, flat_names
 
 HOW = ("outer", "inner", "left", "position")
 # Columns that are added for joins, and dropped afterwards.
@@ -42,10 +42,10 @@ class TableReport:
     >>> sound = pd.DataFrame({"pitch": [7.0]}, index=["b"])
     >>> from_tables({"text": text, "sound": sound}, report=True)[1]
     TableReport of 2 samples
-      text               2 samples  1 columns
-      sound              1 samples  1 columns
-      only text          1 samples
-      only text + sound  1 samples
+      text               2 samples  1 column
+      sound              1 sample   1 column
+      only text          1 sample
+      only text + sound  1 sample
     """
 
     index: list
@@ -55,27 +55,27 @@ class TableReport:
     dropped: dict
 
     def _rows(self):
-        for name, count in self.n_samples.items():
-            yield name, f"{count} samples", f"{self.n_features[name]} columns"
-        for pattern, count in list(self.patterns.items())[:8]:
-            yield f"only {' + '.join(pattern)}", f"{count} samples", ""
-        for reason, count in self.dropped.items():
-            yield reason, f"{count} left out", ""
+        for name, n in self.n_samples.items():
+            yield name, count(n, "sample"), count(self.n_features[name], "column")
+        for pattern, n in list(self.patterns.items())[:8]:
+            yield f"only {' + '.join(pattern)}", count(n, "sample"), ""
+        for reason, n in self.dropped.items():
+            yield reason, f"{n} left out", ""
 
     def __repr__(self):
         rows = list(self._rows())
         widths = [max(len(row[i]) for row in rows) for i in range(2)]
         lines = [
-            f"  {a:<{widths[0]}}  {b:>{widths[1]}}  {c}".rstrip() for a, b, c in rows
+            f"  {a:<{widths[0]}}  {b:<{widths[1]}}  {c}".rstrip() for a, b, c in rows
         ]
-        return "\n".join([f"TableReport of {len(self.index)} samples", *lines])
+        return "\n".join([f"TableReport of {count(len(self.index), 'sample')}", *lines])
 
     def _repr_html_(self):
         cells = "".join(
             "<tr>" + "".join(f"<td>{html.escape(c)}</td>" for c in row) + "</tr>"
             for row in self._rows()
         )
-        head = f"TableReport of {len(self.index)} samples"
+        head = f"TableReport of {count(len(self.index), 'sample')}"
         return f"<table><caption>{head}</caption>{cells}</table>"
 
 
@@ -185,14 +185,17 @@ def from_tables(tables, *, on=None, how="outer", y=None, report=False):
     keys, dropped = choose_keys(frames, how), {}
     if y is not None:
         labelled = target.labelled()
+        known = set(keys)
         dropped = {
-            "samples without y": sum(key not in labelled for key in keys),
-            "y without a sample": sum(key not in set(keys) for key in labelled),
+            "sample without y": sum(key not in labelled for key in keys),
+            "value of y without a sample": sum(key not in known for key in labelled),
         }
+        dropped = {reason: n for reason, n in dropped.items() if n}
+        for reason, n in dropped.items():
+            noun, rest = reason.split(" ", 1)
+            are = "is" if n == 1 else "are"
+            warn(f"from_tables: {count(n, noun)} {rest} {are} left out.")
         keys = [key for key in keys if key in labelled]
-        dropped = {reason: count for reason, count in dropped.items() if count}
-        for reason, count in dropped.items():
-            warn(f"from_tables: {count} {reason} are left out.")
     if not keys:
         raise ValueError("No sample is left: no key is in all that is joined.")
     X = nw.concat(
@@ -388,16 +391,17 @@ def check_keys(frames, how):
         missing = sum(map(is_missing, frame.keys))
         if missing:
             raise ValueError(
-                f"{frame.where} must have a key in each row; got {missing} rows of "
-                f"{len(frame.keys)} without one."
+                f"{frame.where} must have a key in each row; got "
+                f"{count(missing, 'row')} of {len(frame.keys)} without one."
             )
         counts = Counter(frame.keys)
-        doubled = [key for key, count in counts.items() if count > 1]
+        doubled = [key for key, n in counts.items() if n > 1]
         if doubled:
             raise ValueError(
-                f"{frame.where} must have each key once; got {len(doubled)} keys more "
-                f"than once, such as {doubled[0]!r} in {counts[doubled[0]]} rows. Add "
-                "a column to the key, or aggregate these rows first."
+                f"{frame.where} must have each key once; got "
+                f"{count(len(doubled), 'key')} more than once, such as {doubled[0]!r} "
+                f"in {counts[doubled[0]]} rows. Add a column to the key, or aggregate "
+                "these rows first."
             )
         kinds[frame.where] = " and ".join(sorted(set(map(key_kind, frame.keys))))
     named = {kind for kind in kinds.values() if kind}
@@ -448,7 +452,7 @@ def choose_keys(frames, how):
 
 def read_layout(X, modalities=None):
     """Read the layout of a data frame."""
-    frame = nw.from_native(X, eager_only=True, pass_through=True)
+    frame = nw.from_native(flat_names(X), eager_only=True, pass_through=True)
     if not isinstance(frame, nw.DataFrame):
         raise TypeError(
             f"X must be a pandas or polars data frame; got {type(X).__name__}."
@@ -570,7 +574,7 @@ def align(X, estimator):
             "estimator must be fitted to a data frame, which has feature_names_in_; "
             f"got {estimator!r}."
         )
-    frame = nw.from_native(X, eager_only=True, pass_through=True)
+    frame = nw.from_native(flat_names(X), eager_only=True, pass_through=True)
     if not isinstance(frame, nw.DataFrame):
         raise TypeError(
             f"X must be a pandas or polars data frame; got {type(X).__name__}."
@@ -595,9 +599,10 @@ def align(X, estimator):
             )
     unknown = [c for c in frame.columns if c not in set(expected)]
     if unknown:
+        are = "is" if len(unknown) == 1 else "are"
         warn(
-            f"align: {len(unknown)} columns are left out, which the estimator does not "
-            f"know: {_shorten(unknown)}."
+            f"align: {count(len(unknown), 'column')} {are} left out, which the "
+            f"estimator does not know: {_shorten(unknown)}."
         )
     gaps = [nw.lit(np.nan, nw.Float64).alias(c) for c in expected if c not in known]
     return frame.with_columns(*gaps).select(expected).to_native()
@@ -682,9 +687,9 @@ def mark_missing(X, codes=None, *, blocks=None, modalities=None, report=False):
     return (X, counts) if report else X
 
 
-def add(counts, found, name, code, count):
-    if count:
-        counts.setdefault(name, {})[code] = count
+def add(counts, found, name, code, n):
+    if n:
+        counts.setdefault(name, {})[code] = n
         found.add(code)
 
 
