@@ -1,6 +1,7 @@
 """The benchmark as a command: `python -m skmissing.benchmark`."""
 
 import argparse
+import re
 import sys
 
 from skmissing.benchmark._data import NAMED, load_data
@@ -25,11 +26,15 @@ _MISSING_HELP = {
 def main(arguments=None):
     """Run the command with the arguments of the shell, or others.
 
-    Returns 0 if every cell has a score, 1 if some failed, 2 if an argument is not
-    valid, 130 after an interruption.
+    Without any, it prints help. Returns 0 if every cell has a score, 1 if some failed,
+    2 if an argument is not valid, 130 after an interruption.
     """
     parser = _make_parser()
-    args = parser.parse_args(arguments)
+    given = sys.argv[1:] if arguments is None else arguments
+    if not given:
+        parser.print_help()
+        return 0
+    args = parser.parse_args(given)
     if args.list:
         print(_listing())
         return 0
@@ -49,7 +54,7 @@ def main(arguments=None):
             check_metric(args.metric, data)
         results = run_benchmark(
             data,
-            args.missing,
+            _words(" ".join(args.missing).replace(" ", ",")),
             _words(args.methods),
             regimes=_words(args.regimes),
             n_runs=args.n_runs,
@@ -79,7 +84,9 @@ def _words(text):
     """The words of a list with commas; None stays None."""
     if text is None:
         return None
-    return [word.strip() for word in text.split(",") if word.strip()]
+    # A number alone is the second of a pair, as in mcar:0.4,0.8.
+    words = re.split(r",(?!\s*[0-9.]+\s*(?:,|$))", text)
+    return [word.strip() for word in words if word.strip()]
 
 
 def _listing():
@@ -117,7 +124,7 @@ def _make_parser():
         "--missing",
         nargs="+",
         default=["mcar:0.5"],
-        help="what is hidden, separated by spaces (default: mcar:0.5)",
+        help="what is hidden, separated by commas (default: mcar:0.5)",
     )
     add(
         "--methods",

@@ -1,5 +1,6 @@
 """Data sets of the benchmark: embedded ones by name, and the user's own files."""
 
+import difflib
 import hashlib
 from dataclasses import dataclass
 from numbers import Real
@@ -157,6 +158,13 @@ def _find_task(task, y, where):
     return TASKS[kind]
 
 
+def did_you_mean(name, known):
+    """The most similar of the known names, as a question for an error; or nothing."""
+    by_lower = {each.lower(): each for each in known}
+    similar = difflib.get_close_matches(str(name).lower(), by_lower, 1)
+    return f" Did you mean {by_lower[similar[0]]!r}?" if similar else ""
+
+
 # What `load_data` knows by name.
 NAMED = {
     "breast_cancer": (
@@ -233,7 +241,7 @@ def load_data(
     if not text.endswith(".npz"):
         raise ValueError(
             f"data={text!r} is neither one of {', '.join(NAMED)} nor a path that ends "
-            "in .npz."
+            f"in .npz.{did_you_mean(text, NAMED)}"
         )
     key = {"auto": "split", "random": None}.get(split, split)
     bunch = datasets.read_multimodal_npz(source, modalities=modalities, split=key)

@@ -18,6 +18,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skmissing._compat import import_optional
+from skmissing.benchmark._data import did_you_mean
 from skmissing.ensemble import (
     LateFusionClassifier,
     LateFusionRegressor,
@@ -48,6 +49,7 @@ class Setting:
     modalities: dict
     n_features: int
     seed: int
+    most_clusters: int
 
     @property
     def regression(self):
@@ -114,14 +116,18 @@ def _pattern(s):
 def _ul4m4(s):
     fusion = import_optional("skmissing.fusion", "neural")
     task = "regression" if s.regression else "classification"
-    return fusion.make_ul4m4(task, n_clusters=K_PAPER, strategy="greedy", **s.seeded)
+    k = min(K_PAPER, s.most_clusters)
+    return fusion.make_ul4m4(task, n_clusters=k, strategy="greedy", **s.seeded)
 
 
 def _clusters(strategy, n_clusters):
     """Builder of a ClusterGuidedImputer before the linear model."""
-    return lambda s: s.before_head(
-        ClusterGuidedImputer(n_clusters, strategy=strategy, **s.seeded)
-    )
+
+    def build(s):
+        k = min(n_clusters, s.most_clusters)
+        return s.before_head(ClusterGuidedImputer(k, strategy=strategy, **s.seeded))
+
+    return build
 
 
 # From name to builder, which takes a Setting, and text. KEEP is for columns that no
@@ -164,7 +170,9 @@ METHODS = {
     ),
     "soft": (_clusters("soft", K_SOFT), f"weighted centres, k={K_SOFT}; linear model"),
     "factor": (
-        lambda s: s.before_head(FactorImputer(K_FACTOR, max_iter=300, **s.seeded)),
+        lambda s: s.before_head(
+            FactorImputer(min(K_FACTOR, s.most_clusters), max_iter=300, **s.seeded)
+        ),
         f"mixture with shared factors, k={K_FACTOR}; linear model",
     ),
     "retrieval": (
@@ -231,6 +239,7 @@ def check_methods(names):
         if name not in METHODS:
             raise ValueError(
                 f"methods must be among {', '.join(METHODS)}; got {name!r}."
+                f"{did_you_mean(name, METHODS)}"
             )
         if name in TORCH:
             try:
@@ -240,7 +249,7 @@ def check_methods(names):
                 raise ImportError(f"The method {name!r} cannot run: {exc}") from exc
 
 
-def make_method(name, *, task, modalities, n_features, random_state=0):
+def make_method(name, *, task, modalities, n_features, n_samples=None, random_state=0):
     """Build the estimator of a method.
 
     Parameters
@@ -253,6 +262,9 @@ def make_method(name, *, task, modalities, n_features, random_state=0):
         From name to width or token shape.
     n_features : int
         Number of columns of X.
+    n_samples : int or None, default=None
+        Number of training samples with an observed modality. Methods that cluster make
+        at most as many clusters. None for more than any of them wants.
     random_state : int, default=0
         Seed of the estimator.
 
@@ -275,4 +287,5 @@ def make_method(name, *, task, modalities, n_features, random_state=0):
             f"{task!r}."
         )
     build, _ = METHODS[name]
-    return build(Setting(task, modalities, n_features, random_state))
+    most_clusters = K_SOFT if n_samples is None else n_samples
+    return build(Setting(task, modalities, n_features, random_state, most_clusters))

@@ -20,7 +20,7 @@ from sklearn.metrics import (
 )
 
 import skmissing
-from skmissing.benchmark._data import split_rows
+from skmissing.benchmark._data import did_you_mean, split_rows
 from skmissing.benchmark._methods import make_method
 from skmissing.metrics import multilabel_f1, sentiment_scores
 from skmissing.simulate import ampute, make_amputer, missing_rates
@@ -139,6 +139,7 @@ def _measure(cell, data, test_size, max_rows):
         task=data.task,
         modalities=data.modalities,
         n_features=data.X.shape[1],
+        n_samples=int((~np.isnan(train)).any(axis=1).sum()),
         random_state=cell.stream % 10**6,
     )
     with PeakMemory() as memory:
@@ -249,5 +250,5 @@ def check_metric(metric, data):
         if metric not in known:
             raise ValueError(
                 f"metric={metric!r} is not among the scores of {each.name}: "
-                f"{', '.join(known)}."
+                f"{', '.join(known)}.{did_you_mean(metric, known)}"
             )

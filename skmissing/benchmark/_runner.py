@@ -13,7 +13,7 @@ from joblib import Parallel, delayed
 from skmissing._compat import import_optional
 from skmissing._modalities import count
 from skmissing._table import warn
-from skmissing.benchmark._data import BenchmarkData, load_data
+from skmissing.benchmark._data import BenchmarkData, did_you_mean, load_data
 from skmissing.benchmark._methods import check_methods
 from skmissing.benchmark._protocol import MAIN_SCORES, REGIMES, make_cells, run_cell
 from skmissing.simulate import make_amputer, parse_config
@@ -43,7 +43,8 @@ def run_benchmark(
     Parameters
     ----------
     data : list of str, path-like or BenchmarkData
-        As :func:`load_data` takes them.
+        As :func:`load_data` takes them. Here and in the next parameters, a single
+        entry need not be in a list.
     missing : sequence of str, default=("mcar:0.5",)
         What is hidden, as :func:`skmissing.simulate.make_amputer` takes it.
     methods : sequence of str, default=("mean", "knn", "late")
@@ -84,6 +85,12 @@ def run_benchmark(
     >>> (results.set_index("regime")["scores.accuracy"] > 0.8).to_dict()
     {'R1': True, 'R2': True}
     """
+    if isinstance(data, (str, os.PathLike, BenchmarkData)):
+        data = [data]
+    missing, methods, regimes = (
+        [given] if isinstance(given, str) else given
+        for given in (missing, methods, regimes)
+    )
     check_methods(methods)
     if out is not None and Path(out).exists() and not Path(out).is_dir():
         raise NotADirectoryError(f"out={str(out)!r} is a file; it must be a folder.")
@@ -125,7 +132,8 @@ def _check_settings(sets, missing, methods, regimes, n_runs, test_size, max_rows
             )
     for regime in regimes:
         if regime not in REGIMES:
-            raise ValueError(f"regimes must be among R1, R2; got {regime!r}.")
+            similar = did_you_mean(regime, REGIMES)
+            raise ValueError(f"regimes must be among R1, R2; got {regime!r}.{similar}")
     if n_runs < 1:
         raise ValueError(f"n_runs must be at least 1; got {n_runs}.")
     if not 0 < test_size < 1:

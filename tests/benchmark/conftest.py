@@ -21,5 +21,12 @@ def make_toy(task="classification", n=120, name="toy", **extra):
 
 
 @pytest.fixture
+def failing(monkeypatch):
+    """The name of a method that fails."""
+    monkeypatch.setattr("skmissing.benchmark._methods.MOST_COLUMNS_ITERATIVE", 2)
+    return "iterative"
+
+
+@pytest.fixture
 def toy():
     return make_toy()

@@ -143,9 +143,9 @@ def test_split_without_test_rows_is_refused():
         split_rows(data, 0, **WHOLE)
 
 
-def test_failing_cell_is_a_row_with_its_error():
-    row = run_cell(make_cell(make_toy(n=20), method="greedy"), make_toy(n=20), **WHOLE)
-    assert row["error"].startswith("ValueError: n_samples=12 should be")
+def test_failing_cell_is_a_row_with_its_error(toy, failing):
+    row = run_cell(make_cell(toy, method=failing), toy, **WHOLE)
+    assert row["error"] == "ValueError: iterative is for at most 2 columns; X has 9."
     assert "scores" not in row and row["wall_seconds"] > 0
 
 

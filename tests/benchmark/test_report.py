@@ -14,7 +14,7 @@ from skmissing.benchmark import (
     run_benchmark,
     write_report,
 )
-from skmissing.benchmark.__main__ import main
+from skmissing.benchmark.__main__ import _words, main
 from tests.benchmark.conftest import make_toy
 
 TORCH = list(_methods.TORCH)
@@ -58,15 +58,15 @@ def test_methods_without_their_package_are_refused(toy, monkeypatch):
         run_benchmark([toy], methods=["mean", "mask"])
 
 
-def test_report_holds_tables_and_failures(tmp_path):
-    rows = run_benchmark([make_toy(n=60)], methods=["zero", "mean", "soft"], n_runs=2)
+def test_report_holds_tables_and_failures(tmp_path, failing):
+    rows = run_benchmark([make_toy(n=60)], methods=["zero", "mean", failing], n_runs=2)
     written = write_report(rows, tmp_path / "deep" / "report")
     text = written[0].read_text(encoding="utf-8")
     assert "## mcar:0.5, R1: complete training rows" in text
     assert "## mcar:0.5, R2: modalities hidden in training" in text
     assert text.count("**0.") == 2  # one best a table
-    assert "| soft | – | – |" in text
-    assert "soft: 2 of 2 runs; ValueError: n_samples=36 should be" in text
+    assert "| iterative | – | – |" in text
+    assert "iterative: 2 of 2 runs; ValueError: iterative is for" in text
     with written[2].open(encoding="utf-8") as file:
         runs = list(csv.DictReader(file))
     assert len(runs) == len(rows) == 12
@@ -76,7 +76,7 @@ def test_report_holds_tables_and_failures(tmp_path):
         assert {line["method"] for line in csv.DictReader(file)} == {
             "zero",
             "mean",
-            "soft",
+            "iterative",
         }
 
 
@@ -119,7 +119,7 @@ def test_command_takes_a_file(tmp_path, capsys):
     path = tmp_path / "own.npz"
     np.savez(path, a=data.X[:, :4], b=data.X[:, 4:], y=data.y)
     command = ["--data", str(path), "--methods", "zero,mean", "--n-runs", "1"]
-    command += ["--missing", "mcar:0.3", "100-a-20-b", "--out", str(tmp_path / "out")]
+    command += ["--missing", "mcar:0.3,100-a-20-b", "--out", str(tmp_path / "out")]
     assert main(command) == 0
     first = capsys.readouterr()
     assert first.err.count("run 0:") == 8
@@ -129,12 +129,11 @@ def test_command_takes_a_file(tmp_path, capsys):
     assert again.err == "" and again.out == first.out
 
 
-def test_command_reports_failures_by_its_status(tmp_path, capsys):
-    data = make_toy(n=20)
+def test_command_reports_failures_by_its_status(tmp_path, capsys, failing):
     path = tmp_path / "own.npz"
-    np.savez(path, a=data.X, y=data.y)
+    np.savez(path, a=np.eye(20), y=np.arange(20) % 2)
     command = ["--data", str(path), "--n-runs", "1", "--out", str(tmp_path), "--quiet"]
-    assert main([*command, "--methods", "mean,greedy"]) == 1
+    assert main([*command, "--methods", f"mean,{failing}"]) == 1
     assert "2 of 4 cells failed" in capsys.readouterr().err
     assert main(["--data", "iris", "--out", str(tmp_path)]) == 2
     assert "neither one of breast_cancer, digits" in capsys.readouterr().err
@@ -145,6 +144,10 @@ def test_command_reports_failures_by_its_status(tmp_path, capsys):
     [
         (["--groups", "person"], "groups='person' is for .npz files only"),
         (["--metric", "acuracy"], "metric='acuracy' is not among the scores of"),
+        (["--metric", "acuracy"], "Did you mean 'accuracy'?"),
+        (["--methods", "sfot"], "Did you mean 'soft'?"),
+        (["--regimes", "r1"], "got 'r1'. Did you mean 'R1'?"),
+        (["--data", "Digit"], "Did you mean 'digits'?"),
         (["--task", "ranking"], "task must be None"),
         (["--out", __file__], "is a file; it must be a folder"),
         (["--out", __file__ + "/deeper"], "Not a directory"),
@@ -156,6 +159,27 @@ def test_bad_options_raise_before_anything_runs(tmp_path, capsys, options, messa
     said = capsys.readouterr().err
     assert message in said and said.count("\n") == 1
     assert not list(tmp_path.iterdir())
+
+
+def test_command_without_arguments_prints_help(capsys, monkeypatch):
+    monkeypatch.setattr("sys.argv", ["benchmark"])
+    assert main() == 0
+    assert "--missing" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "text, words",
+    [
+        ("mcar:0.5", ["mcar:0.5"]),
+        ("mcar:0.3, mar:0.3", ["mcar:0.3", "mar:0.3"]),
+        ("mcar:0.4,0.8,label:0.3", ["mcar:0.4,0.8", "label:0.3"]),
+        ("100-a-20-b,mcar:.4,.8,", ["100-a-20-b", "mcar:.4,.8"]),
+        (None, None),
+    ],
+)
+def test_lists_with_commas(text, words):
+    """A pair of numbers is one word."""
+    assert _words(text) == words
 
 
 def test_command_takes_a_task(tmp_path, capsys):

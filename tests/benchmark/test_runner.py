@@ -3,9 +3,10 @@
 import io
 import json
 
+import numpy as np
 import pytest
 
-from skmissing.benchmark import _runner, read_results, run_benchmark
+from skmissing.benchmark import _runner, make_method, read_results, run_benchmark
 from skmissing.benchmark._runner import Progress
 from tests.benchmark.conftest import make_toy
 
@@ -78,15 +79,15 @@ def test_other_data_or_settings_are_not_mixed(toy, tmp_path, counted):
     assert len(counted) == 16
 
 
-def test_failed_cells_are_rows_and_run_again_if_asked(tmp_path, counted):
+def test_failed_cells_are_rows_and_run_again_if_asked(tmp_path, counted, failing):
     data = make_toy(n=20)
-    asked = {"methods": ["mean", "greedy"], "n_runs": 1, "regimes": ["R1"]}
+    asked = {"methods": ["mean", failing], "n_runs": 1, "regimes": ["R1"]}
     rows = run_benchmark([data], **asked, out=tmp_path)
     assert list(rows["error"].isna()) == [True, False]
     counted.clear()
     run_benchmark([data], **asked, out=tmp_path)
     run_benchmark([data], **asked, out=tmp_path, retry_failed=True)
-    assert counted == [("R1", "greedy", 0)]
+    assert counted == [("R1", failing, 0)]
 
 
 def test_file_of_something_else_is_refused(tmp_path):
@@ -150,3 +151,35 @@ def test_progress_has_the_time_left(toy):
     assert stream.getvalue().splitlines()[1] == (
         "[2/6] toy m R1 slow run 0: 0.500 (59.0 s; 1 min 0 s left)"
     )
+
+
+QUICK = ["mean", "greedy", "nearest", "soft", "factor", "retrieval", "ridge", "late"]
+
+
+@pytest.mark.parametrize("task", ["classification", "regression"])
+def test_methods_run_on_few_samples(task):
+    """There are no more clusters than training samples that have a modality."""
+    data = make_toy(task, n=20)
+    data.X[:3] = np.nan
+    results = run_benchmark(data, "mcar:0.3", QUICK, n_runs=1)
+    assert results["error"].isna().all()
+    assert len(results) == 2 * len(QUICK)
+    assert (
+        make_method("soft", task=task, modalities={"a": 2}, n_features=2, n_samples=7)[
+            0
+        ].n_clusters
+        == 7
+    )
+
+
+def test_single_entries_are_lists_of_one():
+    data = make_toy(n=40)
+    one = run_benchmark(data, "mcar:0.3", "mean", regimes="R1", n_runs=1)
+    listed = run_benchmark([data], ["mcar:0.3"], ["mean"], regimes=["R1"], n_runs=1)
+    assert one["scores.accuracy"].tolist() == listed["scores.accuracy"].tolist()
+    with pytest.raises(ValueError, match="got 'lat'. Did you mean 'late'"):
+        run_benchmark(data, methods="lat")
+    with pytest.raises(ValueError, match="got 'mean,late'"):
+        run_benchmark("digits", methods="mean,late")
+    with pytest.raises(ValueError, match="data='breast_canser' .* Did you mean 'breas"):
+        run_benchmark("breast_canser")
