@@ -22,6 +22,9 @@ from skmissing._modalities import (
     warn,
 )
 
+# A value may be a code for missing if it fills a modality of at least this many columns
+# in at least as many samples.
+CODE_WIDTH = CODE_SAMPLES = 3
 # Squares of larger numbers overflow; trees read no larger number than the second.
 LARGEST, LARGEST_READ = 1e150, 1e38
 
@@ -125,6 +128,9 @@ class ModalityMixin:
             owner=type(self).__name__,
             scan=scan,
         )
+        # A layout is that of another estimator, which has warned.
+        if reset and scan and not isinstance(self.modalities, ModalityLayout):
+            table.warn_codes()
         return (table, y) if has_y else table
 
     # Above this many modalities of one column each, `modalities` was likely forgotten:
@@ -332,6 +338,34 @@ class ModalityTable:
             names = [self.layout.names[m] for m in np.flatnonzero(ignored.any(axis=0))]
             self._warn_ignored("modalities", name_list(names), ignored)
         return self.presence & learnt
+
+    def warn_codes(self):
+        """Warn of values that fill whole modalities, as codes for missing do.
+
+        Blocks of counts or of 0 and 1 may be all 0 in a sample, but then they have
+        zeros in other samples, too.
+        """
+        found = []
+        for m, (name, modality) in enumerate(self.layout.items()):
+            if modality.width < CODE_WIDTH:
+                continue
+            columns, first = self.layout.columns[m], self.X[:, modality.columns[0]]
+            rows = np.flatnonzero(first == self.X[:, modality.columns[1]])
+            if len(rows) < CODE_SAMPLES:
+                continue
+            rows = rows[(self.X[rows][:, columns] == first[rows, None]).all(axis=1)]
+            values, counts = np.unique(first[rows], return_counts=True)
+            for value in values[counts >= CODE_SAMPLES]:
+                n_filled = np.count_nonzero(first[rows] == value)
+                if is_code(self.X[:, columns], value, n_filled):
+                    share = f"{n_filled} of {count(len(self), 'sample')}"
+                    found.append(f"{name!r} is {value:g} in {share}")
+        if found:
+            self.warn(
+                f"whole modalities have one value: {', '.join(found[:5])}"
+                f"{', ...' * (len(found) > 5)}. If it is a code for missing, replace it "
+                "by NaN."
+            )
 
     def check_enough(self, **wanted):
         """Number of samples that count; ValueError if below the named parameter."""
@@ -639,6 +673,20 @@ def check_groups(groups, n_samples):
             f"groups must be all numbers or all strings; got {', '.join(kinds)}."
         ) from error
     return groups
+
+
+def is_code(block, value, n_filled):
+    """Whether a value that fills some samples is unlike the other cells of a block."""
+    same = block == value
+    others = block[~same & ~np.isnan(block)]
+    if len(others) < CODE_SAMPLES * block.shape[1]:
+        return False
+    if np.count_nonzero(same) == n_filled * block.shape[1]:
+        return True
+    # Single cells may have it, too. It then is further off than the others are apart;
+    # 0 may be a count, and the others may be one number in columns of 0 and 1.
+    low, high = others.min(), others.max()
+    return value != 0 and max(low - value, value - high) > high - low > 0
 
 
 def name_list(names):

@@ -159,6 +159,8 @@ def test_chosen_patterns(data):
         patterns=["modality2", ("modality1", "modality0")],
     )
     assert chosen.pattern == ["modality2", "modality0 + modality1"]
+    one = score_by_pattern(model, X, y, modalities=WIDTHS, patterns="modality2")
+    assert one.pattern == ["modality2"] and one.score == chosen.score[0]
     assert list(chosen.score) == [everything.score[-1], everything.score[1]]
 
 
@@ -619,6 +621,8 @@ def test_curves_by_modality(data):
         model, X, y, hide=["modality1", ("modality2", "modality0")], **kept
     )
     assert listed.curve == ["modality1", "modality0 + modality2"]
+    one = robustness_curve(model, X, y, hide="modality1", **kept)
+    assert one.curve == ["modality1"]
     again = robustness_curve(model, X, y, hide="both", **kept)
     assert_array_equal(again.score, both.score)
     with joblib.parallel_config("threading"):

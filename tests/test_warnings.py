@@ -14,6 +14,7 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 
 from skmissing import LateFusionClassifier, ModalityWarning
+from skmissing.cluster import PartialModalityKMeans
 from tests.test_common import TABULAR, make_data, name_of, with_widths
 
 # ModalityAmputer and ModalityDropout make gaps and never warn of them.
@@ -122,3 +123,54 @@ def test_each_kind_of_warning_is_shown_once_per_call(action, n_shown):
             search.fit(X, y)
         kinds = {re.sub("[0-9]+", "#", str(w.message)) for w in record}
         assert (len(kinds), len(record)) == (2, n_shown)
+
+
+def coded(kind, rng):
+    """A table of 40 samples, and the value that fills its second modality in eight."""
+    X = rng.standard_normal((40, 7))
+    filled = np.arange(40) % 5 == 0
+    if kind == "counts":
+        X[:, 2:6] = rng.poisson(0.7, (40, 4))
+    if kind == "one-hot":
+        X[:, 2:6] = np.eye(4)[rng.randint(4, size=40)]
+    if kind == "answers":  # 7 is in other samples, too
+        X[:, 2:6] = rng.randint(1, 8, (40, 4))
+    value = {"-9": -9, "-999": -999, "0": 0, "single cells": -99}.get(kind, 0)
+    X[filled, 2:6] = 7 if kind == "answers" else value
+    if kind == "single cells":
+        X[1::5, 2] = value
+    if kind == "two codes":
+        X[filled, 2:6] = np.where(np.arange(filled.sum()) % 2, -8, -9)[:, None]
+    if kind == "constant":
+        X[:, 2:6] = 1
+    return X
+
+
+@pytest.mark.parametrize(
+    "kind, match",
+    [
+        ("-9", "'b' is -9 in 8 of 40 samples. If it is a code for missing"),
+        ("-999", "'b' is -999 in 8 of 40 samples"),
+        ("0", "'b' is 0 in 8 of 40 samples"),
+        ("single cells", "'b' is -99 in 8 of 40 samples"),
+        ("two codes", "'b' is -9 in 4 of 40 samples, 'b' is -8 in 4 of 40 samples"),
+        ("counts", None),
+        ("one-hot", None),
+        ("answers", None),
+        ("constant", None),
+    ],
+)
+@pytest.mark.parametrize("estimator", [PartialModalityKMeans, LateFusionClassifier])
+def test_codes_for_missing_warn(kind, match, estimator):
+    """One warning in fit; none of counts and categories, which are 0 elsewhere too."""
+    X, y = coded(kind, np.random.RandomState(0)), np.arange(40) % 2
+    model = estimator(2) if estimator is PartialModalityKMeans else estimator("linear")
+    model.set_params(modalities={"a": 2, "b": 4, "c": 1})
+    if match is None:
+        model.fit(X, y)
+        return
+    with pytest.warns(ModalityWarning, match=match) as caught:
+        model.fit(X, y)
+    assert len(caught) == 1
+    model.predict(X)
+    model.fit(np.where(np.isin(X, [-9, -8, -99, -999, 0]), np.nan, X), y)

@@ -86,6 +86,8 @@ def read_multimodal_npz(
     """
     path, arrays = _read_arrays(path)
     y = _get(arrays, target, path)
+    if isinstance(modalities, str):
+        modalities = [modalities]
     if modalities is None:
         modalities = [
             key

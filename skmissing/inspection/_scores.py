@@ -207,7 +207,9 @@ def check_names(wanted, names, where):
 
 
 def _read_patterns(patterns, names):
-    if isinstance(patterns, str):
+    if isinstance(patterns, str) and patterns in names:
+        patterns = [patterns]
+    elif isinstance(patterns, str):
         if patterns != "all":
             raise ValueError(
                 "patterns must be 'all', 'observed' or a list of tuples of names; got "
@@ -671,7 +673,9 @@ def _read_hide(hide, names):
     """Names of the curves, and which modalities each of them hides."""
     each = [(name,) for name in names]
     known = {"all": [names], "each": each, "both": [names, *each]}
-    if isinstance(hide, str):
+    if isinstance(hide, str) and hide not in known and hide in names:
+        hide = [hide]
+    elif isinstance(hide, str):
         if hide not in known:
             raise ValueError(
                 "hide must be 'all', 'each', 'both' or a list of names of modalities; "
