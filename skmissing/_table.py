@@ -363,8 +363,8 @@ class ModalityTable:
         if found:
             self.warn(
                 f"whole modalities have one value: {', '.join(found[:5])}"
-                f"{', ...' * (len(found) > 5)}. If it is a code for missing, replace it "
-                "by NaN."
+                f"{', ...' * (len(found) > 5)}. If it is a code for missing, replace "
+                "it by NaN."
             )
 
     def check_enough(self, **wanted):

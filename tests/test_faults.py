@@ -51,11 +51,12 @@ PAGE = Path(__file__).resolve().parents[1] / "docs" / "user_guide" / "faults.rst
 PREDICTORS = [e for e in TABULAR if is_classifier(e) or is_regressor(e)]
 every = pytest.mark.parametrize("estimator", TABULAR, ids=short_name)
 every_predictor = pytest.mark.parametrize("estimator", PREDICTORS, ids=short_name)
-# Rows of the page that this file tests, and those that the tests of encoders do.
+# Rows of the page that this file tests, and those that other files do.
 TESTED = {
     "Disk full at the cache of embeddings",
     "Broken entry in the cache of embeddings",
     "Two processes at one cache of embeddings",
+    "A number such as -999 for missing",  # in test_warnings.py
 }
 
 
@@ -389,6 +390,7 @@ def with_gaps(values, gap, dtype=object):
     return values if dtype is object else pd.Series(values, dtype=dtype)
 
 
+@fault("Missing or masked values in y")
 @pytest.mark.parametrize("classes", [True, False])
 @pytest.mark.parametrize(
     "change, match",
@@ -467,6 +469,7 @@ def side_by_side(**columns):
     return pd.DataFrame({"a": views()[0][:, 0], **columns})
 
 
+@fault("A list, a dict or a column of arrays")
 @pytest.mark.parametrize(
     "make, match",
     [
