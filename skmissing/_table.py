@@ -514,7 +514,7 @@ def check_table(X):
     for name, column in _odd_columns(X):
         first = next((value for value in column if not _is_null(value)), None)
         kind = str(column.dtype) if column.dtype != object else type(first).__name__
-        if hasattr(first, "__len__") and not isinstance(first, (str, bytes)):
+        if hasattr(first, "__len__") and not isinstance(first, (str, bytes, dict)):
             raise TypeError(
                 f"X must have one number per cell; the cells of column {name!r} are of "
                 f"type {type(first).__name__}. Make an array of each such column with "
