@@ -696,17 +696,18 @@ def name_list(names):
 
 def read_table(X, modalities=None, *, name="X"):
     """Return the table of an array or a frame, for functions without an estimator."""
+    says = None if has_levels(X) else warn
     X, names = read_array(X, name)
-    layout = resolve_modalities(modalities, X.shape[1], names)
+    layout = resolve_modalities(modalities, X.shape[1], names, says)
     return ModalityTable(X, layout, feature_names=names)
 
 
 def read_array(X, name):
     """Return X as an array, perhaps the caller's own, and its column names or None."""
     check_table(X)
-    names = _get_feature_names(X)
+    X = fill_masked(X)
     kept = {"dtype": [np.float64, np.float32], "ensure_all_finite": "allow-nan"}
     try:
-        return check_array(fill_masked(X), input_name=name, **kept), names
+        return check_array(X, input_name=name, **kept), _get_feature_names(X)
     except ValueError as error:
         raise explain_words(error, X) from error

@@ -23,6 +23,7 @@ from skmissing.ensemble import (
 from skmissing.impute import ClusterGuidedImputer
 from skmissing.inspection import score_by_pattern
 from skmissing.mixture import PartialModalityFactorMixture
+from skmissing.simulate import missing_rates
 
 NAMES = ["text__0", "text__1", "audio__0", "text__2", "audio__1"]
 LEFT = {"a": [4], "audio": [2], "text": [0, 1, 3]}
@@ -215,6 +216,7 @@ def test_first_level_is_the_modality(names, expected):
     X.iloc[:3, :1] = np.nan
     imputer = ClusterGuidedImputer(2, random_state=0).set_output(transform="pandas")
     assert imputer.fit_transform(X).columns.tolist() == flat.columns.tolist()
+    assert set(missing_rates(X)) == set(layout)
     scores = score_by_pattern(model, X, y)  # the caller's frame is handed on
     assert set(scores.modalities) == set(layout)
 

@@ -1,6 +1,8 @@
 """Multiple imputation: one model per completion of X, whose predictions are pooled."""
 
 import copy
+import warnings
+from functools import partial
 from numbers import Integral
 
 import numpy as np
@@ -22,6 +24,7 @@ from skmissing._compat import HasMethods, Interval
 from skmissing._docs import shared_docs
 from skmissing._table import (
     ModalityMixin,
+    ModalityWarning,
     SkmissingEstimator,
     _fit_context,
     check_table,
@@ -30,6 +33,13 @@ from skmissing._table import (
     validate_numbers,
 )
 from skmissing.impute import FactorImputer
+
+
+def quietly(transform, X):
+    """Complete X without warnings of modalities."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ModalityWarning)
+        return transform(X)
 
 
 @shared_docs
@@ -114,7 +124,7 @@ class BaseMultipleImputation(MetaEstimatorMixin, SkmissingEstimator):
         if template is None:
             template = make_pipeline(StandardScaler(), self._default_estimator)
         self.estimators_ = [
-            clone(template).fit(imputer.transform(X), y) for imputer in self.imputers_
+            clone(template).fit(complete(X), y) for complete in self._completions()
         ]
         return self
 
@@ -146,14 +156,19 @@ class BaseMultipleImputation(MetaEstimatorMixin, SkmissingEstimator):
             return (X if hasattr(X, "columns") else checked[0]), checked[1]
         return X if hasattr(X, "columns") else checked
 
+    def _completions(self):
+        """Functions that complete X; only the first one warns of its samples."""
+        first, *others = (imputer.transform for imputer in self.imputers_)
+        return [first, *(partial(quietly, transform) for transform in others)]
+
     def _predict_each(self, X):
         """Predictions of each model for its own completion, stacked."""
         check_is_fitted(self)
         X = self._validated(X, reset=False)
         return np.stack(
             [
-                self._predict(model, imputer.transform(X))
-                for model, imputer in zip(self.estimators_, self.imputers_)
+                self._predict(model, complete(X))
+                for model, complete in zip(self.estimators_, self._completions())
             ]
         )
 

@@ -24,7 +24,9 @@ from skmissing._table import (
     check_target,
     check_unmasked,
     fill_masked,
+    has_levels,
     read_array,
+    warn,
 )
 
 _RESPONSES = ("predict", "predict_proba", "predict_log_proba", "decision_function")
@@ -73,7 +75,8 @@ def as_table(X, modalities, estimator=None):
     X, names = (X, np.asarray(X.columns, object)) if is_frame else read_array(X, "X")
     if modalities is None and estimator is not None:
         modalities = find_layout(estimator, X.shape[1], names)
-    layout = resolve_modalities(modalities, X.shape[1], names)
+    says = None if has_levels(given) else warn
+    layout = resolve_modalities(modalities, X.shape[1], names, says)
     if not is_frame:
         return ModalityTable(X, layout)
     if is_pandas(X):
