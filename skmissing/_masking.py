@@ -3,7 +3,6 @@
 numpy only: whoever hides modalities while training a scikit-learn estimator uses it.
 """
 
-from collections.abc import Mapping
 from numbers import Real
 
 import numpy as np
@@ -11,10 +10,8 @@ import numpy as np
 POLICIES = ("uniform_size", "uniform_subset", "bernoulli")
 
 
-def read_dropout(modality_dropout, policy, names):
-    """Probability, or one per modality, and the policy for :func:`draw_subsets`."""
-    if not isinstance(modality_dropout, Mapping):
-        return float(modality_dropout), policy
+def read_dropout(modality_dropout, names):
+    """Probability of each modality, and the policy for :func:`draw_subsets`."""
     if set(modality_dropout) != set(names):
         raise ValueError(
             f"modality_dropout must have a probability of each modality {list(names)}; "

@@ -27,6 +27,8 @@ from skmissing._modalities import (
 CODE_WIDTH = CODE_SAMPLES = 3
 # Squares of larger numbers overflow; trees read no larger number than the second.
 LARGEST, LARGEST_READ = 1e150, 1e38
+# What scikit-learn checks of X: numbers, which may be missing.
+NUMBERS = {"dtype": [np.float64, np.float32], "ensure_all_finite": "allow-nan"}
 
 
 def _fit_context(*, prefer_skip_nested_validation):
@@ -96,18 +98,23 @@ class ModalityMixin:
         it. Returns the pair (table, y) if y is given.
         """
         has_y = not (isinstance(y, str) and y == "no_validation")
-        check_table(X)
-        levels = has_levels(X)
-        if type(X) is not np.ndarray or X.dtype == object:
+        validate, levels = validate_data, False
+        # An array of numbers needs no more than what scikit-learn checks.
+        if type(X) is not np.ndarray or X.dtype.kind not in "fiub" or 0 in X.shape:
+            validate = validate_numbers
+            check_table(X)
+            levels = has_levels(X)
             X = fill_masked(X)
-        if has_y:
+        if has_y and (
+            type(y) is not np.ndarray or y.ndim > 1 or y.dtype.kind not in "iub"
+        ):
             many = check_params.get("multi_output") or not hasattr(self, "predict")
             check_target(
                 y,
                 numeric=check_params.get("y_numeric", False),
                 one_column="" if many else type(self).__name__,
             )
-        X = validate_numbers(self, X, y, reset=reset, **check_params)
+        X = validate(self, X, y, reset=reset, **NUMBERS, **check_params)
         if has_y:
             X, y = X
         names = getattr(self, "feature_names_in_", None)
@@ -117,7 +124,8 @@ class ModalityMixin:
             self.modalities_ = resolve_modalities(
                 self.modalities, self.n_features_in_, names, says
             )
-            self._warn_single_columns(names)
+            if self.modalities is None:
+                self._warn_single_columns(names)
         if sample_weight is not None:
             sample_weight = check_sample_weight(sample_weight, X)
         table = ModalityTable(
@@ -452,14 +460,7 @@ def _fill_null(X):
 def validate_numbers(estimator, X, y="no_validation", **check_params):
     """`validate_data` of numbers or NaN; an error on a word names its column."""
     try:
-        return validate_data(
-            estimator,
-            X,
-            y,
-            dtype=[np.float64, np.float32],
-            ensure_all_finite="allow-nan",
-            **check_params,
-        )
+        return validate_data(estimator, X, y, **check_params)
     except ValueError as error:
         raise explain_words(error, X) from error
 
@@ -552,8 +553,8 @@ def explain_words(error, X):
             np.asarray(column, dtype=np.float64)
         except ValueError:
             return ValueError(
-                f"X must be numbers: {error}, in column {name!r}. Encode the column, "
-                "for example by OneHotEncoder, or leave it out."
+                f"X must be numbers: {error}, in column {name!r}. Encode the "
+                "column per modality (skmissing.compose.PerModality), or leave it out."
             )
         except TypeError:
             continue

@@ -48,7 +48,7 @@ def test_unknown_policy_is_named():
 
 def test_each_modality_has_its_probability(seed):
     """Without the samples that lose all: those keep one at random."""
-    dropout, policy = read_dropout({"b": 1.0, "a": 0.0, "c": 0.25}, "x", "abc")
+    dropout, policy = read_dropout({"b": 1.0, "a": 0.0, "c": 0.25}, "abc")
     assert (dropout, policy) == ((0.0, 1.0, 0.25), "bernoulli")
     rng = np.random.RandomState(seed)
     kept = draw_subsets(COMPLETE, rng, policy=policy, drop_probability=dropout)

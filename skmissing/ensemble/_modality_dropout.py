@@ -221,9 +221,9 @@ class ModalityDropout(MetaEstimatorMixin, ModalityMixin, SkmissingEstimator):
         shape = n_samples * (self.n_copies + 1), n_features
         out = np.empty(shape, table.X.dtype, order="F")
         out[:n_samples] = table.X
-        dropout, policy = read_dropout(
-            self.modality_dropout, self.dropout_policy, table.layout.names
-        )
+        dropout, policy = self.modality_dropout, self.dropout_policy
+        if isinstance(dropout, dict):
+            dropout, policy = read_dropout(dropout, table.layout.names)
         for start in range(n_samples, len(out), n_samples):
             kept = draw_subsets(
                 table.presence, rng, policy=policy, drop_probability=dropout

@@ -23,6 +23,7 @@ from sklearn.utils.validation import check_is_fitted
 from skmissing._compat import HasMethods, Interval
 from skmissing._docs import shared_docs
 from skmissing._table import (
+    NUMBERS,
     ModalityMixin,
     ModalityWarning,
     SkmissingEstimator,
@@ -151,7 +152,7 @@ class BaseMultipleImputation(MetaEstimatorMixin, SkmissingEstimator):
     def _validated(self, X, **check_params):
         """Check X, and y in `fit`; a data frame stays one, to keep its names."""
         check_table(X)
-        checked = validate_numbers(self, fill_masked(X), **check_params)
+        checked = validate_numbers(self, fill_masked(X), **NUMBERS, **check_params)
         if "y" in check_params:
             return (X if hasattr(X, "columns") else checked[0]), checked[1]
         return X if hasattr(X, "columns") else checked

@@ -240,9 +240,9 @@ class BaseFusion(ModalityMixin, SkmissingEstimator):
         target = self._learn_target(y, labels, table.weight, learnt, used)
         self._prior = target.prior
         self._learn_inputs(table[learnt] if self.early_stopping else table)
-        dropout = read_dropout(
-            self.modality_dropout, self.dropout_policy, table.layout.names
-        )
+        dropout = self.modality_dropout, self.dropout_policy
+        if isinstance(self.modality_dropout, dict):
+            dropout = read_dropout(self.modality_dropout, table.layout.names)
         masking = Masking(self._token_counts, *dropout, **parts["iterator_train"])
         samples = self._make_samples(table, used, target, device)
         if self.early_stopping:
