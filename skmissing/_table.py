@@ -100,7 +100,8 @@ class ModalityMixin:
         has_y = not (isinstance(y, str) and y == "no_validation")
         validate, levels = validate_data, False
         # An array of numbers needs no more than what scikit-learn checks.
-        if type(X) is not np.ndarray or X.dtype.kind not in "fiub" or 0 in X.shape:
+        kind = X.dtype.kind if type(X) is np.ndarray and X.ndim == 2 and X.size else ""
+        if kind not in ("f", "i", "u", "b"):
             validate = validate_numbers
             check_table(X)
             levels = has_levels(X)

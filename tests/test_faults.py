@@ -171,7 +171,7 @@ def test_pattern_models_warn_of_unseen_patterns():
     X = np.nan_to_num(X)
     model = fitted(PatternClassifier(), X, y)
     X[:4, :2] = np.nan
-    with pytest.warns(ModalityWarning, match="4 of 60 samples have one of 1 comb"):
+    with pytest.warns(ModalityWarning, match="4 of 60 samples have 1 comb"):
         model.predict(X)
 
 
@@ -497,7 +497,10 @@ def side_by_side(**columns):
         (lambda: side_by_side(b=pd.date_range("2020", periods=12)), "'b' holds dates"),
         (lambda: side_by_side(b=pd.to_timedelta(range(12), "D")), "'b' holds dates"),
         (lambda: side_by_side(b=[*map(pd.Timestamp, range(12))]), "'b' holds dates"),
-        (lambda: side_by_side(b=["x", "y"] * 6), "float: 'x', in column 'b'.*OneHotEn"),
+        (
+            lambda: side_by_side(b=["x", "y"] * 6),
+            "float: 'x', in column 'b'.*PerModality",
+        ),
         (lambda: side_by_side(b=pd.Categorical(["x", "y"] * 6)), "'x', in column 'b'"),
         (lambda: np.array([[1, "x"]] * 12, dtype=object), "'x', in column 'x1'"),
         (lambda: views()[0] + 1j, "Complex data not supported"),

@@ -200,7 +200,7 @@ def test_mask_policies_train(policy):
 def test_protected_modality_is_never_hidden(monkeypatch, network):
     """The masks of training hide the others only."""
     X, y = make_data(60)
-    X[np.isnan(X)] = 0
+    X[np.isnan(X)] = np.random.RandomState(0).standard_normal(np.isnan(X).sum())
     seen, names = [], [f"modality{m}" for m in range(len(WIDTHS))]
     hide = Masking.__call__
 
