@@ -138,7 +138,8 @@ class ModalityMixin:
             scan=scan,
         )
         # A layout is that of another estimator, which has warned.
-        if reset and scan and not isinstance(self.modalities, ModalityLayout):
+        is_wide = reset and (self.modalities_.widths >= CODE_WIDTH).any()
+        if is_wide and scan and not isinstance(self.modalities, ModalityLayout):
             table.warn_codes()
         return (table, y) if has_y else table
 

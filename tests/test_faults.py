@@ -499,7 +499,7 @@ def side_by_side(**columns):
         (lambda: side_by_side(b=[*map(pd.Timestamp, range(12))]), "'b' holds dates"),
         (
             lambda: side_by_side(b=["x", "y"] * 6),
-            "float: 'x', in column 'b'.*PerModality",
+            "'x', in column 'b'.*PerModality",
         ),
         (lambda: side_by_side(b=pd.Categorical(["x", "y"] * 6)), "'x', in column 'b'"),
         (lambda: np.array([[1, "x"]] * 12, dtype=object), "'x', in column 'x1'"),

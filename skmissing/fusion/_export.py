@@ -111,19 +111,21 @@ def export(estimator, path, *, format="torch"):
 
     Examples
     --------
+    >>> import os, tempfile
     >>> import numpy as np
     >>> import torch
     >>> from skmissing.fusion import MHSAFusionClassifier, export
+    >>> folder = tempfile.mkdtemp()
     >>> X = np.random.RandomState(0).standard_normal((60, 6)).astype(np.float32)
     >>> y = (X[:, 0] > 0).astype(int)
     >>> X[:20, :3] = np.nan
     >>> model = MHSAFusionClassifier(modalities=[3, 3], max_epochs=2, random_state=0)
-    >>> export(model.fit(X, y), "model.pt2")
-    >>> graph = torch.export.load("model.pt2").module()
-    >>> np.abs(graph(torch.from_numpy(X)).numpy() - model.predict_proba(X)).max() < 1e-5
+    >>> path = os.path.join(folder, "model.pt2")
+    >>> export(model.fit(X, y), path)
+    >>> graph = torch.export.load(path).module()
+    >>> difference = graph(torch.from_numpy(X)).numpy() - model.predict_proba(X)
+    >>> bool(np.abs(difference).max() < 1e-5)
     True
-    >>> import os
-    >>> os.remove("model.pt2")
     """
     if not isinstance(estimator, BaseFusion):
         raise TypeError(
@@ -131,7 +133,7 @@ def export(estimator, path, *, format="torch"):
             f"{type(estimator).__name__}. Of a pipeline, give the last step."
         )
     check_is_fitted(estimator)
-    graph = FusionGraph(estimator).eval()
+    graph = FusionGraph(estimator).eval().requires_grad_(False)
     X = torch.zeros(3, estimator.n_features_in_)
     X[1:, ::2] = torch.nan
     shapes = {"X": {0: torch.export.Dim("n_samples")}}
@@ -143,6 +145,5 @@ def export(estimator, path, *, format="torch"):
         )  # fmt: skip
         program.save(str(path))
     else:
-        with torch.no_grad():
-            program = torch.export.export(graph, (X,), dynamic_shapes=shapes)
+        program = torch.export.export(graph, (X,), dynamic_shapes=shapes)
         torch.export.save(program, str(path))
