@@ -1,4 +1,4 @@
-"""Seconds of predict_proba for one row and for 1000 rows, as an array and as a frame."""
+"""Seconds of predict_proba for one row and for 1000 rows, of arrays and of frames."""
 
 import warnings
 
@@ -40,7 +40,9 @@ def make_models():
         "ModalityDropout(boosting)": ModalityDropout(
             HistGradientBoostingClassifier(max_iter=20), **own
         ),
-        "MultipleImputationClassifier()": MultipleImputationClassifier(factor, **own),
+        "MultipleImputationClassifier()": MultipleImputationClassifier(
+            imputer=factor, **own
+        ),
         "MHSAFusionClassifier()": MHSAFusionClassifier(**fast),
         "MMPClassifier()": MMPClassifier(**fast),
         "make_ul4m4()": make_ul4m4("classification", **fast),
@@ -71,7 +73,7 @@ def main():
                         for _ in range(repeats)
                     )
                 )
-        row, batch, row_frame, batch_frame = (f"{1e3 * t:.2g}" for t in taken)
+        row, batch, row_frame, batch_frame = (f"{1e3 * t:.1f}" for t in taken)
         print(f"| {name} | {row} | {row_frame} | {batch} | {batch_frame} |", flush=True)
 
 

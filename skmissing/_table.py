@@ -510,9 +510,9 @@ def check_table(X):
         several = isinstance(X, dict) and not hasattr(X, "shape")
     if several:
         raise TypeError(
-            f"X must be one table; got a {type(X).__name__} of {len(X)}. Put the "
-            "modalities side by side with numpy.hstack, and pass their numbers of "
-            "columns as modalities."
+            f"X must be one table; got a {type(X).__name__} of {len(X)}. Put arrays "
+            "side by side with numpy.hstack, and pass their numbers of columns as "
+            "modalities. Join data frames with skmissing.compose.from_tables."
         )
     for name, column in _odd_columns(X):
         first = next((value for value in column if not _is_null(value)), None)

@@ -160,7 +160,7 @@ def test_seeds_give_other_masks():
 
 
 def test_equal_rows_draw_independently():
-    X = np.tile([[0.0, 0, 0, 1, 1, 2], [5, 5, 5, 5, 5, 5]], (1000, 1))
+    X = np.tile([[0.0, 1, 2, 1, 1, 2], [5, 6, 7, 5, 6, 7]], (1000, 1))
     hidden = gone(amputer(allow_empty=True).fit_transform(X))
     assert_allclose(hidden.mean(axis=0), 0.5, atol=0.06)
     assert_allclose(hidden[::2].mean(axis=0), 0.5, atol=0.08)
