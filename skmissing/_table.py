@@ -460,10 +460,15 @@ def _fill_null(X):
 
 
 def validate_numbers(estimator, X, y="no_validation", **check_params):
-    """`validate_data` of numbers or NaN; an error on a word names its column."""
+    """`validate_data` of numbers or NaN; errors on words and on columns say more."""
     try:
         return validate_data(estimator, X, y, **check_params)
     except ValueError as error:
+        if "seen at fit time, yet now missing" in str(error):
+            raise ValueError(
+                f"{error}skmissing.compose.align(X, estimator) adds the columns of "
+                "modalities that X does not have, as missing.\n"
+            ) from error
         raise explain_words(error, X) from error
 
 
@@ -713,4 +718,9 @@ def read_array(X, name):
     try:
         return check_array(X, input_name=name, **kept), _get_feature_names(X)
     except ValueError as error:
+        if "seen at fit time, yet now missing" in str(error):
+            raise ValueError(
+                f"{error}skmissing.compose.align(X, estimator) adds the columns of "
+                "modalities that X does not have, as missing.\n"
+            ) from error
         raise explain_words(error, X) from error

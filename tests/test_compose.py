@@ -209,6 +209,8 @@ def test_align():
         imputer.transform(aligned), imputer.transform(X.assign(b__0=np.nan))
     )
     assert_array_equal(align(pl.DataFrame(new), imputer).to_numpy(), aligned)
+    with pytest.raises(ValueError, match=r"missing:\n- b__0\n.*compose.align\(X, est"):
+        imputer.transform(X[["a__0", "a__1", "c__0"]])
     with pytest.warns(ModalityWarning, match="1 column is left out.*extra"):
         align(new.assign(extra=1.0), imputer)
     with pytest.raises(ValueError, match="all columns of 'a', or none; got 1 of 2"):
