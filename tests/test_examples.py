@@ -16,6 +16,7 @@ EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
         ("plot_02_clinical_tables", "skmissing", "area under the ROC curve: 0.9"),
         ("plot_03_single_cells", "mudata", "protein:\t580"),
         ("plot_04_service", "skops", "modality must be one of"),
+        ("plot_05_texts_images_numbers", "transformers", "'image': 32, 'numbers': 2"),
     ],
 )
 def test_example_runs(name, needs, printed, capsys):
