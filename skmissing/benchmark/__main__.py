@@ -84,8 +84,8 @@ def _words(text):
     """The words of a list with commas; None stays None."""
     if text is None:
         return None
-    # A number alone is the second of a pair, as in mcar:0.4,0.8.
-    words = re.split(r",(?!\s*[0-9.]+\s*(?:,|$))", text)
+    # A number after mcar:0.4 is the second of a pair.
+    words = re.findall(r"\w+:[0-9. ]+,[0-9. ]+(?=,|$)|[^,]+", text)
     return [word.strip() for word in words if word.strip()]
 
 
