@@ -69,6 +69,21 @@ def test_join_is_that_of_a_loop(tables, how, expected):
         assert X.index.tolist() == expected and X.index.name == "id"
 
 
+@pytest.mark.parametrize("how", ["inner", "left"])
+def test_rows_in_another_order_meet(tables, how):
+    frame = type(tables["gene"])
+    X, y = from_tables(
+        {
+            "a": frame({"id": ["p3", "p1", "p2"], "v": [3, 1, 2]}),
+            "b": frame({"id": ["p1", "p2", "p3"], "v": [1, 2, 3]}),
+        },
+        on="id",
+        how=how,
+        y=frame({"id": ["p2", "p3", "p1"], "v": [2, 3, 1]}),
+    )
+    assert cells(X) == [(3, 3), (1, 1), (2, 2)] and list(y) == [3, 1, 2]
+
+
 def test_target_keeps_the_order(tables):
     """It is a column of a table, a table of its own, or a Series with the index."""
     with pytest.warns(ModalityWarning, match="2 samples without y .* left out"):

@@ -148,6 +148,47 @@ def from_tables(tables, *, on=None, how="outer", y=None, report=False):
     >>> y.tolist()
     [0, 1]
     """
+    check_names(tables, on, how)
+    frames = {
+        name: read_frame(table, f"tables[{name!r}]", name, on, how)
+        for name, table in tables.items()
+    }
+    kinds = {name: frame.kind for name, frame in frames.items()}
+    if len(set(kinds.values())) > 1:
+        raise TypeError(f"tables must be of one library; got {kinds}.")
+    first, dropped = next(iter(frames.values())), {}
+    target = None if y is None else find_target(y, frames, on, how)
+    check_keys(frames, target, how)
+    keys = choose_keys(frames, how)
+    if target is not None:
+        keys, dropped = with_target(keys, target)
+    if not keys:
+        raise ValueError("No sample is left: no key is in all that is joined.")
+    parts = [frame.take(keys, f"{name}__") for name, frame in frames.items()]
+    X = nw.concat(parts, how="horizontal").to_native()
+    result = [first.with_index(X, keys)]
+    if target is not None:
+        column = target.take(keys, "")
+        result.append(first.with_index(column[column.columns[0]].to_native(), keys))
+    if report:
+        patterns = Counter(
+            tuple(name for name, frame in frames.items() if key in frame.rows)
+            for key in keys
+        )
+        result.append(
+            TableReport(
+                keys,
+                {n: sum(k in f.rows for k in keys) for n, f in frames.items()},
+                {n: len(f.names) for n, f in frames.items()},
+                dict(patterns.most_common()),
+                dropped,
+            )
+        )
+    return result[0] if len(result) == 1 else tuple(result)
+
+
+def check_names(tables, on, how):
+    """Raise if the arguments are of wrong types, or names are not of modalities."""
     if how not in HOW:
         raise ValueError(f"how must be one of {', '.join(HOW)}; got {how!r}.")
     if not isinstance(tables, Mapping) or not tables:
@@ -164,65 +205,34 @@ def from_tables(tables, *, on=None, how="outer", y=None, report=False):
             )
     if isinstance(on, Mapping) and set(on) - set(tables):
         raise ValueError(f"on has {sorted(set(on) - set(tables))}, which tables lack.")
-    frames, targets = {}, []
-    for name, table in tables.items():
-        frames[name] = read_frame(table, f"tables[{name!r}]", name, on, how)
-        if isinstance(y, str) and y in frames[name].names:
-            targets.append(name)
-    if len({frame.kind for frame in frames.values()}) > 1:
-        kinds = {name: frame.kind for name, frame in frames.items()}
-        raise TypeError(f"tables must be of one library; got {kinds}.")
-    if isinstance(y, str):
-        if len(targets) != 1:
-            raise ValueError(
-                f"y={y!r} must be a column of one table; got {len(targets)} tables "
-                f"with it{': ' + ', '.join(targets) if targets else ''}."
-            )
-        target = frames[targets[0]].pop(y)
-    elif y is not None:
-        target = read_target(y, next(iter(frames.values())), on, how)
-    check_keys({**frames, **({} if y is None else {"y": target})}, how)
-    keys, dropped = choose_keys(frames, how), {}
-    if y is not None:
-        labelled = target.labelled()
-        known = set(keys)
-        dropped = {
-            "sample without y": sum(key not in labelled for key in keys),
-            "value of y without a sample": sum(key not in known for key in labelled),
-        }
-        dropped = {reason: n for reason, n in dropped.items() if n}
-        for reason, n in dropped.items():
-            noun, rest = reason.split(" ", 1)
-            are = "is" if n == 1 else "are"
-            warn(f"from_tables: {count(n, noun)} {rest} {are} left out.")
-        keys = [key for key in keys if key in labelled]
-    if not keys:
-        raise ValueError("No sample is left: no key is in all that is joined.")
-    X = nw.concat(
-        [frame.take(keys, f"{name}__") for name, frame in frames.items()],
-        how="horizontal",
-    )
-    first = next(iter(frames.values()))
-    result = [first.with_index(X.to_native(), keys)]
-    if y is not None:
-        column = target.take(keys, "").to_native()
-        column = column[column.columns[0]]
-        result.append(first.with_index(column, keys))
-    if report:
-        patterns = Counter(
-            tuple(name for name, frame in frames.items() if key in frame.rows)
-            for key in keys
+
+
+def find_target(y, frames, on, how):
+    """The target with its keys; a column of a table is taken out of it."""
+    if not isinstance(y, str):
+        return read_target(y, next(iter(frames.values())), on, how)
+    having = [name for name, frame in frames.items() if y in frame.names]
+    if len(having) != 1:
+        raise ValueError(
+            f"y={y!r} must be a column of one table; got {len(having)} tables "
+            f"with it{': ' + ', '.join(having) if having else ''}."
         )
-        result.append(
-            TableReport(
-                keys,
-                {n: sum(k in f.rows for k in keys) for n, f in frames.items()},
-                {n: len(f.names) for n, f in frames.items()},
-                dict(patterns.most_common()),
-                dropped,
-            )
-        )
-    return result[0] if len(result) == 1 else tuple(result)
+    return frames[having[0]].pop(y)
+
+
+def with_target(keys, target):
+    """Keys of the samples that have a target, and what is left out."""
+    labelled, known = target.labelled(), set(keys)
+    dropped = {
+        "sample without y": sum(key not in labelled for key in keys),
+        "value of y without a sample": sum(key not in known for key in labelled),
+    }
+    dropped = {reason: n for reason, n in dropped.items() if n}
+    for reason, n in dropped.items():
+        noun, rest = reason.split(" ", 1)
+        are = "is" if n == 1 else "are"
+        warn(f"from_tables: {count(n, noun)} {rest} {are} left out.")
+    return [key for key in keys if key in labelled], dropped
 
 
 class Keyed:
@@ -269,9 +279,8 @@ class Keyed:
         if -1 in rows:
             frame = wanted.join(frame, on=ROW, how="left").sort(ORDER)
         else:
-            frame = frame.drop(ROW)[rows]
-            return frame.rename({name: prefix + name for name in self.names})
-        frame = frame.drop(ROW, ORDER)
+            frame = frame[rows]
+        frame = frame.select(self.names)
         return frame.rename({name: prefix + name for name in self.names})
 
     def with_index(self, native, keys):
@@ -379,8 +388,10 @@ def read_target(y, like, on, how):
     return target
 
 
-def check_keys(frames, how):
-    """Keys are unique, complete, and of one type; they meet somewhere."""
+def check_keys(frames, target, how):
+    """Raise unless keys are unique, complete and of one type; warn if none meet."""
+    seen = Counter(key for frame in frames.values() for key in frame.rows)
+    tables, frames = frames, {**frames} if target is None else {**frames, "y": target}
     if how == "position":
         lengths = {frame.where: len(frame.keys) for frame in frames.values()}
         if len(set(lengths.values())) > 1:
@@ -407,16 +418,14 @@ def check_keys(frames, how):
     named = {kind for kind in kinds.values() if kind}
     if len(named) > 1 or any(" and " in kind for kind in named):
         raise TypeError(f"Keys must be of one type in all tables; got {kinds}.")
-    seen = Counter(key for name, f in frames.items() if name != "y" for key in f.rows)
-    if len(frames) - ("y" in frames) > 1 and max(seen.values(), default=2) < 2:
+    if len(tables) > 1 and max(seen.values(), default=2) < 2:
         examples = ", ".join(
-            f"{frame.keys[0]!r} in {frame.where}" for frame in frames.values()
+            f"{frame.keys[0]!r} in {frame.where}" for frame in tables.values()
             if frame.keys
         )  # fmt: skip
         plain = Counter(
             key
-            for name, frame in frames.items()
-            if name != "y"
+            for frame in tables.values()
             for key in {str(k).strip().casefold() for k in frame.keys}
         )
         hint = (
