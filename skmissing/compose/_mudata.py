@@ -10,29 +10,32 @@ from skmissing.compose._tables import from_tables, split_tables
 
 
 def from_mudata(mdata, *, layers=None, obsm=None, y=None, report=False):
-    """Join the modalities of a MuData object to one X, with gaps.
+    """Join the modalities of a MuData object into one table X.
+
+    If an observation is not in a modality, its columns of this modality are NaN.
 
     Parameters
     ----------
     mdata : mudata.MuData
-        X has the union of its observations.
+        The modalities. X has the union of their observations.
     layers : str, dict or None, default=None
-        Layer of each modality to read instead of its `X`, or one for all.
+        Layer of each modality to read instead of its `X`. A string is the layer of all
+        modalities.
     obsm : str, dict or None, default=None
         Embedding of each modality to read instead of its `X`, such as "X_pca".
     y : str or None, default=None
-        Column of `mdata.obs` with the target. Samples without one are left out.
+        Column of `mdata.obs` with the target. Samples without a target are left out.
     report : bool, default=False
-        Whether to return a :class:`TableReport`, too.
+        Whether to also return a :class:`TableReport`.
 
     Returns
     -------
     X : pandas data frame
-        Columns `modality__feature`, the index is `obs_names`.
+        Columns are named `modality__feature`. The index is `obs_names`.
     y : pandas Series
         The target, if `y` is given.
     report : TableReport
-        What was joined, if `report` is true.
+        Summary of the join, if `report` is true.
 
     Raises
     ------
@@ -42,7 +45,7 @@ def from_mudata(mdata, *, layers=None, obsm=None, y=None, report=False):
     See Also
     --------
     from_tables : Joins data frames.
-    to_mudata : The way back.
+    to_mudata : Splits X into the modalities of a MuData object.
 
     Examples
     --------
@@ -75,28 +78,28 @@ def from_mudata(mdata, *, layers=None, obsm=None, y=None, report=False):
 
 
 def from_anndata(adata, *, modalities, y=None, report=False):
-    """Join embeddings or layers of one AnnData object to one X.
+    """Join embeddings or layers of one AnnData object into one table X.
 
     Parameters
     ----------
     adata : anndata.AnnData
-        Observations. Rows of an embedding without any value are missing.
+        Observations. If a row of an embedding has no value, the modality is missing.
     modalities : dict of str to str or None
         Maps the name of each modality to a key of `obsm` or `layers`, or to None for
         `adata.X`.
     y : str or None, default=None
-        Column of `adata.obs` with the target. Samples without one are left out.
+        Column of `adata.obs` with the target. Samples without a target are left out.
     report : bool, default=False
-        Whether to return a :class:`TableReport`, too.
+        Whether to also return a :class:`TableReport`.
 
     Returns
     -------
     X : pandas data frame
-        Columns `modality__feature`, the index is `obs_names`.
+        Columns are named `modality__feature`. The index is `obs_names`.
     y : pandas Series
         The target, if `y` is given.
     report : TableReport
-        What was joined, if `report` is true.
+        Summary of the join, if `report` is true.
 
     Raises
     ------
@@ -144,7 +147,8 @@ def to_mudata(X, *, obs=None):
     Parameters
     ----------
     X : pandas data frame of shape (n_samples, n_features)
-        Such as imputations or embeddings, with columns `modality__feature`.
+        Samples, for example imputed ones or embeddings. Columns are named
+        `modality__feature`.
     obs : pandas data frame or None, default=None
         Annotations of the samples, with the index of X.
 
@@ -160,7 +164,7 @@ def to_mudata(X, *, obs=None):
 
     See Also
     --------
-    from_mudata : The way back.
+    from_mudata : Joins the modalities of a MuData object into one table X.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Any transformer per modality, on the samples that have it."""
+"""Transformers per modality, on the samples in which it is observed."""
 
 from collections.abc import Mapping
 from numbers import Integral
@@ -36,17 +36,17 @@ class PerModality(
 ):
     """Apply a transformer per modality, to the samples in which it is observed.
 
-    Where a modality is missing, its new columns are NaN. So PCA, feature selection or
-    an encoder of categories can stand before an estimator for missing modalities,
-    without imputing anything.
+    If a modality is missing in a sample, its new columns are NaN. PCA, feature
+    selection or an encoder of categories can therefore precede an estimator for missing
+    modalities, without imputation.
 
     Read more in the :ref:`User Guide <compose>`.
 
     Parameters
     ----------
     transformer : transformer or dict
-        Cloned and fitted per modality. A dict maps the name of each modality to a
-        transformer, "passthrough" or "drop".
+        The transformer, which is cloned and fitted per modality. A dict maps the name
+        of each modality to a transformer, "passthrough" or "drop".
     %(modalities)s
 
     Attributes
@@ -58,15 +58,15 @@ class PerModality(
     Raises
     ------
     ValueError
-        If `transformer` does not name each modality once, or a transformer does not
-        accept what is missing inside of a modality.
+        If `transformer` does not name each modality once, or if a transformer does not
+        accept the NaN of a partially observed modality.
 
     Warns
     -----
     ModalityWarning
-        If `n_components`, of the transformer or of a step of a pipeline, is larger than
-        the number of columns or samples of a modality, and is lowered, or a modality is
-        never observed, and stays NaN.
+        If `n_components` of the transformer, or of a step of a pipeline, is larger than
+        the number of columns or samples of a modality. It is then lowered. Also if a
+        modality is never observed. Its columns are then NaN.
 
     See Also
     --------
@@ -74,9 +74,10 @@ class PerModality(
 
     Notes
     -----
-    Columns are named `modality__name`, where `name` is that of the transformer. If X is
-    a data frame, so is what the transformers get, of any type of columns. Call
-    ``set_output(transform="pandas")`` to keep these names for the next step.
+    New columns are named `modality__name`, where `name` is the name that the
+    transformer gives. If X is a data frame, the transformers get data frames, and the
+    columns may have any type. Call ``set_output(transform="pandas")`` to keep the names
+    for the next step.
 
     Examples
     --------
@@ -275,7 +276,7 @@ class PerModality(
         Parameters
         ----------
         input_features : array-like of str or None, default=None
-            Names of the columns of X; checked, if X had names.
+            Names of the columns of X. They are checked if X had names in `fit`.
 
         Returns
         -------
@@ -330,7 +331,7 @@ def name_errors(name, method, *args):
 
 
 def transformed(name, transformer, block, width):
-    """Numbers that a transformer makes of a block."""
+    """Return the output of a transformer as numbers."""
     if isinstance(transformer, str):
         found = block
     else:
@@ -346,7 +347,7 @@ def transformed(name, transformer, block, width):
     except (TypeError, ValueError) as error:
         raise ValueError(
             f"The columns of {name!r} must be numbers after its transformer; "
-            f"{error}. Encode them, such as with OneHotEncoder."
+            f"{error}. Encode them, for example with OneHotEncoder."
         ) from None
 
 

@@ -19,7 +19,7 @@ ROW, ORDER = "\x00row", "\x00order"
 
 @dataclass(frozen=True, repr=False)
 class TableReport:
-    """What :func:`from_tables` has joined.
+    """Summary of a join by :func:`from_tables`.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ class TableReport:
     patterns : dict of tuple of str to int
         Number of samples per combination of tables, the most frequent first.
     dropped : dict of str to int
-        Number of keys left out, by reason.
+        Number of keys that were left out, per reason.
 
     Examples
     --------
@@ -80,42 +80,45 @@ class TableReport:
 
 
 def from_tables(tables, *, on=None, how="outer", y=None, report=False):
-    """Join tables of one modality each to one X, with gaps where samples are missing.
+    """Join one table per modality into one table X.
 
-    Samples are aligned by a key, and never by position unless asked.
+    If a sample is not in a table, its columns of this table are missing. Samples are
+    aligned by a key. They are aligned by position only with `how="position"`.
 
     Parameters
     ----------
     tables : dict of str to data frame
-        A pandas or polars data frame per modality, all of one kind.
+        One pandas or polars data frame per modality, all of the same library.
     on : str, list of str, dict or None, default=None
-        Columns of the key, the same in all tables, or a dict with those of each table.
-        None is the index of pandas data frames, which must not be the default one.
+        Columns of the key, the same in all tables. A dict has the columns of each
+        table. None uses the index of pandas data frames, which must not be the default
+        index.
     how : {"outer", "inner", "left", "position"}, default="outer"
         Which samples X has: those of any table, of all tables or of the first table.
         "position" puts the rows of tables of equal length side by side.
     y : str, data frame, Series or None, default=None
-        The target: the name of a column that one table has, a data frame with the key
-        and one other column, or a Series whose index is the key. With
-        `how="position"`, any array. Samples without a target are left out.
+        The target: the name of a column of one table, a data frame with the key and one
+        other column, or a Series whose index is the key. With `how="position"`, any
+        array. Samples without a target are left out.
     report : bool, default=False
-        Whether to return a :class:`TableReport`, too.
+        Whether to also return a :class:`TableReport`.
 
     Returns
     -------
     X : data frame
-        Columns `modality__feature` in the order of the tables, without the key. The
-        samples are in the order in which keys appear. The index of pandas data frames
-        is the key. Columns of booleans are numbers, because they may have gaps.
+        Columns are named `modality__feature`, in the order of the tables, without the
+        key. The samples are in the order in which keys appear. The index of pandas data
+        frames is the key. Columns of booleans become numbers, because cells may be
+        missing.
     y : Series
         The target of the samples of X, if `y` is given.
     report : TableReport
-        What was joined, if `report` is true.
+        Summary of the join, if `report` is true.
 
     Raises
     ------
     ValueError
-        If a table has a key twice or without a value, has no such column, or has
+        If a key occurs twice in a table or is missing, if a table has no such column or
         only the default index, or if no sample is left.
     TypeError
         If tables are not data frames, or keys are not of one type.
@@ -123,12 +126,12 @@ def from_tables(tables, *, on=None, how="outer", y=None, report=False):
     Warns
     -----
     ModalityWarning
-        If no key is in more than one table, or samples are left out for want of a
-        target.
+        If no key is in more than one table, or if samples without a target are left
+        out.
 
     See Also
     --------
-    split_tables : The way back.
+    split_tables : Splits X into one table per modality.
     align : Gives a new table the columns that a fitted estimator expects.
 
     Examples
@@ -163,7 +166,9 @@ def from_tables(tables, *, on=None, how="outer", y=None, report=False):
     if target is not None:
         keys, dropped = with_target(keys, target)
     if not keys:
-        raise ValueError("No sample is left: no key is in all that is joined.")
+        raise ValueError(
+            "No sample is left, because the tables (and y, if given) share no key."
+        )
     parts = [frame.take(keys, f"{name}__") for name, frame in frames.items()]
     X = nw.concat(parts, how="horizontal").to_native()
     result = [first.with_index(X, keys)]
@@ -204,7 +209,10 @@ def check_names(tables, on, how):
                 f"{name!r}."
             )
     if isinstance(on, Mapping) and set(on) - set(tables):
-        raise ValueError(f"on has {sorted(set(on) - set(tables))}, which tables lack.")
+        raise ValueError(
+            f"on must name tables ({_shorten(list(tables))}); got "
+            f"{_shorten(sorted(set(on) - set(tables)))}."
+        )
 
 
 def find_target(y, frames, on, how):
@@ -339,7 +347,7 @@ def read_frame(table, where, name, on, how):
             keys = columns[0] if len(names) == 1 else list(zip(*columns))
             frame = frame.drop(names)
     if not frame.columns:
-        raise ValueError(f"{where} must have a column beside its key; got none.")
+        raise ValueError(f"{where} must have a column besides its key; got none.")
     booleans = [c for c, dtype in frame.schema.items() if dtype == nw.Boolean]
     if booleans:
         frame = frame.with_columns(nw.col(*booleans).cast(nw.Float64))
@@ -382,20 +390,22 @@ def read_target(y, like, on, how):
     target = read_frame(y, "y", "y", on, how)
     if len(target.names) != 1:
         raise ValueError(
-            "y must have one column beside the key; got "
+            "y must have one column besides the key; got "
             f"{len(target.names)}: {_shorten(list(target.names))}."
         )
     return target
 
 
 def check_keys(frames, target, how):
-    """Raise unless keys are unique, complete and of one type; warn if none meet."""
+    """Check that keys are unique, complete and of one type; warn if none is shared."""
     seen = Counter(key for frame in frames.values() for key in frame.rows)
     tables, frames = frames, {**frames} if target is None else {**frames, "y": target}
     if how == "position":
         lengths = {frame.where: len(frame.keys) for frame in frames.values()}
         if len(set(lengths.values())) > 1:
-            raise ValueError(f"With how='position', lengths must be equal; {lengths}.")
+            raise ValueError(
+                f"With how='position', lengths must be equal; got {lengths}."
+            )
         return
     kinds = {}
     for frame in frames.values():
@@ -429,7 +439,7 @@ def check_keys(frames, target, how):
             for key in {str(k).strip().casefold() for k in frame.keys}
         )
         hint = (
-            " They meet if blanks and case are ignored."
+            " Some keys are equal if blanks and case are ignored."
             if max(plain.values(), default=0) > 1
             else ""
         )
@@ -482,18 +492,19 @@ def split_tables(X, *, drop_missing=False):
     Parameters
     ----------
     X : data frame of shape (n_samples, n_features)
-        Columns named `modality__feature`.
+        Samples. Columns are named `modality__feature`.
     drop_missing : bool, default=False
         Whether a table has only the samples in which the modality is observed.
 
     Returns
     -------
     dict of str to data frame
-        With the columns `feature`, and the index of X if it has one.
+        One table per modality. Its columns are named `feature`. It has the index of X
+        if X is a pandas data frame.
 
     See Also
     --------
-    from_tables : The way back.
+    from_tables : Joins one table per modality into one table X.
 
     Examples
     --------
@@ -552,8 +563,8 @@ def align(X, estimator):
     Raises
     ------
     ValueError
-        If the estimator was not fitted to a data frame, if X has some columns of a
-        modality, but not all, or if it has no column that the estimator knows.
+        If the estimator was not fitted to a data frame, if X has only some columns of a
+        modality, or if X has no column that the estimator knows.
 
     Warns
     -----
@@ -610,8 +621,8 @@ def align(X, estimator):
     if unknown:
         are = "is" if len(unknown) == 1 else "are"
         warn(
-            f"align: {count(len(unknown), 'column')} {are} left out, which the "
-            f"estimator does not know: {_shorten(unknown)}."
+            f"align: {count(len(unknown), 'column')} that the estimator does not know "
+            f"{are} left out: {_shorten(unknown)}."
         )
     gaps = [nw.lit(np.nan, nw.Float64).alias(c) for c in expected if c not in known]
     return frame.with_columns(*gaps).select(expected).to_native()
@@ -623,22 +634,22 @@ def mark_missing(X, codes=None, *, blocks=None, modalities=None, report=False):
     Parameters
     ----------
     X : data frame or ndarray of shape (n_samples, n_features)
-        It is not changed.
+        Samples. X is not changed.
     codes : number, str, list or dict, default=None
-        Values that mean missing in single cells, such as -9 or "". A dict has those of
-        each modality.
+        Values that mean missing in single cells, such as -9 or "". A dict has the
+        values of each modality.
     blocks : number, str, list or dict, default=None
-        Values that mean missing where all columns of the modality have them, such as
-        0 for pictures.
+        Values that mean missing if all columns of the modality have them, such as 0 for
+        images.
     modalities : None, list of int or dict, default=None
         Which columns form a modality, as in the estimators.
     report : bool, default=False
-        Whether to return how often each code was found, too.
+        Whether to also return how often each code was found.
 
     Returns
     -------
     X : data frame or ndarray
-        With NaN, or null, in place of the codes.
+        X with NaN, or null, in place of the codes.
     report : dict of str to dict
         Number of cells (of `codes`) and of samples (of `blocks`) per modality and
         code, if `report` is true.
@@ -651,7 +662,7 @@ def mark_missing(X, codes=None, *, blocks=None, modalities=None, report=False):
     Warns
     -----
     ModalityWarning
-        If a code was found nowhere.
+        If a code was not found.
 
     Examples
     --------
@@ -687,7 +698,7 @@ def mark_missing(X, codes=None, *, blocks=None, modalities=None, report=False):
     asked = {code for by_name in (cells, whole) for v in by_name.values() for code in v}
     unseen = sorted(asked - found, key=str)
     if unseen:
-        warn(f"mark_missing: {_shorten(unseen)} found nowhere in X.")
+        warn(f"mark_missing: codes not found in X: {_shorten(unseen)}.")
     if is_frame:
         changed = [without(frame[names[c]], mask) for c, mask in columns.items()]
         X = frame.with_columns(*changed).to_native()
