@@ -48,7 +48,7 @@ from skmissing.ensemble._stacking import (
 
 
 def own_estimators(form):
-    """Return the pairs of a list whose estimators are those of the user."""
+    """Return the pairs of a list whose estimators were given by the user."""
     if not isinstance(form, (list, tuple)):
         return [("estimator", form)]
     lasts = [p[-1] if isinstance(p, (list, tuple)) and p else p for p in form]
@@ -66,7 +66,7 @@ class FittedPanel:
 
 
 class LateFusion(BlockEnsemble):
-    """Fits a panel of models per modality; subclasses pool and join the predictions."""
+    """Fit a panel of models per modality; subclasses pool and join the predictions."""
 
     _parameter_constraints: dict = {
         **BlockEnsemble._parameter_constraints,
@@ -75,7 +75,7 @@ class LateFusion(BlockEnsemble):
     }
 
     def _template(self, dtype):
-        """Each modality has templates of its own; those of ours take any dtype."""
+        """Return no common template, and the dtype to fit in."""
         return None, np.float64 if self._own and not is_classifier(self) else dtype
 
     @property
@@ -101,14 +101,14 @@ class LateFusion(BlockEnsemble):
         Raises
         ------
         ValueError
-            If a parameter of `estimator` is set while that is a panel.
+            If a parameter of `estimator` is set, but `estimator` is a panel.
         """
         form = params.get("estimator", self.estimator)
         nested = [name for name in params if name.startswith("estimator__")]
         if nested and not hasattr(form, "set_params"):
             raise ValueError(
                 f"{nested[0]} needs an estimator that has parameters; got estimator="
-                f"{form!r}, a panel, which has none."
+                f"{form!r}, a panel without parameters."
             )
         return super().set_params(**params)
 
@@ -147,7 +147,7 @@ class LateFusion(BlockEnsemble):
         return panels
 
     def _resolve_members(self, form):
-        """Return the pairs that one value of `estimator` stands for."""
+        """Return the pairs of name and estimator for one value of `estimator`."""
         if isinstance(form, str):
             if form not in PANELS:
                 raise ValueError(f"estimator must be one of {PANELS}; got {form!r}.")
@@ -173,7 +173,7 @@ class LateFusion(BlockEnsemble):
         return [(name, ours[e] if isinstance(e, str) else e) for name, e in pairs]
 
     def _routed(self):
-        """Return the estimators of the user by name, for the routing of metadata."""
+        """Return the estimators given by the user, by name, for metadata routing."""
         routed, forms = {}, self.estimator
         several = isinstance(forms, dict)
         for modality, form in forms.items() if several else [("estimator", forms)]:
@@ -185,10 +185,10 @@ class LateFusion(BlockEnsemble):
         return routed
 
     def _fit_members(self, data, panels, hold_out):
-        """Fit all members; return, per modality, their predictions held out.
+        """Fit all members; return their held-out predictions per modality.
 
-        Sets `estimators_`, `named_estimators_` and the panels. Members of modalities
-        with few samples are reduced to the first one.
+        Set `estimators_`, `named_estimators_` and the panels. A modality with few
+        samples gets the first member only.
         """
         presence, tasks = data.table.presence, []
         accepting = {id(e): e for members in panels.values() for _, e in members}
@@ -239,7 +239,7 @@ class LateFusion(BlockEnsemble):
             raise
 
     def _guard(self, data, panels):
-        """Warn if samples look dependent, as those of one person are."""
+        """Warn if samples look dependent, for example samples of the same person."""
         self.dependence_ = Bunch()
         kernels = [isinstance(e, KERNELS) for p in panels.values() for _, e in p]
         if data.grouped or not isinstance(self.cv, Integral) or not any(kernels):
@@ -262,10 +262,9 @@ class LateFusion(BlockEnsemble):
                 f"{max(gaps):.0%} more of the variance of y if it is tested on random "
                 "samples than if it is tested on runs of neighbouring samples "
                 f"({len(far)} of {len(panels)} modalities differ). If new samples come "
-                "from other persons, recordings or documents, pass groups= to fit (a "
-                "search does so with metadata routing only: see 'Samples in groups' in "
-                "the user guide); if not, pass a splitter as cv, and nothing is "
-                "compared."
+                "from other persons, recordings or documents, pass groups= to fit. In "
+                "a search, this needs metadata routing: see 'Samples in groups' in the "
+                "user guide. Otherwise, pass a splitter as cv to skip this comparison."
             )
 
     def _read_block(self, X, rows, m, accept_nan):
@@ -295,11 +294,12 @@ class LateFusion(BlockEnsemble):
 class LateFusionClassifier(ClassifierMixin, LateFusion):
     """Late fusion: classifiers per modality, whose probabilities are combined.
 
-    Each modality gets a panel of unlike classifiers, fitted on the samples that have
-    it. Their probabilities are pooled. A sample is classified by the pools of its
-    observed modalities. Any pattern of missing modalities is possible, in `fit` and in
-    `predict`. Nothing is imputed. Interactions between modalities are not modelled: use
-    :mod:`skmissing.fusion` for these, and compare it with this classifier.
+    Each modality gets a panel of different classifiers, which are fitted on the samples
+    in which it is observed. Their probabilities are pooled. A sample is classified by
+    the pools of its observed modalities. Any pattern of missing modalities is possible,
+    in `fit` and in `predict`. Nothing is imputed. Interactions between modalities are
+    not modelled. To model them, use :mod:`skmissing.fusion`, and compare the results
+    with this classifier.
 
     Read more in the :ref:`User Guide <ensemble>`.
 
@@ -315,13 +315,12 @@ class LateFusionClassifier(ClassifierMixin, LateFusion):
           kernel and kernel logistic regression;
         - "linear": standardised logistic regression with `C=0.05` only, the fastest.
 
-        A list of pairs `(name, estimator)` is a panel of your own, and an estimator a
-        panel of one. In a list, the names of the members of "full" stand for these:
-        "linear", "rbf", "trees", "relevance",
-        "laplacian" and "logistic". A dict gives one of these per modality. A
-        modality with fewer than 10 training samples only gets the first member. If
-        there are more than 50 modalities, a string stands for "linear" where they have
-        fewer than 10 columns.
+        A list of pairs `(name, estimator)` defines another panel, and an estimator is a
+        panel with one member. A list may also contain names of members of "full":
+        "linear", "rbf", "trees", "relevance", "laplacian" and "logistic". A dict gives
+        one of these values per modality. A modality with fewer than 10 training samples
+        only gets the first member. If there are more than 50 modalities, those with
+        fewer than 10 columns get "linear" instead of another named panel.
     %(modalities)s
     combine : {"stacked", "log", "mean"}, default="stacked"
         How probabilities are combined. "log" adds the log-probabilities minus the
@@ -336,8 +335,8 @@ class LateFusionClassifier(ClassifierMixin, LateFusion):
         the number of folds of :class:`~sklearn.model_selection.StratifiedKFold`,
         without shuffling. Classes with fewer samples than folds are spread over as many
         folds as they have samples. If `cv` tests a sample more than once, the last
-        prediction counts. If `groups` are given to `fit`, an int is that of
-        :class:`~sklearn.model_selection.StratifiedGroupKFold`.
+        prediction is used. If `groups` are passed to `fit`, an int is the number of
+        folds of :class:`~sklearn.model_selection.StratifiedGroupKFold`.
     class_weight : "balanced", dict or None, default=None
         Factor of the weight of each class, in the members, their pool and the stacking.
         "balanced" gives all classes the same total weight. Then the classes are
@@ -352,16 +351,16 @@ class LateFusionClassifier(ClassifierMixin, LateFusion):
     estimators_ : list
         Per modality that is observed in training, in the order of `modalities_`: a
         :class:`~sklearn.utils.Bunch` of the fitted members by name, or the fitted
-        estimator if there is only one. They are fitted to the numbers of the classes. A
-        modality whose training samples are all of one class has members of type
-        :class:`~sklearn.dummy.DummyClassifier`.
+        estimator if there is only one. Their targets are the positions of the classes
+        in `classes_`. If all training samples of a modality are of one class, its
+        members are of type :class:`~sklearn.dummy.DummyClassifier`.
     named_estimators_ : :class:`~sklearn.utils.Bunch`
         The same by name of modality.
     pool_weights_ : :class:`~sklearn.utils.Bunch`
         Weight of each member by name of modality and member.
     oof_scores_ : :class:`~sklearn.utils.Bunch`
-        Log-loss out of fold: `members` by modality and name, `pool` by
-        modality, and `total` of the whole. Empty where nothing was held out.
+        Log-loss on held-out samples: `members` by modality and name, `pool` by
+        modality, and `total` of the ensemble. Empty if nothing was held out.
     dependence_ : :class:`~sklearn.utils.Bunch`
         By name of modality, how much more of the variance of y a kernel model explains
         in random folds than in folds of neighbouring samples. A large value means that
@@ -410,19 +409,20 @@ class LateFusionClassifier(ClassifierMixin, LateFusion):
     to the weights for fewer modalities. If there are more than a few thousand samples,
     only a part of them is used.
 
-    If no training sample of a modality is of some class, its ratio for that class is
-    1, which is neutral. For "log" and "stacked", probabilities of members are clipped
+    If a modality has no training sample of some class, its ratio for that class is 1,
+    which has no effect. For "log" and "stacked", probabilities of members are clipped
     to at least 0.01 / n_classes, because forests and nearest neighbours predict
     probabilities of 0.
 
     Missing cells of a partially observed modality are filled with the mean of the
-    training column, unless the tags of the member say that it accepts NaN.
+    training column, unless the member has the tag for accepting NaN.
 
-    Sample weights are passed to all members; in a pipeline, to every step that takes
-    them. The class frequencies, the pools and the stacking use them, too. They count
-    samples, and their scale matters where samples are weighed against a penalty or a
-    prior. Weights with a mean below 1 are scaled to a mean of 1, also for the members.
-    For multilabel targets, use ``OneVsRestClassifier(LateFusionClassifier())``.
+    Sample weights are passed to all members, and in a pipeline to every step that takes
+    them. They are also used for the class frequencies, the pools and the stacking. A
+    weight is a number of samples. The scale of the weights therefore matters if there
+    is a penalty or a prior. Weights with a mean below 1 are scaled to a mean of 1, also
+    for the members. For multilabel targets, use
+    ``OneVsRestClassifier(LateFusionClassifier())``.
 
     References
     ----------
@@ -531,7 +531,7 @@ class LateFusionClassifier(ClassifierMixin, LateFusion):
         return fit_classifier(template, block, data, rows, params, folds)
 
     def _pool(self, name, E, rows, log_prior, data):
-        """Choose the pool weights of a modality; return its evidence, held out."""
+        """Choose the pool weights of a modality; return its held-out evidence."""
         panel = self._panels[name]
         measured = ~np.isnan(E).any(axis=(1, 2))
         codes, weight = data.codes[rows], data.table.weight[rows]
@@ -590,9 +590,9 @@ class LateFusionClassifier(ClassifierMixin, LateFusion):
         -------
         ndarray of shape (n_samples, n_modalities) or \
                 (n_samples, n_modalities, n_classes)
-            Log-odds of the second class against the first if there are two classes,
-            else log-odds of each class against the geometric mean of all. 0 where a
-            modality is missing.
+            If there are two classes, the log-odds of the second class against the
+            first. Otherwise, the log-odds of each class against the geometric mean of
+            all classes. 0 if a modality is missing.
 
         Raises
         ------
@@ -662,9 +662,10 @@ class LateFusionClassifier(ClassifierMixin, LateFusion):
 class LateFusionRegressor(RegressorMixin, LateFusion):
     """Late fusion: regressors per modality, whose predictions are combined.
 
-    Each modality gets a panel of unlike regressors, fitted on the samples that have it.
-    Their predictions are pooled. A sample is predicted by the pools of its observed
-    modalities. See :class:`LateFusionClassifier` for the idea and its limits.
+    Each modality gets a panel of different regressors, which are fitted on the samples
+    in which it is observed. Their predictions are pooled. A sample is predicted by the
+    pools of its observed modalities. See :class:`LateFusionClassifier` for the method
+    and its limits.
 
     Read more in the :ref:`User Guide <ensemble>`.
 
@@ -679,13 +680,12 @@ class LateFusionRegressor(RegressorMixin, LateFusion):
         - "full": these, and a Laplacian kernel;
         - "linear": standardised Bayesian ridge regression only, the fastest.
 
-        A list of pairs `(name, estimator)` is a panel of your own, and an estimator a
-        panel of one. In a list, the names of the members of "full" stand for these:
-        "linear", "rbf", "trees"
-        and "laplacian". A dict gives one of these per modality. A
-        modality with fewer than 10 training samples only gets the first member. If
-        there are more than 50 modalities, a string stands for "linear" where they have
-        fewer than 10 columns.
+        A list of pairs `(name, estimator)` defines another panel, and an estimator is a
+        panel with one member. A list may also contain names of members of "full":
+        "linear", "rbf", "trees" and "laplacian". A dict gives one of these values per
+        modality. A modality with fewer than 10 training samples only gets the first
+        member. If there are more than 50 modalities, those with fewer than 10 columns
+        get "linear" instead of another named panel.
     %(modalities)s
     combine : {"stacked", "variance", "mean"}, default="stacked"
         How predictions are combined. "variance" is a weighted mean. The weights are
@@ -700,8 +700,8 @@ class LateFusionRegressor(RegressorMixin, LateFusion):
         given. An int is the number of folds of :class:`~sklearn.model_selection.KFold`,
         without shuffling: if samples are sorted by the target, pass ``KFold(5,
         shuffle=True, random_state=0)``. If `cv` tests a sample more than once, the last
-        prediction counts. If `groups` are given to `fit`, an int is that of
-        :class:`~sklearn.model_selection.GroupKFold`.
+        prediction is used. If `groups` are passed to `fit`, an int is the number of
+        folds of :class:`~sklearn.model_selection.GroupKFold`.
     random_state : int, RandomState instance or None, default=None
         Seed of the trees, and of the landmarks of kernels for many samples.
     %(n_jobs)s
@@ -718,8 +718,8 @@ class LateFusionRegressor(RegressorMixin, LateFusion):
     pool_weights_ : :class:`~sklearn.utils.Bunch`
         Weight of each member by name of modality and member.
     oof_scores_ : :class:`~sklearn.utils.Bunch`
-        Mean squared error out of fold: `members` by modality and name, `pool` by
-        modality, and `total` of the whole. Empty where nothing was held out.
+        Mean squared error on held-out samples: `members` by modality and name, `pool`
+        by modality, and `total` of the ensemble. Empty if nothing was held out.
     dependence_ : :class:`~sklearn.utils.Bunch`
         By name of modality, how much more of the variance of y a kernel model explains
         in random folds than in folds of neighbouring samples. A large value means that
@@ -731,8 +731,8 @@ class LateFusionRegressor(RegressorMixin, LateFusion):
         Mean squared error of each pool on held-out samples. NaN if it was never
         measured, and if `combine="mean"`.
     covariance_ : ndarray of shape (n_modalities + 1, n_modalities + 1)
-        Joint covariance of the predictions and the target, which is last. Only if
-        `combine="stacked"`, else None.
+        Joint covariance of the predictions and, as the last row and column, the target.
+        Only if `combine="stacked"`, else None.
     %(modalities_, n_features_in_, feature_names_in_)s
 
     See Also
@@ -806,7 +806,7 @@ class LateFusionRegressor(RegressorMixin, LateFusion):
 
     def _fit(self, data):
         presence, weight = data.table.presence, data.table.weight
-        # Mean of the target of each modality, and of all, in the unit of the models.
+        # Mean target of each modality and of all samples, in the unit of the models.
         self._offsets = np.zeros(presence.shape[1])
         for m in np.flatnonzero(self._seen):
             rows = presence[:, m]
@@ -843,7 +843,7 @@ class LateFusionRegressor(RegressorMixin, LateFusion):
         return 1.0 if self._deviation is None else self._deviation**2
 
     def _score_whole(self, data, every):
-        """Add the mean squared error of held-out predictions of the whole."""
+        """Add the mean squared error of held-out predictions of the ensemble."""
         presence = ~np.isnan(every)
         rows = presence.any(axis=1)
         if not rows.any():
@@ -859,7 +859,7 @@ class LateFusionRegressor(RegressorMixin, LateFusion):
         return fit_regressor(template, block, data.y[rows], params, folds, data.grouped)
 
     def _pool(self, name, m, P, rows, data):
-        """Choose the pool weights of a modality; return its predictions, held out."""
+        """Choose the pool weights of a modality; return its held-out predictions."""
         panel, offset = self._panels[name], self._offsets[m]
         measured = ~np.isnan(P).any(axis=1)
         y, weight = data.y[rows][measured], data.table.weight[rows][measured]
@@ -907,7 +907,7 @@ class LateFusionRegressor(RegressorMixin, LateFusion):
         Returns
         -------
         ndarray of shape (n_samples, n_modalities)
-            In units of y; 0 where a modality is missing.
+            Contributions in units of y. 0 if a modality is missing.
 
         See Also
         --------
@@ -918,7 +918,7 @@ class LateFusionRegressor(RegressorMixin, LateFusion):
         return terms if self._deviation is None else self._deviation * terms
 
     def _terms(self, table):
-        """What each modality adds, in the unit of the models."""
+        """Return the contribution of each modality, in the unit of the models."""
         values = np.zeros(table.presence.shape)
         for m, rows, panel in self._observed_panels(table):
             offset = self._offsets[m]
@@ -927,7 +927,7 @@ class LateFusionRegressor(RegressorMixin, LateFusion):
                 return predict_values(model, block) - offset
 
             values[rows, m] = offset + self._pooled(table, m, rows, panel, read)
-        # Use what was fitted, not what `combine` has been set to since.
+        # `combine` may have been changed since fit.
         if self.covariance_ is not None:
             return self._stacked(values, table.presence)
         trust = table.presence * self._trust()

@@ -1,4 +1,4 @@
-"""Panels: several unlike models per modality, pooled by their held-out predictions."""
+"""Panels: several models per modality, pooled by their held-out predictions."""
 
 import warnings
 from contextlib import contextmanager
@@ -41,16 +41,19 @@ PANELS = ("auto", "full", "linear")
 N_TREES = 100
 # A modality with fewer samples gets the linear model only.
 LEAST_SAMPLES = 10
-# With more modalities than that, those of fewer columns get the linear model only.
+# With more modalities than the first number, modalities with fewer columns than the
+# second get the linear model only.
 MANY_MODALITIES, NARROW = 50, 10
-# Up to so many coefficients, all folds of the linear model are fitted at once.
+# Up to this number of coefficients, all folds of the linear model are fitted at once.
 FEW_COEFFICIENTS = 24
-# How many samples the prior of equal pool weights is worth.
+# Number of samples that the prior of equal pool weights is worth.
 POOL_PRIOR = {True: 100.0, False: 20.0}
-# The guard against dependent samples: how many it compares at most, in runs of
-# neighbours; folds, random ones; and what gap and ratio to their deviation it reports.
+# Check for dependent samples: maximum number of samples, length of runs of neighbours,
+# and minimum number of samples.
 MAX_COMPARED, RUN, LEAST_COMPARED = 400, 50, 40
+# Number of folds, and of draws of random folds.
 N_COMPARED, N_RANDOM = 5, 20
+# Minimum difference, and minimum ratio of it to the deviation between draws, to warn.
 LEAST_GAP, LEAST_RATIO = 0.02, 4.0
 
 
@@ -113,9 +116,9 @@ def fit_classifier(template, block, data, rows, params, folds):
     """Fit a member to some samples; return it and its evidence for held-out ones.
 
     `folds` are pairs of positions to fit on and to hold out, or None if nothing is to
-    be held out. Kernels have closed forms for held-out samples, and forests their
-    out-of-bag votes unless samples are grouped; others are fitted once per fold.
-    Evidence has shape (n_samples, n_classes); it is NaN for samples never held out.
+    be held out. Kernels have a closed form for held-out samples. Forests use out-of-bag
+    votes unless samples are grouped. Other models are fitted once per fold. Evidence
+    has shape (n_samples, n_classes). It is NaN for samples that are never held out.
     """
     codes, weight = data.codes[rows], data.table.weight[rows]
     n_coefficients = (block.shape[1] + 1) * len(data.labels)
@@ -167,9 +170,9 @@ def fit_classifier(template, block, data, rows, params, folds):
 
 @contextmanager
 def quiet():
-    """Ignore warnings of scikit-learn that come of our folds and modalities.
+    """Ignore warnings of scikit-learn that are caused by our folds and modalities.
 
-    Samples may be in the bag of every tree, and classes may have few of the samples.
+    Samples may be in the bag of every tree, and classes may have few samples.
     """
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Some inputs do not have OOB scores")
@@ -181,8 +184,9 @@ def quiet():
 def fit_narrow(block, codes, weight, folds, n_classes):
     """Fit the default linear classifier to few columns, and without each of the folds.
 
-    Newton's method fits it, and from there all others at once. Returns the member and
-    its evidence, or None if that does not converge.
+    Newton's method fits the classifier to all samples. From there, it fits those
+    without a fold, all at once. Return the member and its evidence, or None if the
+    method does not converge.
     """
     # block (n, d), codes and weight (n,) -> evidence (n, classes)
     folds = [fold for fold in folds if len(fold[0]) and len(fold[1])]
@@ -374,9 +378,10 @@ def pool_squared_error(P, y, weight):
 def measure_dependence(block, y, classifier, seed):
     """Compare held-out errors in folds of neighbours with those in random folds.
 
-    Both kinds of folds are stratified, by class or by tenths of a numeric target, so
-    that without dependence one is as likely as the other. Returns the difference of the
-    explained shares of variance, and its ratio to the deviation between random folds.
+    Both kinds of folds are stratified, by class or by tenths of a numeric target. If
+    samples are independent, both have the same distribution of errors. Return the
+    difference of the explained shares of variance, and its ratio to the deviation
+    between random folds.
     """
     # block (n, d) in the order given to fit, y (n,) codes of classes or numbers
     rows = np.arange(len(y))

@@ -71,21 +71,21 @@ class FusionGraph(nn.Module):
     {"format": [StrOptions({"torch", "onnx"})]}, prefer_skip_nested_validation=True
 )
 def export(estimator, path, *, format="torch"):
-    """Save a fitted network as a graph that needs no skmissing.
+    """Save a fitted network as a graph that runs without skmissing.
 
-    The graph takes X, with NaN where it is missing, and contains the scaling of columns
-    and the masks. The number of samples is free.
+    The graph takes X, in which missing cells are NaN. It contains the scaling of
+    columns and the masks. The number of samples is not fixed.
 
     Parameters
     ----------
     estimator : estimator
         A fitted :class:`FusionClassifier`, :class:`FusionRegressor`, or one of their
-        subclasses. Of a pipeline, its last step.
+        subclasses. For a pipeline, pass its last step.
     path : str or path
         File to write.
     format : {"torch", "onnx"}, default="torch"
-        "torch" is for :func:`torch.export.load`, and "onnx" for onnxruntime and others
-        (extra ``export``).
+        Format of the file. "torch" is read by :func:`torch.export.load`, and "onnx" by
+        onnxruntime and others (extra ``export``).
 
     Raises
     ------
@@ -101,13 +101,13 @@ def export(estimator, path, *, format="torch"):
     Notes
     -----
     The graph takes one input `X` of shape (n_samples, n_features) in single precision,
-    with the columns of `fit`, and returns what `predict_proba` of a classifier or
-    `predict` of a regressor returns. The network runs in single precision, and
-    estimators in double precision: results differ by rounding, below 1e-5 for
+    with the columns of `fit`. It returns the output of `predict_proba` of a classifier
+    or of `predict` of a regressor. The graph runs in single precision, and estimators
+    run in double precision. Results therefore differ by rounding errors, below 1e-5 for
     probabilities.
 
-    Missing modalities are projected (:class:`MMPClassifier`) for all samples, whether
-    they need it or not.
+    The graph of :class:`MMPClassifier` projects missing modalities for all samples,
+    also for complete ones.
 
     Examples
     --------
@@ -130,7 +130,7 @@ def export(estimator, path, *, format="torch"):
     if not isinstance(estimator, BaseFusion):
         raise TypeError(
             "estimator must be a fusion network; got "
-            f"{type(estimator).__name__}. Of a pipeline, give the last step."
+            f"{type(estimator).__name__}. For a pipeline, pass its last step."
         )
     check_is_fitted(estimator)
     graph = FusionGraph(estimator).eval().requires_grad_(False)
