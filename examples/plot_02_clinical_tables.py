@@ -3,16 +3,18 @@
 From four CSV files of patients to a prediction
 ===============================================
 
-Four files of partly overlapping samples: a clinical form and three assays. Ids are in
-another order in each file, values of -9 mean missing, sex and a gene variant are words,
-several samples come from one patient, and one class is rare.
+This example predicts a rare class from four files: a clinical form and three assays.
+The samples of the files overlap in part, and are in a different order in each file.
+Values of -9 mean missing. Sex and a gene variant are words. Several samples come from
+one patient.
 """
 
 # %%
 # The files
 # ---------
-# The numbers are those of the breast cancer data of scikit-learn. The rest is drawn at
-# random. Each file has a part of the samples, and 8 % of the labels are positive.
+# The numeric columns are from the breast cancer data of scikit-learn. The others are
+# drawn at random. Each assay has a part of the samples, and 8 % of the labels are
+# positive.
 
 import tempfile
 from pathlib import Path
@@ -61,9 +63,9 @@ malignant.to_csv(folder / "outcome.csv")
 # %%
 # From files to X
 # ---------------
-# :func:`~skmissing.compose.from_tables` aligns the tables by the id.
-# :func:`~skmissing.compose.mark_missing` replaces the codes. The patient is not a
-# feature, but says which samples belong together.
+# :func:`~skmissing.compose.from_tables` aligns the tables by the id of the sample.
+# :func:`~skmissing.compose.mark_missing` replaces the codes by NaN. The patient is not
+# a feature, but is used to group the samples.
 
 names = ["clinic", "shape", "spread", "extremes"]
 files = {name: pd.read_csv(folder / f"{name}.csv") for name in names}
@@ -76,8 +78,8 @@ print(report, codes, sep="\n")
 # %%
 # The model
 # ---------
-# Words become columns of 0 and 1, per modality, so that a sample without a modality
-# keeps its gap. Late fusion balances the classes.
+# The words of the clinical form are one-hot encoded, only in samples in which the form
+# is observed. Late fusion balances the classes.
 
 encode = make_column_transformer(
     (OneHotEncoder(sparse_output=False), make_column_selector("sex|variant")),
@@ -91,8 +93,8 @@ model = make_pipeline(
 )
 
 # %%
-# How good is it?
-# ---------------
+# Cross-validation
+# ----------------
 # Both samples of a patient are in the same fold.
 
 folds = StratifiedGroupKFold(5, shuffle=True, random_state=0)
@@ -112,7 +114,8 @@ for name in names[1:]:
 # %%
 # A new patient
 # -------------
-# Only one assay has arrived. :func:`~skmissing.compose.align` adds the other columns.
+# Only one assay of this patient is observed. :func:`~skmissing.compose.align` adds the
+# other columns.
 
 model.fit(X, y)
 new = from_tables({"extremes": files["extremes"].head(1)}, on="sample")
@@ -122,5 +125,5 @@ print(
 )
 
 # %%
-# The table has the gaps of the files, no sample was put beside another one, and the
-# answer for a patient with one modality needs no other model.
+# Samples are matched by their ids, samples that are not in a file are missing in X, and
+# the same model predicts for a patient with one modality.

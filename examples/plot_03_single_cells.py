@@ -3,16 +3,17 @@
 Single cells with gaps: MuData in and out
 =========================================
 
-A MuData object with three modalities, in which cells differ: some have proteins only.
-The modalities become one X, gaps are imputed, and the result becomes a MuData object
-again. This example needs the extra ``mudata``.
+This example has a MuData object with three modalities. Some modalities are missing in
+some cells. They are joined into one table X, which is imputed and converted to a MuData
+object again. The example needs the extra ``mudata``.
 """
 
 # %%
 # The data
 # --------
-# Handwritten digits stand in for cells: their pixels are genes, and two further views
-# are proteins and peaks. A third of the cells lacks each of them.
+# Handwritten digits are used in place of cells. Their pixels are the genes, and two
+# other modalities are the proteins and the peaks. Each modality is missing in a third
+# of the cells.
 
 import mudata
 import numpy as np
@@ -41,15 +42,15 @@ print(mdata)
 # %%
 # One X with gaps
 # ---------------
-# X has the union of the cells. ``layers=`` and ``obsm=`` would read counts or
-# embeddings instead.
+# X has the union of the cells. To read counts or embeddings instead, pass ``layers=``
+# or ``obsm=``.
 
 X, y, report = from_mudata(mdata, y="kind", report=True)
 print(report)
 
 # %%
-# Predict, also for cells with one modality
-# -----------------------------------------
+# Predict cells with any modalities
+# ---------------------------------
 
 train = rng.random(len(X)) < 0.6
 late = LateFusionClassifier("linear").fit(X[train], y[train])
@@ -58,8 +59,8 @@ for pattern, score, count in zip(scores.pattern, scores.score, scores.n_samples)
     print(f"{score:.2f} of {count:3} cells with {pattern}")
 
 # %%
-# Impute, and go back
-# -------------------
+# Impute, and convert to MuData
+# -----------------------------
 
 imputer = RegressionImputer().set_output(transform="pandas")
 imputed = to_mudata(imputer.fit_transform(X), obs=y.to_frame())

@@ -1,11 +1,11 @@
 """
-===============================================
-A service that answers with what it is given
-===============================================
+==============================================
+A service for requests with missing modalities
+==============================================
 
-A model is saved, loaded by a small web service, and asked over HTTP. Requests have the
-modalities that the caller knows, and no others. The service needs the standard library
-and the extra ``io`` only.
+This example saves a model, loads it in a small web service, and requests predictions
+over HTTP. A request contains the observed modalities only. The service needs only the
+standard library and the extra ``io``.
 """
 
 # %%
@@ -35,15 +35,15 @@ skmissing.io.dump(late, path)
 # %%
 # The service
 # -----------
-# A request is a JSON object with a list of numbers per modality. Rows are arrays, since
-# the checks of data frames take longer than the prediction of one sample.
+# A request is a JSON object with a list of numbers per modality. Samples are arrays,
+# because the checks of data frames take longer than the prediction of one sample.
 
 model = skmissing.io.load(path)
 layout = model.modalities_
 
 
 def read_row(request):
-    """Return one row of X; modalities that are not named are missing."""
+    """Return one row of X, in which modalities that are not named are missing."""
     row = np.full((1, layout.n_features), np.nan)
     for name, values in request.items():
         if name not in layout:
@@ -53,15 +53,15 @@ def read_row(request):
             raise ValueError(f"{name} must have {len(columns)} numbers.")
         row[0, columns] = values
     if np.isnan(row).all():
-        raise ValueError("A request must have a modality.")
+        raise ValueError("A request must have at least one modality.")
     return row
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Answers POST requests with the probabilities of the classes."""
+    """Answer POST requests with the class probabilities."""
 
     def do_POST(self):
-        """Predict, or say what is wrong with the request."""
+        """Return a prediction, or the error of a wrong request."""
         try:
             length = int(self.headers["Content-Length"])
             row = read_row(json.loads(self.rfile.read(length)))
@@ -83,8 +83,8 @@ server = ThreadingHTTPServer(("localhost", 0), Handler)
 threading.Thread(target=server.serve_forever, daemon=True).start()
 
 # %%
-# Ask it
-# ------
+# Send requests
+# -------------
 
 
 def ask(request):
@@ -106,4 +106,5 @@ server.shutdown()
 server.server_close()
 
 # %%
-# One model answers for any set of modalities, and a wrong request says what is wrong.
+# One model predicts from any combination of modalities. The answer to a wrong request
+# is an error message.
