@@ -62,7 +62,7 @@ def positive_values(values, name):
 
 
 class _BaseKernel(SkmissingEstimator):
-    """Validation, columns and the choice of gamma and alpha; not for direct use."""
+    """Validate, scale columns and choose gamma and alpha; not for direct use."""
 
     _parameter_constraints: dict = {**_CONSTRAINTS}
 
@@ -87,7 +87,7 @@ class _BaseKernel(SkmissingEstimator):
 
 
 class _KernelClassifier(ClassifierMixin, _BaseKernel):
-    """Classes, weights and folds; not for direct use."""
+    """Validate classes, weights and folds; not for direct use."""
 
     def _fit_classes(self, X, y, sample_weight, groups):
         """Validate, and fit on the samples of positive weight."""
@@ -106,7 +106,7 @@ class _KernelClassifier(ClassifierMixin, _BaseKernel):
         return self
 
     def predict_log_proba(self, X):
-        """Log-probabilities of the classes.
+        """Predict the log-probabilities of the classes.
 
         Parameters
         ----------
@@ -127,7 +127,7 @@ class _KernelClassifier(ClassifierMixin, _BaseKernel):
         return self._predict_log_proba(self._scale(np.asarray(X, dtype=np.float64)))
 
     def predict_proba(self, X):
-        """Probabilities of the classes.
+        """Predict the probabilities of the classes.
 
         Parameters
         ----------
@@ -142,7 +142,7 @@ class _KernelClassifier(ClassifierMixin, _BaseKernel):
         return np.exp(self.predict_log_proba(X))
 
     def predict(self, X):
-        """Likeliest classes.
+        """Predict the most probable class.
 
         Parameters
         ----------
@@ -159,36 +159,37 @@ class _KernelClassifier(ClassifierMixin, _BaseKernel):
 
 
 class KernelRidgeClassifier(_KernelClassifier):
-    """Kernel least squares classifier that chooses its kernel out of fold.
+    """Kernel least squares classifier that chooses its kernel on held-out samples.
 
-    One-hot targets less the class frequencies are fitted by least squares with a
+    One-hot targets minus the class frequencies are fitted by least squares with a
     kernel. The scores F become probabilities by softmax(log frequencies + T F). The
-    width of the kernel, the penalty and the temperature T are those of least log-loss
-    on samples that the solution has not seen. Their predictions have a closed form, so
-    that all folds cost little more than one fit.
+    width of the kernel, the penalty and the temperature T have the lowest log-loss on
+    held-out samples. The predictions of these have a closed form, so that all folds
+    take little more time than one fit.
 
     Parameters
     ----------
     kernel : {"rbf", "laplacian", "relevance"}, default="rbf"
         "rbf" is Gaussian, on columns turned to normal scores by rank. "laplacian" is
         the exponential of minus the cityblock distance, on standardised columns.
-        "relevance" is "rbf" with each column weighted by how far the classes differ
-        in it.
+        "relevance" is "rbf" on weighted columns. The weight of a column is larger if
+        the classes differ more in it.
 
     gamma : float, array-like of float or None, default=None
         Kernel widths to choose from, relative to the median distance: the kernel is
-        `exp(-gamma * distance / median)`. None takes a few usual ones.
+        `exp(-gamma * distance / median)`. None tries a few default widths.
 
     alpha : float, array-like of float or None, default=None
-        Penalties to choose from. None takes a few usual ones.
+        Penalties to choose from. None tries a few default penalties.
 
     cv : int, cross-validation generator or iterable, default=5
         Folds for the choice and for `oof_log_proba_`. Each sample must be in exactly
         one test set.
 
     max_samples : int, default=1000
-        Above this number of samples the kernel has as many random landmarks, and time
-        and memory grow linearly.
+        Maximum number of landmarks of the kernel. If there are more samples, this
+        number of random samples are the landmarks, and time and memory grow linearly
+        with the number of samples.
 
     random_state : int, RandomState instance or None, default=None
         Seed of the landmarks.
@@ -199,10 +200,10 @@ class KernelRidgeClassifier(_KernelClassifier):
         The classes.
 
     gamma_, alpha_, temperature_ : float
-        What was chosen.
+        Chosen values.
 
     oof_log_proba_ : ndarray of shape (n_samples, n_classes)
-        Log-probabilities of the training samples, each by a solution without its fold.
+        Held-out log-probabilities of the training samples.
 
     n_features_in_ : int
         Number of columns seen in `fit`.
@@ -219,8 +220,8 @@ class KernelRidgeClassifier(_KernelClassifier):
     -----
     With K the kernel, S the square roots of the weights and
     :math:`G = (S K S + \\alpha I)^{-1}`, the held-out scores of a fold are
-    :math:`Y_f - S_f^{-1} G_{ff}^{-1} (G S Y)_f`. With `kernel="relevance"` the weights
-    of the columns see the targets, and are computed inside each fold.
+    :math:`Y_f - S_f^{-1} G_{ff}^{-1} (G S Y)_f`. With `kernel="relevance"`, the weights
+    of the columns depend on the targets. They are therefore computed inside each fold.
 
     Examples
     --------
@@ -302,7 +303,7 @@ class KernelRidgeClassifier(_KernelClassifier):
         self.oof_log_proba_ = self._log_proba(F)
 
     def _weigh(self, A, codes, weight):
-        """Columns times the relevance that these samples give them."""
+        """Multiply columns by their relevance for these samples."""
         self._relevance = class_relevance(A, codes, weight, len(self.classes_))
         return A * self._relevance
 
@@ -354,11 +355,11 @@ class KernelRidgeClassifier(_KernelClassifier):
 
 
 class KernelRidgeRegressor(RegressorMixin, _BaseKernel):
-    """Kernel least squares regressor that chooses its kernel out of fold.
+    """Kernel least squares regressor that chooses its kernel on held-out samples.
 
-    The target is standardised. Predictions are multiplied by the factor, in [0, 1.5],
-    of least squared error on samples that the solution has not seen; the width of the
-    kernel and the penalty are chosen by that error, too.
+    The target is standardised. Predictions are multiplied by a factor between 0 and
+    1.5. The factor, the width of the kernel and the penalty have the lowest squared
+    error on held-out samples.
 
     Parameters
     ----------
@@ -368,18 +369,19 @@ class KernelRidgeRegressor(RegressorMixin, _BaseKernel):
 
     gamma : float, array-like of float or None, default=None
         Kernel widths to choose from, relative to the median distance: the kernel is
-        `exp(-gamma * distance / median)`. None takes a few usual ones.
+        `exp(-gamma * distance / median)`. None tries a few default widths.
 
     alpha : float, array-like of float or None, default=None
-        Penalties to choose from. None takes a few usual ones.
+        Penalties to choose from. None tries a few default penalties.
 
     cv : int, cross-validation generator or iterable, default=5
         Folds for the choice and for `oof_prediction_`. Each sample must be in exactly
         one test set.
 
     max_samples : int, default=1000
-        Above this number of samples the kernel has as many random landmarks, and time
-        and memory grow linearly.
+        Maximum number of landmarks of the kernel. If there are more samples, this
+        number of random samples are the landmarks, and time and memory grow linearly
+        with the number of samples.
 
     random_state : int, RandomState instance or None, default=None
         Seed of the landmarks.
@@ -387,10 +389,10 @@ class KernelRidgeRegressor(RegressorMixin, _BaseKernel):
     Attributes
     ----------
     gamma_, alpha_ : float
-        What was chosen.
+        Chosen values.
 
     oof_prediction_ : ndarray of shape (n_samples,)
-        Predictions for the training samples, each by a solution without its fold.
+        Held-out predictions for the training samples.
 
     n_features_in_ : int
         Number of columns seen in `fit`.
@@ -522,7 +524,7 @@ class KernelLogisticClassifier(_KernelClassifier):
     """Logistic regression on the leading kernel principal components.
 
     The kernel is Gaussian, on columns turned to normal scores by rank. Its width and
-    the penalty are those of least log-loss on held-out samples.
+    the penalty have the lowest log-loss on held-out samples.
 
     Parameters
     ----------
@@ -540,11 +542,11 @@ class KernelLogisticClassifier(_KernelClassifier):
         one test set.
 
     max_samples : int, default=1000
-        Above this number of samples the components are those of as many random
-        samples.
+        Maximum number of samples to compute the components from. If there are more
+        samples, this number of them is drawn at random.
 
     random_state : int, RandomState instance or None, default=None
-        Seed of these.
+        Seed of the drawn samples.
 
     Attributes
     ----------
@@ -552,10 +554,10 @@ class KernelLogisticClassifier(_KernelClassifier):
         The classes.
 
     gamma_, C_ : float
-        What was chosen.
+        Chosen values.
 
     oof_log_proba_ : ndarray of shape (n_samples, n_classes)
-        Log-probabilities of the training samples, each by a model without its fold.
+        Held-out log-probabilities of the training samples.
 
     n_features_in_ : int
         Number of columns seen in `fit`.
@@ -569,8 +571,8 @@ class KernelLogisticClassifier(_KernelClassifier):
 
     Notes
     -----
-    The components are those of all training samples, held-out ones included; they do
-    not see the targets.
+    The components are computed from all training samples, including held-out ones.
+    They do not depend on the targets.
 
     Examples
     --------
@@ -644,7 +646,7 @@ class KernelLogisticClassifier(_KernelClassifier):
         gammas, Cs = positive_values(self.gamma, "gamma"), positive_values(self.C, "C")
         step = -(-len(marks) // ENOUGH_SAMPLES)
         if step > 1 and len(gammas) * len(Cs) > 1:
-            # Two folds of every n-th landmark choose.
+            # The choice uses two folds of every n-th landmark.
             part, two = marks[::step], np.where(number < 2, number, -1)
             near = D[::step, ::step]
             best = self._search(
@@ -663,7 +665,7 @@ class KernelLogisticClassifier(_KernelClassifier):
             self._model = model.fit(Z, codes, weight)
 
     def _search(self, solver, A, D, marks, rows, codes, weight, number, gammas, Cs):
-        """Best loss on held-out samples among `rows`, with what belongs to it."""
+        """Return the best held-out loss among `rows`, with its model and parameters."""
         solver.set_landmarks(A[marks])
         root, best = np.sqrt(weight[marks]), None
         codes, weight, number = codes[rows], weight[rows], number[rows]
@@ -692,7 +694,7 @@ class KernelLogisticClassifier(_KernelClassifier):
 def held_out_log_proba(model, Z, codes, weight, folds, n_classes):
     """Log-probabilities of each fold by clones that were fitted without it.
 
-    A class that a fold lacks has its frequency.
+    If a class is not in the training part of a fold, its frequency is predicted.
     """
     L = np.empty((len(Z), n_classes))
     for rows in folds:

@@ -7,9 +7,9 @@ from scipy.optimize import minimize_scalar
 from scipy.spatial.distance import cdist
 from scipy.special import ndtri
 
-# Samples up to which all columns are searched at once, not one after the other.
+# Up to this number of samples, all columns are searched at once.
 FEW_SAMPLES = 8
-# Samples up to which all of them choose the width of a kernel.
+# Up to this number of samples, the width of a kernel is chosen on all of them.
 ENOUGH_SAMPLES = 500
 # Standard deviation of the normal prior on the logarithm of the temperature.
 TEMPERATURE_DEVIATION = 3.0
@@ -23,10 +23,10 @@ TINY = 1e-7
 
 
 class NormalScores:
-    """Columns to normal scores: their mid-ranks among the training samples.
+    """Transform columns to normal scores of their mid-ranks in the training samples.
 
-    A value with r training samples below it (half of the equal ones count) becomes the
-    normal quantile of (r + 1/2) / (n + 1). Samples count by weight.
+    A value with r training samples below it becomes the normal quantile of
+    (r + 1/2) / (n + 1). An equal sample counts half. Samples count by weight.
     """
 
     def __init__(self, X, weight):
@@ -48,7 +48,7 @@ class NormalScores:
             high = self._count(X, np.less_equal)[0] if tied else low
             twice = self._twice(low, high, None)
         else:
-            # Sorted values are found faster.
+            # Searching for sorted values is faster.
             X = np.asfortranarray(X)
             order = np.argsort(X, axis=0)
             twice = np.empty(X.shape, order="F")
@@ -78,7 +78,7 @@ class NormalScores:
         return low, (flat.take(first + np.minimum(low, n - 1)) == X).any()
 
     def _twice(self, low, high, column):
-        """Twice the weight below, of which equal values have half."""
+        """Return twice the weight below, where equal values count half."""
         if self.below is None:
             return low + high
         column = np.arange(len(self.kept)) if column is None else column
@@ -89,10 +89,10 @@ class NormalScores:
 
 
 class Standard:
-    """Columns to zero mean and unit variance; constant columns are left out."""
+    """Scale columns to zero mean and unit variance; leave out constant columns."""
 
     def __init__(self, X, weight):
-        # Powers of 2 change no digit, and squares neither overflow nor vanish.
+        # Powers of 2 are exact, and keep squares from overflow and underflow.
         unit = np.ldexp(1.0, np.frexp(np.abs(X).max(axis=0))[1] - 1)
         X = X / unit
         mean = np.average(X, axis=0, weights=weight)
@@ -118,13 +118,13 @@ def cityblock(A, B):
 
 
 def weighted_median(distances, weight):
-    """Median of all pairs, which count by the product of their weights."""
+    """Return the median of all pairs, weighted by the product of their weights."""
     if (weight == weight[0]).all():
         median = np.median(distances)
     else:
         order = np.argsort(distances, axis=None)
         mass = np.cumsum(np.outer(weight, weight).ravel()[order])
-        # As in numpy, the mean of the two middle ones if there are two.
+        # As in numpy, take the mean if there are two middle values.
         half = mass[-1] / 2
         middle = [np.searchsorted(mass, half, side) for side in ("left", "right")]
         median = distances.ravel()[order[np.minimum(middle, len(order) - 1)]].mean()
@@ -173,9 +173,9 @@ def log_loss(L, codes, weight):
 
 
 def fit_temperature(F, codes, log_prior, weight):
-    """Factor T of least log-loss of softmax(log prior + T F), and that loss.
+    """Return T with the lowest log-loss of softmax(log prior + T F), and that loss.
 
-    The logarithm of T has a normal prior, which counts as much as one sample.
+    The logarithm of T has a normal prior, which counts as one sample.
     """
     total = weight.sum()
 
@@ -192,7 +192,8 @@ def fit_temperature(F, codes, log_prior, weight):
 class KernelLeastSquares:
     """Kernel least squares for several targets at once.
 
-    Above `max_samples` samples, the kernel has so many random landmarks (Nystroem).
+    If there are more than `max_samples` samples, this number of them are the landmarks
+    of the kernel (Nystroem).
     """
 
     def __init__(self, kernel, max_samples, seed):
@@ -206,7 +207,7 @@ class KernelLeastSquares:
         return (cityblock if laplacian else squared_euclidean)(A, B)
 
     def set_landmarks(self, rows):
-        """Take the samples that the kernel is to."""
+        """Set the landmarks of the kernel."""
         self.landmarks = rows
         self._norms = np.einsum("ij,ij->i", rows, rows)
 
@@ -223,17 +224,17 @@ class KernelLeastSquares:
         return marks, D
 
     def choose(self, A, Y, weight, folds, gammas, alphas, judge):
-        """Take gamma and alpha of least loss on held-out samples, and solve.
+        """Choose gamma and alpha with the lowest loss on held-out samples, and solve.
 
-        `judge(F, rows)` returns what is learnt from held-out predictions, and a loss.
+        `judge(F, rows)` returns a factor learnt from held-out predictions, and a loss.
         """
         # A (n, d) columns, Y (n, k) targets, folds: positions of the test sets
         marks, D = self._mark(A, weight)
         number = np.full(len(A), -1)
         for fold, rows in enumerate(folds):
             number[rows] = fold
-        # Every n-th landmark chooses if there are many; all of them compare the penalty
-        # with its neighbours.
+        # If there are many landmarks, every n-th is used to choose. The penalty is then
+        # compared with its neighbours on all of them.
         step = -(-len(marks) // ENOUGH_SAMPLES) if len(gammas) > 1 else 1
         every = slice(None, None, step)
         part = marks[every]
@@ -348,7 +349,7 @@ def class_frequencies(codes, n_classes, weight):
     """Weighted class frequencies, none of them 0.
 
     A class without samples gets one over the number of samples plus the number of
-    classes, at the expense of the others.
+    classes. The other frequencies are reduced accordingly.
     """
     return mass_frequencies(np.bincount(codes, weight, minlength=n_classes))
 
