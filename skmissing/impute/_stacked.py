@@ -1,4 +1,4 @@
-"""Imputation by a weighted sum of what several imputers return."""
+"""Imputation by a weighted sum of several imputers."""
 
 import warnings
 from numbers import Integral
@@ -40,28 +40,30 @@ RIDGE = 1e-6
 class StackedImputer(ImputationStdMixin, MetaEstimatorMixin, BaseModalityImputer):
     """Impute missing modalities by a weighted sum of several imputers.
 
-    The weights of each modality are learnt on training samples in which it is hidden:
-    no imputer is best for every table. Observed cells are never changed.
+    The best imputer depends on the table. The weights of each modality are therefore
+    learnt on training samples in which it is hidden. Observed cells are never changed.
 
     Read more in the :ref:`User Guide <stacked_imputation>`.
 
     Parameters
     ----------
     estimators : list or None, default=None
-        The members: pairs `(name, imputer)` of imputers for NaN, or names: "factor",
-        "retrieval" and "regression" for the imputers with default parameters, and
-        "soft" for `ClusterGuidedImputer(100)` (with fewer than 300 samples, one
-        cluster per 3). None is all four, without "regression" if there are more than
-        10 modalities. Imputers of skmissing get the modalities of this one.
+        The members, as pairs `(name, imputer)` or names. A pair has an imputer that
+        accepts NaN. The names are "factor", "retrieval" and "regression" for the
+        imputers with default parameters, and "soft" for `ClusterGuidedImputer(100)`
+        (with fewer than 300 samples, one cluster per 3 samples). None uses all four,
+        without "regression" if there are more than 10 modalities. Imputers of skmissing
+        get the modalities of this imputer.
     %(modalities)s
     cv : int or splitter, default=3
-        Folds of samples, each imputed by members that were fitted to the others. An
-        int deals samples at random, or whole `groups`, in at most as many folds.
+        Folds of samples. Each fold is imputed by members that were fitted to the other
+        folds. An int is the maximum number of folds. Samples are then assigned to folds
+        at random, or whole `groups` if these are passed to `fit`.
     %(add_indicator, keep_empty_features)s
     random_state : int, RandomState instance or None, default=None
         Seed of the folds and of the members that are given by name.
     n_jobs : int or None, default=None
-        Number of folds or members fitted at once, in the terms of joblib.
+        Number of folds or members to fit in parallel, as in joblib.
 
     Attributes
     ----------
@@ -88,22 +90,22 @@ class StackedImputer(ImputationStdMixin, MetaEstimatorMixin, BaseModalityImputer
 
     Notes
     -----
-    This is stacked regression [1]_. In each fold, each modality of samples with two or
-    more is hidden in turn (of 3000 samples divided by the number of modalities, or of
-    20, at most). With :math:`d_e` the standardised deviations from the mean of what
-    member e imputes, and t those of the hidden values, the weights of a modality are
+    This is stacked regression [1]_. In each fold, the modalities of samples with two or
+    more modalities are hidden in turn. At most 3000 samples divided by the number of
+    modalities, or 20 samples if this is more, are used. Let :math:`d_e` be the
+    standardised deviations of the values imputed by member e from the mean, and t those
+    of the hidden values. The weights of a modality are
 
     .. math:: \\arg\\min_{w \\geq 0} \\|t - \\sum_e w_e d_e\\|^2
         + 10^{-6} \\sum_e \\|d_e\\|^2 \\, \\|w\\|^2.
 
-    Where a member has no answer, its deviation counts as 0. A modality that was hidden
-    in fewer than 5 samples is imputed with the training mean. Missing cells of
-    partially observed modalities have the same weights. Standard errors are learnt
-    from the residuals, per modality and number of other modalities of the sample.
+    If a member returns NaN, its deviation counts as 0. A modality that was hidden in
+    fewer than 5 samples is imputed with the training mean. Missing cells of partially
+    observed modalities have the same weights. Standard errors are learnt from the
+    residuals, per modality and number of other modalities of the sample.
 
-    A :class:`FactorImputer` is fitted to all samples first. In the folds, it takes the
-    numbers of clusters and factors and the shrinkage from that fit, which saves most of
-    the time.
+    A :class:`FactorImputer` is first fitted to all samples. To save time, it uses the
+    numbers of clusters and factors and the shrinkage of this fit in all folds.
 
     References
     ----------
@@ -161,8 +163,9 @@ class StackedImputer(ImputationStdMixin, MetaEstimatorMixin, BaseModalityImputer
         ----------
         %(X, y)s
         groups : array-like of shape (n_samples,) or None, default=None
-            Groups of samples that belong together, such as those of one person. With
-            an int for `cv`, each group is in one fold. A splitter is given them.
+            Groups of samples that belong together, such as those of one person. If
+            `cv` is an int, all samples of a group are in the same fold. Otherwise, the
+            groups are passed to the splitter.
 
         Returns
         -------
@@ -227,7 +230,7 @@ class StackedImputer(ImputationStdMixin, MetaEstimatorMixin, BaseModalityImputer
         return members
 
     def _settled(self, table, seed):
-        """Members for a fold, which need not choose again what is slow to choose."""
+        """Return members for a fold, with the choices of the fit to all samples."""
         members = self._members(table, seed)
         for member, fitted in zip(members.values(), self.estimators_):
             if isinstance(member, BaseModalityImputer):
@@ -235,7 +238,7 @@ class StackedImputer(ImputationStdMixin, MetaEstimatorMixin, BaseModalityImputer
         return members
 
     def _folds(self, table, groups, seed):
-        """Pairs of samples to fit members to, and samples to hide modalities of."""
+        """Return pairs of tables: to fit members to, and to hide modalities in."""
         splitter, n_samples = self.cv, len(table)
         if groups is not None:
             check_consistent_length(table.X, groups)
@@ -311,7 +314,7 @@ def quietly(function, *args):
 
 
 def warn_once(table, messages):
-    """Give the warnings of all members as one per category."""
+    """Combine the warnings of all members into one per category."""
     for category in dict.fromkeys(category for category, _ in messages):
         texts = [text for kind, text in messages if kind is category]
         number = f"{count(len(texts), 'warning')} in fits of members"
@@ -327,7 +330,7 @@ def fit_member(member, table):
 
 
 def impute(member, table):
-    """Impute by a member, in the shape of X; NaN where it has no answer."""
+    """Impute by a member, in the shape of X; cells that it cannot impute are NaN."""
     if isinstance(member, BaseModalityImputer):
         return member._impute(table)
     values = np.asarray(member.transform(table.X))
@@ -353,10 +356,11 @@ def impute_hidden(member, table):
 
 
 def compare(members, train, held_out, scaler):
-    """Hide modalities of samples, and compare what members impute with the truth.
+    """Hide modalities of samples, and compare the imputed with the observed values.
 
-    Returns, per block: products of the members' and (last) the actual deviations, the
-    modality, the number of others, and the number of cells in columns that vary.
+    Return, per block: products of the deviations of the members and (last) of the
+    observed values, the modality, the number of other modalities, and the number of
+    cells in columns that vary.
     """
     values = [impute_hidden(fit_member(m, train), held_out) for m in members.values()]
     values.append(held_out.X)
@@ -379,7 +383,7 @@ def compare(members, train, held_out, scaler):
 
 
 def stacking_weights(products):
-    """Non-negative least squares with a small ridge; 0 if all members say the mean."""
+    """Non-negative least squares with a small ridge; 0 if members impute the mean."""
     gram, target = products[:-1, :-1], products[:-1, -1]
     if not np.trace(gram) > 0:
         return np.zeros(len(gram))
@@ -391,8 +395,9 @@ def stacking_weights(products):
 def relative_errors(weights, products, modality, n_others, n_cells):
     """Root mean squared errors of the stack, in standard deviations of the columns.
 
-    Per modality and number of others, (n_modalities, n_modalities). A number with too
-    few blocks gets the error of the nearest with enough; 1 if there is none, and for 0.
+    The errors are per modality and number of others, (n_modalities, n_modalities). A
+    number with too few blocks gets the error of the nearest number with enough blocks.
+    The error is 1 if there is none, and for no other modality.
     """
     residual = np.hstack([weights, -np.ones((len(weights), 1))])[modality]
     squares = np.einsum("be,bef,bf->b", residual, products, residual)
