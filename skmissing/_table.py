@@ -1,4 +1,4 @@
-"""Validation of X, and what it makes: the table of samples and their modalities."""
+"""Validation of X, and the resulting table of samples and their modalities."""
 
 import functools
 import sys
@@ -25,17 +25,17 @@ from skmissing._modalities import (
 # A value may be a code for missing if it fills a modality of at least this many columns
 # in at least as many samples.
 CODE_WIDTH = CODE_SAMPLES = 3
-# Squares of larger numbers overflow; trees read no larger number than the second.
+# Squares of numbers above the first overflow. Trees reject numbers above the second.
 LARGEST, LARGEST_READ = 1e150, 1e38
-# What scikit-learn checks of X: numbers, which may be missing.
+# Checks of X by scikit-learn: cells are numbers or NaN.
 NUMBERS = {"dtype": [np.float64, np.float32], "ensure_all_finite": "allow-nan"}
 
 
 def _fit_context(*, prefer_skip_nested_validation):
-    """Like scikit-learn's, and a fit that fails leaves the estimator as it was.
+    """Like `_fit_context` of scikit-learn, but a failed fit changes nothing.
 
-    Be it an error or Ctrl-C: an estimator that was fitted before is still that one. A
-    fit that succeeds keeps nothing of an earlier one, except for `partial_fit`.
+    After an error or Ctrl-C, the estimator has the attributes that it had before. A fit
+    that succeeds removes those of an earlier fit, except for `partial_fit`.
     """
     check = checked_fit(prefer_skip_nested_validation=prefer_skip_nested_validation)
 
@@ -99,7 +99,7 @@ class ModalityMixin:
         """
         has_y = not (isinstance(y, str) and y == "no_validation")
         validate, levels = validate_data, False
-        # An array of numbers needs no more than what scikit-learn checks.
+        # For an array of numbers, the checks of scikit-learn are sufficient.
         kind = X.dtype.kind if type(X) is np.ndarray and X.ndim == 2 and X.size else ""
         if kind not in ("f", "i", "u", "b"):
             validate = validate_numbers
@@ -120,7 +120,7 @@ class ModalityMixin:
             X, y = X
         names = getattr(self, "feature_names_in_", None)
         if reset:
-            # The first level is the modality, whatever the others are called.
+            # With several levels, the first is the modality. No warning is needed.
             says = None if levels else self._warn
             self.modalities_ = resolve_modalities(
                 self.modalities, self.n_features_in_, names, says
@@ -137,20 +137,20 @@ class ModalityMixin:
             owner=type(self).__name__,
             scan=scan,
         )
-        # A layout is that of another estimator, which has warned.
+        # A layout comes from another estimator, which has already warned.
         is_wide = reset and (self.modalities_.widths >= CODE_WIDTH).any()
         if is_wide and scan and not isinstance(self.modalities, ModalityLayout):
             table.warn_codes()
         return (table, y) if has_y else table
 
-    # Above this many modalities of one column each, `modalities` was likely forgotten:
-    # of an array (embeddings are wider than the tables of scikit-learn's checks, which
-    # have up to 30 columns), and of a frame whose names have no prefixes, which may be
-    # those of a questionnaire. And what follows from so many.
+    # With more modalities of one column each, `modalities` was probably forgotten. The
+    # first limit is for arrays: embeddings are wider than the tables of scikit-learn's
+    # checks, which have up to 30 columns. The second is for frames without prefixes,
+    # which may be a questionnaire. The string is part of the warning.
     _most_columns, _consequence = (30, 64), ""
 
     def _warn_single_columns(self, names):
-        """Warn if columns became modalities for want of names or of a layout."""
+        """Warn if each column is a modality because names or a layout are missing."""
         layout = self.modalities_
         if self.modalities is not None or len(layout) == 1:
             return
@@ -161,8 +161,8 @@ class ModalityMixin:
             owner, name, remedy = lost
             self._warn(
                 f"each of the {len(layout)} columns of X is a modality of its own, "
-                f"because {owner} was given column names such as {name!r} and hands on "
-                f"an array. To group them, {remedy}."
+                f"because {owner} was given column names such as {name!r} and passes "
+                f"on an array. To group them, {remedy}."
             )
         elif len(layout) > self._most_columns[names is not None]:
             self._warn(
@@ -181,18 +181,18 @@ class ModalityMixin:
 
 
 class ModalityTable:
-    """Samples, the modalities that each of them has, and their weights.
+    """Samples, their observed modalities, and their weights.
 
-    Validation makes it, and kernels, imputers, ensembles and networks take it. All
+    Validation makes a table, and kernels, imputers, ensembles and networks take it. All
     warnings about samples, columns and modalities are given here. Missing cells of X
-    are NaN; `owner` is the name of the estimator, which begins the warnings.
+    are NaN. `owner` is the name of the estimator. Warnings begin with it.
 
     Attributes
     ----------
     presence : ndarray of shape (n_samples, n_modalities), dtype bool
         True where at least one cell of the modality is observed.
     partial : ndarray of shape (n_samples,), dtype bool
-        True where some modality is partially observed: present, but not wholly.
+        True where some modality is partially observed.
     has_any : ndarray of shape (n_samples,), dtype bool
         True where anything is observed.
     weight : ndarray of shape (n_samples,)
@@ -250,7 +250,7 @@ class ModalityTable:
 
     @cached_property
     def patterns(self):
-        """Distinct rows of `presence`, and the number of that of each sample."""
+        """Distinct rows of `presence`, and the position of that of each sample."""
         return find_patterns(self.presence)
 
     @cached_property
@@ -350,10 +350,10 @@ class ModalityTable:
         return self.presence & learnt
 
     def warn_codes(self):
-        """Warn of values that fill whole modalities, as codes for missing do.
+        """Warn of values that fill whole modalities, like codes for missing.
 
-        Blocks of counts or of 0 and 1 may be all 0 in a sample, but then they have
-        zeros in other samples, too.
+        Blocks of counts or of 0 and 1 may be all 0 in a sample. They then also have
+        zeros in other samples.
         """
         found = []
         for m, (name, modality) in enumerate(self.layout.items()):
@@ -426,10 +426,10 @@ class ModalityTable:
 
 
 def fill_masked(X):
-    """Return X, with NaN in the masked cells, which scikit-learn would ignore.
+    """Return X with NaN in masked cells, because scikit-learn ignores the mask.
 
-    In columns of objects, also in the cells that are `pandas.NA`, which numpy refuses.
-    Names of columns that are tuples are joined: ("text", 0) becomes "text__0".
+    In columns of objects, `pandas.NA` also becomes NaN, because numpy rejects it. Names
+    of columns that are tuples are joined: ("text", 0) becomes "text__0".
     """
     if not isinstance(X, np.ma.MaskedArray):
         return _fill_null(X)
@@ -497,7 +497,7 @@ def check_table(X):
     if len(shape) > 2:
         raise ValueError(
             "X must have two dimensions, samples and columns; got the shape "
-            f"{tuple(shape)}. Pass X.reshape(len(X), -1), and of sequences of tokens "
+            f"{tuple(shape)}. Pass X.reshape(len(X), -1), and for sequences of tokens "
             f"modalities={{'name': {tuple(shape[1:3])}}}."
         )
     if type(X) is np.ndarray and X.dtype != object:
@@ -507,8 +507,8 @@ def check_table(X):
         widths = {len(x) for x in X if isinstance(x, (list, tuple))}
         if len(widths) > 1:
             raise ValueError(
-                "X must have as many cells in each sample; got samples of "
-                f"{min(widths)} to {max(widths)} cells. Fill them up with NaN."
+                "X must have the same number of cells in each sample; got samples of "
+                f"{min(widths)} to {max(widths)} cells. Pad them with NaN."
             )
     else:
         # Some sparse matrices are dicts, too.
@@ -531,8 +531,9 @@ def check_table(X):
             )
         if hasattr(first, "isoformat") or hasattr(first, "total_seconds"):
             raise TypeError(
-                f"X must be numbers; column {name!r} holds dates or times ({kind}). "
-                "Make numbers of them, such as days since the first, or leave them out."
+                f"X must be numbers; column {name!r} has dates or times ({kind}). "
+                "Convert them to numbers, such as days since the first, or leave them "
+                "out."
             )
 
 
@@ -552,7 +553,7 @@ def _odd_columns(X):
 
 
 def explain_words(error, X):
-    """The error, with the name of the column if it is that of a word in X."""
+    """Return the error, with the name of the column if X contains a word."""
     if "could not convert string" not in str(error):
         return error
     for name, column in _odd_columns(X):
@@ -569,7 +570,7 @@ def explain_words(error, X):
 
 
 def check_unmasked(values, name):
-    """Raise if any value is masked: scikit-learn would use what is below the mask."""
+    """Raise if any value is masked, because scikit-learn ignores the mask."""
     if np.ma.is_masked(values):
         raise ValueError(
             f"{name} must have no masked values; {np.ma.count_masked(values)} of "
@@ -691,8 +692,8 @@ def is_code(block, value, n_filled):
         return False
     if np.count_nonzero(same) == n_filled * block.shape[1]:
         return True
-    # Single cells may have it, too. It then is further off than the others are apart;
-    # 0 may be a count, and the others may be one number in columns of 0 and 1.
+    # Single cells may have it, too. It is then further from the other values than these
+    # are from each other. 0 may be a count, and the others may all be 1.
     low, high = others.min(), others.max()
     return value != 0 and max(low - value, value - high) > high - low > 0
 

@@ -494,9 +494,9 @@ def side_by_side(**columns):
         (lambda: [[1, 2], [3]] * 6, "samples of 1 to 2 cells"),
         (lambda: np.zeros((12, 3, 2)), r"shape .12, 3, 2.*modalities={'name': .3, 2.}"),
         (lambda: sparse.csr_array(views()[0]), "toarray"),
-        (lambda: side_by_side(b=pd.date_range("2020", periods=12)), "'b' holds dates"),
-        (lambda: side_by_side(b=pd.to_timedelta(range(12), "D")), "'b' holds dates"),
-        (lambda: side_by_side(b=[*map(pd.Timestamp, range(12))]), "'b' holds dates"),
+        (lambda: side_by_side(b=pd.date_range("2020", periods=12)), "'b' has dates"),
+        (lambda: side_by_side(b=pd.to_timedelta(range(12), "D")), "'b' has dates"),
+        (lambda: side_by_side(b=[*map(pd.Timestamp, range(12))]), "'b' has dates"),
         (
             lambda: side_by_side(b=["x", "y"] * 6),
             "'x', in column 'b'.*PerModality",
