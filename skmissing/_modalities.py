@@ -77,7 +77,7 @@ def inner_frames():
 def lost_names(n_features):
     """Name of the sklearn object that had column names, and how to get them back.
 
-    A wrapper such as `BaggingClassifier`, or a pipeline with a scaler, hands on arrays.
+    A wrapper such as `BaggingClassifier`, or a pipeline with a scaler, passes arrays.
     None if no caller had names with prefixes.
     """
     for frame in inner_frames():

@@ -193,7 +193,7 @@ def from_tables(tables, *, on=None, how="outer", y=None, report=False):
 
 
 def check_names(tables, on, how):
-    """Raise if the arguments are of wrong types, or names are not of modalities."""
+    """Raise if arguments have wrong types or values, or names are not valid."""
     if how not in HOW:
         raise ValueError(f"how must be one of {', '.join(HOW)}; got {how!r}.")
     if not isinstance(tables, Mapping) or not tables:
@@ -216,7 +216,7 @@ def check_names(tables, on, how):
 
 
 def find_target(y, frames, on, how):
-    """The target with its keys; a column of a table is taken out of it."""
+    """Return the target with its keys; remove it from its table if it is a column."""
     if not isinstance(y, str):
         return read_target(y, next(iter(frames.values())), on, how)
     having = [name for name, frame in frames.items() if y in frame.names]
@@ -229,7 +229,7 @@ def find_target(y, frames, on, how):
 
 
 def with_target(keys, target):
-    """Keys of the samples that have a target, and what is left out."""
+    """Return the keys of samples with a target, and the numbers of others by reason."""
     labelled, known = target.labelled(), set(keys)
     dropped = {
         "sample without y": sum(key not in labelled for key in keys),
@@ -266,7 +266,7 @@ class Keyed:
         return target
 
     def labelled(self):
-        """Keys whose target has a value."""
+        """Return the keys that have a target."""
         column = self.frame[self.names[0]]
         null = column.is_null()
         if column.dtype.is_float():
@@ -275,7 +275,7 @@ class Keyed:
         return {key: None for key, is_null in zip(self.keys, null) if is_null is False}
 
     def take(self, keys, prefix):
-        """Rows by key, with nulls where there is none."""
+        """Return rows by key, with nulls for keys that the table does not have."""
         frame = self.frame.with_row_index(ROW)
         frame = frame.with_columns(nw.col(ROW).cast(nw.Int64))
         rows = [self.rows.get(key, -1) for key in keys]
@@ -733,7 +733,7 @@ def as_list(codes):
 
 
 def equals(column, code):
-    """Mask of the cells that have the code; none if the types are unlike."""
+    """Return the mask of cells equal to the code; none if the types differ."""
     if isinstance(column, np.ndarray):
         is_number = isinstance(code, Number)
         return column == code if is_number else np.zeros(len(column), bool)
