@@ -141,6 +141,15 @@ class ModalityMixin:
         is_wide = reset and (self.modalities_.widths >= CODE_WIDTH).any()
         if is_wide and scan and not isinstance(self.modalities, ModalityLayout):
             table.warn_codes()
+        if reset:
+            # What new samples are compared with (skmissing.inspection.check_drift).
+            X, presence = table.X, table.presence
+            self._training = {
+                "n_samples": len(X),
+                "missing_rate": 1 - presence.mean(axis=0),
+                "patterns": np.unique(np.packbits(presence, axis=1), axis=0),
+                "range": np.stack([np.fmin.reduce(X), np.fmax.reduce(X)]),
+            }
         return (table, y) if has_y else table
 
     # With more modalities of one column each, `modalities` was probably forgotten. The

@@ -7,6 +7,7 @@ from skmissing.inspection._displays import (
     ModalityImportanceDisplay,
     RobustnessCurveDisplay,
 )
+from skmissing.inspection._drift import DriftDisplay, check_drift
 from skmissing.inspection._imputation_display import ImputationDisplay
 from skmissing.inspection._scores import (
     modality_importance,
@@ -17,10 +18,12 @@ from skmissing.inspection._scores import (
 __all__ = [
     "ClusterSensitivityDisplay",
     "ContributionDisplay",
+    "DriftDisplay",
     "ImputationDisplay",
     "MissingPatternDisplay",
     "ModalityImportanceDisplay",
     "RobustnessCurveDisplay",
+    "check_drift",
     "modality_importance",
     "robustness_curve",
     "score_by_pattern",
