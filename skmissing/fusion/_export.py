@@ -1,6 +1,7 @@
 """Fitted networks as graphs for torch and onnx, from X to the prediction."""
 
 import copy
+import os
 
 import numpy as np
 import torch
@@ -43,6 +44,7 @@ class FusionGraph(nn.Module):
             self.kind = "regression"
             arrays["y_mean"] = np.asarray(estimator._y_mean, dtype=float)
             arrays["y_scale"] = np.asarray(estimator._y_scale, dtype=float)
+            self.y_is_1d = estimator._y_is_1d
             self.bounds = tuple(map(float, np.ravel(estimator._bounds)))
         for name, array in arrays.items():
             self.register_buffer(name, torch.as_tensor(array))
@@ -58,8 +60,8 @@ class FusionGraph(nn.Module):
         known = present.any(dim=1, keepdim=True)
         logits = torch.where(known, logits, self.prior).double()
         if self.kind == "regression":
-            y = logits * self.y_scale + self.y_mean
-            return y.clamp(*self.bounds)
+            y = (logits * self.y_scale + self.y_mean).clamp(*self.bounds)
+            return y[:, 0] if self.y_is_1d else y
         if self.kind == "labels":
             return logits.sigmoid()
         if logits.shape[1] == 1:
@@ -68,7 +70,8 @@ class FusionGraph(nn.Module):
 
 
 @validate_params(
-    {"format": [StrOptions({"torch", "onnx"})]}, prefer_skip_nested_validation=True
+    {"path": [str, os.PathLike], "format": [StrOptions({"torch", "onnx"})]},
+    prefer_skip_nested_validation=True,
 )
 def export(estimator, path, *, format="torch"):
     """Save a fitted network as a graph that runs without skmissing.

@@ -44,7 +44,7 @@ def fitted(network, params, y):
     predict = getattr(model, "predict_proba", model.predict)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the sample without any modality
-        return model, np.reshape(predict(NEW), (len(NEW), -1))
+        return model, predict(NEW)
 
 
 @pytest.mark.parametrize("network, params, y", NETWORKS)
@@ -54,6 +54,7 @@ def test_torch_graph_equals_the_estimator(network, params, y, tmp_path):
     export(model, tmp_path / "model.pt2")
     graph = torch.export.load(tmp_path / "model.pt2").module()
     found = graph(torch.from_numpy(NEW)).detach().numpy()
+    assert found.shape == expected.shape
     assert_allclose(found, expected, atol=1e-5)
     for rows in ([60], [0, 25]):
         found = graph(torch.from_numpy(NEW[rows])).detach().numpy()
@@ -81,3 +82,5 @@ def test_bad_exports(tmp_path):
         export(FusionClassifier(), tmp_path / "x")
     with pytest.raises(ValueError, match="'format' parameter of export must be"):
         export(FusionClassifier(), tmp_path / "x", format="tflite")
+    with pytest.raises(ValueError, match="'path' parameter of export must be"):
+        export(FusionClassifier(), None)
