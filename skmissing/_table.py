@@ -676,7 +676,7 @@ def check_groups(groups, n_samples):
     groups = np.asarray(groups).reshape(n_samples)
     if groups.dtype == object:
         kinds = sorted({type(group).__name__ for group in groups})
-        unknown = np.array([group is None or group != group for group in groups])
+        unknown = np.array([_is_null(group) for group in groups])
     else:
         kinds, unknown = [], groups != groups
     if unknown.any():

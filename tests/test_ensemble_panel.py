@@ -5,6 +5,7 @@ import re
 import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
 import sklearn
 from scipy.special import log_softmax, ndtr
@@ -213,6 +214,8 @@ def test_wrong_targets_and_folds_of_kernels(cls):
         cls().fit(X, np.ma.masked_equal(y, 1))
     with pytest.raises(ValueError, match=r"groups must have .*got .* shape \(3,\)"):
         cls().fit(X, y, groups=[0, 1, 2])
+    with pytest.raises(ValueError, match="groups must have no missing .* 1 of 6"):
+        cls().fit(X, y, groups=pd.array(["p"] * 5 + [None], dtype="string"))
     with pytest.raises(ValueError, match="6 of 6 samples are in none"):
         cls(cv=iter([])).fit(X, y)
     if cls is KernelRidgeRegressor:
