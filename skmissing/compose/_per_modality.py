@@ -17,7 +17,7 @@ from sklearn.utils.validation import (
 
 from skmissing._compat import HasMethods
 from skmissing._docs import shared_docs
-from skmissing._modalities import resolve_modalities
+from skmissing._modalities import _shorten, resolve_modalities
 from skmissing._table import (
     ModalityMixin,
     SkmissingEstimator,
@@ -65,7 +65,7 @@ class PerModality(
     -----
     ModalityWarning
         If `n_components` of the transformer, or of a step of a pipeline, is larger than
-        the number of columns or samples of a modality. It is then lowered. Also if a
+        the number of columns or samples that it gets. It is then lowered. Also if a
         modality is never observed. Its columns are then NaN.
 
     See Also
@@ -75,9 +75,9 @@ class PerModality(
     Notes
     -----
     New columns are named `modality__name`, where `name` is the name that the
-    transformer gives. If X is a data frame, the transformers get data frames, and the
-    columns may have any type. Call ``set_output(transform="pandas")`` to keep the names
-    for the next step.
+    transformer gives. If X is a data frame, the transformers get data frames. The
+    columns may have any type, and keep their names in X, such as `text__0`. Call
+    ``set_output(transform="pandas")`` to keep the names for the next step.
 
     Examples
     --------
@@ -159,10 +159,11 @@ class PerModality(
                 transformer = "passthrough"
             if not isinstance(transformer, str):
                 transformer = clone(transformer)
-                if lower_components(transformer, len(rows), len(columns)):
-                    lowered.append(name)
                 target = () if y is None else (take(y, rows),)
-                name_errors(name, transformer.fit, block, *target)
+                args = name, columns, lower_components, transformer, block, *target
+                if name_errors(*args):
+                    lowered.append(name)
+                name_errors(name, columns, transformer.fit, block, *target)
             fitted[name] = transformer
             names[name] = name_outputs(name, transformer, columns)
         if lowered:
@@ -222,7 +223,8 @@ class PerModality(
             if len(rows) and name in self._unseen:
                 unlearnt.append(f"{name!r}, which {len(rows)} of {n_rows} samples have")
             elif len(rows) and transformer != "drop":
-                part[rows] = transformed(name, transformer, block, width)
+                columns = blocks[name][2]
+                part[rows] = transformed(name, columns, transformer, block, width)
             parts.append(part)
         if unlearnt:
             self._warn(
@@ -304,43 +306,53 @@ def take(y, rows):
     return y.iloc[rows] if hasattr(y, "iloc") else y[rows]
 
 
-def lower_components(transformer, n_rows, n_columns):
+def lower_components(transformer, block, *target):
     """Lower each `n_components` that does not fit; return whether there was one."""
-    most = min(n_rows, n_columns)
     names = ["n_components"]
     if isinstance(transformer, Pipeline):
         names = [f"{step}__n_components" for step, _ in transformer.steps]
-    params = transformer.get_params()
-    too_many = {
-        name: most
-        for name in names
-        if isinstance(params.get(name), Integral) and params[name] > most
-    }
-    if too_many:
-        transformer.set_params(**too_many)
-    return bool(too_many)
+    params, lowered = transformer.get_params(), False
+    for i, name in enumerate(names):
+        wanted, shape = params.get(name), block.shape
+        if not isinstance(wanted, Integral) or wanted <= min(shape):
+            continue
+        if i:  # The steps before may return more columns, such as words of a text.
+            shape = clone(transformer[:i]).fit_transform(block, *target).shape
+        if wanted > min(shape):
+            transformer.set_params(**{name: min(shape)})
+            lowered = True
+    return lowered
 
 
-def name_errors(name, method, *args):
-    """Call a method of a transformer; its errors name the modality."""
+def name_errors(name, columns, method, *args):
+    """Call a method with a transformer; its errors name the modality."""
     try:
         return method(*args)
     except Exception as error:
-        error.add_note(f"This is the transformer of modality {name!r}.")
+        error.add_note(
+            f"This is the transformer of modality {name!r}. Its columns are "
+            f"{_shorten(list(columns))}."
+        )
         raise
 
 
-def transformed(name, transformer, block, width):
+def transformed(name, columns, transformer, block, width):
     """Return the output of a transformer as numbers."""
     if isinstance(transformer, str):
         found = block
     else:
-        found = name_errors(name, transformer.transform, block)
+        found = name_errors(name, columns, transformer.transform, block)
     found = found.toarray() if issparse(found) else np.asarray(found)
-    if found.shape[1:] != (width,):
+    if found.shape != (len(block), width):
+        hint = ""
+        if hasattr(block, "columns") and len(found) != len(block):
+            hint = (
+                " Vectorizers of text take one column: make_column_transformer("
+                f"(vectorizer, {columns[0]!r}))."
+            )
         raise ValueError(
-            f"The transformer of {name!r} must return {width} columns; got shape "
-            f"{found.shape}."
+            f"The transformer of {name!r} must return {len(block)} rows and {width} "
+            f"columns; got shape {found.shape}.{hint}"
         )
     try:
         return found.astype(float)
