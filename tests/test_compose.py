@@ -1,12 +1,15 @@
 """Tables to X and back, and transformers per modality."""
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.compose import make_column_transformer
-from sklearn.decomposition import PCA
+from sklearn.decomposition import PCA, TruncatedSVD
+from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.feature_selection import SelectKBest, f_classif
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
@@ -143,7 +146,16 @@ def frame(**columns):
     "tables, params, error, match",
     [
         ([FRAME], {}, TypeError, "tables must be a dict .* got list"),
-        ({"a__b": FRAME}, {}, ValueError, "strings without '__'; got 'a__b'"),
+        ({"a__b": FRAME}, {}, ValueError, "strings without '__'.* got 'a__b'"),
+        ({"a_": FRAME, "a": FRAME}, {}, ValueError, "not end with '_'; got 'a_'"),
+        ({"a": FRAME}, {"on": 0}, TypeError, "on must be the name .* got 0"),
+        ({"a": FRAME}, {"on": "id", "y": [0, 1]}, TypeError, "y must be .* got list"),
+        (
+            {"a": FRAME},
+            {"on": "id", "y": pl.DataFrame({"id": ["a"], "y": [1]})},
+            TypeError,
+            "and y must be of one library; got .*'y': 'polars'",
+        ),
         ({"a": np.ones((2, 2))}, {}, TypeError, r"tables\['a'\] must be a .* ndarray"),
         ({"a": FRAME}, {"how": "cross"}, ValueError, "how must be .* got 'cross'"),
         (
@@ -268,6 +280,26 @@ def test_codes_of_text_and_bad_codes():
         ValueError, match="codes must name modalities of X .'c'.; got 'd'"
     ):
         mark_missing(X, {"d": 1})
+    with pytest.raises(ValueError, match=r"2-d array of numbers; got .* \(2,\)"):
+        mark_missing(np.ones(2), 1)
+
+
+@pytest.mark.parametrize(
+    "values, dtype, codes",
+    [
+        ([-9, 1, None], "Int64", -9),
+        ([-9, "x", None], object, -9),
+        ([-9.9, 1.0, np.nan], "float32", -9.9),
+        ([-9, 1, 2], "int32", np.array([-9, -9])),
+        ([0, False, 2], object, 0),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:numpy.ndarray")
+def test_codes_in_columns_of_any_type(values, dtype, codes):
+    X = pd.DataFrame({"c__v": pd.Series(values, dtype=dtype)})
+    found, report = mark_missing(X, codes, report=True)
+    assert list(report["c"].values()) == [1]
+    assert found["c__v"].isna().tolist() == [True, False, pd.isna(values[2])]
 
 
 def make_blocks(n=60):
@@ -360,10 +392,29 @@ def test_bad_transformers():
     X.iloc[15, 0] = np.nan
     with pytest.raises(ValueError, match="NaN") as caught:
         PerModality(PCA(2)).fit(X)
-    assert caught.value.__notes__ == ["This is the transformer of modality 'text'."]
+    (note,) = caught.value.__notes__
+    assert note.startswith("This is the transformer of modality 'text'. Its col")
+    assert "'text__0', 'text__1'" in note
     X = pd.DataFrame({"c__sex": ["f", "m"], "g__0": [1.0, 2.0]})
     with pytest.raises(ValueError, match="columns of 'c' must be numbers"):
         PerModality({"c": "passthrough", "g": PCA(1)}).fit(X).transform(X)
+    X = pd.DataFrame({"note__text": ["hot day", "cold day"], "g__0": [1.0, 2.0]})
+    # It would vectorize the names of columns.
+    with pytest.raises(ValueError, match="2 rows and .* one column: .*'note__text'"):
+        PerModality({"note": TfidfVectorizer(), "g": "drop"}).fit_transform(X)
+
+
+def test_components_of_text():
+    """They are lowered to the number of words, not of columns."""
+    X = pd.DataFrame({"note__text": ["hot day", "cold day", "wet night", None]})
+    words = make_column_transformer((TfidfVectorizer(), "note__text"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ModalityWarning)
+        per = PerModality(make_pipeline(words, TruncatedSVD(2))).fit(X)
+    assert per.transform(X).shape == (4, 2)
+    with pytest.warns(ModalityWarning, match="n_components .* of 'note'; it is low"):
+        per = PerModality(make_pipeline(words, TruncatedSVD(9))).fit(X)
+    assert per.transform(X).shape == (4, 3)
 
 
 @pytest.mark.filterwarnings(
@@ -390,7 +441,7 @@ def test_mudata_there_and_back():
     assert_allclose(other.loc["cell15", "text__0"], 2 * X.loc["cell15", "text__0"])
     one = from_anndata(mdata["text"], modalities={"all": None, "pca": "X_pca"})
     assert one.shape == (20, 7)
-    with pytest.raises(ValueError, match="obsm of 'text' must be one of X_pca; got"):
+    with pytest.raises(ValueError, match=r"obsm of 'text' must be one of \['X_pca'\]"):
         from_mudata(mdata, obsm={"text": "X_umap"})
     with pytest.raises(ValueError, match="layers must name modalities .* got video"):
         from_mudata(mdata, layers={"video": "raw"})
@@ -402,6 +453,12 @@ def test_mudata_there_and_back():
         from_anndata(X, modalities={"a": None})
     with pytest.raises(ValueError, match=r"modalities\['a'\] must be a key of obsm"):
         from_anndata(mdata["text"], modalities={"a": "X_umap"})
+    with pytest.raises(TypeError, match="modalities must be a dict .* got .'X_pca'"):
+        from_anndata(mdata["text"], modalities=["X_pca"])
+    with pytest.raises(TypeError, match="obsm must be a str, a dict or None; got"):
+        from_mudata(mdata, obsm=["X_pca"])
+    with pytest.raises(TypeError, match="must be an AnnData object; got MuData"):
+        from_anndata(mdata, modalities={"a": None})
 
 
 def test_columns_of_two_levels():

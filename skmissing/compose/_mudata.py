@@ -57,6 +57,8 @@ def from_mudata(mdata, *, layers=None, obsm=None, y=None, report=False):
     if not isinstance(getattr(mdata, "mod", None), Mapping):
         raise TypeError(f"mdata must be a MuData object; got {type(mdata).__name__}.")
     for name, asked in {"layers": layers, "obsm": obsm}.items():
+        if asked is not None and not isinstance(asked, (str, Mapping)):
+            raise TypeError(f"{name} must be a str, a dict or None; got {asked!r}.")
         unknown = set(asked) - set(mdata.mod) if isinstance(asked, Mapping) else ()
         if unknown:
             raise ValueError(
@@ -68,7 +70,7 @@ def from_mudata(mdata, *, layers=None, obsm=None, y=None, report=False):
         for name, adata in mdata.mod.items()
     }
     if y is not None:
-        if y not in mdata.obs:
+        if y not in list(mdata.obs):
             raise ValueError(
                 f"y must be a column of mdata.obs ({', '.join(map(str, mdata.obs))}); "
                 f"got {y!r}."
@@ -119,8 +121,13 @@ def from_anndata(adata, *, modalities, y=None, report=False):
     ...     adata, modalities={"rna": "X_pca", "protein": "protein"}
     ... )  # doctest: +SKIP
     """
-    if not hasattr(adata, "obsm"):
+    if not hasattr(adata, "obsm") or hasattr(adata, "mod"):
         raise TypeError(f"adata must be an AnnData object; got {type(adata).__name__}.")
+    if not isinstance(modalities, Mapping):
+        raise TypeError(
+            "modalities must be a dict from names of modalities to keys of obsm or "
+            f"layers; got {modalities!r}."
+        )
     tables = {}
     for name, key in modalities.items():
         if key is not None and key not in adata.obsm and key not in adata.layers:
@@ -132,7 +139,7 @@ def from_anndata(adata, *, modalities, y=None, report=False):
         embedding = key if key in adata.obsm else None
         tables[name] = read_anndata(adata, layer, embedding, name)
     if y is not None:
-        if y not in adata.obs:
+        if y not in list(adata.obs):
             raise ValueError(
                 f"y must be a column of adata.obs ({', '.join(map(str, adata.obs))}); "
                 f"got {y!r}."
@@ -204,7 +211,7 @@ def read_anndata(adata, layer, embedding, name):
     if embedding is not None:
         if embedding not in adata.obsm:
             raise ValueError(
-                f"obsm of {name!r} must be one of {', '.join(adata.obsm)}; got "
+                f"obsm of {name!r} must be one of {list(adata.obsm)}; got "
                 f"{embedding!r}."
             )
         values = adata.obsm[embedding]
@@ -212,12 +219,15 @@ def read_anndata(adata, layer, embedding, name):
     elif layer is not None:
         if layer not in adata.layers:
             raise ValueError(
-                f"layer of {name!r} must be one of {', '.join(adata.layers)}; got "
-                f"{layer!r}."
+                f"layer of {name!r} must be one of {list(adata.layers)}; got {layer!r}."
             )
         values = adata.layers[layer]
     else:
         values = adata.X
+        if values is None:
+            raise ValueError(
+                f"{name!r} must have X; got None. Choose a layer or an embedding."
+            )
     values = values.toarray() if issparse(values) else np.asarray(values)
     # anndata has pandas: `obs` is such a frame.
     return type(adata.obs)(values, index=adata.obs_names.rename(None), columns=columns)

@@ -2,7 +2,7 @@
 
 import html
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from numbers import Number
 
@@ -156,11 +156,12 @@ def from_tables(tables, *, on=None, how="outer", y=None, report=False):
         name: read_frame(table, f"tables[{name!r}]", name, on, how)
         for name, table in tables.items()
     }
-    kinds = {name: frame.kind for name, frame in frames.items()}
-    if len(set(kinds.values())) > 1:
-        raise TypeError(f"tables must be of one library; got {kinds}.")
     first, dropped = next(iter(frames.values())), {}
     target = None if y is None else find_target(y, frames, on, how)
+    kinds = {name: frame.kind for name, frame in frames.items()}
+    kinds |= {} if target is None else {"y": target.kind}
+    if len(set(kinds.values())) > 1:
+        raise TypeError(f"tables and y must be of one library; got {kinds}.")
     check_keys(frames, target, how)
     keys = choose_keys(frames, how)
     if target is not None:
@@ -203,10 +204,18 @@ def check_names(tables, on, how):
             f"{found}."
         )
     for name in tables:
-        if not isinstance(name, str) or not name or "__" in name:
+        # "a_" and "a" would be one modality: names end at the first "__".
+        if not isinstance(name, str) or not name or "__" in name or name[-1] == "_":
             raise ValueError(
-                "tables: names of modalities must be strings without '__'; got "
-                f"{name!r}."
+                "tables: names of modalities must be strings without '__', and must "
+                f"not end with '_'; got {name!r}."
+            )
+    for key in on.values() if isinstance(on, Mapping) else [on]:
+        names = key if isinstance(key, (list, tuple)) and key else [key]
+        if key is not None and not all(isinstance(name, str) for name in names):
+            raise TypeError(
+                "on must be the name of a column, a list of names, a dict with those "
+                f"of each table, or None; got {on!r}."
             )
     if isinstance(on, Mapping) and set(on) - set(tables):
         raise ValueError(
@@ -387,6 +396,12 @@ def read_target(y, like, on, how):
         on = None
     elif isinstance(on, Mapping):
         on = next(iter(on.values()))
+    if not nw.dependencies.is_into_dataframe(y):
+        raise TypeError(
+            "y must be the name of a column, a data frame with the key, or a pandas "
+            f"Series whose index is the key; got {type(y).__name__}. Use an array with "
+            "how='position'."
+        )
     target = read_frame(y, "y", "y", on, how)
     if len(target.names) != 1:
         raise ValueError(
@@ -678,7 +693,13 @@ def mark_missing(X, codes=None, *, blocks=None, modalities=None, report=False):
     if is_frame:
         frame, names, layout = read_layout(X, modalities)
     else:
-        X = np.array(fill_masked(X), dtype=float)
+        X = np.array(fill_masked(X))
+        if X.ndim != 2 or X.dtype.kind not in "biufO":
+            raise ValueError(
+                "X must be a data frame or a 2-d array of numbers; got an array of "
+                f"shape {X.shape} and dtype {X.dtype}."
+            )
+        X = X if X.dtype == np.float32 else X.astype(float)
         layout = resolve_modalities(modalities, X.shape[1])
     cells = read_codes(codes, layout, "codes")
     whole = read_codes(blocks, layout, "blocks")
@@ -729,17 +750,29 @@ def read_codes(codes, layout, where):
 def as_list(codes):
     if codes is None:
         return []
-    return list(codes) if isinstance(codes, (list, tuple, set)) else [codes]
+    codes = codes.tolist() if hasattr(codes, "tolist") else codes
+    is_one = isinstance(codes, str) or not isinstance(codes, Iterable)
+    return [codes] if is_one else list(codes)
 
 
 def equals(column, code):
     """Return the mask of cells equal to the code; none if the types differ."""
+    is_number = isinstance(code, Number)
     if isinstance(column, np.ndarray):
-        is_number = isinstance(code, Number)
+        # numpy compares in the precision of the column.
         return column == code if is_number else np.zeros(len(column), bool)
-    if column.dtype.is_numeric() != isinstance(code, Number):
+    if column.dtype != nw.Object and column.dtype.is_numeric() != is_number:
         return np.zeros(len(column), bool)
-    return np.array([value == code for value in column.to_list()], dtype=bool)
+    if column.dtype == nw.Float32:
+        code = float(np.float32(code))
+    null, is_bool = null_cells(column), isinstance(code, bool)
+    return np.array(
+        [
+            not is_null and value == code and isinstance(value, bool) == is_bool
+            for value, is_null in zip(column.to_list(), null)
+        ],
+        dtype=bool,
+    )
 
 
 def without(column, mask):
