@@ -55,6 +55,8 @@ from skmissing.ensemble._least_squares import FEW_SAMPLES, class_frequencies
 FLOOR = 0.01
 # Inverse penalty of the default linear classifier.
 LINEAR_C = 0.05
+# Columns with a smaller range are widened for our own models.
+LEAST_SPAN = 0.01
 # Forests that are asked tree by tree, because their own methods start threads.
 FOREST_CLASSIFIERS = (ExtraTreesClassifier, RandomForestClassifier)
 FOREST_REGRESSORS = (ExtraTreesRegressor, RandomForestRegressor)
@@ -302,6 +304,9 @@ class BlockEnsemble(MetaEstimatorMixin, ModalityMixin, SkmissingEstimator):
         table.warn_empty("left out of training")
         if not used.all():
             table, y = table[used], y[used]
+        self._factor = self._find_factor(table.X.dtype) if self._own else None
+        if self._factor is not None:
+            table = table.replace(table.X * self._factor)
         if classifier:
             labels, codes = self.classes_, np.searchsorted(self.classes_, y)
             if self.class_weight is not None:
@@ -443,6 +448,19 @@ class BlockEnsemble(MetaEstimatorMixin, ModalityMixin, SkmissingEstimator):
             delayed(fit_block)(data, params, self._means, *block) for block in blocks
         )
 
+    def _find_factor(self, dtype):
+        """Powers of two that widen narrow columns; None if there are none.
+
+        Trees take a column for constant if its values differ by less than 1e-7. Our
+        other models standardise columns, and return the same bits.
+        """
+        span = np.subtract(*self._training["range"][::-1].astype(np.float64))
+        narrow = (span > 0) & (span < LEAST_SPAN)
+        if not narrow.any():
+            return None
+        exponent = np.floor(np.log2(np.where(narrow, span, 1.0)))
+        return np.exp2(np.minimum(-exponent, 120)).astype(dtype)
+
     def _read_new(self, X, fallback):
         """Validate new samples; warn of those that no model can predict.
 
@@ -450,6 +468,8 @@ class BlockEnsemble(MetaEstimatorMixin, ModalityMixin, SkmissingEstimator):
         """
         table = self._validate(X, reset=False)
         table.check_size()
+        if self._factor is not None:
+            table = table.replace(table.X * self._factor)
         table.presence = table.warn_unlearnt(self._seen)
         table.warn_empty(f"given {fallback}", table.presence)
         return table
