@@ -1,7 +1,7 @@
 """
-===================================
+====================================
 Texts, images and numbers in a model
-===================================
+====================================
 
 A data frame has a column of texts, a column of images and two columns of numbers, and
 each of the three is missing in some rows. Frozen encoders make columns of the texts and
