@@ -276,12 +276,8 @@ class Keyed:
 
     def labelled(self):
         """Return the keys that have a target."""
-        column = self.frame[self.names[0]]
-        null = column.is_null()
-        if column.dtype.is_float():
-            null = null | column.is_nan()
-        null = null.to_list()
-        return {key: None for key, is_null in zip(self.keys, null) if is_null is False}
+        null = null_cells(self.frame[self.names[0]])
+        return {key: None for key, is_null in zip(self.keys, null) if not is_null}
 
     def take(self, keys, prefix):
         """Return rows by key, with nulls for keys that the table does not have."""
