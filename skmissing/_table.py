@@ -724,13 +724,7 @@ def read_array(X, name):
     """Return X as an array, perhaps the caller's own, and its column names or None."""
     check_table(X)
     X = fill_masked(X)
-    kept = {"dtype": [np.float64, np.float32], "ensure_all_finite": "allow-nan"}
     try:
-        return check_array(X, input_name=name, **kept), _get_feature_names(X)
+        return check_array(X, input_name=name, **NUMBERS), _get_feature_names(X)
     except ValueError as error:
-        if "seen at fit time, yet now missing" in str(error):
-            raise ValueError(
-                f"{error}skmissing.compose.align(X, estimator) adds the columns of "
-                "modalities that X does not have, as missing.\n"
-            ) from error
         raise explain_words(error, X) from error

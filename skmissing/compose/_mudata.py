@@ -69,13 +69,7 @@ def from_mudata(mdata, *, layers=None, obsm=None, y=None, report=False):
         name: read_anndata(adata, chosen(layers, name), chosen(obsm, name), name)
         for name, adata in mdata.mod.items()
     }
-    if y is not None:
-        if y not in list(mdata.obs):
-            raise ValueError(
-                f"y must be a column of mdata.obs ({', '.join(map(str, mdata.obs))}); "
-                f"got {y!r}."
-            )
-        y = mdata.obs[y]
+    y = read_target(mdata, y, "mdata")
     return from_tables(tables, y=y, report=report)
 
 
@@ -138,13 +132,7 @@ def from_anndata(adata, *, modalities, y=None, report=False):
         layer = key if key is not None and key not in adata.obsm else None
         embedding = key if key in adata.obsm else None
         tables[name] = read_anndata(adata, layer, embedding, name)
-    if y is not None:
-        if y not in list(adata.obs):
-            raise ValueError(
-                f"y must be a column of adata.obs ({', '.join(map(str, adata.obs))}); "
-                f"got {y!r}."
-            )
-        y = adata.obs[y]
+    y = read_target(adata, y, "adata")
     return from_tables(tables, y=y, report=report)
 
 
@@ -194,6 +182,18 @@ def to_mudata(X, *, obs=None):
             for column in obs:
                 mdata.obs[column] = obs[column]
     return mdata
+
+
+def read_target(data, y, where):
+    """Return a column of the annotations, or None."""
+    if y is None:
+        return None
+    if y not in list(data.obs):
+        raise ValueError(
+            f"y must be a column of {where}.obs ({', '.join(map(str, data.obs))}); "
+            f"got {y!r}."
+        )
+    return data.obs[y]
 
 
 def chosen(asked, name):
