@@ -120,27 +120,6 @@ class PerModality(
         -------
         %(self)s
         """
-        self._fit(X, y)
-        return self
-
-    def fit_transform(self, X, y=None):
-        """Fit a transformer per modality, and transform X.
-
-        Parameters
-        ----------
-        X : array-like or data frame of shape (n_samples, n_features)
-            NaN, null and masked cells are missing.
-        y : array-like of shape (n_samples,) or None, default=None
-            Target, for transformers that need one.
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_columns)
-            NaN where a modality is missing.
-        """
-        return self.fit(X, y).transform(X)
-
-    def _fit(self, X, y):
         _, blocks = self._read(X, reset=True)
         if y is None and self.__sklearn_tags__().target_tags.required:
             raise ValueError(
@@ -179,6 +158,7 @@ class PerModality(
         self.transformers_ = fitted
         self._names = names
         self._unseen = unseen
+        return self
 
     def _chosen(self):
         """Unfitted transformer of each modality."""
