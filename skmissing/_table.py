@@ -161,9 +161,7 @@ class ModalityMixin:
     def _warn_single_columns(self, names):
         """Warn if each column is a modality because names or a layout are missing."""
         layout = self.modalities_
-        if self.modalities is not None or len(layout) == 1:
-            return
-        if not layout.one_column_each:
+        if len(layout) == 1 or not layout.one_column_each:
             return
         lost = lost_names(len(layout)) if names is None else None
         if lost is not None:
@@ -416,11 +414,16 @@ class ModalityTable:
         owner = self.layout.column_owner
         return np.bincount(owner, columns, minlength=len(self.layout)) > 0
 
+    @property
+    def column_names(self):
+        """Names of the columns, which are x0, x1, ... if X has none."""
+        if self.feature_names is not None:
+            return self.feature_names
+        return [f"x{column}" for column in range(self.X.shape[1])]
+
     def name_columns(self, columns, most=5):
         """Names of the first columns in quotes, for messages."""
-        names = self.feature_names
-        if names is None:
-            names = [f"x{column}" for column in range(self.X.shape[1])]
+        names = self.column_names
         shown = name_list(names[column] for column in columns[:most])
         return shown + (", ..." if len(columns) > most else "")
 
@@ -479,6 +482,13 @@ def validate_numbers(estimator, X, y="no_validation", **check_params):
                 "modalities that X does not have, as missing.\n"
             ) from error
         raise explain_words(error, X) from error
+
+
+def take_samples(X, rows):
+    """Samples of an array or a data frame by their positions."""
+    if hasattr(X, "iloc"):
+        return X.iloc[rows]
+    return (X if hasattr(X, "shape") else np.asarray(X))[rows]
 
 
 def flat_names(X):

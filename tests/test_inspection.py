@@ -34,7 +34,7 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.semi_supervised import SelfTrainingClassifier
 
 from skmissing import LateFusionClassifier, LateFusionRegressor
-from skmissing._table import ModalityMixin, SkmissingEstimator
+from skmissing._table import ModalityMixin, SkmissingEstimator, take_samples
 from skmissing.inspection import modality_importance, robustness_curve, score_by_pattern
 from skmissing.inspection._scores import (
     all_subsets,
@@ -44,7 +44,7 @@ from skmissing.inspection._scores import (
     sample_orders,
     sampled_shapley,
 )
-from skmissing.inspection._scoring import PredictedRows, as_table, name_score, take
+from skmissing.inspection._scoring import PredictedRows, as_table, name_score
 
 WIDTHS = [2, 3, 1]
 NAMES = ("modality0", "modality1", "modality2")
@@ -449,7 +449,7 @@ def test_models_of_folds_predict_what_they_have_not_seen(mixed, as_frame):
         assert_allclose(found.score[0], scorer(y[rows], predicted[rows]))
         assert found.n_samples.tolist() == [120] * 3
         for model, test in zip(models, test_indices):
-            part = model.predict_proba(take(hidden, test))
+            part = model.predict_proba(take_samples(hidden, test))
             predicted[test] = part[:, 1] if method[7:] else part.argmax(axis=1)
         assert_allclose(found.score[1], scorer(y[rows], predicted[rows]))
     worth = modality_importance(models, X, y, n_bootstraps=3, **kept)

@@ -197,6 +197,7 @@ def read_target(data, y, where):
 
 
 def chosen(asked, name):
+    """What is asked for a modality, in a dict or for all."""
     return asked.get(name) if isinstance(asked, Mapping) else asked
 
 

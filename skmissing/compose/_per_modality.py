@@ -24,6 +24,7 @@ from skmissing._table import (
     _fit_context,
     flat_names,
     name_list,
+    take_samples,
 )
 from skmissing.compose._tables import observed_rows
 
@@ -138,7 +139,7 @@ class PerModality(
                 transformer = "passthrough"
             if not isinstance(transformer, str):
                 transformer = clone(transformer)
-                target = () if y is None else (take(y, rows),)
+                target = () if y is None else (take_samples(y, rows),)
                 args = name, columns, lower_components, transformer, block, *target
                 if name_errors(*args):
                     lowered.append(name)
@@ -217,7 +218,7 @@ class PerModality(
         """Number of samples, and rows, block and columns of each modality."""
         if not hasattr(X, "columns"):
             table = self._validate(X, reset=reset)
-            names = np.array([f"x{i}" for i in range(self.n_features_in_)])
+            names = np.array(table.column_names)
             blocks = {}
             for m, (name, modality) in enumerate(self.modalities_.items()):
                 rows = np.flatnonzero(table.presence[:, m])
@@ -280,10 +281,6 @@ class PerModality(
                 tags.target_tags.required |= get_tags(transformer).target_tags.required
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
-
-
-def take(y, rows):
-    return y.iloc[rows] if hasattr(y, "iloc") else y[rows]
 
 
 def lower_components(transformer, block, *target):

@@ -310,7 +310,19 @@ class Keyed:
         return native
 
 
+def as_narwhals(table, where):
+    """Return a data frame of any library as one of narwhals, or raise."""
+    frame = nw.from_native(table, eager_only=True, pass_through=True)
+    if not isinstance(frame, nw.DataFrame):
+        raise TypeError(
+            f"{where} must be a pandas or polars data frame; got "
+            f"{type(table).__name__}."
+        )
+    return frame
+
+
 def is_pandas(table):
+    """Whether a table is a data frame of pandas."""
     return nw.dependencies.is_pandas_dataframe(table)
 
 
@@ -324,12 +336,7 @@ def read_frame(table, where, name, on, how):
                 f"{where} must have unique columns; got {_shorten(doubled)} more than "
                 "once."
             )
-    frame = nw.from_native(table, eager_only=True, pass_through=True)
-    if not isinstance(frame, nw.DataFrame):
-        raise TypeError(
-            f"{where} must be a pandas or polars data frame; got "
-            f"{type(table).__name__}."
-        )
+    frame = as_narwhals(table, where)
     if how == "position":
         if on is not None:
             raise ValueError(f"on must be None with how='position'; got {on!r}.")
@@ -458,6 +465,7 @@ def check_keys(frames, target, how):
 
 
 def is_missing(key):
+    """Whether a key is None, NaN, NaT or NA, or has such a part."""
     if isinstance(key, tuple):
         return any(map(is_missing, key))
     equal = key == key
@@ -465,6 +473,7 @@ def is_missing(key):
 
 
 def key_kind(key):
+    """Name of the type of a key; all numbers are of one type."""
     if isinstance(key, tuple):
         return f"({', '.join(map(key_kind, key))})"
     return "number" if isinstance(key, Number) else type(key).__name__
@@ -482,11 +491,7 @@ def choose_keys(frames, how):
 
 def read_layout(X, modalities=None):
     """Read the layout of a data frame."""
-    frame = nw.from_native(flat_names(X), eager_only=True, pass_through=True)
-    if not isinstance(frame, nw.DataFrame):
-        raise TypeError(
-            f"X must be a pandas or polars data frame; got {type(X).__name__}."
-        )
+    frame = as_narwhals(flat_names(X), "X")
     names = list(frame.columns)
     bare = [name for name in names if "__" not in str(name)]
     if modalities is None and bare:
@@ -605,11 +610,7 @@ def align(X, estimator):
             "estimator must be fitted to a data frame, which has feature_names_in_; "
             f"got {estimator!r}."
         )
-    frame = nw.from_native(flat_names(X), eager_only=True, pass_through=True)
-    if not isinstance(frame, nw.DataFrame):
-        raise TypeError(
-            f"X must be a pandas or polars data frame; got {type(X).__name__}."
-        )
+    frame = as_narwhals(flat_names(X), "X")
     expected = list(map(str, expected))
     known = set(expected) & set(frame.columns)
     if not known:
@@ -725,6 +726,7 @@ def mark_missing(X, codes=None, *, blocks=None, modalities=None, report=False):
 
 
 def add(counts, found, name, code, n):
+    """Record that a code was found n times in a modality."""
     if n:
         counts.setdefault(name, {})[code] = n
         found.add(code)
@@ -744,6 +746,7 @@ def read_codes(codes, layout, where):
 
 
 def as_list(codes):
+    """List of codes that are given alone, or in any container."""
     if codes is None:
         return []
     codes = codes.tolist() if hasattr(codes, "tolist") else codes

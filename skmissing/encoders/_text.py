@@ -194,7 +194,7 @@ class TextEncoder(FrozenEncoder):
             prompt = f" and the prompt {own.prompt!r}" if own.prompt else ""
             self._warn(
                 f"model={spec.name!r} is made for pooling={own.pooling!r}{prompt}; got "
-                f"pooling={self.pooling!r}. pooling='auto' uses what it is made for."
+                f"pooling={self.pooling!r}. pooling='auto' uses these settings."
             )
 
     def _settings_of_files(self, spec):

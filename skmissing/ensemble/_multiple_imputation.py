@@ -120,7 +120,8 @@ class BaseMultipleImputation(MetaEstimatorMixin, SkmissingEstimator):
         self.imputers_ = self._fit_imputers(X, seeds)
         if hasattr(self.imputers_[0], "modalities_"):
             self.modalities_ = self.imputers_[0].modalities_
-            self._warn_single_columns(getattr(self, "feature_names_in_", None))
+            if self.modalities is None:
+                self._warn_single_columns(getattr(self, "feature_names_in_", None))
         template = self.estimator
         if template is None:
             template = make_pipeline(StandardScaler(), self._default_estimator)

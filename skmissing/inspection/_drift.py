@@ -7,7 +7,7 @@ from sklearn.utils.validation import check_is_fitted
 from skmissing._compat import import_optional
 from skmissing._docs import shared_docs
 from skmissing._modalities import count
-from skmissing._table import ModalityMixin, name_list
+from skmissing._table import ModalityMixin
 from skmissing.inspection._displays import COLORS, make_axes, tidy
 from skmissing.inspection._scoring import InspectionResult
 
@@ -119,14 +119,13 @@ def check_drift(estimator, X, *, as_frame=False):
     outside, shifted = np.zeros(len(names)), []
     for m, columns in enumerate(table.layout.columns):
         outside[m] = n_beyond[columns].sum() / max(1, n_cells[columns].sum())
-        positions = np.arange(len(odd))[columns]
-        shifted.append([column_name(table, c) for c in positions[odd[columns]]])
-        if shifted[m]:
+        found = np.arange(len(odd))[columns][odd[columns]]
+        shifted.append([str(table.column_names[c]) for c in found])
+        if len(found):
             messages.append(
-                f"{names[m]!r} has {count(len(shifted[m]), 'column')} outside of "
-                f"{'its range' if len(shifted[m]) == 1 else 'their ranges'} in "
-                f"training: {name_list(shifted[m][:5])}"
-                f"{', ...' * (len(shifted[m]) > 5)}."
+                f"{names[m]!r} has {count(len(found), 'column')} outside of "
+                f"{'its range' if len(found) == 1 else 'their ranges'} in "
+                f"training: {table.name_columns(found)}."
             )
     result = InspectionResult(
         messages=messages,
@@ -143,12 +142,6 @@ def check_drift(estimator, X, *, as_frame=False):
     pandas = import_optional("pandas", "benchmark")
     columns = ("training_rate", "missing_rate", "outside", "shifted_columns")
     return pandas.DataFrame({name: result[name] for name in columns}, names)
-
-
-def column_name(table, number):
-    """Name of a column of X."""
-    names = table.feature_names
-    return f"x{number}" if names is None else str(names[number])
 
 
 def find_last(estimator, X):

@@ -26,6 +26,7 @@ from skmissing._table import (
     fill_masked,
     has_levels,
     read_array,
+    take_samples,
     warn,
 )
 
@@ -41,7 +42,9 @@ class FrameTable(ModalityTable):
     """Table of a dataframe, whose values are not read; `partial` is not known."""
 
     def __getitem__(self, rows):
-        return FrameTable(take(self.X, rows), self.layout, presence=self.presence[rows])
+        return FrameTable(
+            take_samples(self.X, rows), self.layout, presence=self.presence[rows]
+        )
 
     def hide(self, hidden):
         """Table without some modalities of some samples."""
@@ -99,7 +102,7 @@ def is_pandas(X):
 def find_layout(estimator, n_features, names):
     """Layout of X by that of the models inside of an estimator; None if none has one.
 
-    Raises if the columns of X cannot be told from those that the models were given.
+    Raise if it is not known which columns of X the models were fitted to.
     """
     own = None if names is None else resolve_modalities(None, n_features, names, None)
     layouts = {}
@@ -274,7 +277,7 @@ class FoldModels:
             values = None
             for number in np.unique(self.fold):
                 rows = np.flatnonzero(self.fold == number)
-                part = getattr(self.estimators_[number], name)(take(X, rows))
+                part = getattr(self.estimators_[number], name)(take_samples(X, rows))
                 if values is None:
                     values = np.empty((len(self.fold), *part.shape[1:]), part.dtype)
                 elif part.dtype != values.dtype:
@@ -322,14 +325,7 @@ def read_folds(estimator, X, y, sample_weight, test_indices):
                 f"{len(value)}."
             )
         values.append(None if value is None else np.asarray(value)[rows])
-    return FoldModels(list(estimator), fold), take(X, rows), *values
-
-
-def take(X, rows):
-    """Samples of an array or a dataframe by their positions."""
-    if hasattr(X, "iloc"):
-        return X.iloc[rows]
-    return (X if hasattr(X, "shape") else np.asarray(X))[rows]
+    return FoldModels(list(estimator), fold), take_samples(X, rows), *values
 
 
 # ------------------------------------------------------------------ scores
