@@ -58,6 +58,7 @@ _homes = {
     "VideoEncoder": "encoders",
     "from_tables": "compose",
     "make_ul4m4": "fusion",
+    "show_versions": "_show_versions",
 }
 
 __all__ = sorted([*_homes, *_submodules, "__version__"])

@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -118,9 +119,19 @@ def test_api_page_lists_what_is_public():
             module = listed.setdefault(found[1], [])
         elif found := re.match(r"   (\w+)$", line):
             module.append(found[1])
-    assert listed.pop("") == ["ModalityWarning"]
+    assert listed.pop("") == ["ModalityWarning", "show_versions"]
     public = {name: sorted(m.__all__) for name, m in listed_modules().items()}
     for name in list(listed):
         if not is_installed(NEEDS.get(name.partition(".")[0], "skmissing")):
             listed.pop(name)
     assert {name: sorted(names) for name, names in listed.items()} == public
+
+
+def test_show_versions_reports_dependencies_and_extras(capsys):
+    skmissing.show_versions()
+    shown = dict(re.findall(r"^ *([\w -]+): (.*)$", capsys.readouterr().out, re.M))
+    assert shown["skmissing"] == skmissing.__version__
+    assert int(shown["CPU cores"]) >= 1
+    assert shown["scikit-learn"] == version("scikit-learn")
+    assert {"threadpoolctl", "torch"} <= set(shown)
+    assert "ruff" not in shown
