@@ -1,4 +1,4 @@
-"""K-means over the modalities that a sample and a centre share."""
+"""K-means on the modalities that a sample and a centre share."""
 
 from numbers import Integral, Real
 
@@ -57,15 +57,15 @@ class PartialModalityKMeans(
         `n_clusters` and `random_state`, and returns such an array.
     n_init : "auto" or int, default="auto"
         Number of runs. The run with the lowest inertia is kept. "auto" is 10 for
-        "random" and a callable, and otherwise 1.
+        "random" and for a callable, and otherwise 1.
     max_iter : int, default=300
         Maximum number of iterations of a single run.
     tol : float, default=1e-4
         A run ends when the squared shift of all centres is below `tol` times the mean
         variance of the scaled columns, as in :class:`sklearn.cluster.KMeans`.
     standardize : bool, default=True
-        Whether to bring columns to zero mean and unit variance over their observed
-        cells. The tokens of a sequence share mean and variance. If False, columns
+        Whether to scale columns to zero mean and unit variance over their observed
+        cells. The tokens of a sequence share a mean and a variance. If False, columns
         with large values dominate their modality.
     random_state : int, RandomState instance or None, default=None
         Seed of the initial centres.
@@ -83,9 +83,9 @@ class PartialModalityKMeans(
     inertia_ : float
         Weighted sum of squared distances of the samples to their centres.
     n_iter_ : int
-        Number of iterations of the best run; 1 after a later `partial_fit`.
+        Number of iterations of the best run, or 1 after a later `partial_fit`.
     n_steps_ : int
-        Number of batches seen: 1 after `fit`, one more after each `partial_fit`.
+        Number of batches seen: 1 after `fit`, and one more after each `partial_fit`.
     %(modalities_, n_features_in_, feature_names_in_)s
 
     Raises
@@ -101,17 +101,17 @@ class PartialModalityKMeans(
 
     Notes
     -----
-    With S the modalities that sample i and centre j share, and d_m the number of
-    columns of modality m, the squared distance is
+    Let S be the modalities that sample i and centre j share, and d_m the number of
+    columns of modality m. The squared distance is
 
     .. math:: d^2(i, j) = \\frac{1}{|S|} \\sum_{m \\in S}
               \\frac{\\|z_i^m - c_j^m\\|^2}{d_m},
 
-    eq. (2) of [1]_, and infinite if S is empty. In a partially observed modality, the
-    mean is over the observed cells only. With complete data and modalities of equal
-    width, labels and centres are those of :class:`sklearn.cluster.KMeans` with the
-    same initial centres, and the squared distances are those of `KMeans` divided by
-    the number of columns.
+    which is eq. (2) of [1]_. It is infinite if S is empty. In a partially observed
+    modality, the mean is over the observed cells only. With complete data and
+    modalities of equal width, labels and centres are the same as in
+    :class:`sklearn.cluster.KMeans` with the same initial centres. The squared
+    distances are then divided by the number of columns.
 
     This is not a metric: samples with different missing modalities are compared over
     different columns, so the triangle inequality fails. Elkan's bounds, which the
@@ -129,7 +129,7 @@ class PartialModalityKMeans(
 
     Examples
     --------
-    Two modalities of two columns each. In the third sample, the second one is missing:
+    X has two modalities of two columns. The second is missing in the third sample:
 
     >>> import numpy as np
     >>> from skmissing.cluster import PartialModalityKMeans
@@ -238,7 +238,7 @@ class PartialModalityKMeans(
         return self
 
     def _fit_table(self, table):
-        """Fit to a ModalityTable, return its blocks; imputers warn in other words."""
+        """Fit to a ModalityTable and return its blocks, without warnings on cells."""
         rng = check_random_state(self.random_state)
         table.check_enough(n_clusters=self.n_clusters)
         is_array = not (isinstance(self.init, str) or callable(self.init))
@@ -290,7 +290,7 @@ class PartialModalityKMeans(
         self.cluster_centers_ = scaler.to_units(run.centers)
 
     def _partial_fit_table(self, table):
-        """Go on from the fitted state with new samples."""
+        """Update the fitted state with new samples."""
         weight = table.weight * table.has_any
         new = fit_scaler(table, sample_weight=weight)
         scaler = self._scaler.merge(new, self.standardize, table.X.dtype)
@@ -355,7 +355,7 @@ class PartialModalityKMeans(
         """
         table = self._check_known(X)
         squared = np.empty((len(table), len(self.cluster_centers_)), table.X.dtype)
-        # In float64, because small distances would drown in float32's cancellation.
+        # In float64, because cancellation in float32 would distort small distances.
         centers = self._centers_as(np.float64)
         for rows, blocks in self._scaler.pieces(table, dtype=np.float64):
             squared[rows] = squared_distances(blocks, centers)
@@ -401,7 +401,7 @@ class PartialModalityKMeans(
         return Centers(values, self._centers.presence)
 
     def _check_known(self, X, sample_weight=None):
-        """Validate samples to predict for; warn of cells that cannot be used."""
+        """Validate samples of `predict`, and warn of cells that cannot be used."""
         check_is_fitted(self)
         table = self._validate(X, reset=False, sample_weight=sample_weight)
         return table.learnt(self._learnt_columns())

@@ -16,13 +16,13 @@ from skmissing._distances import (
 )
 from skmissing._modalities import as_slice
 
-# Share of the largest weight below which one is a rounding error.
+# A weight below this share of the largest weight is a rounding error.
 TINY = 1e-12
 
 
 @dataclass(frozen=True)
 class LloydResult:
-    """What one run found."""
+    """Result of one run."""
 
     labels: np.ndarray  # (n_samples,), int32
     centers: Centers
@@ -32,7 +32,7 @@ class LloydResult:
 
 
 def lloyd(blocks, centers, sample_weight, *, max_iter, tol, verbose=0):
-    """Alternate assignment and update until labels repeat or centres stand still."""
+    """Alternate assignment and update until labels repeat or centres stop moving."""
     # The order of steps and tests is that of sklearn.cluster.KMeans.
     labels, assigned = np.full(len(blocks.presence), -1, dtype=np.int32), None
     has_any = blocks.presence.any(axis=1)
@@ -52,13 +52,13 @@ def lloyd(blocks, centers, sample_weight, *, max_iter, tol, verbose=0):
         if verbose:
             inertia = label_distances(blocks, centers, labels) @ sample_weight
             print(f"Iteration {n_iter}, inertia {inertia:.6g}.")
-        # Where a centre was moved, equal labels do not mean equal centres.
+        # After an empty cluster was moved, equal labels do not mean equal centres.
         unsettled |= relocated
         converged = not unsettled and np.array_equal(labels, previous)
         if converged:
             break
         if np.array_equal(old.presence, centers.presence):
-            # No BLAS here: its threads would spin while ours work on the next pass.
+            # Not by BLAS: its threads would stay busy while ours run the next pass.
             shift = np.square(centers.values - old.values, dtype=np.float64).sum()
             if shift <= tol:
                 break
@@ -71,12 +71,12 @@ def lloyd(blocks, centers, sample_weight, *, max_iter, tol, verbose=0):
 
 
 def online_step(blocks, centers, counts, sample_weight):
-    """Assign new rows, and move each centre to the mean of old and new rows."""
+    """Assign new samples, and move each centre to the mean of old and new samples."""
     labels = np.full(len(blocks.presence), -1, dtype=np.int32)
     labels, sums = _reassign(blocks, centers, sample_weight, labels, None)
     unassigned = (labels < 0) & blocks.presence.any(axis=1)
     if unassigned.any():
-        # Old rows that lack the commonest column are not counted.
+        # Old samples in which the commonest column is missing are not counted.
         largest = (counts.max(axis=1) + sums.sizes).argmax()
         _adopt(sums, blocks, unassigned, sample_weight, largest)
     new = sums.counts()
@@ -87,8 +87,9 @@ def online_step(blocks, centers, counts, sample_weight):
         out=np.zeros_like(total),
         where=total > 0,
     )
-    # Cells that no row of a cluster ever had are at the mean over all rows. A cluster
-    # that never had a row stays where it is, except for cells that no cluster had.
+    # Cells that were never observed in a cluster are set to the mean of all samples. A
+    # cluster that was always empty keeps its centre, except for cells that were never
+    # observed in any cluster.
     nothing = total <= TINY * total.max()
     stays = nothing.all(axis=1, keepdims=True) & counts.any(axis=0)
     values[nothing & ~stays] = 0
@@ -100,16 +101,16 @@ def online_step(blocks, centers, counts, sample_weight):
 
 @dataclass
 class ClusterSums:
-    """Weighted sums by cluster, from which centres are means."""
+    """Weighted sums by cluster. Centres are computed from them."""
 
     values: np.ndarray  # (n_clusters, n_features), sums of observed cells
-    weights: np.ndarray  # (n_clusters, n_modalities), of the rows that have it
+    weights: np.ndarray  # (n_clusters, n_modalities), of samples with the modality
     missing: np.ndarray | None  # (n_clusters, n_features), weight of missing cells
-    sizes: np.ndarray  # (n_clusters,), weight of all rows
+    sizes: np.ndarray  # (n_clusters,), weight of all samples
     owner: np.ndarray  # (n_features,), number of the modality, in layout order
 
     def add_rows(self, group, rows, weight, cluster):
-        """Add rows of a group, by weight, to one cluster."""
+        """Add weighted samples of a group to one cluster."""
         shape = len(rows), len(group.modalities)
         presence = np.broadcast_to(group.presence_of(rows), shape)
         values = weight @ group.scaled(rows).astype(np.float64)
@@ -127,7 +128,7 @@ class ClusterSums:
 
     def centers(self, old):
         """Means of the clusters; an empty cluster keeps its old centre."""
-        # A row that was moved away can leave rounding errors behind.
+        # Subtracting a sample can leave rounding errors.
         tiny = TINY * self.sizes.max()
         counts = self.counts()
         values = np.divide(
@@ -141,18 +142,19 @@ class ClusterSums:
 
 
 def _reassign(blocks, centers, sample_weight, previous, sums):
-    """One pass: nearest centre of each row, and the sums by cluster."""
-    # Of rows whose label is new; `sums` are those of the labels `previous`.
+    """One pass: the nearest centre of each sample, and the sums by cluster."""
+    # `sums` are those of the labels `previous`. Only samples with a new label are
+    # added and subtracted.
     n_clusters, owner = len(centers.values), blocks.layout.owner
     if sums is None:
-        # In float64 whatever the data.
+        # In float64 for any dtype of the data.
         some_partial = any(group.observed is not None for group in blocks.groups)
         values, missing = np.zeros((2, n_clusters, len(owner)))
         weights = np.zeros((n_clusters, blocks.presence.shape[1]))
         missing = missing if some_partial else None
         sums = ClusterSums(values, weights, missing, np.zeros(n_clusters), owner)
     labels = np.empty_like(previous)
-    # Summed anew, so that an empty cluster weighs exactly 0.
+    # These are summed anew, so that the weight of an empty cluster is exactly 0.
     sums.weights[:], sums.sizes[:] = 0, 0
     work = partial(_sum_piece, n_clusters, sample_weight, previous, labels)
     for group, values, weights, missing, sizes in map_groups(work, blocks, centers):
@@ -165,7 +167,7 @@ def _reassign(blocks, centers, sample_weight, previous, sums):
 
 
 def _sum_piece(n_clusters, sample_weight, previous, labels, piece):
-    """Label some rows of a group, and return the changes of the sums by cluster."""
+    """Label some samples of a group, and return the changes of the sums by cluster."""
     distances, rows = piece
     group, n_columns = distances.group, distances.group.source.shape[1]
     weights, sizes = np.zeros((n_clusters, len(group.modalities))), np.zeros(n_clusters)
@@ -175,7 +177,7 @@ def _sum_piece(n_clusters, sample_weight, previous, labels, piece):
         None if group.observed is None else np.zeros((n_clusters, n_columns)),
     )
     waiting, n_waiting = [], 0
-    # Products with few rows are expensive: the result has the size of all centres.
+    # Products with few samples are slow: the result has the size of all centres.
     many = max(256, STREAM_CELLS // max(1, n_columns))
     chunks, buffer = distances.chunks(rows)
     for chunk in chunks:
@@ -208,14 +210,14 @@ def _sum_piece(n_clusters, sample_weight, previous, labels, piece):
 
 @dataclass
 class _Moved:
-    """Sums of the rows whose label is new, less those of their old clusters."""
+    """Changes of the sums by cluster due to samples with a new label."""
 
     values: np.ndarray  # (n_clusters, n_columns), not scaled
     weights: np.ndarray  # (n_clusters,)
     missing: np.ndarray | None  # (n_clusters, n_columns), None without missing cells
 
     def add(self, group, waiting):
-        """Add rows of a group, in parts of (rows, old label, new label, weight)."""
+        """Add samples of a group, as a list of (rows, old label, new label, weight)."""
         rows, *move = (np.concatenate(part) for part in zip(*waiting))
         rows = as_slice(rows)
         moves = _moves(*move, len(self.values))
@@ -228,7 +230,7 @@ class _Moved:
 
 
 def _moves(old, new, weight, n_clusters):
-    """Sparse (n_clusters, n_rows): each row's weight to its new label, off its old."""
+    """Sparse weights, (n_clusters, n_rows): plus for new labels, minus for old."""
     labels = np.stack([new, old], axis=1)
     entries = labels >= 0
     starts = np.concatenate([[0], np.cumsum(entries.sum(axis=1))])
@@ -238,8 +240,8 @@ def _moves(old, new, weight, n_clusters):
 
 
 def _adopt(sums, blocks, unassigned, sample_weight, largest):
-    """Add rows that share nothing with any centre to the sums of the largest one."""
-    # From the next iteration on, no row is left over.
+    """Add samples that share no modality with any centre to the largest cluster."""
+    # From the next iteration on, every sample shares a modality with some centre.
     for group in blocks.groups:
         rows = np.flatnonzero(unassigned[group.rows])
         if len(rows):
@@ -247,12 +249,12 @@ def _adopt(sums, blocks, unassigned, sample_weight, largest):
 
 
 def _relocate_empty(sums, blocks, centers, labels, sample_weight):
-    """Move centres of empty clusters to the farthest rows; return whether any moved."""
+    """Move empty clusters to the farthest samples; return whether any was moved."""
     empty = np.flatnonzero(sums.sizes <= 0)
     distances = label_distances(blocks, centers, labels)
     distances[sample_weight == 0] = 0
     if distances.max() == 0:
-        # More clusters than distinct rows: no row is left to move a centre to.
+        # There are more clusters than distinct samples.
         return False
     moved = False
     farthest = np.argpartition(distances, -len(empty))[: -len(empty) - 1 : -1]
@@ -269,20 +271,20 @@ def _relocate_empty(sums, blocks, centers, labels, sample_weight):
 
 
 def centers_at_rows(blocks, rows):
-    """Centres with the values and the modalities of some rows."""
+    """Centres with the values and the modalities of some samples."""
     taken = blocks.take(rows)
     return Centers(taken.groups[0].source, taken.presence)
 
 
 def random_rows(blocks, n_clusters, sample_weight, rng):
-    """Distinct rows drawn by weight, of which each modality is in at least one."""
+    """Draw distinct samples by weight; each modality is observed in at least one."""
     presence = blocks.presence
     probability = sample_weight / sample_weight.sum()
     rows = rng.choice(len(presence), n_clusters, replace=False, p=probability)
     seen = presence[sample_weight > 0].any(axis=0)
     counts = presence[rows].sum(axis=0)
     for m in np.flatnonzero(seen & (counts == 0)):
-        # A seed may go if each of its modalities is in another one too.
+        # A seed may be replaced if another seed has each of its modalities.
         spare = np.flatnonzero(~(presence[rows] & (counts <= 1)).any(axis=1))
         if not len(spare):
             break
@@ -294,10 +296,10 @@ def random_rows(blocks, n_clusters, sample_weight, rng):
 
 
 def plus_plus_rows(blocks, n_clusters, sample_weight, rng):
-    """Rows chosen by greedy k-means++, positions of shape (n_clusters,)."""
-    # The first seeds cover all modalities: infinite distances would make the draw
-    # depend on patterns instead of values. The rest is sklearn's kmeans_plusplus, with
-    # the same calls of the generator.
+    """Choose samples by greedy k-means++; positions of shape (n_clusters,)."""
+    # The first seeds cover all modalities. Otherwise, infinite distances would make
+    # draws depend on patterns instead of values. The rest is sklearn's kmeans_plusplus,
+    # with the same calls of the generator.
     rows, presence = [], blocks.presence
     uncovered = presence[sample_weight > 0].any(axis=0)
     while uncovered.any() and len(rows) < n_clusters:
@@ -308,8 +310,7 @@ def plus_plus_rows(blocks, n_clusters, sample_weight, rng):
     eligible = np.flatnonzero(sample_weight > 0)
     weight = sample_weight[eligible]
     n_trials = 2 + int(np.log(n_clusters))
-    # A seed that shares nothing with a row is infinitely far; the first seeds
-    # together are at a finite distance from every row.
+    # Each sample is at a finite distance from at least one of the first seeds.
     closest = _distances_to_rows(blocks, rows).min(axis=0)[eligible]
     potential = closest @ weight
     while len(rows) < n_clusters:
@@ -326,6 +327,6 @@ def plus_plus_rows(blocks, n_clusters, sample_weight, rng):
 
 
 def _distances_to_rows(blocks, rows):
-    """Squared distances from some rows to all, shape (len(rows), n_samples)."""
+    """Squared distances from some samples to all, shape (len(rows), n_samples)."""
     squared = squared_distances(blocks, centers_at_rows(blocks, rows))
     return np.ascontiguousarray(squared.T)

@@ -1,4 +1,4 @@
-"""Calibration of the mixture by its errors on hidden modalities, on arrays."""
+"""Calibration of the mixture by its errors on hidden modalities: arrays in and out."""
 
 from dataclasses import dataclass
 
@@ -6,16 +6,17 @@ import numpy as np
 
 from skmissing.mixture._em import Posterior, find_parts
 
-# If its hidden blocks weigh less than this, a modality uses the sums of all modalities.
+# A "block" is one modality of one sample. A modality whose hidden blocks have a smaller
+# total weight uses the sums over all modalities.
 FEWEST_BLOCKS = 5
-# Minimum number of rows with two modalities for any to be held out.
+# Minimum number of samples with two modalities. With fewer, none is held out.
 FEWEST_ROWS = 10
-# Maximum number of rows to hold out at a time, and of times.
+# Maximum number of held-out samples per fold, and of folds.
 MOST_ROWS = 2000
 MOST_FOLDS = 4
-# Number of blocks to hide in all, if these folds allow it.
+# Number of blocks to hide in total, within these limits.
 ENOUGH_BLOCKS = 800
-# Minimum number of blocks to choose the numbers of clusters and factors on, likewise.
+# Minimum number of blocks for the choice of n_components and n_factors.
 CHOICE_BLOCKS = 100
 
 
@@ -23,8 +24,8 @@ CHOICE_BLOCKS = 100
 class HiddenErrors:
     """Sums over hidden blocks: per modality, a list with one entry per block.
 
-    A block is one modality of one row. All but `weights` are multiplied by the weight
-    of the row and summed over the columns of the modality.
+    All but `weights` are multiplied by the weight of the sample and summed over the
+    columns of the modality.
     """
 
     products: list  # of imputed and true values
@@ -39,7 +40,7 @@ class HiddenErrors:
         return cls(*([[] for _ in range(n_modalities)] for _ in range(5)))
 
     def add(self, blocks, params, positions, weight):
-        """Add rows that `params` were not fitted to, each modality hidden in turn."""
+        """Hide each modality of samples in turn; `params` were fitted without them."""
         for m, columns in enumerate(blocks.layout.slices):
             having = positions[blocks.presence[positions, m]]
             if not len(having):
@@ -58,7 +59,7 @@ class HiddenErrors:
                 self.weights[m].extend(w)
 
     def shrinkage(self):
-        """Factor in [0, 1] per modality: least squares less its standard error."""
+        """Factor in [0, 1] per modality: least squares minus its standard error."""
         sums = self.products, self.squares, self.weights
         pooled = _shrinkage(*(sum(lists, []) for lists in sums))
         return np.array([
@@ -67,7 +68,7 @@ class HiddenErrors:
         ])  # fmt: skip
 
     def loss(self):
-        """Mean over modalities of squared error over that of the mean, shrunk."""
+        """Squared error relative to imputing the mean, averaged over modalities."""
         ratios = [
             sum(t) - 2 * f * sum(p) + f**2 * sum(s)
             for f, p, s, t in zip(
@@ -104,7 +105,7 @@ def _shrinkage(products, squares, weights):
 
 
 def held_out_rows(presence, weight, rng):
-    """Folds of rows with two modalities to leave out; none if there are few rows."""
+    """Folds of held-out samples with two modalities; none if there are too few."""
     eligible = np.flatnonzero((presence.sum(axis=1) > 1) & (weight > 0))
     if len(eligible) < FEWEST_ROWS:
         return []
@@ -115,6 +116,6 @@ def held_out_rows(presence, weight, rng):
 
 
 def choice_folds(presence, folds):
-    """Number of folds that have enough blocks to choose sizes."""
+    """Number of folds with enough blocks to choose n_components and n_factors."""
     blocks = np.cumsum([presence[fold].sum() for fold in folds])
     return 1 + int(np.searchsorted(blocks, CHOICE_BLOCKS))

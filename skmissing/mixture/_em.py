@@ -1,8 +1,8 @@
 """Posterior and EM of a mixture with shared factors: arrays in, arrays out.
 
-The model, in the scaled space of the blocks: a row of cluster j is
-`means[j] + loadings @ u + noise` with standard normal factors u. Columns are summed
-over in units: a unit is a whole modality, or one column of a partially observed one.
+In the scaled space of the blocks, a sample of cluster j is
+`means[j] + loadings @ u + noise` with standard normal factors u. Sums over columns are
+kept per unit: a whole modality, or one column of a partially observed modality.
 """
 
 from dataclasses import dataclass, replace
@@ -13,12 +13,12 @@ from skmissing._blocks import find_patterns, row_chunks
 
 # Noise is at least this share of a modality's mean variance.
 NOISE_FLOOR = 1e-6
-# Maximum number of values in a chunk whose rows each have their own moments.
+# Maximum number of values in a chunk in which each sample has its own moments.
 MOMENT_CELLS = 1 << 22
 
 
 class Units:
-    """Sets of columns observed together: modalities, or columns if they are `split`."""
+    """Sets of columns observed together: modalities, or columns of `split` ones."""
 
     # modality: (n_units,), modality of each unit; sizes: (n_units,), its number of
     # columns; of_column: (n_features,), unit of each column.
@@ -35,7 +35,7 @@ class Units:
         self.starts = [columns.start for columns in slices]  # of the modalities
 
     def pool(self, values):
-        """Sum of each column's modality, (n_features,) -> (n_features,)."""
+        """Sum over the modality of each column, (n_features,) -> (n_features,)."""
         return np.add.reduceat(values, self.starts)[self.modality[self.of_column]]
 
     def products(self, left, right):
@@ -50,11 +50,11 @@ class Units:
         return out
 
     def sums(self, values):
-        """Sum over the columns of each unit; `values` has columns last."""
+        """Sum over the columns of each unit. The last axis of `values` is columns."""
         return np.add.reduceat(values, self._starts, axis=-1)
 
     def masks(self, group, chunk):
-        """Mask of the units that the rows of a group have, (1 or n_chunk, n_units)."""
+        """Mask of the observed units of a group, shape (1 or n_chunk, n_units)."""
         presence = np.zeros(
             (len(group.presence_of(chunk)), len(self.slices)), dtype=bool
         )
@@ -96,7 +96,7 @@ class FactorParams:
         return self.loadings.shape[1]
 
     def plug_in(self):
-        """The same as point estimates, without uncertainty."""
+        """Return the parameters as point estimates, without uncertainty."""
         return replace(
             self,
             var_means=np.zeros_like(self.var_means),
@@ -105,7 +105,7 @@ class FactorParams:
         )
 
     def with_units(self, units):
-        """The same with units that are parts of the current ones."""
+        """Return the parameters with units that are parts of the current units."""
         source = self.units.of_column[np.unique(units.of_column, return_index=True)[1]]
         return replace(
             self,
@@ -117,7 +117,7 @@ class FactorParams:
 
 
 class Posterior:
-    """Posterior of rows; those of one pattern share one factorisation."""
+    """Posterior of samples. Samples of one pattern share one factorisation."""
 
     def __init__(self, params):
         self.params = params
@@ -136,7 +136,7 @@ class Posterior:
             self._log_weights = np.log(params.weights)
 
     def chunks(self, parts):
-        """Yield a RowPosterior for each of the parts of some blocks."""
+        """Yield a RowPosterior for each Part."""
         group = None
         for part in parts:
             if part.group is not group:
@@ -147,7 +147,7 @@ class Posterior:
             yield RowPosterior(self, part, weight, inverse)
 
     def moments(self, masks):
-        """Moments of the factors per pattern, from the masks of its units."""
+        """Moments of the factors per pattern, computed from masks of units."""
         masks = masks.astype(np.float64)
         k, n_factors = self.params.n_components, self.params.n_factors
         shapes = (n_factors, n_factors), (k, n_factors)
@@ -168,26 +168,26 @@ class Posterior:
 
 @dataclass(frozen=True)
 class Part:
-    """Some rows of a group, sorted into slots of rows that have the same units."""
+    """Samples of a group, sorted into slots. The samples of a slot have equal units."""
 
-    # Products of the rows of a slot with the matrices of their pattern are one call
-    # for all slots. Slots are filled up by repeating their last row.
+    # One call multiplies the samples of all slots by the matrices of their patterns.
+    # Slots are padded by repeating their last sample.
     group: object
     chunk: slice
     masks: np.ndarray  # (n_patterns, n_units), units of each pattern
     index: np.ndarray  # (n_rows,), pattern of each row
     slots: np.ndarray  # (n_slots, n_places), rows of the chunk
-    real: np.ndarray  # (n_slots, n_places), whether a place is no repetition
+    real: np.ndarray  # (n_slots, n_places), False for repetitions
     pattern: np.ndarray  # (n_slots,)
 
     @property
     def rows(self):
-        """Positions of the rows in X."""
+        """Positions of the samples in X."""
         return self.group.rows[self.chunk]
 
 
 def find_parts(blocks, params):
-    """Yield the Parts of blocks: as many rows as their moments leave memory for."""
+    """Yield the Parts of blocks, of limited size in memory."""
     cells = params.n_factors * (params.n_factors + 2 * params.n_components)
     cells += len(params.units.modality)
     for group in blocks.groups:
@@ -207,13 +207,13 @@ def find_parts(blocks, params):
 
 
 def _find_slots(index, n_patterns):
-    """Slots, real places and patterns of a Part: at most twice as many as patterns."""
+    """Slots, real places and patterns of a Part; at most two slots per pattern."""
     width = -(-len(index) // n_patterns)
     order = np.argsort(index, kind="stable")
     counts = np.bincount(index, minlength=n_patterns)
     n_slots = -(-counts // width)
     pattern = np.repeat(np.arange(n_patterns), n_slots)
-    # Number of each slot among those of its pattern.
+    # Number of each slot within its pattern.
     number = np.arange(len(pattern)) - np.repeat(n_slots.cumsum() - n_slots, n_slots)
     place = number[:, None] * width + np.arange(width)
     last = counts[pattern][:, None] - 1
@@ -222,11 +222,11 @@ def _find_slots(index, n_patterns):
 
 
 class RowPosterior:
-    """Posterior of the rows of a Part."""
+    """Posterior of the samples of a Part."""
 
     # covariance of the factors: (n_patterns, n_factors, n_factors); shift:
-    # (n_patterns, n_components, n_factors). The factors of a row in cluster j have the
-    # mean scores - shift[j].
+    # (n_patterns, n_components, n_factors). The mean of the factors of a sample in
+    # cluster j is scores - shift[j].
     # scores: (n_rows, n_factors); log_likelihood: (n_rows,);
     # resp: (n_rows, n_components), posterior probabilities of the clusters.
 
@@ -250,7 +250,7 @@ class RowPosterior:
         self.log_likelihood = (highest + np.log(total))[:, 0] - square / 2
 
     def _by_slot(self, values, matrices):
-        """Product of each row with the matrix of its pattern."""
+        """Product of each sample and the matrix of its pattern."""
         if len(matrices) == 1:
             return values @ matrices[0]
         out = np.empty((len(values), matrices.shape[2]))
@@ -326,17 +326,17 @@ class FactorResult:
     """Result of one run."""
 
     params: FactorParams
-    bounds: list  # objective after each iteration, a weighted sum over rows
+    bounds: list  # objective after each iteration, a weighted sum over samples
     n_iter: int
     converged: bool
 
 
 @dataclass
 class Moments:
-    """Weighted sums over rows for the M-step."""
+    """Weighted sums over samples for the M-step."""
 
     sizes: np.ndarray  # (n_components,), weight of each cluster
-    counts: np.ndarray  # (n_units, n_components), over the rows that have the unit
+    counts: np.ndarray  # (n_units, n_components), weight of samples with the unit
     first: np.ndarray  # (n_units, n_components, n_factors), factors by cluster
     second: np.ndarray  # (n_units, n_factors, n_factors), outer products of factors
     # (n_components + n_factors, n_features), products of both with columns.
@@ -345,13 +345,13 @@ class Moments:
 
     @classmethod
     def zeros(cls, params):
-        """Sums over no rows."""
+        """Sums over no samples."""
         k, r, g = params.n_components, params.n_factors, len(params.units.sizes)
         shapes = (k,), (g, k), (g, k, r), (g, r, r), (k + r, len(params.noise))
         return cls(*(np.zeros(shape) for shape in shapes))
 
     def add(self, rows, weight):
-        """Add the rows of a :class:`RowPosterior` by weight."""
+        """Add the weighted samples of a :class:`RowPosterior`."""
         part, shift = rows.part, rows.shift
         resp = rows.resp * weight[:, None]
         self.bound += float(rows.log_likelihood @ weight)
@@ -361,7 +361,7 @@ class Moments:
         self.cross[:, part.group.columns] += both.T.astype(values.dtype) @ values
         masks = part.masks[part.pattern].T.astype(np.float64)
         shift, covariance = shift[part.pattern], rows.covariance[part.pattern]
-        # Sums over the rows of each slot; repeated rows have no weight.
+        # Sums over the samples of each slot. Repetitions have no weight.
         weight = weight[part.slots] * part.real
         resp, scores = rows.resp[part.slots], rows.scores[part.slots]
         resp *= weight[:, :, None]
@@ -378,7 +378,7 @@ class Moments:
 
 
 def fit_factors(blocks, start, weight, *, ard, shared_noise, max_iter, tol, verbose=0):
-    """Run EM until the objective gains less than `tol` per observed cell."""
+    """Run EM until the objective increases by less than `tol` per observed cell."""
     squares, cells = _sums_of_squares(blocks, weight)
     pool = start.units.pool
     floor = NOISE_FLOOR * pool(squares) / np.maximum(pool(cells), 1)
@@ -405,7 +405,7 @@ def fit_factors(blocks, start, weight, *, ard, shared_noise, max_iter, tol, verb
 
 
 def expect(parts, params, weight):
-    """E-step: the Moments of the rows."""
+    """E-step: the Moments of the samples."""
     moments = Moments.zeros(params)
     for rows in Posterior(params).chunks(parts):
         moments.add(rows, weight[rows.rows])
@@ -413,12 +413,12 @@ def expect(parts, params, weight):
 
 
 def maximise(moments, params, prior, squares, floor, shared_noise):
-    """M-step: means and loadings of a column are one regression."""
-    # The matrix to be inverted is diagonal in the clusters, which are eliminated.
+    """M-step: estimate the means and loadings of each column by one regression."""
+    # The clusters are eliminated, because their part of the matrix is diagonal.
     units, k = params.units, params.n_components
     counts, second = moments.counts, moments.second
     if prior is None:
-        # A ridge far below rounding, for clusters without a row.
+        # A ridge far below rounding, for empty clusters.
         counts = counts + 1e-10 * (1 + counts.max())
         second = second + 1e-12 * (1 + counts.max()) * np.eye(params.n_factors)
     else:
@@ -472,7 +472,7 @@ def _noise(left, counts, units, floor, shared):
 
 
 def update_prior(params):
-    """Precisions under which the current means and loadings are most likely."""
+    """Precisions that maximise the likelihood of the current means and loadings."""
     units = params.units
     widths = np.array([columns.stop - columns.start for columns in units.slices])
     variance = np.diagonal(params.cov_loadings, axis1=1, axis2=2)[units.of_column]
@@ -492,8 +492,8 @@ def penalty(params, prior):
     beta = prior.means[units.modality][:, None]
     alpha = prior.loadings[units.modality]
     log_det = np.linalg.slogdet(params.cov_loadings)[1]
-    # The determinant of the whole covariance, from that of the loadings and that of
-    # the means given the loadings, which is diagonal.
+    # The determinant of the covariance is the product of two determinants: of the
+    # loadings, and of the means given the loadings, which is diagonal.
     pulled = np.linalg.solve(params.cov_loadings, params.cov_cross.transpose(0, 2, 1))
     given = params.var_means - (params.cov_cross * pulled.transpose(0, 2, 1)).sum(
         axis=2
@@ -512,7 +512,7 @@ def penalty(params, prior):
 
 def start_factors(blocks, means, n_factors, weight, rng, n_power=2):
     """Initial parameters: given means, and the main directions of the residuals."""
-    # These are a randomised singular value decomposition, by power iterations.
+    # Power iterations of a randomised singular value decomposition.
     squares, cells = _sums_of_squares(blocks, weight)
     split = np.zeros(len(blocks.layout), dtype=bool)
     for group in blocks.groups:
@@ -529,7 +529,7 @@ def start_factors(blocks, means, n_factors, weight, rng, n_power=2):
         basis, _ = np.linalg.qr(basis)
         basis, inner = _left_over(parts, params, basis, weight)
     eigenvalues, vectors = np.linalg.eigh(inner / total)
-    # Of the last basis only its span was used: orthonormal before the product.
+    # The basis must be orthonormal before the last product.
     eigenvalues = np.maximum(eigenvalues, 1e-3 * eigenvalues.max(initial=0))
     span, _ = np.linalg.qr(basis)
     loadings = span @ vectors * np.sqrt(eigenvalues)
@@ -548,7 +548,7 @@ def _bare(units, means, loadings, squares, cells):
 
 
 def _left_over(parts, params, basis, weight):
-    """Product of the covariance of the residuals with a basis, and its form."""
+    """Product of the residuals' covariance and a basis, and its quadratic form."""
     product = np.zeros_like(basis)
     inner = np.zeros((basis.shape[1], basis.shape[1]))
     for rows in Posterior(params).chunks(parts):

@@ -1,4 +1,4 @@
-"""A mixture of Gaussians with shared factors, for samples with missing modalities."""
+"""Mixture of Gaussians with shared factors, for samples with missing modalities."""
 
 import warnings
 from dataclasses import replace
@@ -32,7 +32,7 @@ from skmissing.mixture._em import (
     start_factors,
 )
 
-# Default number of clusters, if there are as many samples.
+# Default number of clusters. With fewer samples, it is their number.
 USUAL_COMPONENTS = 10
 # Candidates of "auto". The first number of factors is used to choose n_components.
 AUTO_COMPONENTS = 1, 10, 40
@@ -51,8 +51,8 @@ class PartialModalityFactorMixture(
 ):
     """Mixture of Gaussians with shared factors, for samples with missing modalities.
 
-    A sample is the sum of the mean of its cluster, factors that all modalities share,
-    and noise. The observed modalities determine the posterior of its cluster and
+    A sample is the sum of the mean of its cluster, factors shared by all modalities,
+    and noise. The observed modalities determine the posterior of the cluster and the
     factors, which predict the missing modalities. Nothing is imputed in `fit`: each
     sample contributes its observed cells only.
 
@@ -63,13 +63,13 @@ class PartialModalityFactorMixture(
     n_components : int, "auto" or None, default=None
         Number of clusters. With one cluster, the model is group factor analysis. None
         is 10, or the number of samples with an observed cell if there are fewer.
-        "auto" takes 1, 10 or 40, whichever imputes hidden modalities best, see
+        "auto" chooses 1, 10 or 40 by the errors on hidden modalities, as in
         `calibrate`.
     n_factors : int or "auto", default=32
-        Number of factors, at most the number of columns or samples. With `ard=True`,
-        it is an upper limit: factors that the data do not support are turned off, for
-        each modality separately. With 0, there are only clusters. "auto" takes 8, 32 or
-        64, whichever imputes best.
+        Number of factors, at most the number of columns or samples. With `ard=True`, it
+        is an upper limit: factors that the data do not support are turned off, for each
+        modality separately. With 0, there are only clusters. "auto" chooses 8, 32 or 64
+        by the errors on hidden modalities.
     %(modalities)s
     noise : {"modality", "feature"}, default="modality"
         Whether the columns of a modality share one noise variance.
@@ -84,20 +84,20 @@ class PartialModalityFactorMixture(
         A run ends when an iteration raises the objective by less than `tol` per
         observed cell.
     init : {"k-means++", "random"}, default="k-means++"
-        Method of initialisation. A few iterations with one cluster find factors. Then
-        the samples are clustered by their factors, by k-means or by the nearest of
-        some samples drawn at random.
+        Method of initialisation. A few iterations with one cluster find factors. The
+        samples are then clustered by their factors: by k-means, or by the nearest of
+        some randomly drawn samples.
     n_init : int, default=1
         Number of runs. The run with the highest objective is kept.
     standardize : bool, default=True
-        Whether columns are brought to zero mean and unit variance first. The tokens
-        of a sequence share mean and variance.
+        Whether to scale columns to zero mean and unit variance first. The tokens of a
+        sequence share a mean and a variance.
     calibrate : bool, default=False
-        Whether the model is first fitted without some samples. Each modality of these
-        samples is hidden in turn, to learn the shrinkage of imputed values
-        (`shrinkage_`) and the scale of their standard errors (`std_scale_`). The fit
-        takes about twice as long, or longer if there are few samples. "auto" takes
-        up to three times as long again.
+        Whether to learn the shrinkage of imputed values (`shrinkage_`) and the scale of
+        their standard errors (`std_scale_`). The model is first fitted without some
+        samples, and each modality of these samples is hidden in turn. The fit takes
+        about twice as long, or longer if there are few samples. With "auto" for a
+        number above, it takes up to three times as long again.
     random_state : int, RandomState instance or None, default=None
         Seed of the initialisation, and of :meth:`sample` if it is an int.
     verbose : int, default=0
@@ -121,15 +121,15 @@ class PartialModalityFactorMixture(
         Number of factors, at most the number of columns or samples.
     shrinkage_ : ndarray of shape (n_modalities,)
         Factor by which the distance of imputed values from the mean is multiplied. It
-        is 0 for a modality that no sample has together with another one. Otherwise it
-        is 1, or learnt from hidden modalities with `calibrate`.
+        is 0 for a modality that is never observed together with another one. Otherwise
+        it is 1, or learnt from hidden modalities with `calibrate`.
     std_scale_ : ndarray of shape (n_modalities,)
-        Factor by which the standard errors of the model are multiplied; 1 without
-        `calibrate`.
+        Factor by which the standard errors of the model are multiplied. It is 1
+        without `calibrate`.
     lower_bound_ : float
-        Objective per sample at the final parameters. It is the log-likelihood with
-        `ard=False`, and otherwise a lower bound of the log evidence. It refers to the
-        standardised columns, and is given up to a constant.
+        Objective per sample at the final parameters, in standardised columns and up to
+        a constant. With `ard=False`, it is the log-likelihood. Otherwise, it is a lower
+        bound of the log evidence.
     lower_bounds_ : list of float
         The objective at each iteration.
     n_iter_ : int
@@ -148,8 +148,8 @@ class PartialModalityFactorMixture(
     --------
     skmissing.impute.FactorImputer : Imputes with this model.
     skmissing.cluster.PartialModalityKMeans : Clusters without factors or variances.
-    sklearn.mixture.GaussianMixture : Full covariances, complete data.
-    sklearn.decomposition.FactorAnalysis : One cluster, complete data.
+    sklearn.mixture.GaussianMixture : Full covariances, for complete data.
+    sklearn.decomposition.FactorAnalysis : One cluster, for complete data.
 
     Notes
     -----
@@ -158,20 +158,19 @@ class PartialModalityFactorMixture(
     .. math:: x = \\mu_j + W u + \\varepsilon, \\quad u \\sim N(0, I), \\quad
               \\varepsilon_m \\sim N(0, \\sigma_m^2 I)
 
-    with cluster j drawn by `weights_`. The clusters share W and the noise. Imputation
-    from the nearest centre is the limit without factors and with small noise. In the
-    E-step, the covariance of u depends only on the pattern of observed modalities. It
-    takes one small factorisation per pattern, and two matrix products for the samples.
-    No array has the shape (n_features, n_features). For partially observed modalities,
-    each column has its own moments, which takes memory of
+    where cluster j has probability `weights_[j]`. The clusters share W and the noise.
+    Imputation from the nearest centre is the limit without factors and with small
+    noise. In the E-step, the covariance of u depends only on the pattern of observed
+    modalities. It takes one small factorisation per pattern, and two matrix products
+    for the samples. No array has the shape (n_features, n_features). In partially
+    observed modalities, each column has its own moments, which need memory for
     `n_features * n_factors * (n_factors + n_components)` numbers.
 
-    With `ard`, the parameters of a column with noise :math:`\\sigma^2` have the prior
-    :math:`w_f \\sim N(0, \\sigma^2 / \\alpha_{mf})`,
-    :math:`\\mu_j \\sim N(0, \\sigma^2 / \\beta_m)`, in standardised columns, as in
-    variational principal components [1]_ and group factor analysis [2]_. The
-    objective never decreases. :meth:`score_samples`, `bic` and `aic` use the posterior
-    means of the means and loadings.
+    With `ard`, the parameters of a standardised column with noise :math:`\\sigma^2`
+    have the priors :math:`w_f \\sim N(0, \\sigma^2 / \\alpha_{mf})` and
+    :math:`\\mu_j \\sim N(0, \\sigma^2 / \\beta_m)`, as in variational principal
+    components [1]_ and group factor analysis [2]_. The objective never decreases.
+    :meth:`score_samples`, `bic` and `aic` use posterior means of means and loadings.
 
     References
     ----------
@@ -253,7 +252,7 @@ class PartialModalityFactorMixture(
         %(X, y)s
         sample_weight : array-like of shape (n_samples,), default=None
             Weight of each sample: the number of times that it counts. With weights of
-            1/n, all samples together count as a single one, so the priors dominate.
+            1/n, all samples together count as one sample, so the priors dominate.
 
         Returns
         -------
@@ -264,8 +263,8 @@ class PartialModalityFactorMixture(
         table.warn_empty("left out of the fit")
         table.warn_never_observed(
             self._learnt_columns(),
-            "their means are 0 and nothing is learnt of them",
-            "nothing is learnt of them",
+            "their means are 0 and nothing is learnt about them",
+            "nothing is learnt about them",
         )
         n_dead = np.count_nonzero(self.weights_ < np.finfo(np.float64).eps)
         if n_dead:
@@ -310,7 +309,7 @@ class PartialModalityFactorMixture(
             )
 
     def _check_sizes(self, table):
-        """Raise ValueError if numbers of clusters or factors are too large."""
+        """Check that the numbers of clusters and factors are not too large."""
         is_number = isinstance(self.n_components, Integral)
         n_usable = table.check_enough(
             n_components=self.n_components if is_number else 1
@@ -323,7 +322,7 @@ class PartialModalityFactorMixture(
             )
 
     def _choose_sizes(self, blocks, weight, rng):
-        """Choose numbers of clusters and factors; also errors on hidden modalities."""
+        """Choose n_components and n_factors; return them and the errors if measured."""
         n_samples = np.count_nonzero(weight)
         most = min(blocks.layout.n_features, n_samples)
         components, factors = [self.n_components], [self.n_factors]
@@ -337,7 +336,7 @@ class PartialModalityFactorMixture(
         if not self.calibrate and len(components) == len(factors) == 1:
             return components[0], factors[0], None
         folds = held_out_rows(blocks.presence, weight, rng)
-        # Sizes are chosen on the first of these.
+        # Numbers are chosen on the first folds.
         few, tried = choice_folds(blocks.presence, folds), {}
 
         def loss(k, r):
@@ -353,7 +352,7 @@ class PartialModalityFactorMixture(
         return k, r, tried[k, r]
 
     def _hide(self, errors, blocks, weight, folds, rng, k, r):
-        """Add the errors on hidden modalities of folds of held-out samples."""
+        """Add the errors on hidden modalities of held-out samples."""
         for positions in folds:
             rest = weight.copy()
             rest[positions] = 0
@@ -368,7 +367,7 @@ class PartialModalityFactorMixture(
             "tol": self.tol, "verbose": self.verbose,
         }  # fmt: skip
         if not r:
-            # Clusters of k-means over the modalities that samples share.
+            # Clusters of k-means on the modalities that samples share.
             choose = plus_plus_rows if self.init == "k-means++" else random_rows
             centers = centers_at_rows(blocks, choose(blocks, k, weight, rng))
             means = lloyd(blocks, centers, weight, max_iter=20, tol=0).centers.values
@@ -382,7 +381,7 @@ class PartialModalityFactorMixture(
         return fit_factors(blocks, start, weight, max_iter=self.max_iter, **options)
 
     def _divide(self, params, blocks, weight, rng, k):
-        """Parameters of k clusters from those of one, by k-means of the factors."""
+        """Parameters of k clusters: k-means of the factors divides the only cluster."""
         # Unlike distances, factors do not depend on which modalities a sample has.
         factors = np.zeros((len(blocks.presence), params.n_factors))
         for rows in Posterior(params).chunks(find_parts(blocks, params)):
@@ -396,8 +395,8 @@ class PartialModalityFactorMixture(
             random_state=rng.randint(np.iinfo(np.int32).max),
         )
         with warnings.catch_warnings():
-            # Fewer distinct samples than clusters: the clusters that are left over
-            # get weight 0 in EM, and `fit` warns of them.
+            # With fewer distinct samples than clusters, the other clusters get weight 0
+            # in EM, and `fit` warns about them.
             warnings.simplefilter("ignore", ConvergenceWarning)
             labels = kmeans.fit_predict(factors[used], sample_weight=weight[used])
         centers = kmeans.cluster_centers_
@@ -434,7 +433,7 @@ class PartialModalityFactorMixture(
         self.relevance_ = shared / np.add.reduceat(total, starts)[:, None]
 
     def _factor(self):
-        """Factor of each column in layout order; 1 where never observed."""
+        """Factor of each column in layout order; 1 if it was never observed."""
         layout = self.modalities_
         scale = self._scaler.scale[layout.order]
         return 1 / (scale * np.sqrt(layout.widths)[layout.owner])
@@ -444,7 +443,7 @@ class PartialModalityFactorMixture(
         return self._scaler.column_weight > 0
 
     def _check_known(self, X, fate):
-        """Validate samples; return the table, and without cells that are not known."""
+        """Validate samples; return the table with and without unlearnt cells."""
         check_is_fitted(self)
         table = self._validate(X, reset=False)
         known = table.learnt(self._learnt_columns())
@@ -640,7 +639,7 @@ class PartialModalityFactorMixture(
         Returns
         -------
         X_imputed : ndarray of shape (n_samples, n_features)
-            Observed cells are unchanged. Columns that are never observed in `fit` get
+            Observed cells are unchanged. Columns that were never observed in `fit` are
             0, or in a sequence the mean of the other tokens.
         """
         table, known = self._check_known(X, "imputed with the training mean")
@@ -664,7 +663,7 @@ class PartialModalityFactorMixture(
         return np.where(np.isnan(table.X), self._std(known), 0)
 
     def _values(self, table, rng=None):
-        """Values of all cells; drawn from the posterior if there is a generator."""
+        """Values of all cells, drawn from the posterior if there is a generator."""
         layout, factor = self.modalities_, self._factor()
         seen = self._scaler.seen[layout.order]
         values = np.empty(table.X.shape, dtype=table.X.dtype)
@@ -699,7 +698,7 @@ class PartialModalityFactorMixture(
 
 
 def _linked(table, weight):
-    """Modalities that occur together with another one; warns of the others."""
+    """Mask of modalities observed together with another one; warns of the others."""
     if len(table.layout) == 1:
         return np.ones(1, dtype=bool)
     rows = table.presence[weight > 0].astype(np.float64)
