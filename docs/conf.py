@@ -18,6 +18,7 @@ version = release = skmissing.__version__
 
 extensions = [
     "myst_parser",
+    "matplotlib.sphinxext.plot_directive",
     "numpydoc",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
@@ -42,6 +43,21 @@ numpydoc_validation_checks = {
     "GL02",  # a docstring of one line closes on that line
     "RT02",  # a single returned value may be given a name
     "SS05",  # takes any first word that ends in s for a verb, such as Distances
+}
+
+# Figures of the guide: ``.. plot:: figures/patterns.py`` runs this script. Scripts that
+# begin with an underscore are imported by others.
+plot_formats = ["svg"]
+plot_html_show_formats = plot_html_show_source_link = False
+plot_apply_rcparams = True
+plot_rcparams = {
+    "axes.prop_cycle": "cycler('color', ['#0072B2', '#D55E00', '#009E73', '#CC79A7'])",
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "figure.figsize": (6.5, 3.5),
+    "font.size": 10,
+    "savefig.bbox": "tight",
+    "svg.hashsalt": "skmissing",  # the same files in each build
 }
 
 sphinx_gallery_conf = {
