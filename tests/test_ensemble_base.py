@@ -331,7 +331,7 @@ def test_wrong_groups(groups, error, match, small_multimodal):
 def test_one_group_warns(small_multimodal):
     X, y, widths = small_multimodal
     model = LateFusionClassifier("linear", modalities=widths)
-    with pytest.warns(ModalityWarning, match="all samples are of one group") as caught:
+    with pytest.warns(ModalityWarning, match="all samples are in one group") as caught:
         model.fit(X, y, groups=np.zeros(60))
     assert [w.filename for w in caught] == [__file__]
     assert np.isfinite(model.predict_proba(X)).all()

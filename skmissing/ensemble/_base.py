@@ -50,14 +50,14 @@ from skmissing.ensemble._folds import check_positions, deal_folds, deal_groups
 from skmissing.ensemble._kernels import KERNELS
 from skmissing.ensemble._least_squares import FEW_SAMPLES, class_frequencies
 
-# Probabilities are clipped to at least this share of an even split between the classes:
-# a model that predicts a probability of 0, as forests do, must not overrule the others.
+# Probabilities are clipped to at least this share of an even split between the classes.
+# Otherwise a probability of 0, which forests predict, would overrule all other models.
 FLOOR = 0.01
 # Inverse penalty of the default linear classifier.
 LINEAR_C = 0.05
 # Columns with a smaller range are widened for our own models.
 LEAST_SPAN = 0.01
-# Forests that are asked tree by tree, because their own methods start threads.
+# Forests that predict tree by tree here, because their own methods start threads.
 FOREST_CLASSIFIERS = (ExtraTreesClassifier, RandomForestClassifier)
 FOREST_REGRESSORS = (ExtraTreesRegressor, RandomForestRegressor)
 
@@ -71,7 +71,7 @@ class TrainingData:
     codes: np.ndarray  # number of the class of each sample; zeros in a regression
     labels: np.ndarray  # classes; None in a regression
     template: object  # the estimator that is cloned for each block, if it is one
-    dtype: object  # of the blocks that the clones are fitted to
+    dtype: object  # of the blocks to which the clones are fitted
     used: np.ndarray  # mask of these samples among those given to `fit`
     given: tuple  # X, y and groups given to `fit`, for a splitter of the user
 
@@ -88,11 +88,11 @@ class TrainingData:
 
 @dataclass
 class EncodedClassifier:
-    """A classifier fitted to the numbers 0, 1, ... of the classes of its samples."""
+    """A classifier fitted to the class numbers 0, 1, ... of its own samples."""
 
     model: object
     known: np.ndarray  # codes of these classes
-    frequencies: np.ndarray  # of all classes, as the model has been made to see them
+    frequencies: np.ndarray  # of all classes, with the class weights of the model
     linear: bool = False  # whether the model is the default one
 
     @classmethod
@@ -132,7 +132,7 @@ class EncodedClassifier:
     def predict_proba(self, block, floor=0.0):
         """Probabilities of all classes, (n_samples, n_classes).
 
-        A class that the model has not seen has its frequency, which is neutral.
+        An unknown class gets its frequency, which has no effect in a combination.
         Probabilities are at least `floor` times an even split.
         """
         find = linear_proba if self.linear else member_proba
@@ -140,7 +140,7 @@ class EncodedClassifier:
         return all_classes(proba, self.known, self.frequencies, floor)
 
     def evidence(self, block, floor=FLOOR):
-        """Log-probabilities of all classes less those of their frequencies."""
+        """Log-probabilities of all classes minus the logarithms of the frequencies."""
         with np.errstate(divide="ignore"):
             log_proba = np.log(self.predict_proba(block, floor))
         return log_proba - np.log(self.frequencies)
@@ -152,7 +152,7 @@ class EncodedClassifier:
 
 
 def all_classes(proba, known, frequencies, floor):
-    """Probabilities of the classes `known` to those of all, (n_samples, n_classes)."""
+    """Extend probabilities of the classes `known` to all, (n_samples, n_classes)."""
     out = proba
     if len(known) < len(frequencies):
         out = np.tile(frequencies, (len(proba), 1))
@@ -171,7 +171,7 @@ def linear_proba(model, block):
 
 
 def member_proba(model, block):
-    """Probabilities of a classifier; kernels are asked without further checks."""
+    """Probabilities of a classifier. Our kernels skip further checks."""
     if isinstance(model, FOREST_CLASSIFIERS) and model.n_jobs is None:
         return tree_means(model, block)
     if type(model) in KERNELS:
@@ -193,7 +193,7 @@ def tree_means(model, block):
 class FlatTrees:
     """The nodes of all trees of a forest, one after the other.
 
-    Few samples pass through all trees at once in less time than tree by tree.
+    For few samples, it is faster to go through all trees at once.
     """
 
     def __init__(self, trees):
@@ -204,7 +204,7 @@ class FlatTrees:
         own = np.arange(len(leaf))
         self.feature = np.where(leaf, 0, self._gather(trees, "feature"))
         self.threshold = self._gather(trees, "threshold")
-        # Children (right, left); those of a leaf are the leaf.
+        # Children (right, left). Both children of a leaf are the leaf itself.
         self.children = np.stack(
             [
                 np.where(leaf, own, start + self._gather(trees, f"children_{side}"))
@@ -228,7 +228,7 @@ class FlatTrees:
         return self.values[self.number[node]].mean(axis=1)
 
 
-# By the first tree, so that they are neither saved nor outlive the forest.
+# The key is the first tree. The values are not saved, and are freed with the forest.
 FLAT_TREES = WeakKeyDictionary()
 
 
@@ -245,10 +245,10 @@ class BlockEnsemble(MetaEstimatorMixin, ModalityMixin, SkmissingEstimator):
         "cv": [Interval(Integral, 2, None, closed="left"), "cv_object"],
         "n_jobs": [Integral, None],
     }
-    # Groups go to the splitter, and are requested by it.
+    # Groups are for the splitter, which requests them.
     __metadata_request__fit = {"groups": UNUSED}
 
-    # Of one modality per column, for the warning.
+    # Part of the warning about modalities of one column.
     _consequence = ", with a model of its own"
     # Classifiers have a parameter of this name.
     class_weight = None
@@ -261,15 +261,15 @@ class BlockEnsemble(MetaEstimatorMixin, ModalityMixin, SkmissingEstimator):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            NaN, or masked, where missing. Samples without any modality are left out,
-            with a warning.
+            NaN and masked cells are missing. Samples in which nothing is observed are
+            left out, with a warning.
         y : array-like of shape (n_samples,)
             Class labels, or numbers to predict.
         sample_weight : array-like of shape (n_samples,) or None, default=None
             Number of times that each sample counts. Samples of weight 0 are left out.
-            As in scikit-learn, the scale matters where samples are weighed against a
-            penalty or a prior. Weights with a mean below 1 are scaled to a mean of 1,
-            also for `estimator`.
+            As in scikit-learn, the scale of the weights matters if there is a penalty
+            or a prior. Weights with a mean below 1 are scaled to a mean of 1, also for
+            `estimator`.
         groups : array-like of shape (n_samples,) or None, default=None
             Groups of the samples, such as persons. An integer `cv` then keeps each
             group in one fold; a splitter gets the groups in `split`.
@@ -315,7 +315,7 @@ class BlockEnsemble(MetaEstimatorMixin, ModalityMixin, SkmissingEstimator):
                 )
                 table.sample_weight = table.weight = table.weight * factors[codes]
         if table.sample_weight is not None and table.weight.mean() < 1:
-            # The strength of a prior is a number of samples, so weights count samples.
+            # The strength of a prior is a number of samples, so weights must be, too.
             table.sample_weight = table.weight / table.weight.mean()
             table.weight = table.sample_weight
         self._seen = table.presence.any(axis=0)
@@ -367,8 +367,8 @@ class BlockEnsemble(MetaEstimatorMixin, ModalityMixin, SkmissingEstimator):
         Returns
         -------
         MetadataRouter
-            Sample weights are used here and go to the `fit` of the inner estimator
-            if it requests them; groups go to the `split` of `cv`.
+            Sample weights are used here, and are passed to the `fit` of the inner
+            estimator if it requests them. Groups are passed to the `split` of `cv`.
         """
         router = MetadataRouter(owner=type(self).__name__).add_self_request(self)
         router.add(
@@ -392,7 +392,7 @@ class BlockEnsemble(MetaEstimatorMixin, ModalityMixin, SkmissingEstimator):
                 )
                 if not folds.any():
                     data.table.warn(
-                        "all samples are of one group, so none can be held out to "
+                        "all samples are in one group, so none can be held out to "
                         "compare models."
                     )
             return [(folds != k, folds == k) for k in np.unique(folds)]
@@ -408,12 +408,12 @@ class BlockEnsemble(MetaEstimatorMixin, ModalityMixin, SkmissingEstimator):
         if not splits:
             raise ValueError(
                 f"cv must yield at least one fold; got {self.cv!r}. A generator yields "
-                "none when an earlier fit has used it up: pass a list of its folds."
+                "none if an earlier fit has used it up: pass a list of its folds."
             )
         return splits
 
     def _params_of(self, table, template, key="estimator"):
-        """Return what `fit` of an inner estimator takes beside X and y, by name."""
+        """Return the arguments for `fit` of an inner estimator besides X and y."""
         if table.sample_weight is None:
             return {}
         return route_weight(self, template, table.weight, key)
@@ -424,7 +424,7 @@ class BlockEnsemble(MetaEstimatorMixin, ModalityMixin, SkmissingEstimator):
         return self.estimator is None
 
     def _without_unit(self, y, weight):
-        """Return y as it is fitted: standardised if the models are our own."""
+        """Return y, standardised if the models are our own."""
         check_squares(y)
         self.target_mean_, self._deviation = float(np.average(y, weights=weight)), None
         if not self._own:
@@ -451,8 +451,8 @@ class BlockEnsemble(MetaEstimatorMixin, ModalityMixin, SkmissingEstimator):
     def _find_factor(self, dtype):
         """Powers of two that widen narrow columns; None if there are none.
 
-        Trees take a column for constant if its values differ by less than 1e-7. Our
-        other models standardise columns, and return the same bits.
+        Trees treat a column as constant if its values differ by less than 1e-7. Our
+        other models standardise columns, so their results do not change at all.
         """
         span = np.subtract(*self._training["range"][::-1].astype(np.float64))
         narrow = (span > 0) & (span < LEAST_SPAN)
@@ -462,7 +462,7 @@ class BlockEnsemble(MetaEstimatorMixin, ModalityMixin, SkmissingEstimator):
         return np.exp2(np.minimum(-exponent, 120)).astype(dtype)
 
     def _read_new(self, X, fallback):
-        """Validate new samples; warn of those that no model can predict.
+        """Validate new samples, and warn of samples that no model can predict.
 
         Modalities that were never observed in `fit` count as missing.
         """
@@ -550,9 +550,9 @@ def is_default_linear(estimator):
 
 
 def route_weight(meta, estimator, sample_weight, key="estimator"):
-    """Return the further arguments for `fit` of an inner estimator, by name.
+    """Return the arguments for `fit` of an inner estimator besides X and y, by name.
 
-    `key` is its name in the metadata routing; None if it is one of our own.
+    `key` is its name in the metadata routing, or None if it is our own.
     """
     if get_config()["enable_metadata_routing"]:
         if key is None:
@@ -595,7 +595,7 @@ def weight_names(estimator):
 
 
 def take_block(X, rows, columns, means):
-    """Copy some cells of X, missing ones filled if `means` is not None."""
+    """Copy some cells of X; missing cells are filled if `means` is not None."""
     block = X[:, columns][rows]
     if means is not None:
         missing = np.isnan(block)

@@ -1,4 +1,4 @@
-"""Folds: those dealt by number or group, and those of a splitter."""
+"""Folds by number, by group, or by a splitter."""
 
 import warnings
 from numbers import Integral
@@ -18,8 +18,8 @@ from skmissing._table import check_groups
 def deal_folds(codes, n_splits, stratify):
     """Return the number of the fold of each sample.
 
-    The folds are those of KFold or StratifiedKFold. In addition, classes may have fewer
-    samples than there are folds, and so may the whole table.
+    The folds are those of KFold or StratifiedKFold. However, a class or the whole table
+    may have fewer samples than folds.
     """
     folds = np.empty(len(codes), dtype=np.intp)
     common = np.ones(len(codes), dtype=bool)
@@ -41,14 +41,14 @@ def deal_folds(codes, n_splits, stratify):
 
 
 def deal_groups(codes, groups, n_splits, stratify):
-    """Return the number of the fold of each sample, groups being kept together."""
+    """Return the number of the fold of each sample; a group is in one fold."""
     n_splits = min(n_splits, len(np.unique(groups)))
     folds = np.zeros(len(codes), dtype=np.intp)
     if n_splits > 1:
         even = stratify and np.bincount(codes).max() >= n_splits
         splitter = StratifiedGroupKFold(n_splits) if even else GroupKFold(n_splits)
         with warnings.catch_warnings():
-            # Of classes with fewer samples than folds.
+            # Some classes have fewer samples than folds.
             warnings.simplefilter("ignore", UserWarning)
             splits = list(splitter.split(codes, codes, groups))
         for k, (_, held_out) in enumerate(splits):

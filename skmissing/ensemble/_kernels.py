@@ -62,7 +62,7 @@ def positive_values(values, name):
 
 
 class _BaseKernel(SkmissingEstimator):
-    """Validate, scale columns and choose gamma and alpha; not for direct use."""
+    """Base class: validates, scales columns, and chooses gamma and alpha."""
 
     _parameter_constraints: dict = {**_CONSTRAINTS}
 
@@ -87,7 +87,7 @@ class _BaseKernel(SkmissingEstimator):
 
 
 class _KernelClassifier(ClassifierMixin, _BaseKernel):
-    """Validate classes, weights and folds; not for direct use."""
+    """Base class: validates classes, weights and folds."""
 
     def _fit_classes(self, X, y, sample_weight, groups):
         """Validate, and fit on the samples of positive weight."""
@@ -163,14 +163,14 @@ class KernelRidgeClassifier(_KernelClassifier):
 
     One-hot targets minus the class frequencies are fitted by least squares with a
     kernel. The scores F become probabilities by softmax(log frequencies + T F). The
-    width of the kernel, the penalty and the temperature T have the lowest log-loss on
-    held-out samples. The predictions of these have a closed form, so that all folds
+    width of the kernel, the penalty and the temperature T are those with the lowest
+    log-loss on held-out samples. Held-out predictions have a closed form, so all folds
     take little more time than one fit.
 
     Parameters
     ----------
     kernel : {"rbf", "laplacian", "relevance"}, default="rbf"
-        "rbf" is Gaussian, on columns turned to normal scores by rank. "laplacian" is
+        "rbf" is Gaussian, on columns turned into normal scores by rank. "laplacian" is
         the exponential of minus the cityblock distance, on standardised columns.
         "relevance" is "rbf" on weighted columns. The weight of a column is larger if
         the classes differ more in it.
@@ -187,9 +187,9 @@ class KernelRidgeClassifier(_KernelClassifier):
         one test set.
 
     max_samples : int, default=1000
-        Maximum number of landmarks of the kernel. If there are more samples, this
-        number of random samples are the landmarks, and time and memory grow linearly
-        with the number of samples.
+        Maximum number of landmarks of the kernel. If there are more samples, the
+        landmarks are random samples, and time and memory are linear in the number of
+        samples.
 
     random_state : int, RandomState instance or None, default=None
         Seed of the landmarks.
@@ -200,7 +200,7 @@ class KernelRidgeClassifier(_KernelClassifier):
         The classes.
 
     gamma_, alpha_, temperature_ : float
-        Chosen values.
+        Values with the lowest loss on held-out samples.
 
     oof_log_proba_ : ndarray of shape (n_samples, n_classes)
         Held-out log-probabilities of the training samples.
@@ -218,8 +218,8 @@ class KernelRidgeClassifier(_KernelClassifier):
 
     Notes
     -----
-    With K the kernel, S the square roots of the weights and
-    :math:`G = (S K S + \\alpha I)^{-1}`, the held-out scores of a fold are
+    Let K be the kernel, S the square roots of the weights, and
+    :math:`G = (S K S + \\alpha I)^{-1}`. The held-out scores of a fold are
     :math:`Y_f - S_f^{-1} G_{ff}^{-1} (G S Y)_f`. With `kernel="relevance"`, the weights
     of the columns depend on the targets. They are therefore computed inside each fold.
 
@@ -272,7 +272,7 @@ class KernelRidgeClassifier(_KernelClassifier):
         return self._fit_classes(X, y, sample_weight, groups)
 
     def _fit_codes(self, X, codes, weight, folds):
-        """Fit to checked arrays, of positive weight."""
+        """Fit to checked samples with positive weights."""
         n_classes = len(self.classes_)
         seed = check_random_state(self.random_state).randint(2**31 - 1)
         self._scale = self._columns(X, weight)
@@ -308,7 +308,7 @@ class KernelRidgeClassifier(_KernelClassifier):
         return A * self._relevance
 
     def _held_out_relevance(self, A, codes, weight, folds, solver, judge):
-        """Choose gamma, alpha and temperature; the relevance is that of each fold."""
+        """Choose gamma, alpha and temperature, with the relevance of each fold."""
         gammas, alphas = self._grid()
         every, number = np.arange(len(A)), np.empty(len(A), dtype=np.intp)
         for fold, rows in enumerate(folds):
@@ -358,13 +358,13 @@ class KernelRidgeRegressor(RegressorMixin, _BaseKernel):
     """Kernel least squares regressor that chooses its kernel on held-out samples.
 
     The target is standardised. Predictions are multiplied by a factor between 0 and
-    1.5. The factor, the width of the kernel and the penalty have the lowest squared
-    error on held-out samples.
+    1.5. The factor, the width of the kernel and the penalty are those with the lowest
+    squared error on held-out samples.
 
     Parameters
     ----------
     kernel : {"rbf", "laplacian"}, default="rbf"
-        "rbf" is Gaussian, on columns turned to normal scores by rank. "laplacian" is
+        "rbf" is Gaussian, on columns turned into normal scores by rank. "laplacian" is
         the exponential of minus the cityblock distance, on standardised columns.
 
     gamma : float, array-like of float or None, default=None
@@ -379,9 +379,9 @@ class KernelRidgeRegressor(RegressorMixin, _BaseKernel):
         one test set.
 
     max_samples : int, default=1000
-        Maximum number of landmarks of the kernel. If there are more samples, this
-        number of random samples are the landmarks, and time and memory grow linearly
-        with the number of samples.
+        Maximum number of landmarks of the kernel. If there are more samples, the
+        landmarks are random samples, and time and memory are linear in the number of
+        samples.
 
     random_state : int, RandomState instance or None, default=None
         Seed of the landmarks.
@@ -389,7 +389,7 @@ class KernelRidgeRegressor(RegressorMixin, _BaseKernel):
     Attributes
     ----------
     gamma_, alpha_ : float
-        Chosen values.
+        Values with the lowest loss on held-out samples.
 
     oof_prediction_ : ndarray of shape (n_samples,)
         Held-out predictions for the training samples.
@@ -470,7 +470,7 @@ class KernelRidgeRegressor(RegressorMixin, _BaseKernel):
         return self
 
     def _fit_targets(self, X, y, weight, folds):
-        """Fit to checked arrays, of positive weight."""
+        """Fit to checked samples with positive weights."""
         self._scale = self._columns(X, weight)
         A = self._scale(np.asarray(X, dtype=np.float64))
         check_squares(y)
@@ -523,8 +523,8 @@ class KernelRidgeRegressor(RegressorMixin, _BaseKernel):
 class KernelLogisticClassifier(_KernelClassifier):
     """Logistic regression on the leading kernel principal components.
 
-    The kernel is Gaussian, on columns turned to normal scores by rank. Its width and
-    the penalty have the lowest log-loss on held-out samples.
+    The kernel is Gaussian, on columns transformed to normal scores by rank. Its width
+    and the penalty are those with the lowest log-loss on held-out samples.
 
     Parameters
     ----------
@@ -554,7 +554,7 @@ class KernelLogisticClassifier(_KernelClassifier):
         The classes.
 
     gamma_, C_ : float
-        Chosen values.
+        Values with the lowest loss on held-out samples.
 
     oof_log_proba_ : ndarray of shape (n_samples, n_classes)
         Held-out log-probabilities of the training samples.
@@ -633,7 +633,7 @@ class KernelLogisticClassifier(_KernelClassifier):
         return self._fit_classes(X, y, sample_weight, groups)
 
     def _fit_codes(self, X, codes, weight, folds):
-        """Fit to checked arrays, of positive weight."""
+        """Fit to checked samples with positive weights."""
         n_classes = len(self.classes_)
         self._scale = self._columns(X, weight)
         A = self._scale(np.asarray(X, dtype=np.float64))
@@ -646,7 +646,7 @@ class KernelLogisticClassifier(_KernelClassifier):
         gammas, Cs = positive_values(self.gamma, "gamma"), positive_values(self.C, "C")
         step = -(-len(marks) // ENOUGH_SAMPLES)
         if step > 1 and len(gammas) * len(Cs) > 1:
-            # The choice uses two folds of every n-th landmark.
+            # Parameters are chosen on two folds, with every n-th landmark.
             part, two = marks[::step], np.where(number < 2, number, -1)
             near = D[::step, ::step]
             best = self._search(
@@ -692,7 +692,7 @@ class KernelLogisticClassifier(_KernelClassifier):
 
 
 def held_out_log_proba(model, Z, codes, weight, folds, n_classes):
-    """Log-probabilities of each fold by clones that were fitted without it.
+    """Log-probabilities of each fold, predicted by clones fitted without it.
 
     If a class is not in the training part of a fold, its frequency is predicted.
     """

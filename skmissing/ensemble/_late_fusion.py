@@ -66,7 +66,7 @@ class FittedPanel:
 
 
 class LateFusion(BlockEnsemble):
-    """Fit a panel of models per modality; subclasses pool and join the predictions."""
+    """Fit a panel of models per modality. Subclasses combine the predictions."""
 
     _parameter_constraints: dict = {
         **BlockEnsemble._parameter_constraints,
@@ -91,7 +91,7 @@ class LateFusion(BlockEnsemble):
         Parameters
         ----------
         **params : dict
-            Parameters by name; `estimator__<name>` is one of `estimator`.
+            Parameters by name. `estimator__<name>` is a parameter of `estimator`.
 
         Returns
         -------
@@ -231,7 +231,7 @@ class LateFusion(BlockEnsemble):
         return held_out
 
     def _fit_named(self, data, names, *task):
-        """Fit a member; errors name it and its modality."""
+        """Fit a member, and add its name and modality to errors."""
         try:
             return self._fit_member(data, *task)
         except Exception as error:
@@ -259,12 +259,12 @@ class LateFusion(BlockEnsemble):
             worst = far[int(np.argmax(gaps))]
             data.table.warn(
                 f"samples look dependent. On {worst!r}, a kernel model explains "
-                f"{max(gaps):.0%} more of the variance of y if it is tested on random "
-                "samples than if it is tested on runs of neighbouring samples "
-                f"({len(far)} of {len(panels)} modalities differ). If new samples come "
-                "from other persons, recordings or documents, pass groups= to fit. In "
-                "a search, this needs metadata routing: see 'Samples in groups' in the "
-                "user guide. Otherwise, pass a splitter as cv to skip this comparison."
+                f"{max(gaps):.0%} more of the variance of y on random samples than on "
+                f"runs of neighbouring samples ({len(far)} of {len(panels)} modalities "
+                "differ). If new samples come from other persons, recordings or "
+                "documents, pass groups= to fit. In a search, this needs metadata "
+                "routing: see 'Samples in groups' in the user guide. Otherwise, pass a "
+                "splitter as cv to skip this comparison."
             )
 
     def _read_block(self, X, rows, m, accept_nan):
@@ -272,7 +272,7 @@ class LateFusion(BlockEnsemble):
         return take_block(X, rows, self.modalities_.columns[m], means)
 
     def _observed_panels(self, table):
-        """Yield number, samples and panel of each modality that is observed."""
+        """Yield number, samples and panel of each observed modality."""
         for m, name in enumerate(self.modalities_.names):
             rows = np.flatnonzero(table.presence[:, m])
             if len(rows) and name in self._panels:
@@ -306,13 +306,13 @@ class LateFusionClassifier(ClassifierMixin, LateFusion):
     Parameters
     ----------
     estimator : {"auto", "full", "linear"}, estimator, list or dict, default="auto"
-        Classifiers per modality. A string names a panel, whose members are pooled by
-        how well they predict held-out samples:
+        Classifiers per modality. A string is a panel of models. They are pooled by how
+        well they predict held-out samples.
 
-        - "auto": a linear model, a Gaussian kernel on ranks and extremely
-          randomised trees;
-        - "full": these, and a kernel on columns weighted by relevance, a Laplacian
-          kernel and kernel logistic regression;
+        - "auto": a linear model, a Gaussian kernel on ranks, and extremely randomised
+          trees.
+        - "full": the models of "auto", a kernel on columns weighted by relevance, a
+          Laplacian kernel, and kernel logistic regression.
         - "linear": standardised logistic regression with `C=0.05` only, the fastest.
 
         A list of pairs `(name, estimator)` defines another panel, and an estimator is a
@@ -324,10 +324,11 @@ class LateFusionClassifier(ClassifierMixin, LateFusion):
     %(modalities)s
     combine : {"stacked", "log", "mean"}, default="stacked"
         How probabilities are combined. "log" adds the log-probabilities minus the
-        logarithms of the class frequencies, as if modalities were independent given the
-        class. "stacked" does the same with one weight per modality and one per number
-        of observed modalities. The weights are fitted on held-out predictions and
-        correct the overconfidence of "log". "mean" averages probabilities.
+        logarithms of the class frequencies. This assumes that modalities are
+        independent given the class. "stacked" also has one weight per modality and one
+        per number of observed modalities. The weights are fitted on held-out
+        predictions and correct the overconfidence of "log". "mean" averages
+        probabilities.
     cv : int, splitter or iterable, default=5
         Folds for the weights of the members and for "stacked". Members are fitted `cv`
         more times. Exceptions are kernels, whose held-out predictions have a closed
@@ -339,8 +340,8 @@ class LateFusionClassifier(ClassifierMixin, LateFusion):
         folds of :class:`~sklearn.model_selection.StratifiedGroupKFold`.
     class_weight : "balanced", dict or None, default=None
         Factor of the weight of each class, in the members, their pool and the stacking.
-        "balanced" gives all classes the same total weight. Then the classes are
-        predicted as if they were equally frequent.
+        "balanced" gives all classes the same total weight. Predictions then assume
+        equally frequent classes.
     random_state : int, RandomState instance or None, default=None
         Seed of the trees, and of the landmarks of kernels for many samples.
     %(n_jobs)s
@@ -349,28 +350,28 @@ class LateFusionClassifier(ClassifierMixin, LateFusion):
     ----------
     %(classes_)s
     estimators_ : list
-        Per modality that is observed in training, in the order of `modalities_`: a
+        One entry per modality observed in training, in the order of `modalities_`: a
         :class:`~sklearn.utils.Bunch` of the fitted members by name, or the fitted
         estimator if there is only one. Their targets are the positions of the classes
         in `classes_`. If all training samples of a modality are of one class, its
-        members are of type :class:`~sklearn.dummy.DummyClassifier`.
+        members are :class:`~sklearn.dummy.DummyClassifier`.
     named_estimators_ : :class:`~sklearn.utils.Bunch`
-        The same by name of modality.
+        The entries of `estimators_` by name of modality.
     pool_weights_ : :class:`~sklearn.utils.Bunch`
-        Weight of each member by name of modality and member.
+        Weight of each member, by name of modality and name of member.
     oof_scores_ : :class:`~sklearn.utils.Bunch`
         Log-loss on held-out samples: `members` by modality and name, `pool` by
-        modality, and `total` of the ensemble. Empty if nothing was held out.
+        modality, and `total` for the ensemble. Empty if nothing was held out.
     dependence_ : :class:`~sklearn.utils.Bunch`
-        By name of modality, how much more of the variance of y a kernel model explains
-        in random folds than in folds of neighbouring samples. A large value means that
+        Explained share of the variance of y in random folds minus that in folds of
+        neighbouring samples, for a kernel model per modality. A large value means that
         samples depend on their neighbours, and causes a warning. Empty if `groups` or
         the folds are given, or if no member has a kernel.
     class_prior_ : ndarray of shape (n_classes,)
         Weighted class frequencies, which are predicted for samples without any
         modality.
     modality_weights_ : ndarray of shape (n_modalities,)
-        Weight of the evidence of each modality; ones unless `combine="stacked"`.
+        Weight of the evidence of each modality. Ones unless `combine="stacked"`.
     count_weights_ : ndarray of shape (n_modalities,)
         `count_weights_[s - 1]` multiplies the evidence of samples with `s` modalities.
     %(modalities_, n_features_in_, feature_names_in_)s
@@ -409,19 +410,18 @@ class LateFusionClassifier(ClassifierMixin, LateFusion):
     to the weights for fewer modalities. If there are more than a few thousand samples,
     only a part of them is used.
 
-    If a modality has no training sample of some class, its ratio for that class is 1,
-    which has no effect. For "log" and "stacked", probabilities of members are clipped
-    to at least 0.01 / n_classes, because forests and nearest neighbours predict
-    probabilities of 0.
+    If a modality has no training sample of a class, its ratio for that class is 1,
+    which has no effect. For "log" and "stacked", probabilities of members are at least
+    0.01 / n_classes, because forests and nearest neighbours predict probabilities of 0.
 
     Missing cells of a partially observed modality are filled with the mean of the
     training column, unless the member has the tag for accepting NaN.
 
     Sample weights are passed to all members, and in a pipeline to every step that takes
     them. They are also used for the class frequencies, the pools and the stacking. A
-    weight is a number of samples. The scale of the weights therefore matters if there
-    is a penalty or a prior. Weights with a mean below 1 are scaled to a mean of 1, also
-    for the members. For multilabel targets, use
+    weight is a number of samples, so the scale of the weights matters if there is a
+    penalty or a prior. Weights with a mean below 1 are scaled to a mean of 1, also for
+    the members. For multilabel targets, use
     ``OneVsRestClassifier(LateFusionClassifier())``.
 
     References
@@ -556,8 +556,8 @@ class LateFusionClassifier(ClassifierMixin, LateFusion):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Any pattern of missing modalities. Samples without any get `class_prior_`,
-            with a warning.
+            Any pattern of missing modalities. Samples in which nothing is observed get
+            `class_prior_`, with a warning.
 
         Returns
         -------
@@ -576,10 +576,10 @@ class LateFusionClassifier(ClassifierMixin, LateFusion):
         return softmax(self._join(D, table.presence), axis=1)
 
     def contributions(self, X):
-        """Compute the log-odds that each modality adds.
+        """Compute the contribution of each modality to the log-odds.
 
-        The log-probability of a class is that of `class_prior_` plus the sum of the
-        contributions to it, up to a constant per sample.
+        The log-probability of a class is the logarithm of `class_prior_` plus the sum
+        of the contributions, up to a constant per sample.
 
         Parameters
         ----------
@@ -601,7 +601,7 @@ class LateFusionClassifier(ClassifierMixin, LateFusion):
 
         See Also
         --------
-        skmissing.inspection.ContributionDisplay : Draws those of one sample.
+        skmissing.inspection.ContributionDisplay : Draws contributions of one sample.
         """
         check_is_fitted(self)
         if self._averages:
@@ -672,12 +672,12 @@ class LateFusionRegressor(RegressorMixin, LateFusion):
     Parameters
     ----------
     estimator : {"auto", "full", "linear"}, estimator, list or dict, default="auto"
-        Regressors per modality. A string names a panel, whose members are pooled by how
-        well they predict held-out samples:
+        Regressors per modality. A string is a panel of models. They are pooled by how
+        well they predict held-out samples.
 
-        - "auto": a linear model, a Gaussian kernel on ranks and extremely
-          randomised trees;
-        - "full": these, and a Laplacian kernel;
+        - "auto": a linear model, a Gaussian kernel on ranks, and extremely randomised
+          trees.
+        - "full": the models of "auto" and a Laplacian kernel.
         - "linear": standardised Bayesian ridge regression only, the fastest.
 
         A list of pairs `(name, estimator)` defines another panel, and an estimator is a
@@ -698,7 +698,7 @@ class LateFusionRegressor(RegressorMixin, LateFusion):
         are fitted `cv` more times. Exceptions are kernels, whose held-out predictions
         have a closed form, and forests with `oob_score=True`, unless `groups` are
         given. An int is the number of folds of :class:`~sklearn.model_selection.KFold`,
-        without shuffling: if samples are sorted by the target, pass ``KFold(5,
+        without shuffling. If samples are sorted by the target, pass ``KFold(5,
         shuffle=True, random_state=0)``. If `cv` tests a sample more than once, the last
         prediction is used. If `groups` are passed to `fit`, an int is the number of
         folds of :class:`~sklearn.model_selection.GroupKFold`.
@@ -709,30 +709,30 @@ class LateFusionRegressor(RegressorMixin, LateFusion):
     Attributes
     ----------
     estimators_ : list
-        Per modality that is observed in training, in the order of `modalities_`: a
+        One entry per modality observed in training, in the order of `modalities_`: a
         :class:`~sklearn.utils.Bunch` of the fitted members by name, or the fitted
-        estimator if there is only one. Those of "auto", "full" and "linear" are fitted
-        to the standardised target.
+        estimator if there is only one. Members of "auto", "full" and "linear" are
+        fitted to the standardised target.
     named_estimators_ : :class:`~sklearn.utils.Bunch`
-        The same by name of modality.
+        The entries of `estimators_` by name of modality.
     pool_weights_ : :class:`~sklearn.utils.Bunch`
-        Weight of each member by name of modality and member.
+        Weight of each member, by name of modality and name of member.
     oof_scores_ : :class:`~sklearn.utils.Bunch`
         Mean squared error on held-out samples: `members` by modality and name, `pool`
-        by modality, and `total` of the ensemble. Empty if nothing was held out.
+        by modality, and `total` for the ensemble. Empty if nothing was held out.
     dependence_ : :class:`~sklearn.utils.Bunch`
-        By name of modality, how much more of the variance of y a kernel model explains
-        in random folds than in folds of neighbouring samples. A large value means that
+        Explained share of the variance of y in random folds minus that in folds of
+        neighbouring samples, for a kernel model per modality. A large value means that
         samples depend on their neighbours, and causes a warning. Empty if `groups` or
         the folds are given, or if no member has a kernel.
     target_mean_ : float
         Weighted mean of y, which is predicted for samples without any modality.
     error_variances_ : ndarray of shape (n_modalities,)
-        Mean squared error of each pool on held-out samples. NaN if it was never
-        measured, and if `combine="mean"`.
+        Mean squared error of each pool on held-out samples. NaN if it was not measured
+        or if `combine="mean"`.
     covariance_ : ndarray of shape (n_modalities + 1, n_modalities + 1)
-        Joint covariance of the predictions and, as the last row and column, the target.
-        Only if `combine="stacked"`, else None.
+        Joint covariance of the predictions and the target, which is in the last row and
+        column. Only if `combine="stacked"`, otherwise None.
     %(modalities_, n_features_in_, feature_names_in_)s
 
     See Also
@@ -749,8 +749,8 @@ class LateFusionRegressor(RegressorMixin, LateFusion):
     y, plus :math:`\\frac{\\tau}{2} \\sum_e (a_{me} - 1 / n_\\text{members})^2`, a prior
     worth :math:`\\tau = 20` samples.
 
-    "stacked": the covariance :math:`\\Sigma` of all :math:`f_m` and y is estimated by
-    EM [2]_ from held-out predictions, with a prior worth ten samples of uncorrelated
+    For "stacked", the covariance :math:`\\Sigma` of all :math:`f_m` and y is estimated
+    by EM [2]_ from held-out predictions. The prior is worth ten samples of uncorrelated
     predictions. The prediction for a sample with modalities S is
 
     .. math::
@@ -882,8 +882,8 @@ class LateFusionRegressor(RegressorMixin, LateFusion):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Any pattern of missing modalities. Samples without any get `target_mean_`,
-            with a warning.
+            Any pattern of missing modalities. Samples in which nothing is observed get
+            `target_mean_`, with a warning.
 
         Returns
         -------
@@ -895,7 +895,7 @@ class LateFusionRegressor(RegressorMixin, LateFusion):
         return self._with_unit(self._centre + self._terms(table).sum(axis=1))
 
     def contributions(self, X):
-        """Compute what each modality adds to the prediction.
+        """Compute the contribution of each modality to the prediction.
 
         The prediction is `target_mean_` plus the sum of the contributions.
 
@@ -911,7 +911,7 @@ class LateFusionRegressor(RegressorMixin, LateFusion):
 
         See Also
         --------
-        skmissing.inspection.ContributionDisplay : Draws those of one sample.
+        skmissing.inspection.ContributionDisplay : Draws contributions of one sample.
         """
         check_is_fitted(self)
         terms = self._terms(self._read_new(X, "contributions of 0"))
@@ -936,8 +936,8 @@ class LateFusionRegressor(RegressorMixin, LateFusion):
 
     def _trust(self):
         """Weight of each modality's prediction in an average, shape (n_modalities,)."""
-        # A model that was never measured gets the weight of the worst one, so that all
-        # weights are equal if none was measured. Errors of 0 stay finite.
+        # A model without a measured error gets the weight of the worst model. If none
+        # was measured, all weights are equal. Errors of 0 give finite weights.
         measured = ~np.isnan(self.error_variances_)
         worst = np.max(self.error_variances_, initial=0, where=measured)
         if worst == 0:

@@ -1,4 +1,4 @@
-"""Kernel least squares on arrays: columns, distances, solutions, held-out samples."""
+"""Kernel least squares: columns, distances, solutions and held-out predictions."""
 
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve, cholesky
@@ -7,13 +7,13 @@ from scipy.optimize import minimize_scalar
 from scipy.spatial.distance import cdist
 from scipy.special import ndtri
 
-# Up to this number of samples, all columns are searched at once.
+# With at most this number of samples, all columns are searched at once.
 FEW_SAMPLES = 8
-# Up to this number of samples, the width of a kernel is chosen on all of them.
+# With at most this number of samples, all are used to choose the width of a kernel.
 ENOUGH_SAMPLES = 500
 # Standard deviation of the normal prior on the logarithm of the temperature.
 TEMPERATURE_DEVIATION = 3.0
-# Added to the relevance of every column, so that none is lost.
+# Added to the relevance of every column, so that none has weight 0.
 LEAST_RELEVANCE = 0.02
 # Eigenvalues below this share of the largest are rounding errors.
 TINY = 1e-7
@@ -25,8 +25,8 @@ TINY = 1e-7
 class NormalScores:
     """Transform columns to normal scores of their mid-ranks in the training samples.
 
-    A value with r training samples below it becomes the normal quantile of
-    (r + 1/2) / (n + 1). An equal sample counts half. Samples count by weight.
+    A value above r of n training samples becomes the normal quantile of
+    (r + 1/2) / (n + 1). An equal sample counts half. Samples are weighted.
     """
 
     def __init__(self, X, weight):
@@ -35,7 +35,7 @@ class NormalScores:
         order = np.argsort(X, axis=0)
         self.values = np.asfortranarray(np.take_along_axis(X, order, axis=0))
         self.below = np.cumsum(np.pad(weight[order], [(1, 0), (0, 0)]), axis=0)
-        # Scores of all ranks if these are halves of whole numbers.
+        # Table of the scores of all ranks, if ranks are halves of whole numbers.
         self.table, self.total = None, weight.sum()
         if (weight == 1).all():
             self.below = None
@@ -48,7 +48,7 @@ class NormalScores:
             high = self._count(X, np.less_equal)[0] if tied else low
             twice = self._twice(low, high, None)
         else:
-            # Searching for sorted values is faster.
+            # It is faster to search for sorted values.
             X = np.asfortranarray(X)
             order = np.argsort(X, axis=0)
             twice = np.empty(X.shape, order="F")
@@ -89,10 +89,10 @@ class NormalScores:
 
 
 class Standard:
-    """Scale columns to zero mean and unit variance; leave out constant columns."""
+    """Scale columns to zero mean and unit variance, without constant columns."""
 
     def __init__(self, X, weight):
-        # Powers of 2 are exact, and keep squares from overflow and underflow.
+        # Powers of 2 are exact, and prevent overflow and underflow of squares.
         unit = np.ldexp(1.0, np.frexp(np.abs(X).max(axis=0))[1] - 1)
         X = X / unit
         mean = np.average(X, axis=0, weights=weight)
@@ -105,7 +105,7 @@ class Standard:
 
 
 def squared_euclidean(A, B, norms=None):
-    """Squared distances, (n, d) and (k, d) -> (n, k); the norms are those of B."""
+    """Squared distances, (n, d) and (k, d) -> (n, k); `norms` are those of B."""
     squared = -2 * A @ B.T
     squared += np.einsum("ij,ij->i", A, A)[:, None]
     squared += np.einsum("ij,ij->i", B, B) if norms is None else norms
@@ -151,9 +151,9 @@ def class_relevance(A, codes, weight, n_classes):
 
 
 def held_out(G, A, Y, root, folds):
-    """Predictions for each fold by the solution without it.
+    """Predict each fold by the solution without it.
 
-    With G = (S K S + alpha)^-1, S the roots of the weights, and A = G S Y, the
+    Let S be the roots of the weights, G = (S K S + alpha)^-1, and A = G S Y. The
     prediction is Y_f - S_f^-1 G_ff^-1 A_f.
     """
     # G (n, n), A and Y (n, k), root (n,) -> (n, k)
@@ -192,8 +192,8 @@ def fit_temperature(F, codes, log_prior, weight):
 class KernelLeastSquares:
     """Kernel least squares for several targets at once.
 
-    If there are more than `max_samples` samples, this number of them are the landmarks
-    of the kernel (Nystroem).
+    If there are more than `max_samples` samples, the landmarks of the kernel are
+    `max_samples` random samples (Nystroem).
     """
 
     def __init__(self, kernel, max_samples, seed):
@@ -202,7 +202,7 @@ class KernelLeastSquares:
         self.seed = seed
 
     def distance(self, A, B):
-        """Distances between rows, (n, d) and (k, d) -> (n, k)."""
+        """Distances between samples, (n, d) and (k, d) -> (n, k)."""
         laplacian = self.kernel_name == "laplacian"
         return (cityblock if laplacian else squared_euclidean)(A, B)
 
@@ -233,8 +233,8 @@ class KernelLeastSquares:
         number = np.full(len(A), -1)
         for fold, rows in enumerate(folds):
             number[rows] = fold
-        # If there are many landmarks, every n-th is used to choose. The penalty is then
-        # compared with its neighbours on all of them.
+        # With many landmarks, parameters are chosen on every n-th landmark. The penalty
+        # is then compared with the neighbouring penalties on all landmarks.
         step = -(-len(marks) // ENOUGH_SAMPLES) if len(gammas) > 1 else 1
         every = slice(None, None, step)
         part = marks[every]
@@ -264,7 +264,7 @@ class KernelLeastSquares:
     @staticmethod
     def _search(D, marks, Y, weight, number, gammas, alphas, judge):
         """Best loss, gamma and alpha of exact solutions for some samples."""
-        # D (m, m) relative distances of the samples `marks` (m,); number of the folds
+        # D (m, m) relative distances of the samples `marks` (m,); `number` of the folds
         folds = [np.flatnonzero(number[marks] == k) for k in np.unique(number[marks])]
         root, best = np.sqrt(weight[marks]), None
         for gamma in gammas:
@@ -279,7 +279,7 @@ class KernelLeastSquares:
         return best
 
     def _features(self, A, root, w, U):
-        """Nystroem features of some rows, and the map from the kernel to them."""
+        """Nystroem features of some samples, and the map from the kernel to them."""
         kept = w > TINY * w[-1]
         M = root[:, None] * U[:, kept] / np.sqrt(w[kept])
         return self.kernel(A) @ M, M
@@ -301,7 +301,7 @@ class KernelLeastSquares:
                 yield self.gamma, self.alpha, self.coef
 
     def kernel(self, A):
-        """Kernel between rows and the landmarks."""
+        """Kernel between samples and the landmarks."""
         if self.kernel_name == "laplacian":
             K = cityblock(A, self.landmarks)
         else:
@@ -310,7 +310,7 @@ class KernelLeastSquares:
         return np.exp(K, out=K)
 
     def predict(self, A):
-        """Predictions for other rows, (n, d) -> (n, k)."""
+        """Predictions for other samples, (n, d) -> (n, k)."""
         return self.kernel(A) @ self.coef
 
 
@@ -321,7 +321,7 @@ def eigen(D, gamma, root):
 
 
 def weighted_kernel(D, gamma, root):
-    """Kernel of relative distances, between samples with these roots of weights."""
+    """Kernel of relative distances, multiplied by the roots of the weights."""
     return np.exp(-gamma * D) * root[:, None] * root
 
 
@@ -333,14 +333,14 @@ def inverse(K, alpha):
 
 
 def add_penalty(K, alpha):
-    """Copy of a matrix with alpha on its diagonal, and more than rounding errors."""
+    """Add alpha, or at least the size of rounding errors, to a copy's diagonal."""
     K = K.copy()
     K[np.diag_indices_from(K)] += alpha + 1e-13 * np.trace(K)
     return K
 
 
 def neighbours(values, chosen):
-    """The value chosen, the one before and the one after."""
+    """The chosen value, the previous one and the next one."""
     place = list(values).index(chosen)
     return values[max(place - 1, 0) : place + 2]
 
@@ -348,14 +348,14 @@ def neighbours(values, chosen):
 def class_frequencies(codes, n_classes, weight):
     """Weighted class frequencies, none of them 0.
 
-    A class without samples gets one over the number of samples plus the number of
-    classes. The other frequencies are reduced accordingly.
+    A class without samples gets 1 / (n_samples + n_classes). The other frequencies are
+    reduced accordingly.
     """
     return mass_frequencies(np.bincount(codes, weight, minlength=n_classes))
 
 
 def mass_frequencies(mass):
-    """The same from the sum of the weights of each class, (..., n_classes)."""
+    """Class frequencies from the total weight of each class, (..., n_classes)."""
     unseen, total = mass == 0, mass.sum(axis=-1, keepdims=True)
     floor = 1 / (total + mass.shape[-1])
     share = mass / np.where(total > 0, total, 1)

@@ -38,9 +38,9 @@ def _inner_has(method):
 
 
 def _as_given(values, X):
-    """Put `values` in a dataframe like X, if X is one: inner estimators read names.
+    """Put `values` in a dataframe like X, if X is one, to keep the column names.
 
-    Arrays are column-major, as dataframes are, so that both are rounded equally.
+    Arrays are column-major like dataframes, so that rounding errors are the same.
     """
     values = np.asfortranarray(values)
     if hasattr(X, "iloc"):
@@ -56,7 +56,7 @@ class ModalityDropout(MetaEstimatorMixin, ModalityMixin, SkmissingEstimator):
 
     Any estimator that accepts NaN thus learns to predict from fewer modalities than
     the training samples have. This helps most if training samples are complete and
-    later ones are not. It adds little if modalities are missing in training, too.
+    new samples are not. It helps little if modalities are missing in training, too.
 
     Read more in the :ref:`User Guide <ensemble>`.
 
@@ -67,19 +67,20 @@ class ModalityDropout(MetaEstimatorMixin, ModalityMixin, SkmissingEstimator):
         :class:`~sklearn.ensemble.HistGradientBoostingClassifier` or a pipeline with an
         imputer.
     n_copies : int, default=1
-        Number of copies per sample, each with its own draw, in addition to the sample
-        itself. Memory and time of training grow with it, and a penalty that is weighed
-        against the number of samples gets weaker.
+        Number of copies per sample, in addition to the sample itself. Hidden modalities
+        are drawn for each copy. More copies need more memory and time, and weaken any
+        penalty relative to the number of samples.
     dropout_policy : {"uniform_size", "uniform_subset", "bernoulli"}, \
             default="uniform_size"
-        How the modalities that a copy keeps are drawn from those of the sample. At
-        least one is kept. "uniform_size" draws their number, uniformly from one to all,
-        and then the modalities. "uniform_subset" gives each non-empty subset the same
-        probability. "bernoulli" drops each modality with probability
-        `modality_dropout`, and keeps a random one if none would be left.
+        How to draw the modalities that a copy keeps, at least one. "uniform_size" draws
+        their number, uniformly from one to all, and then the modalities.
+        "uniform_subset" gives each non-empty subset the same probability. "bernoulli"
+        drops each modality with probability `modality_dropout`, and keeps a random one
+        if all would be dropped.
     modality_dropout : float or dict, default=0.5
         Probability of dropping a modality, for `dropout_policy="bernoulli"` only. A
-        dict has that of each modality (that of 0 is never dropped), for any policy.
+        dict has one probability per modality, for any policy. With 0, the modality is
+        never dropped.
     %(modalities)s
     random_state : int, RandomState instance or None, default=None
         Seed of the draws. An int makes runs repeatable.
@@ -99,14 +100,14 @@ class ModalityDropout(MetaEstimatorMixin, ModalityMixin, SkmissingEstimator):
 
     Notes
     -----
-    In [1]_, hidden modalities are drawn anew in each training step. Here copies are
-    drawn once, before training, so that any estimator can be used. Cells of a kept
-    modality are unchanged, including missing ones.
+    In [1]_, hidden modalities are drawn in each training step. Here, copies are drawn
+    once before training, so that any estimator can be used. Cells of a kept modality
+    are unchanged, including missing cells.
 
     Only `predict`, `predict_proba`, `predict_log_proba`, `decision_function` and
-    `score` are delegated, if `estimator` has them. Switch off early stopping, built-in
-    cross-validation and the like in `estimator`: they would be tuned on copies of
-    training samples, and overfit.
+    `score` are delegated, if `estimator` has them. Do not use early stopping or
+    built-in cross-validation in `estimator`: they would test on copies of training
+    samples, and overfit.
 
     References
     ----------
@@ -169,7 +170,7 @@ class ModalityDropout(MetaEstimatorMixin, ModalityMixin, SkmissingEstimator):
         ----------
         %(X)s
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Target; None if `estimator` needs none.
+            Targets. None if `estimator` does not use targets.
         sample_weight : array-like of shape (n_samples,) or None, default=None
             Weights of the samples, and of their copies.
 
@@ -215,7 +216,7 @@ class ModalityDropout(MetaEstimatorMixin, ModalityMixin, SkmissingEstimator):
         return self
 
     def _with_copies(self, table):
-        """Return the samples and, below them, their copies with modalities hidden."""
+        """Return the samples, followed by copies with modalities hidden."""
         rng = check_random_state(self.random_state)
         n_samples, n_features = table.X.shape
         shape = n_samples * (self.n_copies + 1), n_features

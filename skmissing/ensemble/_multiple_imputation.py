@@ -37,7 +37,7 @@ from skmissing.impute import FactorImputer
 
 
 def quietly(transform, X):
-    """Complete X without warnings of modalities."""
+    """Complete X without a ModalityWarning."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ModalityWarning)
         return transform(X)
@@ -45,7 +45,7 @@ def quietly(transform, X):
 
 @shared_docs
 class BaseMultipleImputation(MetaEstimatorMixin, SkmissingEstimator):
-    """Base class; subclasses define `_default_estimator` and `_predict` of one model.
+    """Base class. Subclasses define `_default_estimator` and `_predict` of one model.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ class BaseMultipleImputation(MetaEstimatorMixin, SkmissingEstimator):
         Imputer with the parameters `sample_posterior`, which is set to True, and
         `random_state`. None is `FactorImputer()`.
     modalities : None, list of int, or dict, default=None
-        Which columns form a modality; passed to the imputer unless it is None.
+        Which columns form a modality. Passed to the imputer unless it is None.
     n_imputations : int, default=5
         Number of completions.
     random_state : int, RandomState instance or None, default=None
@@ -64,7 +64,7 @@ class BaseMultipleImputation(MetaEstimatorMixin, SkmissingEstimator):
     imputers_ : list
         Fitted imputers, one per completion.
     modalities_ : ModalityLayout
-        Modalities of the imputer; only if it has this attribute.
+        Modalities of the imputer. Only if it has this attribute.
     """
 
     _parameter_constraints: dict = {
@@ -131,7 +131,7 @@ class BaseMultipleImputation(MetaEstimatorMixin, SkmissingEstimator):
         return self
 
     def _fit_imputers(self, X, seeds):
-        """Fit imputers that draw, each with its own seed."""
+        """Fit imputers that draw with different seeds."""
         imputer = FactorImputer() if self.imputer is None else clone(self.imputer)
         known = imputer.get_params()
         if "sample_posterior" not in known or "random_state" not in known:
@@ -143,7 +143,7 @@ class BaseMultipleImputation(MetaEstimatorMixin, SkmissingEstimator):
         if self.modalities is not None:
             imputer.set_params(modalities=self.modalities)
         if isinstance(imputer, FactorImputer):
-            # Draws depend on the seed at the time of transform: one fit is enough.
+            # One fit is enough, because draws depend on the seed during transform.
             imputers = [imputer.fit(X)] + [copy.copy(imputer) for _ in seeds[1:]]
             return [i.set_params(random_state=int(s)) for i, s in zip(imputers, seeds)]
         return [
@@ -151,7 +151,7 @@ class BaseMultipleImputation(MetaEstimatorMixin, SkmissingEstimator):
         ]
 
     def _validated(self, X, **check_params):
-        """Check X, and y in `fit`; a data frame stays one, to keep its names."""
+        """Check X, and y in `fit`; dataframes are not converted, to keep names."""
         check_table(X)
         checked = validate_numbers(self, fill_masked(X), **NUMBERS, **check_params)
         if "y" in check_params:
@@ -159,7 +159,7 @@ class BaseMultipleImputation(MetaEstimatorMixin, SkmissingEstimator):
         return X if hasattr(X, "columns") else checked
 
     def _completions(self):
-        """Functions that complete X; only the first one warns of its samples."""
+        """Functions that complete X. Only the first one warns."""
         first, *others = (imputer.transform for imputer in self.imputers_)
         return [first, *(partial(quietly, transform) for transform in others)]
 
@@ -175,7 +175,7 @@ class BaseMultipleImputation(MetaEstimatorMixin, SkmissingEstimator):
         )
 
     def imputation_spread(self, X):
-        """Compute the standard deviation of the predictions between the imputations.
+        """Compute the standard deviation of the predictions across imputations.
 
         Parameters
         ----------
@@ -201,8 +201,8 @@ class MultipleImputationClassifier(ClassifierMixin, BaseMultipleImputation):
     """Classifier that pools over several imputations.
 
     X is completed several times with draws from the posterior, and a clone of the
-    classifier is fitted to each completion. In prediction, each sample is completed as
-    many times, and its probabilities are averaged. Cells with a wide posterior thus
+    classifier is fitted to each completion. New samples are completed the same number
+    of times, and their probabilities are averaged. Cells with a wide posterior thus
     have little influence.
 
     Read more in the :ref:`User Guide <imputation_error>`.
@@ -284,7 +284,7 @@ class MultipleImputationClassifier(ClassifierMixin, BaseMultipleImputation):
         return self._predict_each(X).mean(axis=0)
 
     def predict(self, X):
-        """Predict the class of the highest mean probability.
+        """Predict the class with the highest mean probability.
 
         Parameters
         ----------
@@ -304,8 +304,8 @@ class MultipleImputationRegressor(RegressorMixin, BaseMultipleImputation):
     """Regressor that pools over several imputations.
 
     X is completed several times with draws from the posterior, and a clone of the
-    regressor is fitted to each completion. In prediction, each sample is completed as
-    many times, and its predictions are averaged.
+    regressor is fitted to each completion. New samples are completed the same number of
+    times, and their predictions are averaged.
 
     Read more in the :ref:`User Guide <imputation_error>`.
 

@@ -39,21 +39,22 @@ from skmissing.ensemble._least_squares import (
 
 PANELS = ("auto", "full", "linear")
 N_TREES = 100
-# A modality with fewer samples gets the linear model only.
+# A modality with fewer samples gets the first member only.
 LEAST_SAMPLES = 10
 # With more modalities than the first number, modalities with fewer columns than the
 # second get the linear model only.
 MANY_MODALITIES, NARROW = 50, 10
-# Up to this number of coefficients, all folds of the linear model are fitted at once.
+# With at most this number of coefficients, all folds of the linear model are fitted at
+# once.
 FEW_COEFFICIENTS = 24
-# Number of samples that the prior of equal pool weights is worth.
+# Strength of the prior of equal pool weights, as a number of samples.
 POOL_PRIOR = {True: 100.0, False: 20.0}
-# Check for dependent samples: maximum number of samples, length of runs of neighbours,
-# and minimum number of samples.
+# Check for dependent samples: maximum number of samples, length of runs of neighbouring
+# samples, and minimum number of samples.
 MAX_COMPARED, RUN, LEAST_COMPARED = 400, 50, 40
-# Number of folds, and of draws of random folds.
+# Number of folds, and number of draws of random folds.
 N_COMPARED, N_RANDOM = 5, 20
-# Minimum difference, and minimum ratio of it to the deviation between draws, to warn.
+# Limits for a warning: the difference, and its ratio to the deviation between draws.
 LEAST_GAP, LEAST_RATIO = 0.02, 4.0
 
 
@@ -92,7 +93,7 @@ def make_panel(name, classifier, random_state):
 
 
 class TemperatureScaled:
-    """Probabilities of a classifier that has a decision function only."""
+    """Probabilities of a classifier that only has a decision function."""
 
     def __init__(self, model, temperature, frequencies):
         self.model = model
@@ -107,16 +108,16 @@ class TemperatureScaled:
 
 
 def decision_scores(model, X):
-    """Scores with one column per class; those of two classes are half each."""
+    """Scores with one column per class; with two classes, plus and minus a half."""
     F = np.asarray(model.decision_function(X), dtype=np.float64)
     return F if F.ndim == 2 else np.stack([-F / 2, F / 2], axis=1)
 
 
 def fit_classifier(template, block, data, rows, params, folds):
-    """Fit a member to some samples; return it and its evidence for held-out ones.
+    """Fit a member to some samples; return it and its evidence on held-out samples.
 
-    `folds` are pairs of positions to fit on and to hold out, or None if nothing is to
-    be held out. Kernels have a closed form for held-out samples. Forests use out-of-bag
+    `folds` are pairs of positions to fit on and to hold out, or None to hold out
+    nothing. Kernels have a closed form for held-out samples. Forests use out-of-bag
     votes unless samples are grouped. Other models are fitted once per fold. Evidence
     has shape (n_samples, n_classes). It is NaN for samples that are never held out.
     """
@@ -172,7 +173,7 @@ def fit_classifier(template, block, data, rows, params, folds):
 def quiet():
     """Ignore warnings of scikit-learn that are caused by our folds and modalities.
 
-    Samples may be in the bag of every tree, and classes may have few samples.
+    Samples may be in the training set of every tree, and classes may have few samples.
     """
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Some inputs do not have OOB scores")
@@ -182,11 +183,11 @@ def quiet():
 
 
 def fit_narrow(block, codes, weight, folds, n_classes):
-    """Fit the default linear classifier to few columns, and without each of the folds.
+    """Fit the default linear classifier to few columns, also without each fold.
 
-    Newton's method fits the classifier to all samples. From there, it fits those
-    without a fold, all at once. Return the member and its evidence, or None if the
-    method does not converge.
+    Newton's method fits the classifier to all samples. From this solution, it fits the
+    classifiers without a fold, all at once. Return the member and its evidence, or None
+    if the method does not converge.
     """
     # block (n, d), codes and weight (n,) -> evidence (n, classes)
     folds = [fold for fold in folds if len(fold[0]) and len(fold[1])]
@@ -206,7 +207,7 @@ def fit_narrow(block, codes, weight, folds, n_classes):
     scale[scale <= 1e-7 * np.abs(mean) + np.finfo(float).tiny] = 1
     Z = np.ones((len(W), X.shape[1] + 1, len(X)))
     Z[:, :-1] = (X.T - mean[:, :, None]) / scale[:, :, None]
-    # Of two classes, scikit-learn penalises the difference of the slopes.
+    # With two classes, scikit-learn penalises the difference of the slopes.
     penalty = (1 + (known.sum(axis=1) == 2)) / LINEAR_C
     frequencies = mass_frequencies(mass)
     problem = Z, W, known, penalty
@@ -228,7 +229,7 @@ def fit_narrow(block, codes, weight, folds, n_classes):
 
 
 def as_pipeline(mean, variance, scale, coefficients, n_samples):
-    """The default linear classifier with these parameters, as if it were fitted."""
+    """Build a fitted default linear classifier from its parameters."""
     # mean, variance and scale (d,), coefficients (classes, d + 1)
     model = make_linear(classifier=True)
     scaler, last = model
@@ -271,7 +272,7 @@ def solve_logistic(Y, Z, W, known, penalty, start=0.0, max_iter=30):
         H, slope = H.reshape(n_models, k * p, -1), slope.reshape(n_models, k * p, 1)
         step = np.linalg.solve(H, slope).reshape(B.shape)
         B -= step
-        # The error that is left is of the order of the square.
+        # The remaining error is of the order of the square.
         if np.abs(step).max() < 5e-3:
             return B
         if not np.abs(step).max() < 1e3:
@@ -295,12 +296,12 @@ def held_out_once(folds, n_samples):
 
 
 def log_ratios(proba, known, frequencies):
-    """Log-probabilities of all classes less the logarithm of their frequencies."""
+    """Log-probabilities of all classes minus the logarithms of the frequencies."""
     return np.log(all_classes(proba, known, frequencies, FLOOR)) - np.log(frequencies)
 
 
 def fit_regressor(template, block, y, params, folds, grouped):
-    """Fit a member; return it and its predictions for held-out samples, NaN if none."""
+    """Fit a member; return it and its held-out predictions, NaN if not held out."""
     oof = np.full(len(y), np.nan)
 
     def fit(template, rows=slice(None)):
@@ -328,7 +329,7 @@ def fit_regressor(template, block, y, params, folds, grouped):
 
 
 def pool_log_loss(E, codes, weight, log_prior):
-    """Weights of a log-linear pool of least log-loss, drawn towards equal ones."""
+    """Weights of a log-linear pool that minimise the log-loss, with a prior of 1/n."""
     # E (n, members, classes) evidence, codes (n,), weight (n,) -> (members,)
     n_members = E.shape[1]
     equal = np.full(n_members, 1 / n_members)
@@ -352,7 +353,7 @@ def pool_log_loss(E, codes, weight, log_prior):
 
 
 def pool_squared_error(P, y, weight):
-    """Weights of a linear pool of least squared error, drawn towards equal ones."""
+    """Weights of a linear pool that minimise squared errors, with a prior of 1/n."""
     # P (n, members) centred predictions, y (n,) centred targets -> (members,)
     n_members = P.shape[1]
     variance = weight @ y**2 / weight.sum()
@@ -376,10 +377,10 @@ def pool_squared_error(P, y, weight):
 
 
 def measure_dependence(block, y, classifier, seed):
-    """Compare held-out errors in folds of neighbours with those in random folds.
+    """Compare held-out errors in random folds and in folds of neighbouring samples.
 
-    Both kinds of folds are stratified, by class or by tenths of a numeric target. If
-    samples are independent, both have the same distribution of errors. Return the
+    Both kinds of folds are stratified, by class or by deciles of a numeric target. If
+    samples are independent, errors have the same distribution in both. Return the
     difference of the explained shares of variance, and its ratio to the deviation
     between random folds.
     """

@@ -29,7 +29,7 @@ CHUNK_CELLS = 1 << 18
 
 
 def count_rows(candidates, presence):
-    """How many samples have at least the modalities of each pattern, (n_patterns,)."""
+    """Count samples with at least the modalities of each pattern, (n_patterns,)."""
     found, inverse = find_patterns(presence)
     counts = np.bincount(inverse, minlength=len(found))
     missing = (~found).T.astype(np.float32)
@@ -42,29 +42,29 @@ def count_rows(candidates, presence):
 
 
 class PatternEnsemble(BlockEnsemble):
-    """Fits one model per combination of modalities and chooses one per sample.
+    """Fit one model per combination of modalities, and choose one per sample.
 
     Parameters
     ----------
     patterns : {"observed", "all"}, default="observed"
-        Which combinations get a model. "observed" takes those that occur in training.
-        "all" takes every combination, for at most ten modalities; use it if training
-        samples are more complete than later ones. Each single modality gets a model in
-        both cases.
+        Which combinations get a model. "observed" is the combinations that occur in
+        training. "all" is every combination, for at most ten modalities. Use it if
+        training samples are more complete than new samples. In both cases, each single
+        modality gets a model.
     min_rows : int, default=30
-        Minimum number of training samples that contain a combination of several
-        modalities for it to get a model; if there are fewer samples in all, every
-        sample must contain it. Otherwise models of fewer modalities are used.
+        Minimum number of training samples for a model of several modalities. If there
+        are fewer samples in total, all samples must have these modalities. For other
+        combinations, models of fewer modalities are used.
 
     Attributes
     ----------
     patterns_ : list of tuple of str
         Names of the modalities of each model.
     estimators_ : list
-        Fitted models, in the order of `patterns_`: ``dict(zip(model.patterns_,
-        model.estimators_))`` maps combinations to models.
+        Fitted models, in the order of `patterns_`. To map combinations to models, use
+        ``dict(zip(model.patterns_, model.estimators_))``.
     n_rows_ : ndarray of shape (n_models,)
-        Number of samples that fitted each model.
+        Number of training samples of each model.
     """
 
     _parameter_constraints: dict = {
@@ -75,10 +75,10 @@ class PatternEnsemble(BlockEnsemble):
     }
 
     def _fit_patterns(self, data, reader):
-        """Fit the models, and compute their scores if these select the model.
+        """Fit the models, and compute scores if `select` needs them.
 
-        `reader(rows, held_out)` returns a function of a model fitted on `rows` and of
-        the held-out block. It returns one score per sample.
+        `reader(rows, held_out)` returns a function that takes a model fitted on `rows`
+        and the held-out block, and returns one score per sample.
         """
         presence = data.table.presence
         candidates = self._candidates(data.table)
@@ -92,8 +92,8 @@ class PatternEnsemble(BlockEnsemble):
         if self.patterns == "observed" and len(self._patterns) > MANY_MODELS:
             data.table.warn(
                 f"{len(self._patterns)} combinations of modalities get one model each, "
-                f"because at least min_rows={self.min_rows} training samples contain "
-                "each of them; a larger min_rows reduces their number."
+                f"because each has at least min_rows={self.min_rows} training samples. "
+                "A larger min_rows reduces their number."
             )
         names = np.array(self.modalities_.names, dtype=object)
         self.patterns_ = [tuple(names[pattern]) for pattern in self._patterns]
@@ -128,7 +128,7 @@ class PatternEnsemble(BlockEnsemble):
         return np.concatenate([m.columns for m, had in zip(modalities, pattern) if had])
 
     def _fit_scores(self, data, support, columns, reader):
-        """Weighted mean score of each pattern's model on samples held out."""
+        """Weighted mean score of the model of each pattern on held-out samples."""
         places, blocks = [], []
         for inside, outside in self._splits(data):
             for i, rows in enumerate(support):
@@ -169,7 +169,7 @@ class PatternEnsemble(BlockEnsemble):
             table.warn(
                 f"{unseen[inverse].sum()} of {len(inverse)} samples have "
                 f"{count(unseen.sum(), 'combination')} of modalities not seen in the "
-                "training samples; models of fewer modalities predict for them "
+                "training samples. Models of fewer modalities are used for them "
                 f"({advice})."
             )
         by_row = chosen[inverse]
@@ -182,7 +182,7 @@ class PatternEnsemble(BlockEnsemble):
 
 
 def _hits(model, block, codes):
-    """1 or 0 per sample that is classified correctly or not."""
+    """1 for each correctly classified sample, otherwise 0."""
     return (model.predict(block) == codes).astype(np.float64)
 
 
@@ -209,8 +209,8 @@ def _has_probabilities(self):
 class PatternClassifier(ClassifierMixin, PatternEnsemble):
     """Classifier with one model per combination of modalities.
 
-    A combination that occurs in training gets a clone of `estimator`, fitted on all
-    samples that have at least these modalities, restricted to their columns. A new
+    A combination that occurs in training gets a clone of `estimator`. It is fitted on
+    the columns of these modalities, for all samples that have at least them. A new
     sample is classified by one of the models whose modalities it has. Nothing is
     imputed, and modalities may interact. With many missing modalities in training, the
     models of many modalities have few samples: compare with
@@ -224,7 +224,7 @@ class PatternClassifier(ClassifierMixin, PatternEnsemble):
         Classifier. None is logistic regression on standardised columns with `C=0.05`.
     %(modalities, patterns, min_rows)s
     select : {"score", "largest"}, default="score"
-        Which of the models that apply to a sample is used. "score" selects the model
+        Which model is used if several apply to a sample. "score" selects the model
         with the best cross-validated score, which may have fewer modalities but more
         training samples. It takes `cv` more fits per combination. "largest" selects the
         model with the most modalities, and among these the most training samples.
@@ -232,7 +232,7 @@ class PatternClassifier(ClassifierMixin, PatternEnsemble):
         Folds for `select="score"`. An int is the number of folds of
         :class:`~sklearn.model_selection.StratifiedKFold`, without shuffling. Classes
         with fewer samples than folds are spread over as many folds as they have
-        samples. If `groups` are given to `fit`, an int is that of
+        samples. If `groups` are given to `fit`, an int is the number of folds of
         :class:`~sklearn.model_selection.StratifiedGroupKFold`.
     class_weight : "balanced", dict or None, default=None
         Factor of the weight of each class. "balanced" gives all classes the same total
@@ -258,21 +258,20 @@ class PatternClassifier(ClassifierMixin, PatternEnsemble):
 
     Notes
     -----
-    Training samples are not kept, so no model is fitted for a combination that first
-    appears in `predict`: models of fewer modalities are used, with a warning. The
-    scores of different models are computed on different samples. They are not quite
-    comparable if the class influences which modalities are missing. In that case,
-    `select="largest"` is the safer choice.
+    If a combination first appears in `predict`, models of fewer modalities are used,
+    with a warning. The scores of different models are computed on different samples.
+    They are not comparable if the class influences which modalities are missing. In
+    that case, `select="largest"` is the safer choice.
 
     Missing cells of a partially observed modality are filled with the mean of the
-    training column, unless the tags of `estimator` say that it accepts NaN. A class
-    that a model was not trained on has the probability 1 / (n_samples + n_classes),
-    with the training samples of that model. Sample weights are treated as in
+    training column, unless the tags of `estimator` state that it accepts NaN. A class
+    without training samples of a model has the probability 1 / (n_samples + n_classes),
+    where n_samples is that of the model. Sample weights are treated as in
     :class:`LateFusionClassifier`. For multilabel targets, use
     ``OneVsRestClassifier(PatternClassifier())``.
 
-    The models are pattern submodels [1]_, but samples are shared between patterns.
-    Surveys of missing modalities call this dedicated training.
+    The models are pattern submodels [1]_, except that patterns share samples. Surveys
+    of missing modalities call this dedicated training.
 
     References
     ----------
@@ -320,8 +319,8 @@ class PatternClassifier(ClassifierMixin, PatternEnsemble):
         self.n_jobs = n_jobs
 
     def _fit(self, data):
-        # All models have the same kind of score. If only one class occurs, the model is
-        # a dummy, which has probabilities even if the others have none.
+        # All models need the same kind of score. A model of a single class is a dummy,
+        # which has probabilities even if the other models do not.
         has_probabilities = hasattr(data.template, "predict_proba")
         score = _log_score if has_probabilities else _hits
 
@@ -339,8 +338,8 @@ class PatternClassifier(ClassifierMixin, PatternEnsemble):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Any pattern of missing modalities. Samples without any get `class_prior_`,
-            with a warning.
+            Any pattern of missing modalities. Samples in which nothing is observed get
+            `class_prior_`, with a warning.
 
         Returns
         -------
@@ -376,8 +375,8 @@ class PatternClassifier(ClassifierMixin, PatternEnsemble):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Any pattern of missing modalities. Samples without any get the most
-            frequent class, with a warning.
+            Any pattern of missing modalities. Samples in which nothing is observed get
+            the most frequent class, with a warning.
 
         Returns
         -------
@@ -397,8 +396,8 @@ class PatternClassifier(ClassifierMixin, PatternEnsemble):
 class PatternRegressor(RegressorMixin, PatternEnsemble):
     """Regressor with one model per combination of modalities.
 
-    A combination that occurs in training gets a clone of `estimator`, fitted on all
-    samples that have at least these modalities, restricted to their columns. A new
+    A combination that occurs in training gets a clone of `estimator`. It is fitted on
+    the columns of these modalities, for all samples that have at least them. A new
     sample is predicted by one of the models whose modalities it has. See
     :class:`PatternClassifier` for the idea and its limits.
 
@@ -410,13 +409,13 @@ class PatternRegressor(RegressorMixin, PatternEnsemble):
         Regressor. None is Bayesian ridge regression on standardised columns.
     %(modalities, patterns, min_rows)s
     select : {"score", "largest"}, default="score"
-        Which of the models that apply to a sample is used. "score" selects the model
+        Which model is used if several apply to a sample. "score" selects the model
         with the best cross-validated score, which takes `cv` more fits per combination.
         "largest" selects the model with the most modalities, and among these the most
         training samples.
     cv : int, splitter or iterable, default=5
         Folds for `select="score"`. An int is the number of folds of
-        :class:`~sklearn.model_selection.KFold`, without shuffling: if samples are
+        :class:`~sklearn.model_selection.KFold`, without shuffling. If samples are
         sorted by the target, pass ``KFold(5, shuffle=True, random_state=0)``.
     %(n_jobs)s
 
@@ -485,8 +484,8 @@ class PatternRegressor(RegressorMixin, PatternEnsemble):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Any pattern of missing modalities. Samples without any get `target_mean_`,
-            with a warning.
+            Any pattern of missing modalities. Samples in which nothing is observed get
+            `target_mean_`, with a warning.
 
         Returns
         -------

@@ -1,8 +1,8 @@
-"""Rules that combine the predictions of one model per modality, on arrays.
+"""Rules that combine the predictions of one model per modality: arrays in and out.
 
 D is the evidence, of shape (n_samples, n_modalities, n_classes): the log-probabilities
-of each modality's model minus the logarithm of the class frequencies that it was
-trained on, and 0 where the modality is missing.
+of the model of each modality minus the logarithms of its training class frequencies. It
+is 0 where the modality is missing.
 """
 
 import numpy as np
@@ -12,29 +12,29 @@ from scipy.optimize import minimize
 # Standard deviation of the normal prior on the logarithms of stacking weights. Without
 # evidence against it, they stay within a factor of about 1.6 of plain late fusion.
 PRIOR_DEVIATION = 0.5
-# Bound of these logarithms, far from what the prior allows: no step may overflow.
+# Bound of these logarithms, far beyond the prior, so that no step overflows.
 MAX_LOG_WEIGHT = 10.0
 # Strength of the prior of `joint_covariance`, as a number of samples.
 PRIOR_SAMPLES = 10.0
-# Patterns times cubed columns up to which `joint_covariance` iterates.
+# Maximum of patterns times cubed columns for which `joint_covariance` iterates.
 MAX_PATTERN_COST = 1e6
 # Approximate maximum number of subsets on which stacking weights are fitted.
 MAX_SUBSETS = 64
-# Approximate maximum number of terms of the stacking objective. More samples take more
-# time and change the few weights little. At least MIN_SAMPLES are used.
+# Approximate maximum number of terms of the stacking objective. More samples take time
+# but hardly change the few weights. At least MIN_SAMPLES are used.
 MAX_TERMS = 4_000_000
 MIN_SAMPLES = 1000
-# Approximate maximum number of log-probabilities held at a time.
+# Approximate maximum number of log-probabilities in memory at a time.
 MAX_CELLS = 500_000
 
 
 def nested_subsets(n_modalities, most=MAX_SUBSETS):
     """Subsets of the modalities that cover every size, chosen deterministically.
 
-    Returns an array of shape (n_subsets, n_modalities), dtype bool. All modalities come
-    first, then, by size, runs of neighbours (the last is followed by the first). If
-    there are more than about `most`, only some are used. With up to three modalities
-    these are all subsets.
+    Returns an array of shape (n_subsets, n_modalities), dtype bool. The first subset is
+    all modalities. Cyclic runs of neighbouring modalities follow, by size. If there are
+    more than about `most`, only some are used. With up to three modalities, these are
+    all subsets.
     """
     every = np.arange(n_modalities)
     subsets = [np.ones(n_modalities, dtype=bool)]
@@ -67,7 +67,7 @@ def fit_stacking(D, codes, presence, log_prior, sample_weight):
     sample is divided evenly between its non-empty intersections with
     :func:`nested_subsets`. Otherwise complete training samples would not contribute to
     the weights for fewer modalities. If there are very many samples, every n-th of each
-    class is used. Returns two arrays of shape (n_modalities,); all 1 is the plain rule.
+    class is used. Returns two arrays of shape (n_modalities,). Ones are the plain rule.
     """
     # D is from out-of-fold predictions; codes (n_samples,), presence
     # (n_samples, n_modalities), log_prior (n_classes,), sample_weight (n_samples,).
@@ -99,7 +99,7 @@ def fit_stacking(D, codes, presence, log_prior, sample_weight):
 
 
 def split_evidence(D, codes, counts, shares):
-    """Cut the samples into pieces whose terms under all subsets fit into memory."""
+    """Cut the samples into pieces whose terms for all subsets fit into memory."""
     # D (n, m, k), codes (n,), counts and shares (n, subsets) -> per piece, D (m, k, n),
     # codes (n,), counts and shares (subsets, n)
     n_samples, n_classes = len(codes), D.shape[2]
@@ -116,7 +116,7 @@ def split_evidence(D, codes, counts, shares):
 
 
 def merge_modalities(subsets):
-    """Runs of modalities that are in the same subsets: their starts, and the subsets.
+    """Starts of the runs of modalities that are in the same subsets, and the subsets.
 
     The evidence of a run is summed once for all subsets.
     """
@@ -132,8 +132,8 @@ def stacking_loss(theta, pieces, starts, members, log_prior, total):
     `theta` holds the logarithms of the modality weights u and of the count weights v.
     """
     u, v = np.split(theta, 2)
-    # Minus the logarithm of the normal prior. The first of v has a prior of its own.
-    # Otherwise the common scale would be undetermined.
+    # Minus the logarithm of the normal prior. The first of v has its own prior, because
+    # the common scale would be undetermined otherwise.
     steps = np.diff(v)
     loss = u @ u + v[0] ** 2 + steps @ steps
     slope = np.zeros_like(v)
@@ -150,7 +150,7 @@ def stacking_loss(theta, pieces, starts, members, log_prior, total):
 
 
 def _piece_loss(D, codes, counts, weight, starts, members, log_prior, u, v):
-    """Weighted log-loss of some samples under all subsets, and its gradient."""
+    """Weighted log-loss of some samples for all subsets, and its gradient."""
     n_modalities, n_classes, n_samples = D.shape
     flat, scales, factor = D.reshape(n_modalities, -1), np.exp(u), np.exp(v)[counts]
     runs = [slice(*pair) for pair in zip(starts, [*starts[1:], n_modalities])]
@@ -176,12 +176,12 @@ def _piece_loss(D, codes, counts, weight, starts, members, log_prior, u, v):
 
 
 def joint_covariance(Z, sample_weight, *, prior_samples=PRIOR_SAMPLES, max_iter=200):
-    """Maximum a posteriori covariance of centred columns with gaps, by EM.
+    """Maximum a posteriori covariance of centred columns with missing values, by EM.
 
-    Z has shape (n_samples, n_columns), with NaN where missing; no row is all NaN. The
-    prior is the diagonal of variances, and is worth `prior_samples` samples. The result
-    is positive semi-definite. Many columns with many patterns of gaps would take hours:
-    they get pairwise covariances, corrected to be positive definite.
+    Z has shape (n_samples, n_columns), with NaN where missing. No sample is all NaN.
+    The prior is the diagonal of variances, and is worth `prior_samples` samples. The
+    result is positive semi-definite. With many columns and many patterns, EM would take
+    hours. Pairwise covariances, corrected to be positive definite, are used instead.
     """
     observed = ~np.isnan(Z)
     filled = np.where(observed, Z, 0)
@@ -212,7 +212,7 @@ def joint_covariance(Z, sample_weight, *, prior_samples=PRIOR_SAMPLES, max_iter=
 
 
 def pairwise_covariance(filled, observed, sample_weight, variances, prior_samples):
-    """Covariances of pairs of columns, each from the samples that have both.
+    """Covariances of pairs of columns, from the samples in which both are observed.
 
     The eigenvalues of the correlations are at least the share of the prior.
     """
@@ -228,7 +228,7 @@ def pairwise_covariance(filled, observed, sample_weight, variances, prior_sample
 
 
 def _expected_scatter(covariance, pattern, scatter, count):
-    """Sum of outer products of the rows of one pattern, gaps taken in expectation."""
+    """Expected sum of outer products of the samples of one pattern."""
     seen, hidden = np.flatnonzero(pattern), np.flatnonzero(~pattern)
     if not len(hidden):
         return scatter
