@@ -6,12 +6,8 @@ importing the package loads neither torch nor transformers nor matplotlib.
 """
 
 import importlib
-from importlib.metadata import PackageNotFoundError, version
 
-try:
-    __version__ = version("skmissing")
-except PackageNotFoundError:  # run from a source tree that is not installed
-    __version__ = "0.0.0"
+__version__ = "0.1.0.dev0"
 
 _submodules = [
     "benchmark",

@@ -11,6 +11,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+import skmissing
+
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 # The module of a package, where it has another name.
@@ -125,6 +127,6 @@ def test_python_of_the_classifiers_is_the_floor():
 
 
 def test_security_page_names_this_version():
-    series = ".".join(PROJECT["version"].split(".")[:2])
+    series = ".".join(skmissing.__version__.split(".")[:2])
     text = (ROOT / "SECURITY.md").read_text(encoding="utf-8")
     assert f"| {series} | yes |" in text
