@@ -108,7 +108,7 @@ def test_modality_fraction_spares():
 BAD_STRINGS = [
     ("complex-20-20-20-10-10-5-5", r"must sum to 100; got 90"),
     ("complex-50-50", r"must have 7 numbers for 3 modalities: text\+audio.*; got 2"),
-    ("complex-50-x-50", r"must hold percentages; got 'x'"),
+    ("complex-50-x-50", r"must have percentages only; got 'x'"),
     ("20-text-100-sound", r"unknown modality 'sound'; X has text, audio, video"),
     ("20-text-30-sound-40-video", r"unknown modality 'sound'; X has text, audio"),
     (
@@ -153,7 +153,7 @@ BAD_VALUES = [
     (
         lambda: ModalityFraction(0.1, 0.5).rates_for(TAV, None),
         ValueError,
-        r"pm=0.1 of 3 modalities is 0.3, which rounds to none",
+        r"pm must be at least .*; got 0.1, which is 0.3 of 3 modalities",
     ),
     (lambda: PatternTable({}), ValueError, r"must be a dict from the modalities kept"),
     (lambda: PatternTable([1]), ValueError, r"must be a dict from the modalities kept"),

@@ -299,7 +299,7 @@ def test_modality_without_company():
     assert [str(w.message).partition(":")[0] for w in caught] == ["StackedImputer"]
     assert "too few samples to learn weights: 'modality2'" in str(caught[0].message)
     assert_array_equal(stack.weights_[2], 0)
-    with pytest.warns(ModalityWarning, match="90 of 90 samples have a gap"):
+    with pytest.warns(ModalityWarning, match="90 of 90 samples have missing cells"):
         filled = stack.transform(X)
     assert_allclose(filled[30:, 5], X[:30, 5].mean())
     assert_allclose(stack.imputation_std(X)[30:, 5], X[:30, 5].std())

@@ -1,4 +1,4 @@
-"""Base class of the imputers: fills every gap and changes no observed cell."""
+"""Base class of the imputers. They fill missing cells and keep observed cells."""
 
 import numpy as np
 from sklearn.base import TransformerMixin
@@ -10,27 +10,27 @@ from skmissing._docs import shared_docs
 from skmissing._modalities import count
 from skmissing._table import ModalityMixin, SkmissingEstimator, _fit_context
 
-# Cells are clipped to this number of standard deviations from the mean before they are
-# given to a linear model, which outliers would dominate.
+# Cells are clipped to this number of standard deviations from the mean for linear
+# models, which outliers would dominate.
 MOST_DEVIATIONS = 4.0
 
 
 @shared_docs
 class BaseModalityImputer(ModalityMixin, TransformerMixin, SkmissingEstimator):
-    """Base class of the imputers; not for direct use.
+    """Base class of the imputers.
 
-    A subclass implements `_fit_imputer` and `_impute`. This class writes the imputed
-    values into missing cells only, uses the training mean where there is none, and
+    A subclass implements `_fit_imputer` and `_impute`. This class writes imputed values
+    into missing cells only. Where there is no value, it uses the training mean and
     warns.
 
     Parameters
     ----------
     add_indicator : bool, default=False
-        Whether to append one column per modality that is 1 where it is missing. The
-        columns depend on the layout only, not on what was missing in `fit`.
+        Whether to append one column per modality, which is 1 where the modality is
+        missing. All modalities get a column, even if they are never missing in `fit`.
     keep_empty_features : bool, default=True
-        Whether columns that are never observed in `fit` are kept, filled with 0. If
-        False they are dropped.
+        Whether to keep columns that are never observed in `fit` and fill them with 0.
+        If False, they are dropped.
     """
 
     _parameter_constraints: dict = {
@@ -39,7 +39,7 @@ class BaseModalityImputer(ModalityMixin, TransformerMixin, SkmissingEstimator):
         "keep_empty_features": ["boolean"],
     }
 
-    # An imputer of single columns takes the place of those of scikit-learn.
+    # No warning: these imputers may replace those of scikit-learn for single columns.
     _most_columns = np.inf, np.inf
 
     def _fit_imputer(self, table):
@@ -47,27 +47,27 @@ class BaseModalityImputer(ModalityMixin, TransformerMixin, SkmissingEstimator):
         raise NotImplementedError
 
     def _impute(self, table):
-        """Values for the missing cells, NaN where the observed cells determine none.
+        """Values of the missing cells; NaN if the observed cells determine no value.
 
         Returns an array of the shape of `table.X`. Its other cells are not used.
         """
         raise NotImplementedError
 
     def _settle(self, fitted):
-        """Take from the same imputer, fitted to more samples, what is slow to choose.
+        """Take slow choices from the same imputer, fitted to more samples.
 
-        That must be a few numbers, to which single samples contribute next to nothing.
+        The choices must be a few numbers that hardly depend on any single sample.
         """
 
     def _hand_on(self, estimator):
-        """Make an inner estimator know the columns and their modalities."""
+        """Pass the columns and modalities on to an inner estimator."""
         for name in ("n_features_in_", "feature_names_in_", "modalities_"):
             if hasattr(self, name):
                 setattr(estimator, name, getattr(self, name))
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None):
-        """Learn how to fill gaps.
+        """Learn to fill missing cells.
 
         Parameters
         ----------
@@ -80,7 +80,7 @@ class BaseModalityImputer(ModalityMixin, TransformerMixin, SkmissingEstimator):
         return self._fit(X)
 
     def _fit(self, X, **params):
-        """Validate, warn and fit; `params` go to `_fit_imputer`."""
+        """Validate, warn and fit. `params` are passed to `_fit_imputer`."""
         table = self._validate(X, reset=True)
         self._seen = table.observed_columns
         fate = "filled with 0" if self.keep_empty_features else "dropped"
@@ -94,7 +94,7 @@ class BaseModalityImputer(ModalityMixin, TransformerMixin, SkmissingEstimator):
         return self
 
     def transform(self, X):
-        """Fill the gaps of X.
+        """Fill the missing cells of X.
 
         Parameters
         ----------
@@ -130,8 +130,8 @@ class BaseModalityImputer(ModalityMixin, TransformerMixin, SkmissingEstimator):
             filled[rows] = part
         if n_unreached:
             table.warn(
-                f"{n_unreached} of {len(table)} samples have a gap that nothing "
-                "observed in the sample leads to; it is imputed with the training mean."
+                f"{n_unreached} of {len(table)} samples have missing cells that do not "
+                "depend on observed cells. They are imputed with the training mean."
             )
         if not self.keep_empty_features and not self._seen.all():
             filled = filled[:, self._seen]
@@ -145,15 +145,15 @@ class BaseModalityImputer(ModalityMixin, TransformerMixin, SkmissingEstimator):
         Parameters
         ----------
         input_features : array-like of str, default=None
-            Names of the columns of X; by default those seen in `fit`, or `x0`, `x1`
-            and so on.
+            Names of the columns of X. The default is the names seen in `fit`, or `x0`,
+            `x1` and so on.
 
         Returns
         -------
         ndarray of str
-            With `add_indicator`, followed by `missing_<modality>` for each modality.
-            If all columns have prefixes, the names are `missing__<modality>`, so that
-            later estimators group the indicators as a modality, too.
+            With `add_indicator`, the last names are `missing_<modality>`. If all
+            columns have prefixes, they are `missing__<modality>`, so that later
+            estimators treat the indicators as one modality.
         """
         check_is_fitted(self)
         names = _check_feature_names_in(self, input_features)
@@ -171,7 +171,7 @@ class BaseModalityImputer(ModalityMixin, TransformerMixin, SkmissingEstimator):
 
 @shared_docs
 class ImputationStdMixin:
-    """Adds standard errors to an imputer that has them in `_std(table)`."""
+    """Adds `imputation_std` to an imputer that defines `_std(table)`."""
 
     def imputation_std(self, X):
         """Return standard errors of imputed cells.
@@ -195,7 +195,7 @@ class ImputationStdMixin:
 
 
 def _warn_padding(table):
-    """Warn of sequences with missing tokens, which will be filled."""
+    """Warn about sequences with missing tokens, because these will be filled."""
     for m, modality in enumerate(table.layout.values()):
         rows = np.flatnonzero(table.presence[:, m] & table.partial)
         if modality.n_tokens == 1:
@@ -210,7 +210,7 @@ def _warn_padding(table):
             table.warn(
                 f"{count(n_tokens, 'token is', 'tokens are')} missing in "
                 f"{count(n_samples, 'sample')} that have other tokens of modality "
-                f"{modality.name!r}; each is filled like any gap. "
+                f"{modality.name!r}. They are filled like other missing cells. "
                 "If they are padding of short sequences, pool the tokens first, or do "
-                "without an imputer."
+                "not use an imputer."
             )

@@ -14,7 +14,7 @@ from skmissing._table import _fit_context
 from skmissing.cluster import PartialModalityKMeans
 from skmissing.impute._base import BaseModalityImputer
 
-# Number of clusters of "auto", if there are as many samples.
+# Number of clusters of "auto". With fewer samples, it is their number.
 USUAL_CLUSTERS = 40
 # Maximum number of samples for the choice of the temperature.
 MOST_SCORED = 2000
@@ -24,9 +24,9 @@ MOST_SCORED = 2000
 class ClusterGuidedImputer(BaseModalityImputer):
     """Impute missing modalities from the centres of clusters.
 
-    The samples are clustered by :class:`skmissing.cluster.PartialModalityKMeans`. A
-    gap is filled from the centres that are nearest in the observed modalities of the
-    sample. Observed cells are never changed.
+    The samples are clustered by :class:`skmissing.cluster.PartialModalityKMeans`.
+    Missing cells are filled from the centres that are nearest in the observed
+    modalities of the sample. Observed cells are never changed.
 
     Read more in the :ref:`User Guide <imputation>`.
 
@@ -34,23 +34,23 @@ class ClusterGuidedImputer(BaseModalityImputer):
     ----------
     n_clusters : int or "auto", default="auto"
         Number of clusters. "auto" is 40, or the number of samples with an observed
-        cell if there are fewer. With one cluster, every gap gets the training mean.
+        cell if there are fewer. With one cluster, the training mean is imputed.
     %(modalities)s
     strategy : {"soft", "nearest", "greedy"}, default="soft"
-        What a gap is filled from.
+        How missing modalities are filled.
 
-        - "soft": the mean of all centres that have the modality, weighted by
-          `exp(-d**2 / temperature_)`, with d the distance over the observed
+        - "soft": with the mean of all centres that have the modality, weighted by
+          `exp(-d**2 / temperature_)`, where d is the distance over the observed
           modalities.
-        - "nearest": each missing modality from the nearest centre that has it.
-        - "greedy": exactly Algorithm 2 of the paper. The same as "nearest" if all
-          centres are complete. If not, it favours centres that share no modality with
+        - "nearest": from the nearest centre that has the modality.
+        - "greedy": by Algorithm 2 of the paper. If all centres are complete, it is the
+          same as "nearest". Otherwise, it favours centres that share no modality with
           the sample, see Notes.
     temperature : "auto" or float, default="auto"
         Scale of the squared distances in the weights of `strategy="soft"`. "auto"
         chooses it by hiding modalities of the training samples.
     standardize : bool, default=True
-        Whether distances are computed on standardised columns.
+        Whether to compute distances on standardised columns.
     init : {"k-means++", "random"}, callable or array-like of shape \
             (n_clusters, n_features), default="k-means++"
         Initial centres of the clustering.
@@ -71,7 +71,7 @@ class ClusterGuidedImputer(BaseModalityImputer):
     clusterer_ : PartialModalityKMeans
         The fitted clustering.
     temperature_ : float
-        The temperature that is used. Only with `strategy="soft"`.
+        The given or chosen temperature. Only with `strategy="soft"`.
     n_iter_ : int
         Number of iterations of the clustering.
     statistics_ : ndarray of shape (n_features,)
@@ -88,23 +88,23 @@ class ClusterGuidedImputer(BaseModalityImputer):
     --------
     FactorImputer : Imputes from clusters with shared factors, with standard errors.
     skmissing.cluster.PartialModalityKMeans : The clustering.
-    sklearn.impute.KNNImputer : Averages samples and not centres, cell by cell.
+    sklearn.impute.KNNImputer : Averages samples instead of centres, for each cell.
 
     Notes
     -----
-    The paper [1]_ builds one candidate per centre, the sample with its gaps filled from
-    that centre. It takes the candidate of the closest pair of candidate and centre,
-    copies the missing cells from it, and repeats this while cells are missing. With
-    complete centres, the first candidate comes from the nearest centre. With incomplete
-    centres, copied cells are compared, too, and have distance 0 from their own centre.
-    A centre that shares no modality with the sample therefore always wins. "nearest"
-    compares only the observed cells of the sample.
+    The paper [1]_ builds one candidate per centre: the sample with its missing cells
+    filled from that centre. It finds the closest pair of a candidate and a centre,
+    copies the missing cells from this candidate, and repeats while cells are missing.
+    With complete centres, the first candidate comes from the nearest centre. With
+    incomplete centres, copied cells are compared, too, and have distance 0 from their
+    own centre. A centre that shares no modality with the sample therefore always wins.
+    "nearest" compares only the observed cells of the sample.
 
     Missing cells of a partially observed modality are filled from the nearest centre
     that has the modality.
 
-    To choose the temperature, each modality of the training samples with two modalities
-    or more (at most 2000 samples) is hidden in turn. The grid consists of multiples of
+    To choose the temperature, at most 2000 training samples with two or more modalities
+    are used. Each of their modalities is hidden in turn. Candidates are multiples of
     the median squared distance to the nearest centre. The temperature with the lowest
     mean squared error on the hidden modalities is chosen.
 
@@ -195,7 +195,7 @@ class ClusterGuidedImputer(BaseModalityImputer):
         elif self._scores is None:
             self.temperature_ = 1.0
         else:
-            # The least mean error, all modalities weighted equally.
+            # The lowest mean error, with equal weights of all modalities.
             scores = self._scores
             means = scores.errors / np.maximum(scores.counts, 1)[:, None]
             self.temperature_ = float(scores.temperatures[means.sum(axis=0).argmin()])
@@ -204,10 +204,10 @@ class ClusterGuidedImputer(BaseModalityImputer):
     def partial_fit(self, X, y=None):
         """Update the clusters with new samples.
 
-        The first call is `fit`. Later calls continue by
-        :meth:`skmissing.cluster.PartialModalityKMeans.partial_fit`. The temperature
-        of `strategy="soft"` is chosen on the samples of all calls. Each sample is
-        evaluated with the centres from before its call.
+        The first call is `fit`. Later calls update the clusters by
+        :meth:`skmissing.cluster.PartialModalityKMeans.partial_fit`. The temperature of
+        `strategy="soft"` is chosen on the samples of all calls. New samples are
+        evaluated before the centres are updated.
 
         Parameters
         ----------
@@ -226,14 +226,14 @@ class ClusterGuidedImputer(BaseModalityImputer):
         table.warn_empty("left out of the fit")
         self._seen = self._seen | table.observed_columns
         if self._strategy == "soft" and self.temperature == "auto":
-            # On the centres from before, which were not fitted to these samples.
+            # On the previous centres, which were not fitted to these samples.
             linked = np.flatnonzero(table.presence.sum(axis=1) > 1)
             sample = table[linked[:: -(-len(linked) // MOST_SCORED) or 1]]
             blocks = self.clusterer_._scaler.split(sample)
             centers = self.clusterer_._centers_as(table.X.dtype)
             self._scores = score_temperatures(blocks, centers, before=self._scores)
             self._set_temperature()
-        # On a copy, so that a call that fails leaves the clustering unchanged.
+        # On a copy, so that a failing call does not change the clustering.
         self.clusterer_ = copy.copy(self.clusterer_)
         self.clusterer_._partial_fit_table(table)
         self.statistics_ = self.clusterer_._scaler.column_mean
@@ -269,12 +269,12 @@ class ClusterGuidedImputer(BaseModalityImputer):
         return values
 
 
-# Numerics: the choice of the centre that fills each gap.
-# A donor is the centre that a gap is copied from; -1 means that no centre can fill it.
+# Numerics: the choice of the centre that fills each missing modality.
+# A donor is the centre from which a modality is copied, or -1 if there is none.
 
 
 def nearest_donors(blocks, centers):
-    """Nearest centre that has each modality: (n_rows, n_modalities), -1 for none."""
+    """Nearest centre with each modality, (n_rows, n_modalities); -1 for none."""
     if centers.presence.all():
         labels = nearest_centers(blocks, centers)
         return np.repeat(labels[:, None], centers.presence.shape[1], axis=1)
@@ -293,14 +293,14 @@ def _nearest_owners(squared, owned):
 
 
 def soft_weights(squared, temperature):
-    """Weights exp(-(d² - min d²) / T) of the centres, 0 where nothing is shared."""
+    """Weights exp(-(d² - min d²) / T) of the centres; 0 if no modality is shared."""
     lowest = squared.min(axis=1, keepdims=True)
     lowest[np.isinf(lowest)] = 0
     return np.exp((lowest - squared) / squared.dtype.type(temperature))
 
 
 def soft_values(weights, centers, owned):
-    """Weighted means of one modality over the centres that have it; where there are."""
+    """Weighted means of one modality over the centres that have it, and a mask."""
     # weights (n_rows, k), centers (k, width), owned (k,) -> (n_rows, width), (n_rows,)
     shares = weights[:, owned]
     total = shares.sum(axis=1, keepdims=True)
@@ -311,16 +311,17 @@ def soft_values(weights, centers, owned):
 
 @dataclass(frozen=True)
 class TemperatureScores:
-    """Errors of each temperature on hidden modalities of the samples so far."""
+    """Errors of each temperature on hidden modalities of all samples so far."""
 
     temperatures: np.ndarray  # (n_temperatures,)
     errors: np.ndarray  # (n_modalities, n_temperatures), sums over samples
-    counts: np.ndarray  # (n_modalities,), samples that each was hidden in
+    counts: np.ndarray  # (n_modalities,), number of samples with a hidden modality
 
 
 def score_temperatures(blocks, centers, labels=None, before=None):
     """Fill hidden modalities of some samples at several temperatures."""
-    # labels: None if the centres were not fitted to the samples; before: of others.
+    # labels: None if the centres were not fitted to the samples.
+    # before: scores of earlier samples.
     linked = blocks.presence.sum(axis=1) > 1
     members = None
     if labels is not None:
@@ -367,8 +368,8 @@ def _hidden_errors(sample, hidden, m, centers, rows, temperatures, own):
     each = np.arange(len(rows))
     if own is not None:
         labels, others = own
-        # A row is part of the mean c that is its centre, and so errors would be too
-        # small: compare it with the mean of the other rows, c + (c - x) / (n - 1).
+        # The centre c is a mean that includes the sample x, so errors would be too
+        # small. Use the mean of the other samples instead, c + (c - x) / (n - 1).
         group = hidden.groups[0]
         norms = block_norms(group.source - centers.values[labels], group.widths)
         shared = hidden.presence & (others >= 1)
@@ -395,21 +396,21 @@ def _hidden_errors(sample, hidden, m, centers, rows, temperatures, own):
 class GreedyCompletion:
     """Algorithm 2 of UL4M4, without its loops over candidates.
 
-    Candidate j of a row is the row with its gaps filled from centre j. Its score is
-    the least distance to any centre c,
+    Candidate j of a sample x is x with its missing cells filled from centre j. Its
+    score is the minimum over the centres c of
 
-    (S(x, c) + sum of E_m(j, c) over what j lends and c has) / number of shared
-    modalities,
+    (S(x, c) + sum of E_m(j, c) over the filled modalities m that c has) / number of
+    shared modalities,
 
-    with S over the observed modalities of the row, and E between centres. Candidates
-    are taken in the order of their scores, and each gap is copied from the first that
-    can fill it. Donors that lend the same set of modalities (a signature) differ only
-    in E, which does not depend on the row. Per pattern, signature and centre, only the
-    donors of least E are therefore needed, and each row takes one comparison per
-    signature and centre.
+    where S is the sum over the observed modalities of x, and E is between centres. Each
+    missing modality is copied from the candidate with the lowest score that has it.
+    Donors that fill the same set of modalities (a signature) differ only in E, which
+    does not depend on x. Per pattern, signature and centre, only the donors with the
+    lowest E are therefore needed. Each sample takes one comparison per signature and
+    centre.
 
-    Ties go to the donor closest to the row over its observed modalities, then to the
-    lowest index.
+    If scores tie, the donor closest to x over the observed modalities is used, then the
+    one with the lowest index.
     """
 
     centers: object
@@ -425,17 +426,17 @@ class GreedyCompletion:
             norms = np.einsum("ij,ij->i", block, block)
             squared = norms[:, None] - 2 * block @ block.T + norms
             np.maximum(squared, 0, out=squared)
-            # A centre is at no distance from itself, to the last bit.
+            # The distance of a centre from itself is exactly 0.
             np.fill_diagonal(squared, 0)
             self._between[m] = np.where(np.outer(owned[:, m], owned[:, m]), squared, 0)
 
     def donors(self, blocks):
-        """Donor of each gap, and nearest centre for observed ones: (n_rows, M)."""
+        """Donor of each missing modality, or nearest centre: (n_rows, n_modalities)."""
         if self.centers.presence.all():
             return nearest_donors(blocks, self.centers)
         squared = squared_distances(blocks, self.centers).astype(np.float64)
-        # A row that is a centre is at distance 0, which a product only approximates.
-        # That matters here, because candidates at distance 0 tie.
+        # The distance of a sample that equals a centre is 0, but a product only
+        # approximates it. Here it must be exact, because candidates at distance 0 tie.
         labels = squared.argmin(axis=1)
         exact = label_distances(blocks, self.centers, labels)
         reached = np.flatnonzero(blocks.presence.any(axis=1))
@@ -449,7 +450,7 @@ class GreedyCompletion:
         return donors
 
     def _complete(self, squared, pattern):
-        """Donors of the missing modalities for rows of one pattern."""
+        """Donors of the missing modalities for samples of one pattern."""
         owned = self.centers.presence
         n_shared = owned[:, pattern].sum(axis=1)
         sums = np.where(n_shared > 0, squared, 0) * n_shared
@@ -464,7 +465,7 @@ class GreedyCompletion:
         return donors.T.astype(np.intp)
 
     def _plan(self, pattern):
-        """Per signature: modalities lent, donors; least E and overlap per centre."""
+        """Per signature: filled modalities, donors; lowest E and overlap per centre."""
         key = pattern.tobytes()
         if key not in self._plans:
             owned = self.centers.presence
@@ -483,7 +484,7 @@ class GreedyCompletion:
 
 
 def _best_candidate(sums, squared, n_shared, donors, least, n_lent, attains):
-    """Score, distance to the row, and index of the best donor of one signature."""
+    """Score, distance to the sample, and index of the best donor of a signature."""
     rows = np.arange(len(sums))
     n_terms = n_shared + n_lent
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -504,7 +505,7 @@ def _best_candidate(sums, squared, n_shared, donors, least, n_lent, attains):
 
 
 def _comes_before(found, best):
-    """Whether score, distance, index of one candidate precede those of another."""
+    """Whether (score, distance, index) of one candidate precede those of another."""
     before = found[2] < best[2]
     for key in (1, 0):
         before = (found[key] < best[key]) | ((found[key] == best[key]) & before)

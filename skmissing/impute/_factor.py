@@ -21,27 +21,27 @@ from skmissing.mixture import PartialModalityFactorMixture
 class FactorImputer(ImputationStdMixin, BaseModalityImputer):
     """Impute missing modalities from factors that the modalities share.
 
-    A gap is filled with its posterior mean under a
-    :class:`skmissing.mixture.PartialModalityFactorMixture`. It is shrunk towards the
-    training mean by a factor that is learnt from held-out samples. Observed cells are
-    never changed.
+    Missing cells are filled with their posterior mean under a
+    :class:`skmissing.mixture.PartialModalityFactorMixture`. The posterior mean is
+    shrunk towards the training mean by a factor that is learnt from held-out samples.
+    Observed cells are never changed.
 
     Read more in the :ref:`User Guide <imputation>`.
 
     Parameters
     ----------
     n_components : int or "auto", default="auto"
-        Number of clusters. "auto" takes 1, 10 or 40, whichever imputes hidden
-        modalities of the training samples best.
+        Number of clusters. "auto" chooses 1, 10 or 40 by the errors on hidden
+        modalities of the training samples.
     n_factors : int or "auto", default=32
-        Maximum number of factors. "auto" takes the best of 8, 32 and 64.
+        Maximum number of factors. "auto" chooses 8, 32 or 64 by the same errors.
     %(modalities)s
     sample_posterior : bool, default=False
-        Whether gaps are filled with draws from the posterior instead of its mean. The
-        draws depend on `random_state` and on the samples. With an int, the same table
-        is always filled in the same way.
+        Whether to fill missing cells with draws from the posterior instead of its mean.
+        The draws depend on `random_state` and on the samples. With an int, the same
+        table is always filled in the same way.
     standardize : bool, default=True
-        Whether the model is fitted to standardised columns.
+        Whether to fit the model to standardised columns.
     init : {"k-means++", "random"}, default="k-means++"
         Initial centres of the clusters.
     n_init : int, default=1
@@ -75,20 +75,20 @@ class FactorImputer(ImputationStdMixin, BaseModalityImputer):
 
     See Also
     --------
-    ClusterGuidedImputer : Imputes from cluster centres; faster, with `partial_fit`.
+    ClusterGuidedImputer : Imputes from cluster centres. Faster, has `partial_fit`.
     skmissing.mixture.PartialModalityFactorMixture : The model.
 
     Notes
     -----
-    A fifth of the samples with two modalities or more is left out of a first fit. For
+    A fifth of the samples with two or more modalities is left out of a first fit. For
     small tables, this is repeated. Each modality of these samples is hidden in turn.
     Two numbers per modality are learnt from the hidden cells: the factor in [0, 1] by
     which the imputed distance from the mean is multiplied, and the ratio of actual to
-    estimated errors. The model itself is then fitted to all samples. "auto" is decided
-    on the first fits that have at least 100 hidden modalities. Cells are clipped
-    to four standard deviations from the mean.
+    estimated errors. The model itself is then fitted to all samples. For "auto", the
+    first fits with at least 100 hidden modalities in total are compared. Cells are
+    clipped to four standard deviations from the mean.
 
-    With one component this is group factor analysis [1]_.
+    With one component, the model is group factor analysis [1]_.
 
     References
     ----------
@@ -202,7 +202,7 @@ class FactorImputer(ImputationStdMixin, BaseModalityImputer):
             samples = zlib.crc32(np.ascontiguousarray(table.X))
             rng = np.random.RandomState([seed, samples])
         values = self.mixture_._values(self._clipped(table), rng)
-        # The means do not include the clipped part.
+        # The means do not include the part that was clipped.
         values += self._shift.astype(table.X.dtype)
         return values
 

@@ -16,41 +16,41 @@ from skmissing.impute._base import MOST_DEVIATIONS, BaseModalityImputer
 
 @shared_docs
 class RegressionImputer(BaseModalityImputer):
-    """Predict missing modalities from the observed ones.
+    """Predict missing modalities from the observed modalities.
 
     For each pattern of observed modalities and each missing modality, a regression is
-    fitted to the training samples that have all of them. Observed cells are never
-    changed.
+    fitted to the training samples that have all these modalities. Observed cells are
+    never changed.
 
     Read more in the :ref:`User Guide <imputation_error>`.
 
     Parameters
     ----------
     estimator : regressor or None, default=None
-        Regressor that is fitted to standardised columns, one clone per pattern and
-        missing modality. A regressor of a single target is fitted once per column. None
-        is `Ridge(alpha=n_columns)` with the number of columns that it predicts from, so
-        that the penalty is comparable between patterns. If there are more columns than
+        Regressor for standardised columns. One clone is fitted per pattern and missing
+        modality, or per column if it supports a single target only. None is
+        `Ridge(alpha=n_columns)`, where `n_columns` is the number of input columns, so
+        that penalties of patterns are comparable. If there are more columns than
         samples, ridge regression is solved in the dual.
     %(modalities)s
     min_rows : int, default=10
-        Minimum number of samples to fit a regression to. If there are fewer, observed
+        Minimum number of training samples of a regression. If there are fewer, observed
         modalities are left out, starting with the one that makes most samples
-        available. If none is left, the gap is filled with the training mean.
+        available. If none is left, the training mean is imputed.
     standardize : bool, default=True
-        Whether columns are brought to zero mean and unit variance, or only centred.
+        Whether to scale columns to unit variance after centring.
     %(add_indicator, keep_empty_features)s
 
     Attributes
     ----------
     estimators_ : list of regressors
-        Regressions for the patterns of the training samples. Those for other patterns
-        are fitted when they are needed, and not kept.
+        Regressions for the patterns of the training samples. Regressions for other
+        patterns are fitted when they are needed, and are not kept.
     named_estimators_ : Bunch
         The regressions by the names of the modalities, such as
         `"text, image -> audio"`.
     statistics_ : ndarray of shape (n_features,)
-        Training mean of each column, for gaps that no regression fills.
+        Training mean of each column, for missing cells without a regression.
     %(modalities_, n_features_in_, feature_names_in_)s
 
     See Also
@@ -63,9 +63,9 @@ class RegressionImputer(BaseModalityImputer):
     Missing cells of a partially observed modality are predicted from the other
     modalities of the sample. In the inputs and targets of a regression, they are
     replaced by the mean. Inputs are clipped to four standard deviations from the mean.
-    Otherwise a column with little variance in training could dominate all others. There
-    is one regression per pattern and missing modality, so the method is meant for wide
-    modalities, not for many single columns. The training samples are stored.
+    Otherwise, a column with little variance in training could dominate all others.
+    There is one regression per pattern and missing modality, so the method is meant for
+    wide modalities, not for many single columns. The training samples are stored.
 
     Examples
     --------
@@ -155,7 +155,7 @@ class RegressionImputer(BaseModalityImputer):
         return layout.order[np.isin(layout.owner, chosen)]
 
     def _tasks(self, table):
-        """Yield a key, rows, the modalities to predict from, and the one to predict."""
+        """Yield a key, rows, the observed modalities, and the modality to predict."""
         patterns, inverse = table.patterns
         tasks, known, learnt = {}, {}, self._presence.any(axis=0)
         for p, pattern in enumerate(patterns):
@@ -175,7 +175,7 @@ class RegressionImputer(BaseModalityImputer):
             yield key, np.concatenate(rows), sources, m
 
     def _back_off(self, sources, target, known):
-        """Leave modalities out until enough training samples have the rest."""
+        """Leave modalities out until enough training samples have the others."""
         has_target = self._presence[:, target]
         passed, found = [], None
         while sources.any():

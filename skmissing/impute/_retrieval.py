@@ -18,8 +18,8 @@ DISTANCE_CELLS = 1 << 23
 class RetrievalImputer(BaseModalityImputer):
     """Impute missing modalities from the most similar samples that have them.
 
-    Two samples are compared over the modalities that both have, all weighted equally.
-    A gap is filled with the mean of the nearest training samples that have the
+    Two samples are compared over the modalities that both have, with equal weights.
+    Missing cells are filled with the mean of the nearest training samples that have the
     modality. Observed cells are never changed.
 
     Read more in the :ref:`User Guide <imputation_error>`.
@@ -34,25 +34,25 @@ class RetrievalImputer(BaseModalityImputer):
         distance to the neighbours, minus that to the nearest one.
     n_hops : int, default=1
         If more than 1, training samples are first completed from each other
-        `n_hops - 1` times (feature propagation). Modalities thus reach samples beyond
-        the nearest neighbours. This computes the distances between all training
+        `n_hops - 1` times (feature propagation), so that values also come from
+        neighbours of neighbours. This computes the distances between all training
         samples.
     standardize : bool, default=True
-        Whether distances are computed on standardised columns.
+        Whether to compute distances on standardised columns.
     %(add_indicator, keep_empty_features)s
 
     Attributes
     ----------
     n_samples_fit_ : int
-        Number of training samples that values are taken from.
+        Number of stored training samples.
     statistics_ : ndarray of shape (n_features,)
-        Training mean of each column, for gaps that no sample can fill.
+        Training mean of each column, for missing cells that no sample can fill.
     %(modalities_, n_features_in_, feature_names_in_)s
 
     See Also
     --------
     ClusterGuidedImputer : Imputes from centres instead of samples.
-    sklearn.impute.KNNImputer : Compares single cells; wide modalities count more.
+    sklearn.impute.KNNImputer : Compares cells, so wide modalities count more.
 
     Notes
     -----
@@ -120,12 +120,12 @@ class RetrievalImputer(BaseModalityImputer):
         return self._scaler.column_mean
 
     def _keep_lent(self, X):
-        """Keep the cells that each training sample can lend, in the units of X."""
+        """Keep the observed cells of the training samples, in the units of X."""
         self._can_lend = ~np.isnan(X)
         self._lent = np.where(self._can_lend, X, 0)
 
     def _impute(self, table, spare=False):
-        """Weighted means of the nearest samples; `spare` leaves the sample out."""
+        """Weighted means of the nearest samples; `spare` excludes the sample itself."""
         layout = self.modalities_
         values = np.full_like(table.X, np.nan)
         lent = self._lent.astype(table.X.dtype, copy=False)
@@ -140,7 +140,7 @@ class RetrievalImputer(BaseModalityImputer):
             for m, modality in enumerate(layout.values()):
                 places = np.flatnonzero(~part.presence[:, m] | part.partial)
                 columns = layout.columns[m]
-                # Partially observed samples lend only if there is no other.
+                # Partially observed modalities are used only if there are no others.
                 lends = self._can_lend[:, columns]
                 whole = lends.all(axis=1)
                 owners = np.flatnonzero(whole if whole.any() else lends.any(axis=1))
@@ -153,7 +153,7 @@ class RetrievalImputer(BaseModalityImputer):
         return values
 
     def _nearest(self, squared):
-        """Weights and places of the nearest; weight 0 if nothing is shared."""
+        """Weights and places of the nearest samples; 0 if no modality is shared."""
         k = min(self.n_neighbors, squared.shape[1])
         found = np.argpartition(squared, k - 1, axis=1)[:, :k]
         found.sort(axis=1)
@@ -172,7 +172,7 @@ class RetrievalImputer(BaseModalityImputer):
 
 
 def _weighted_mean(weights, lent, can_lend, neighbors, columns):
-    """Mean over neighbours of their observed cells; NaN where there is none."""
+    """Mean of the observed cells of neighbours; NaN if there is none."""
     lent, can_lend = lent[:, columns], can_lend[:, columns]
     total, weight = np.zeros((2, len(weights), lent.shape[1]), lent.dtype)
     for place in range(weights.shape[1]):

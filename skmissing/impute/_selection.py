@@ -1,4 +1,4 @@
-"""Scores of imputers that need no labels and no complete samples."""
+"""Scores of imputers, without labels or complete samples."""
 
 import numpy as np
 from sklearn.pipeline import Pipeline
@@ -27,30 +27,30 @@ def masked_imputation_score(estimator, X, y=None, *, modalities=None):
     y : None
         Ignored.
     modalities : None, list of int, or dict, default=None
-        Which columns form a modality. None takes `modalities_` of the estimator, if it
-        has this attribute. In a pipeline, these are the columns given to the last step.
+        Which columns form a modality. None uses `modalities_` of the estimator, if it
+        has this attribute. In a pipeline, the columns are those of the last step.
 
     Returns
     -------
     score : float
-        Minus the error. A perfect imputation scores 0, and the mean of X scores -1.
+        Minus the error. It is 0 for perfect imputations, and -1 for the mean of X.
 
     Raises
     ------
     ValueError
         If no sample has two modalities, if no column of these samples varies, or if
-        the estimator drops columns or leaves gaps.
+        the estimator drops columns or returns missing cells.
 
     See Also
     --------
-    skmissing.metrics.block_nrmse : The error when the truth is known.
+    skmissing.metrics.block_nrmse : The error if the true values are known.
 
     Notes
     -----
-    The error of modality m is the mean squared error over the hidden cells divided by
-    the variance of the same cells about their column means; the score is minus the
-    square root of the mean over modalities. Cells that were missing before, and
-    columns that do not vary, are not scored.
+    The error of a modality is the mean squared error over the hidden cells, divided by
+    the variance of these cells about their column means. The score is minus the square
+    root of the mean over modalities. Cells that were missing before, and columns that
+    do not vary, are not scored.
 
     Examples
     --------
@@ -115,7 +115,7 @@ def _transform(estimator, hidden, frame):
 
 
 def _error_ratio(true, filled, estimator):
-    """Squared error over variance, in a list, which is empty if all is constant."""
+    """Squared error over variance, in a list that is empty if no column varies."""
     seen = ~np.isnan(true)
     n_gaps = int((seen & ~np.isfinite(filled)).sum())
     if n_gaps:

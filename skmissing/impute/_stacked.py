@@ -25,10 +25,10 @@ from skmissing.impute._retrieval import RetrievalImputer
 MEMBERS = ("factor", "soft", "retrieval", "regression")
 # Maximum number of clusters of "soft", and minimum number of samples per cluster.
 SOFT_CLUSTERS, SAMPLES_PER_CLUSTER = 100, 3
-# With more modalities, "regression" is not a default member: it fits one model per
-# pattern and modality, and almost every sample has a pattern of its own.
+# With more modalities, "regression" is not a default member. It fits one model per
+# pattern and modality, and almost every sample would have its own pattern.
 MOST_REGRESSED = 10
-# Maximum number of modalities to hide per fold, unless that leaves too few samples.
+# Maximum number of modalities to hide per fold, unless this uses too few samples.
 MOST_BLOCKS, FEWEST_ROWS = 3000, 20
 # Minimum number of samples in which a modality is hidden to learn weights.
 FEWEST_BLOCKS = 5
@@ -40,7 +40,7 @@ RIDGE = 1e-6
 class StackedImputer(ImputationStdMixin, MetaEstimatorMixin, BaseModalityImputer):
     """Impute missing modalities by a weighted sum of several imputers.
 
-    The best imputer depends on the table. The weights of each modality are therefore
+    The best imputer depends on the data. The weights for each modality are therefore
     learnt on training samples in which it is hidden. Observed cells are never changed.
 
     Read more in the :ref:`User Guide <stacked_imputation>`.
@@ -48,20 +48,20 @@ class StackedImputer(ImputationStdMixin, MetaEstimatorMixin, BaseModalityImputer
     Parameters
     ----------
     estimators : list or None, default=None
-        The members, as pairs `(name, imputer)` or names. A pair has an imputer that
-        accepts NaN. The names are "factor", "retrieval" and "regression" for the
-        imputers with default parameters, and "soft" for `ClusterGuidedImputer(100)`
-        (with fewer than 300 samples, one cluster per 3 samples). None uses all four,
-        without "regression" if there are more than 10 modalities. Imputers of skmissing
-        get the modalities of this imputer.
+        The members: names, or pairs `(name, imputer)` with an imputer that accepts NaN.
+        The names "factor", "retrieval" and "regression" are the imputers with default
+        parameters, and "soft" is `ClusterGuidedImputer(100)`, or one cluster per 3
+        samples if there are fewer than 300. None is all four, without "regression" if
+        there are more than 10 modalities. Imputers of skmissing get the modalities of
+        this imputer.
     %(modalities)s
     cv : int or splitter, default=3
         Folds of samples. Each fold is imputed by members that were fitted to the other
-        folds. An int is the maximum number of folds. Samples are then assigned to folds
-        at random, or whole `groups` if these are passed to `fit`.
+        folds. An int is the maximum number of folds. The folds are then random, or
+        consist of whole `groups` if these are passed to `fit`.
     %(add_indicator, keep_empty_features)s
     random_state : int, RandomState instance or None, default=None
-        Seed of the folds and of the members that are given by name.
+        Seed of the folds and of members given by name.
     n_jobs : int or None, default=None
         Number of folds or members to fit in parallel, as in joblib.
 
@@ -70,10 +70,10 @@ class StackedImputer(ImputationStdMixin, MetaEstimatorMixin, BaseModalityImputer
     estimators_ : list of imputers
         The members, fitted to all samples.
     named_estimators_ : Bunch
-        The same by name.
+        The members by name.
     weights_ : ndarray of shape (n_modalities, n_members)
-        Non-negative weights of the members. If those of a modality sum to less than 1,
-        its imputations are shrunk towards the training mean.
+        Non-negative weights of the members. If the weights of a modality sum to less
+        than 1, its imputations are shrunk towards the training mean.
     statistics_ : ndarray of shape (n_features,)
         Training mean of each column.
     %(modalities_, n_features_in_, feature_names_in_)s
@@ -91,16 +91,16 @@ class StackedImputer(ImputationStdMixin, MetaEstimatorMixin, BaseModalityImputer
     Notes
     -----
     This is stacked regression [1]_. In each fold, the modalities of samples with two or
-    more modalities are hidden in turn. At most 3000 samples divided by the number of
-    modalities, or 20 samples if this is more, are used. Let :math:`d_e` be the
-    standardised deviations of the values imputed by member e from the mean, and t those
-    of the hidden values. The weights of a modality are
+    more modalities are hidden in turn. The number of samples is at most 3000 divided by
+    the number of modalities, or 20 if this is more. Let :math:`d_e` be the standardised
+    deviations of the values imputed by member e from the mean, and t those of the
+    hidden values. The weights of a modality are
 
     .. math:: \\arg\\min_{w \\geq 0} \\|t - \\sum_e w_e d_e\\|^2
         + 10^{-6} \\sum_e \\|d_e\\|^2 \\, \\|w\\|^2.
 
-    If a member returns NaN, its deviation counts as 0. A modality that was hidden in
-    fewer than 5 samples is imputed with the training mean. Missing cells of partially
+    NaN returned by a member counts as the mean. A modality that was hidden in fewer
+    than 5 samples is imputed with the training mean. Missing cells of partially
     observed modalities have the same weights. Standard errors are learnt from the
     residuals, per modality and number of other modalities of the sample.
 
@@ -238,7 +238,7 @@ class StackedImputer(ImputationStdMixin, MetaEstimatorMixin, BaseModalityImputer
         return members
 
     def _folds(self, table, groups, seed):
-        """Return pairs of tables: to fit members to, and to hide modalities in."""
+        """Return pairs of tables: one to fit members, one to hide modalities in."""
         splitter, n_samples = self.cv, len(table)
         if groups is not None:
             check_consistent_length(table.X, groups)
@@ -305,7 +305,7 @@ def read_member(entry, table, seed):
 
 
 def quietly(function, *args):
-    """Return the result of a call, and its warnings without those of modalities."""
+    """Return the result of a call, and its warnings except ModalityWarning."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         result = function(*args)
@@ -341,7 +341,7 @@ def impute(member, table):
 
 
 def impute_hidden(member, table):
-    """Impute each observed modality as if it alone was missing."""
+    """Impute each observed modality as if only this modality was missing."""
     values = np.full_like(table.X, np.nan)
     for m, modality in enumerate(table.layout.values()):
         rows = np.flatnonzero(table.presence[:, m])
@@ -358,9 +358,9 @@ def impute_hidden(member, table):
 def compare(members, train, held_out, scaler):
     """Hide modalities of samples, and compare the imputed with the observed values.
 
-    Return, per block: products of the deviations of the members and (last) of the
-    observed values, the modality, the number of other modalities, and the number of
-    cells in columns that vary.
+    Return, per block: products of deviations (of the members, and last of the observed
+    values), the modality, the number of other modalities, and the number of cells in
+    columns that vary.
     """
     values = [impute_hidden(fit_member(m, train), held_out) for m in members.values()]
     values.append(held_out.X)
@@ -395,9 +395,9 @@ def stacking_weights(products):
 def relative_errors(weights, products, modality, n_others, n_cells):
     """Root mean squared errors of the stack, in standard deviations of the columns.
 
-    The errors are per modality and number of others, (n_modalities, n_modalities). A
-    number with too few blocks gets the error of the nearest number with enough blocks.
-    The error is 1 if there is none, and for no other modality.
+    Errors are per modality and number of others, (n_modalities, n_modalities). A number
+    with too few blocks gets the error of the nearest number with enough blocks. The
+    error is 1 without such a number or without other modalities.
     """
     residual = np.hstack([weights, -np.ones((len(weights), 1))])[modality]
     squares = np.einsum("be,bef,bf->b", residual, products, residual)

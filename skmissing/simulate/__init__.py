@@ -1,4 +1,4 @@
-"""Simulation of missing modalities by the protocols of papers."""
+"""Simulation of missing modalities with the protocols of papers."""
 
 from skmissing.simulate._amputer import ModalityAmputer
 from skmissing.simulate._config import (

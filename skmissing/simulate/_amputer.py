@@ -47,7 +47,7 @@ _MISSING = [
 class ModalityAmputer(
     OneToOneFeatureMixin, TransformerMixin, ModalityMixin, SkmissingEstimator
 ):
-    """Hide modalities of samples: `missing` is the share *lost*, `config` that *kept*.
+    """Hide modalities: `missing` is the share *lost*, `config` is the share *kept*.
 
     All columns of a hidden modality become NaN. Missing modalities stay missing. At
     least one modality of a sample is kept, unless `allow_empty=True`. With the same
@@ -59,55 +59,56 @@ class ModalityAmputer(
     Parameters
     ----------
     missing : float, dict, tuple or configuration object, default=None
-        Which modalities are lost:
+        Which modalities are lost.
 
-        - a float, the fraction of samples that lose each modality, or a dict of such
-          fractions by name (modalities left out are never hidden);
+        - float or dict: the fraction of samples that lose each modality. A dict has one
+          fraction per name. Modalities that are not in the dict are never hidden.
         - `(pm, ps)`: a fraction `pm` of the modalities is drawn in `fit`, and each is
-          lost in a fraction `ps` of the samples;
-        - a :class:`ModalityRates`, :class:`ModalityFraction`, :class:`PatternTable` or
-          :class:`OneMissing`;
-        - None is 0.5, or the value of `config` if that is given.
+          lost in a fraction `ps` of the samples.
+        - :class:`ModalityRates`, :class:`ModalityFraction`, :class:`PatternTable` or
+          :class:`OneMissing`.
+        - None: 0.5, or the value of `config` if it is given.
     config : str, default=None
-        Which modalities are kept, in the notation of the papers. Replaces `missing`:
+        Which modalities are kept, in the notation of the papers. Replaces `missing`.
 
-        - `"20-text-100-audio-20-video"`, the percentage of samples that keep each;
-        - `"complex-10-45-45"`, the exact percentages of disjoint groups of samples:
-          those with all modalities, with each single one, each pair, and so on.
+        - `"20-text-100-audio-20-video"`: the percentage of samples that keep each
+          modality.
+        - `"complex-10-45-45"`: the exact percentages of disjoint groups of samples,
+          which keep all modalities, each single modality, each pair, and so on.
 
         See :func:`parse_config`.
     %(modalities)s
     mechanism : {"mcar", "mar", "mnar", "label", "group", "burst"}, default="mcar"
-        Which samples lose modalities:
+        Which samples lose modalities.
 
-        - `"mcar"`: completely at random;
+        - `"mcar"`: completely at random.
         - `"mar"`: depending on the values of the modality `driver`, which is never
-          hidden itself;
-        - `"mnar"`: depending on the values that are hidden;
-        - `"label"`: depending on y. `transform` takes no y, so this needs
-          `when="fit"`;
+          hidden.
+        - `"mnar"`: depending on the values that are hidden.
+        - `"label"`: depending on y. `transform` does not have y, so `when="fit"` is
+          required.
         - `"group"`: depending on the site or device: `groups`, or the single column of
-          the modality `driver`;
-        - `"burst"`: in runs of consecutive samples, as a failing sensor does,
-          independently for each modality.
+          the modality `driver`.
+        - `"burst"`: runs of consecutive samples, independently for each modality, as if
+          a sensor failed.
 
         All mechanisms except `"mcar"` need rates, not patterns.
     driver : str, int or None, default=None
-        Name or number of the modality that drives `"mar"` (None is the first one) or
-        that holds the group for `"group"`.
+        Name or number of the modality that drives `"mar"`, or whose column is the group
+        for `"group"`. For `"mar"`, None is the first modality.
     strength : float, default=1.0
         Change of the log-odds of being hidden per standard deviation of the score of
-        `"mar"`, `"mnar"`, `"label"` or `"group"`. Samples with large values are hidden
-        more often if it is positive, and less often if it is negative.
+        `"mar"`, `"mnar"`, `"label"` or `"group"`. If positive, modalities of samples
+        with large scores are hidden more often. If negative, less often.
     burst_length : float, default=10
-        Mean number of samples in a run, for `"burst"`.
+        Mean number of samples per run, for `"burst"`.
     missing_at_transform : same as `missing`, default=None
         Which modalities are lost in `transform`, to simulate drift between training and
         use. None is the same as in `fit_transform`.
     when : {"both", "fit", "transform"}, default="both"
-        When modalities are hidden. `"fit"` hides them in `fit_transform` only, that is,
-        in the training samples of a pipeline, and `transform` returns its input.
-        `"transform"` hides them in `transform` only, that is, when a pipeline predicts.
+        When modalities are hidden. `"fit"` hides them in `fit_transform` only: in the
+        training samples of a pipeline. `"transform"` hides them in `transform` only:
+        when a pipeline predicts.
     allow_empty : bool, default=False
         Whether a sample may lose all its modalities.
     random_state : int, RandomState instance or None, default=None
@@ -119,8 +120,8 @@ class ModalityAmputer(
         Intended fraction of samples that lose each modality in `fit_transform`, by
         name.
     realized_rates_ : dict
-        Actual fraction that loses it in `fit_transform`, of the samples given to `fit`
-        that have it. NaN if none has it.
+        Actual fraction, among the samples in `fit` that have the modality. NaN if no
+        sample has it.
     %(modalities_, n_features_in_, feature_names_in_)s
 
     See Also
@@ -131,28 +132,28 @@ class ModalityAmputer(
     Notes
     -----
     *Randomness.* The mask of a sample is drawn from a hash of its cells and of the
-    seed. Equal samples are distinguished by counting them. The masks of training and
-    test samples are therefore independent although they share a seed, and the training
+    seed. Equal samples are counted to distinguish them. The masks of training and test
+    samples are therefore independent although they share a seed, and the training
     samples always get their training masks. With a single rate for all modalities, the
     masks of one seed are nested: a modality that is hidden at one rate is also hidden
-    at any higher rate. In three cases the mask also depends on other samples: patterns
-    with exact counts, `"burst"`, which needs the order of the samples, and equal
-    samples.
+    at any higher rate. The mask also depends on other samples for patterns with exact
+    counts, for `"burst"`, which uses the order of samples, and for equal samples.
 
-    *Samples that would lose all.* With rates :math:`r_m`, such a sample gets back
-    modality m with probability :math:`w_m = (1 - r_m) / \\sum_l (1 - r_l)`. A complete
-    sample thus loses m with probability :math:`r_m - w_m \\prod_l r_l`, which is less
-    than :math:`r_m` unless some rate is 0: see `realized_rates_`. With a table of
-    patterns, a sample that has no modality of its pattern keeps one of its modalities.
+    *Samples that would lose all modalities.* With rates :math:`r_m`, such a sample
+    keeps modality m with probability :math:`w_m = (1 - r_m) / \\sum_l (1 - r_l)`. A
+    complete sample thus loses m with probability :math:`r_m - w_m \\prod_l r_l`. This
+    is less than :math:`r_m` unless some rate is 0, see `realized_rates_`. With a table
+    of patterns, a sample without any modality of its pattern keeps one modality.
 
     *Mechanisms.* `"mar"`, `"mnar"`, `"label"` and `"group"` hide modality m in sample i
-    with probability :math:`\\sigma(a_m + \\beta s_{im})`: :math:`\\beta` is `strength`,
-    :math:`s` a score with mean 0 and variance 1 over the training samples, and
-    :math:`a_m` is solved in `fit` so that the mean over the training samples is the
-    rate. The score of `"mar"` and `"mnar"` is the mean standardised cell of the driver
-    and of the modality itself, and 0 if it is missing. Classes and groups get evenly
-    spaced scores in an order that is drawn for each modality. A continuous y is used as
-    the score. These statistics are learnt from the training samples only.
+    with probability :math:`\\sigma(a_m + \\beta s_{im})`. Here, :math:`\\beta` is
+    `strength`, and :math:`s` is a score with mean 0 and variance 1 over the training
+    samples. :math:`a_m` is solved in `fit` so that the mean over the training samples
+    is the rate. The score is the mean standardised cell of the driver for `"mar"`, and
+    of the modality itself for `"mnar"`. It is 0 if this modality is missing. Classes
+    and groups get evenly spaced scores in an order that is drawn for each modality. A
+    continuous y is standardised to be the score. All statistics are learnt from the
+    training samples only.
 
     References
     ----------
@@ -223,10 +224,10 @@ class ModalityAmputer(
         ----------
         %(X)s
         y : array-like of shape (n_samples,), default=None
-            Classes or a continuous target, for `mechanism="label"`; otherwise ignored.
+            Classes or a continuous target, for `mechanism="label"`. Otherwise ignored.
         groups : array-like of shape (n_samples,), default=None
-            Site or device of each sample, for `mechanism="group"`; for `"burst"`, the
-            recording, so that no run continues into the next one.
+            Site or device of each sample, for `mechanism="group"`. For `"burst"`, the
+            recording: runs do not continue into the next recording.
 
         Returns
         -------
@@ -273,7 +274,7 @@ class ModalityAmputer(
         return table.hide(self._draw(table, "transform", groups=groups)).X
 
     def hidden_modalities(self, X, groups=None):
-        """Return which modalities `transform` would hide.
+        """Return the mask of modalities that `transform` would hide.
 
         Parameters
         ----------
@@ -290,7 +291,7 @@ class ModalityAmputer(
         return self._draw(table, "transform", groups=groups)
 
     def _fit(self, X, y, groups):
-        """Fit; return the table, and the mask of what `fit_transform` hides."""
+        """Fit; return the table, and the mask of modalities to hide."""
         if self.mechanism == "label":
             table, y = self._validate(X, y, reset=True)
         else:
@@ -329,15 +330,15 @@ class ModalityAmputer(
         """Number of the driving modality, or None."""
         if self.mechanism == "label" and self.when != "fit":
             raise ValueError(
-                f"mechanism='label' needs when='fit', since transform takes no y; "
-                f"got when={self.when!r}. For test samples use ampute(X, y=y, ...)."
+                "when must be 'fit' for mechanism='label', because transform takes no "
+                f"y; got {self.when!r}. For test samples, use ampute(X, y=y, ...)."
             )
         if self.driver is None:
             return 0 if self.mechanism == "mar" else None
         if self.mechanism not in ("mar", "group"):
             raise ValueError(
-                f"driver={self.driver!r} is used by mechanism='mar' and 'group' only; "
-                f"got mechanism={self.mechanism!r}."
+                "driver must be None unless mechanism is 'mar' or 'group'; got "
+                f"driver={self.driver!r} and mechanism={self.mechanism!r}."
             )
         named = isinstance(self.driver, str)
         if named and self.driver not in layout:
@@ -372,7 +373,7 @@ class ModalityAmputer(
             config = parse_config(self.config, names)
         else:
             raise ValueError(
-                "Only one of missing and config must be given; got "
+                "missing or config must be None; got "
                 f"missing={self.missing!r} and config={self.config!r}."
             )
         if hasattr(config, "table_for"):
@@ -381,8 +382,8 @@ class ModalityAmputer(
             plan = self._plan_rates(config, names, given)
         if len(names) == 1 and plan.rates[0] > 0 and not self.allow_empty:
             table.warn(
-                f"X has a single modality, {names[0]!r}, and no sample may lose all it "
-                "has: nothing is hidden. Pass modalities=, or allow_empty=True."
+                f"X has a single modality, {names[0]!r}, and samples must keep one "
+                "modality: nothing is hidden. Pass modalities=, or allow_empty=True."
             )
         return plan
 
@@ -390,14 +391,14 @@ class ModalityAmputer(
         keep, probabilities = config.table_for(names)
         if self.mechanism != "mcar":
             raise ValueError(
-                f"mechanism={self.mechanism!r} needs rates by modality, as in "
+                f"missing must be rates for mechanism={self.mechanism!r}, as in "
                 f"missing=0.5; got {given}, whose patterns are assigned at random "
                 "(mechanism='mcar')."
             )
         blank = probabilities[~keep.any(axis=1)].sum()
         if blank > 0 and not self.allow_empty and len(names) > 1:
             raise ValueError(
-                f"{given} takes all modalities from {blank:.0%} of the samples; pass "
+                f"{given} hides all modalities of {blank:.0%} of the samples. Pass "
                 "allow_empty=True if that is intended."
             )
         return Plan(1 - probabilities @ keep, keep, probabilities, config.exact)
@@ -407,7 +408,7 @@ class ModalityAmputer(
         driver = None if self._driver is None else names[self._driver]
         if isinstance(rates, Mapping) and rates.get(driver, 0) > 0:
             raise ValueError(
-                f"The driver {driver!r} is never hidden, so that its rate must be 0; "
+                f"The driver {driver!r} is never hidden, so its rate must be 0; "
                 f"got {rates[driver]:g} in {given}."
             )
         # The same seed in both phases, so that (pm, ps) draws the same modalities.
@@ -415,17 +416,17 @@ class ModalityAmputer(
         rates = config.rates_for(names, rng, spared=self._driver)
         if rates.min() == 1 and not self.allow_empty and len(names) > 1:
             raise ValueError(
-                f"{given} takes all modalities from every sample; lower a rate, or "
+                f"{given} hides all modalities of every sample. Lower a rate, or "
                 "pass allow_empty=True."
             )
         return Plan(rates)
 
     def _values(self, table, y, groups):
-        """The class or group of each sample; None where the mechanism needs none."""
+        """The class or group of each sample; None if the mechanism uses none."""
         if groups is not None:
             if self.mechanism not in ("group", "burst"):
                 raise ValueError(
-                    "groups is used by mechanism='group' and 'burst' only; got "
+                    "groups must be None unless mechanism is 'group' or 'burst'; got "
                     f"mechanism={self.mechanism!r}."
                 )
             groups = column_or_1d(groups)
@@ -436,8 +437,8 @@ class ModalityAmputer(
             return groups
         if self._driver is None:
             raise ValueError(
-                "mechanism='group' needs groups=, or driver=, the modality whose only "
-                "column holds the group."
+                "groups must be given for mechanism='group', or driver must be the "
+                "modality whose only column is the group; got None for both."
             )
         return table.X[:, table.layout.columns[self._driver]][:, 0]
 
@@ -454,7 +455,7 @@ class ModalityAmputer(
         return StratumScores(values, n_modalities, rng, "class")
 
     def _draw(self, table, phase, y=None, groups=None):
-        """Which modalities are hidden in a phase, shape (n_samples, n_modalities)."""
+        """Mask of hidden modalities in a phase, shape (n_samples, n_modalities)."""
         if self.when not in ("both", phase):
             return np.zeros_like(table.presence)
         values = self._values(table, y, groups)

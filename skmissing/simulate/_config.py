@@ -1,4 +1,4 @@
-"""What to hide: rates, tables of patterns, and the strings that papers use for them."""
+"""What to hide: rates, tables of patterns, and the notation of papers for both."""
 
 import itertools
 import math
@@ -66,15 +66,14 @@ class ModalityRates:
 
 @dataclass(frozen=True)
 class ModalityFraction:
-    """Fraction of modalities that are drawn once, and of samples that *lose* each.
+    """Fraction of modalities drawn once, and of samples that *lose* each of them.
 
-    This is the protocol of the Sleep-EDF experiments of UL4M4, where it is written
-    `(pm, ps)`.
+    This is the protocol `(pm, ps)` of the Sleep-EDF experiments of UL4M4.
 
     Parameters
     ----------
     modalities : float
-        Fraction of the modalities that is drawn. Their number is rounded, halves up.
+        Fraction of the modalities to draw. The number is rounded, halves up.
     rows : float
         Fraction of the samples that lose each drawn modality, independently.
 
@@ -103,7 +102,7 @@ class ModalityFraction:
         names : sequence of str
             The modalities of X.
         rng : RandomState
-            Draws them.
+            Generator of the draws.
         spared : int or None, default=None
             Number of a modality that is never drawn.
 
@@ -116,9 +115,9 @@ class ModalityFraction:
         n_drawn = math.floor(asked + 0.5)
         if n_drawn == 0 and self.modalities > 0:
             raise ValueError(
-                f"missing=({self.modalities}, {self.rows}): pm={self.modalities} of "
-                f"{len(names)} modalities is {asked:g}, which rounds to none; give at "
-                f"least {0.5 / len(names):g}."
+                f"missing=({self.modalities}, {self.rows}): pm must be at least "
+                f"{0.5 / len(names):g}; got {self.modalities}, which is {asked:g} of "
+                f"{len(names)} modalities and rounds to 0."
             )
         rates = np.zeros(len(names))
         order = rng.permutation(len(names))
@@ -134,8 +133,8 @@ class PatternTable:
     ----------
     probabilities : dict
         Mapping from the modalities that a sample keeps to the fraction of such samples.
-        A key is a tuple of names, or one string with `+` between them; `()` or `""` is
-        none. The fractions must sum to 1.
+        A key is a tuple of names, or a string of names joined by `+`. `()` or `""` is
+        no modality. The fractions must sum to 1.
     exact : bool, default=True
         If True, the number of samples with each pattern is exact up to rounding
         (largest remainders). If False, the pattern of each sample is drawn
@@ -187,7 +186,7 @@ class PatternTable:
         for row, pattern in zip(keep, self.probabilities):
             kept = pattern
             if isinstance(pattern, str):
-                # A name that itself holds a "+" is a pattern of its own.
+                # A "+" may also be part of a name.
                 whole = pattern in names or not pattern
                 kept = [pattern] * bool(pattern) if whole else pattern.split("+")
             _check_known(kept, names, f"PatternTable: pattern {pattern!r}")
@@ -202,12 +201,12 @@ class PatternTable:
 
 @dataclass(frozen=True)
 class OneMissing:
-    """Fraction of samples that *lose* exactly one modality, each one equally often.
+    """Fraction of samples that *lose* exactly one modality, each equally often.
 
     Parameters
     ----------
     rows : float
-        Fraction of the samples; the others stay complete.
+        Fraction of the samples. The other samples stay complete.
     exact : bool, default=True
         As in :class:`PatternTable`.
 
@@ -236,7 +235,7 @@ class OneMissing:
         Returns
         -------
         keep : ndarray of shape (n_modalities + 1, n_modalities), dtype bool
-            In the order of `names`; the first pattern keeps all.
+            In the order of `names`. The first pattern keeps all modalities.
         probabilities : ndarray of shape (n_modalities + 1,)
             Fraction of each pattern.
         """
@@ -246,19 +245,19 @@ class OneMissing:
 
 
 def parse_config(config, names):
-    """Read the percentages of samples that *keep* modalities, as papers write them.
+    """Read percentages of samples that *keep* modalities, in the notation of papers.
 
     Parameters
     ----------
     config : str
-        One of
+        One of two forms.
 
         - `"20-text-100-audio-20-video"`: the percentage of samples that keep each
-          modality, drawn independently. Every modality must be named, in any order;
+          modality, drawn independently. Every modality must be named, in any order.
         - `"complex-20-20-20-10-10-10-10"`: disjoint groups of exactly these
-          percentages. The first group keeps all modalities. Then follow the groups that
-          keep one, those that keep two and so on, in the order of `names`. Two
-          modalities need three numbers (both, first, second), and three need seven.
+          percentages. The first group keeps all modalities. The next groups keep one,
+          then two, and so on, in the order of `names`. Two modalities need three
+          numbers (both, first, second), and three need seven.
     names : sequence of str
         The modalities of X, in order.
 
@@ -270,7 +269,7 @@ def parse_config(config, names):
     Raises
     ------
     ValueError
-        If the string is invalid. The message shows where, and what was expected.
+        If the string is invalid. The message states where, and what was expected.
 
     Examples
     --------
@@ -291,7 +290,7 @@ def parse_config(config, names):
 
 
 def read_missing(missing):
-    """Configuration object of a rate, rates by name, a pair, or such an object."""
+    """Return the configuration object for any value of `missing`."""
     if isinstance(missing, (ModalityRates, ModalityFraction, PatternTable, OneMissing)):
         return missing
     if isinstance(missing, tuple):
@@ -302,7 +301,7 @@ def read_missing(missing):
 
 
 def read_numbers(text):
-    """The rate or the pair (pm, ps) that a string holds, or None."""
+    """Read a rate or a pair (pm, ps) from a string; None if it is neither."""
     if re.fullmatch(_NUMBER, text.strip()):
         return float(text)
     pair = re.fullmatch(rf"\(?\s*({_NUMBER})\s*,\s*({_NUMBER})\s*\)?", text.strip())
@@ -310,7 +309,7 @@ def read_numbers(text):
 
 
 def subset_order(n_modalities):
-    """The sets that the numbers of `complex-...` stand for."""
+    """Sets of modalities in the order of the numbers of `complex-...`."""
     everything = tuple(range(n_modalities))
     smaller = (
         itertools.combinations(everything, size) for size in range(1, n_modalities)
@@ -322,9 +321,7 @@ def _parse_complex(text, names):
     parts = text.split("-")[1:]
     bad = [part for part in parts if not re.fullmatch(_NUMBER, part)]
     if bad:
-        raise ValueError(
-            f"config={text!r} must hold percentages; got {bad[0]!r} among them."
-        )
+        raise ValueError(f"config={text!r} must have percentages only; got {bad[0]!r}.")
     subsets = [tuple(names[m] for m in subset) for subset in subset_order(len(names))]
     if len(parts) != len(subsets):
         shown = ", ".join("+".join(subset) for subset in subsets[:7])
@@ -340,7 +337,7 @@ def _parse_complex(text, names):
 
 
 def _parse_kept(text, names):
-    """Read percentages and names in turn; names may hold hyphens and numbers."""
+    """Read pairs of percentage and name. Names may contain hyphens and numbers."""
     rest, rates = text, {}
     while True:
         head = re.match(rf"({_NUMBER})-(.+)", rest, flags=re.DOTALL)
@@ -362,7 +359,7 @@ def _parse_kept(text, names):
                 f"config={text!r}: percentages must lie between 0 and 100; got "
                 f"{head[1]} for {name!r}."
             )
-        # Rounded, so that 20 % kept is exactly the rate 0.8.
+        # Rounded, so that 20 % kept is a rate of exactly 0.8.
         rates[name] = round(1 - percent / 100, 12)
         if tail == name:
             break

@@ -6,7 +6,7 @@ from skmissing.simulate._config import read_missing, read_numbers
 
 
 def ampute(X, missing=None, *, y=None, groups=None, return_mask=False, **params):
-    """Hide whole modalities of the samples of one table; `missing` is the share *lost*.
+    """Hide modalities of the samples of one table; `missing` is the share *lost*.
 
     Parameters
     ----------
@@ -19,7 +19,7 @@ def ampute(X, missing=None, *, y=None, groups=None, return_mask=False, **params)
     groups : array-like of shape (n_samples,), default=None
         For `mechanism="group"` and `"burst"`.
     return_mask : bool, default=False
-        Whether to return the mask of hidden modalities, too.
+        Whether to also return the mask of hidden modalities.
     **params : dict
         Other parameters of :class:`ModalityAmputer`: `config`, `modalities`,
         `mechanism`, `driver`, `strength`, `burst_length`, `allow_empty`,
@@ -41,7 +41,7 @@ def ampute(X, missing=None, *, y=None, groups=None, return_mask=False, **params)
     The mask of each sample is drawn from its own cells, so the masks of training and
     test samples are independent although they share a seed. The means and intercepts of
     a mechanism are learnt from `X`. Use :class:`ModalityAmputer` to learn them from
-    training samples and apply them to others.
+    training samples and apply them to test samples.
 
     Examples
     --------
@@ -102,16 +102,16 @@ def make_amputer(text, **params):
     Parameters
     ----------
     text : str
-        A mechanism, a colon, and a rate, a pair `pm,ps` or a value of `config`:
-        `"mcar:0.5"`, `"mar:0.3"`, `"burst:0.4"`, `"mcar:0.4,0.8"`. Without a mechanism,
-        it is `"mcar"`: `"complex-10-45-45"`.
+        A mechanism, a colon, and a rate, a pair `pm,ps` or a value of `config`.
+        Examples are `"mcar:0.5"`, `"burst:0.4"` and `"mcar:0.4,0.8"`. The mechanism
+        `"mcar"` may be left out, as in `"complex-10-45-45"`.
     **params : dict
         Other parameters of :class:`ModalityAmputer`.
 
     Returns
     -------
     ModalityAmputer
-        Not fitted.
+        Amputer that is not fitted.
 
     Examples
     --------

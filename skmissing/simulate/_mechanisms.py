@@ -1,9 +1,9 @@
-"""Draws which samples lose which modalities, on arrays.
+"""Draws of the modalities that samples lose: arrays in and out.
 
-All random numbers come from the samples. The key of a sample is a hash of its cells and
-of the seed, and everything that is drawn for the sample comes from that key. The mask
-therefore depends neither on the position of the sample nor on other samples. It is the
-same in `fit_transform` and in `transform`, and independent for different samples.
+The key of a sample is a hash of its cells and of the seed. All random numbers for the
+sample are computed from its key. The mask therefore does not depend on the position of
+the sample or on other samples. It is the same in `fit_transform` and in `transform`,
+and independent for different samples.
 """
 
 import hashlib
@@ -24,7 +24,7 @@ _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
 def row_keys(X, seed):
-    """Hash of each sample and the seed, dtype uint64; equal samples are counted."""
+    """Hash of each sample, the seed and the number of equal samples before, uint64."""
     salt = int(seed).to_bytes(8, "little")
     keys = np.empty(len(X), dtype=np.uint64)
     for chunk in row_chunks(*X.shape):
@@ -50,14 +50,14 @@ def _occurrence(keys):
 
 
 def _mix(keys):
-    """Finaliser of SplitMix64: every bit of the key reaches every bit of the result."""
+    """Finaliser of SplitMix64: every bit of the key affects every bit of the result."""
     keys = (keys ^ (keys >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     keys = (keys ^ (keys >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return keys ^ (keys >> np.uint64(31))
 
 
 def uniforms(keys, n_draws):
-    """Draw from each key: (n,) -> (n, n_draws) in [0, 1), the first ones first."""
+    """Draw numbers in [0, 1) from each key, (n,) -> (n, n_draws)."""
     steps = np.arange(1, n_draws + 1, dtype=np.uint64) * _GOLDEN
     return (_mix(keys[:, None] + steps) >> np.uint64(11)) * 2.0**-53
 
@@ -69,19 +69,19 @@ def uniforms(keys, n_draws):
 class Plan:
     """What to hide, resolved against the modalities of X."""
 
-    rates: np.ndarray  # (n_modalities,), fraction of samples that are to lose each
-    # Patterns of a table, (n_patterns, n_modalities); None to hide by the rates.
+    rates: np.ndarray  # (n_modalities,), intended fraction of samples that lose each
+    # Patterns of a table, (n_patterns, n_modalities). None hides by the rates.
     keep: np.ndarray | None = None
     probabilities: np.ndarray | None = None  # (n_patterns,)
     exact: bool = False  # whether the number of samples of each pattern is fixed
-    # Log-odds of being hidden at score 0, (n_modalities,); None without scores.
+    # Log-odds of being hidden at score 0, (n_modalities,). None without scores.
     intercepts: np.ndarray | None = None
 
 
 def draw_hidden(
     plan, keys, presence, *, scores=None, burst_length=None, groups=None, allow_empty
 ):
-    """Draw which modalities the samples lose, shape (n_samples, n_modalities)."""
+    """Draw the modalities that samples lose, shape (n_samples, n_modalities)."""
     n_modalities = presence.shape[1]
     draws = uniforms(keys, n_modalities + 1)
     if plan.keep is not None:
@@ -97,27 +97,28 @@ def draw_hidden(
     draws = draws[:, :-1]
     hidden = presence & (draws < rates)
     if not allow_empty:
-        # In a sample that would be empty, draws < rates, so the quotient is uniform
-        # again. With equal rates, the modality hidden last is returned.
+        # In a sample that would be empty, draws < rates, so the quotient is uniform.
+        # With equal rates, the modality with the largest draw is returned.
         quotient = draws / np.maximum(rates, np.finfo(float).tiny)
         give_back(hidden, presence, 1 - rates, quotient)
     return hidden
 
 
 def give_back(hidden, presence, weights, uniform):
-    """Return one modality, drawn by weight, to samples that lose all, in place."""
-    # All are of shape (n_samples, n_modalities); among equal weights the largest wins.
+    """Return a modality, drawn by weight, to samples that would lose all, in place."""
+    # All have shape (n_samples, n_modalities). With equal weights, the largest draw
+    # is chosen.
     rows = np.flatnonzero(presence.any(axis=1) & ~(presence & ~hidden).any(axis=1))
     weights = np.broadcast_to(weights, presence.shape)[rows]
-    # Each of several exponential variables is the smallest with a probability
-    # proportional to its rate. The floors only keep numbers finite.
+    # The probability that an exponential variable is the smallest is proportional to
+    # its rate. The lower bounds only keep numbers finite.
     waiting = -np.log(np.maximum(uniform[rows], 1e-20)) / np.maximum(weights, 1e-300)
     chosen = np.argmin(np.where(presence[rows], waiting, np.inf), axis=1)
     hidden[rows, chosen] = False
 
 
 def largest_remainder(probabilities, n):
-    """Whole numbers that sum to `n`, each next to `probabilities * n`."""
+    """Round `probabilities * n` to whole numbers that sum to `n`."""
     # Rounded first: 0.29 * 100 is a little less than 29.
     shares = np.round(probabilities * n, 9)
     counts = np.floor(shares).astype(np.intp)
@@ -127,7 +128,7 @@ def largest_remainder(probabilities, n):
 
 
 def assign_patterns(uniform, probabilities, exact):
-    """Pattern of each sample; with exact counts, by rank of `uniform`."""
+    """Pattern of each sample; exact counts use the rank of `uniform`."""
     if not exact:
         upto = np.cumsum(probabilities)
         upto[np.flatnonzero(probabilities)[-1] :] = 1
@@ -154,7 +155,7 @@ def _draw_in_runs(plan, keys, presence, length, groups, allow_empty):
         _, code = np.unique(groups, return_inverse=True)
     for c in np.unique(code):
         rows = np.flatnonzero(code == c)
-        # Random numbers of a run depend on all samples and on their order.
+        # The random numbers depend on all samples of the group and on their order.
         digest = hashlib.blake2b(keys[rows].tobytes(), digest_size=16).digest()
         rng = np.random.default_rng(int.from_bytes(digest, "little"))
         part = np.column_stack(
@@ -168,11 +169,11 @@ def _draw_in_runs(plan, keys, presence, length, groups, allow_empty):
 
 
 def draw_bursts(rng, n_rows, rate, length):
-    """Hide runs of samples of mean `length`: a Markov chain that starts in balance."""
+    """Hide runs of mean `length` by a Markov chain that starts at equilibrium."""
     if rate in (0, 1):
         return np.full(n_rows, bool(rate))
     state = rng.random() < rate
-    # A visible run lasts length * (1 - rate) / rate on average, at least one sample.
+    # The mean of observed runs is length * (1 - rate) / rate, or one sample if larger.
     leave = {True: 1 / length, False: min(1.0, rate / (length * (1 - rate)))}
     hidden = np.empty(n_rows, dtype=bool)
     start = 0
@@ -184,14 +185,14 @@ def draw_bursts(rng, n_rows, rate, length):
 
 
 def _give_back_runs(hidden, presence, weights, rng):
-    """As `give_back`, with one choice for a whole run of empty samples."""
+    """Like `give_back`, with one choice for a whole run of empty samples."""
     empty = presence.any(axis=1) & ~(presence & ~hidden).any(axis=1)
     same = (presence[1:] == presence[:-1]).all(axis=1) & empty[1:] & empty[:-1]
     run = np.cumsum(np.r_[0, ~same])
     give_back(hidden, presence, weights, rng.random((len(hidden), len(weights)))[run])
 
 
-# ------------------------------------------------------------------ what drives them
+# ------------------------------------------------------------------ scores
 
 
 class LevelScores:
@@ -214,7 +215,8 @@ class LevelScores:
             nouns = "modality has", "modalities have"
             table.warn(
                 f"{count(len(names), *nouns)} one value in all samples: "
-                f"{', '.join(names[:5])}. What they should drive is hidden at random."
+                f"{', '.join(names[:5])}. Modalities that depend on it are hidden at "
+                "random."
             )
 
     def __call__(self, X, values=None):
@@ -239,7 +241,7 @@ class LevelScores:
 
 
 class StratumScores:
-    """Scores from the class or the group of a sample; `rng` shuffles these."""
+    """Scores from the class or group of a sample; `rng` shuffles classes or groups."""
 
     def __init__(self, values, n_modalities, rng, what):
         self.what = what
@@ -277,7 +279,7 @@ class StratumScores:
 
 
 class TargetScores:
-    """Scores from a continuous target: its standardised value, for all modalities."""
+    """Scores from a continuous target: its standardised value for all modalities."""
 
     def __init__(self, values, n_modalities):
         self.n_modalities = n_modalities
@@ -289,7 +291,7 @@ class TargetScores:
 
 
 def _spread_scores(counts, n_modalities, rng):
-    """Evenly spaced scores of groups, shuffled for each modality, standardised."""
+    """Evenly spaced and standardised scores of groups, shuffled per modality."""
     scores = np.column_stack(
         [rng.permutation(len(counts)) for _ in range(n_modalities)]
     ).astype(np.float64)
@@ -300,7 +302,7 @@ def _spread_scores(counts, n_modalities, rng):
 
 
 def solve_intercept(scores, rate, strength):
-    """Find a so that the mean of expit(a + strength * scores) is `rate`."""
+    """Find a such that the mean of expit(a + strength * scores) is `rate`."""
     if rate in (0, 1):
         return np.inf if rate == 1 else -np.inf
     scores = scores if len(scores) else np.zeros(1)
