@@ -1,4 +1,7 @@
-"""Leaves out what needs an extra that is not installed; threads of workers."""
+"""Leaves out what needs an extra that is not installed; threads of workers.
+
+The wheel has this file as skmissing/conftest.py, and the tests as skmissing/tests.
+"""
 
 import gc
 import importlib.util
@@ -20,15 +23,26 @@ OPTIONAL = [
     ("benchmark", "pandas", ("skmissing.benchmark",)),
     ("io.py", "skops", ("skmissing.io",)),
 ]
+# Tests of files that the wheel does not have.
+IN_CHECKOUT = ["dependencies", "examples", "public", "readme", "soak"]
+
+
+def pytest_configure(config):
+    """Declare the mark, because an installed copy has no pyproject.toml."""
+    config.addinivalue_line("markers", "slow: takes more than some ten seconds")
 
 
 def pytest_ignore_collect(collection_path):
     """Ignore modules, tests and pages of the guide whose extra is not installed."""
+    if not (ROOT / "pyproject.toml").exists() and collection_path.name in [
+        f"test_{name}.py" for name in IN_CHECKOUT
+    ]:
+        return True
     for package, module, words in OPTIONAL:
         if importlib.util.find_spec(module) is not None:
             continue
-        for folder in (ROOT / "skmissing" / package, ROOT / "tests" / package):
-            if collection_path.is_relative_to(folder):
+        for folder in ("skmissing", "tests", "."):
+            if collection_path.is_relative_to(ROOT / folder / package):
                 return True
         if collection_path.suffix == ".rst":
             text = collection_path.read_text(encoding="utf-8")

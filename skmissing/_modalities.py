@@ -68,7 +68,8 @@ def inner_frames():
     frame = sys._getframe(1)
     while frame.f_back is not None:
         yield frame
-        if frame.f_globals.get("__name__", "").partition(".")[0] not in NOT_USER:
+        name = frame.f_globals.get("__name__", "")
+        if name.partition(".")[0] not in NOT_USER or name.startswith("skmissing.tests"):
             return
         frame = frame.f_back
     yield frame

@@ -179,7 +179,9 @@ def public_modules():
     return {
         name: importlib.import_module(f"skmissing.{name}")
         for name in names
-        if not name.startswith("_") and is_installed(NEEDS.get(name, "skmissing"))
+        if not name.startswith("_")
+        and name not in ("conftest", "tests")  # in an installed copy
+        and is_installed(NEEDS.get(name, "skmissing"))
     }
 
 

@@ -11,7 +11,8 @@ from skmissing._table import ModalityTable, ModalityWarning
 from skmissing.cluster import PartialModalityKMeans
 from skmissing.impute import ClusterGuidedImputer
 from skmissing.impute._cluster_guided import GreedyCompletion, nearest_donors
-from tests.reference import greedy_completion, partial_distance
+
+from .reference import greedy_completion, partial_distance
 
 STRATEGIES = ["nearest", "greedy", "soft"]
 WIDTHS = [2, 3, 1]

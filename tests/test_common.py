@@ -11,7 +11,7 @@ from sklearn.base import clone, is_classifier, is_regressor
 from sklearn.utils import estimator_checks, get_tags
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from tests.estimators import (
+from .estimators import (
     EXPECTED_FAILED,
     INSTANCES,
     NEEDS,

@@ -7,8 +7,8 @@ from sklearn.base import clone, is_regressor
 from sklearn.utils import get_tags
 from threadpoolctl import threadpool_limits
 
-from tests.estimators import make_instances
-from tests.properties.strategies import short_name
+from .estimators import make_instances
+from .properties.strategies import short_name
 
 ESTIMATORS = [e for e in make_instances() if get_tags(e).input_tags.allow_nan]
 JOBS = [e for e in ESTIMATORS if "n_jobs" in e.get_params(deep=False)]

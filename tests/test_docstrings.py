@@ -7,8 +7,8 @@ import pytest
 from numpydoc.docscrape import ClassDoc
 from sklearn.base import clone
 
-from tests.estimators import public_objects
-from tests.test_common import as_pandas, every_estimator, make_data
+from .estimators import public_objects
+from .test_common import as_pandas, every_estimator, make_data
 
 DOCUMENTED = [v for _, _, v in public_objects() if inspect.isclass(v) or callable(v)]
 

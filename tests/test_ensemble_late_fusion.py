@@ -20,7 +20,8 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skmissing._table import ModalityWarning
 from skmissing.ensemble import LateFusionClassifier, LateFusionRegressor
-from tests.estimators import expected_failed_checks
+
+from .estimators import expected_failed_checks
 
 BLOCKS = [slice(0, 2), slice(2, 5), slice(5, 6)]
 PLAIN = LogisticRegression()

@@ -7,7 +7,8 @@ from sklearn.linear_model import Ridge
 
 from skmissing.ensemble import MultipleImputationClassifier, MultipleImputationRegressor
 from skmissing.impute import FactorImputer, RetrievalImputer
-from tests.test_imputer_baselines import factor_imputer, make_task
+
+from .test_imputer_baselines import factor_imputer, make_task
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*EM did not converge")
 

@@ -8,7 +8,6 @@ import pytest
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 
 
-@pytest.mark.skipif(not EXAMPLES.exists(), reason="no examples beside the tests")
 @pytest.mark.filterwarnings("ignore:The inplace keyword")
 @pytest.mark.parametrize(
     "name, needs, printed",

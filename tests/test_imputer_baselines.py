@@ -19,7 +19,8 @@ from skmissing.impute import (
     RetrievalImputer,
     masked_imputation_score,
 )
-from tests.reference import partial_distance
+
+from .reference import partial_distance
 
 WIDTHS = [2, 3, 1]
 pytestmark = pytest.mark.filterwarnings("ignore:.*EM did not converge")

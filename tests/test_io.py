@@ -37,8 +37,9 @@ from skmissing.ensemble import LateFusionClassifier
 from skmissing.impute import ClusterGuidedImputer, FactorImputer, RegressionImputer
 from skmissing.io import OWN, _parts, dump, load
 from skmissing.simulate import ModalityAmputer, PatternTable
-from tests.estimators import make_imputing, public_estimators
-from tests.test_common import (
+
+from .estimators import make_imputing, public_estimators
+from .test_common import (
     ESTIMATORS,
     as_pandas,
     assert_same,

@@ -16,7 +16,8 @@ from skmissing._distances import label_distances, nearest_centers, squared_dista
 from skmissing._modalities import resolve_modalities
 from skmissing._table import ModalityTable, ModalityWarning
 from skmissing.cluster import PartialModalityKMeans
-from tests.reference import partial_distance
+
+from .reference import partial_distance
 
 WIDTHS = [2, 3, 1]
 nan = np.nan

@@ -18,7 +18,8 @@ from skmissing.metrics import (
     sentiment_scores,
     slot_accuracy,
 )
-from tests.reference import partial_distance
+
+from .reference import partial_distance
 
 WIDTHS = [3, 1, 4]
 

@@ -18,11 +18,13 @@ from pathlib import Path
 import pytest
 from threadpoolctl import threadpool_limits
 
-from tests.estimators import is_installed, public_modules
-from tests.properties.strategies import no_warnings
-from tests.test_determinism import ESTIMATORS, fit_and_read
+import skmissing
 
-ROOT = Path(__file__).resolve().parents[1]
+from .estimators import is_installed, public_modules
+from .properties.strategies import no_warnings
+from .test_determinism import ESTIMATORS, fit_and_read
+
+ROOT = Path(skmissing.__file__).resolve().parents[1]
 # Python tells of these before they are done, whoever asks.
 REFUSED = {"socket.connect", "socket.getaddrinfo", "socket.gethostbyname"}
 REFUSED |= {"socket.bind", "socket.sendto", "urllib.Request", "ftplib.connect"}
@@ -50,7 +52,8 @@ def digests():
 def fork_while_a_thread_trains():
     """Return the status of a fork that predicts and fits while its parent fits."""
     from skmissing.fusion import MHSAFusionClassifier
-    from tests.fusion.data import WIDTHS, make_data
+
+    from .fusion.data import WIDTHS, make_data
 
     X, y = make_data(60)
     params = {"modalities": WIDTHS, "random_state": 0}
@@ -92,7 +95,7 @@ def main():
 
 @pytest.fixture(scope="module")
 def found():
-    code = "from tests.test_other_process import main; main()"
+    code = f"from {__name__} import main; main()"
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", code],
         env={**os.environ, "PYTHONHASHSEED": "1", "OMP_NUM_THREADS": "1"},

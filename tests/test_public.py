@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 import skmissing
-from tests.estimators import NEEDS, is_installed, listed_modules, public_modules
+
+from .estimators import NEEDS, is_installed, listed_modules, public_modules
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "skmissing"
@@ -135,3 +136,9 @@ def test_show_versions_reports_dependencies_and_extras(capsys):
     assert shown["scikit-learn"] == version("scikit-learn")
     assert {"threadpoolctl", "torch"} <= set(shown)
     assert "ruff" not in shown
+
+
+def test_tests_import_each_other_as_parts_of_the_wheel():
+    """The wheel has them as skmissing.tests."""
+    for path in (ROOT / "tests").rglob("*.py"):
+        assert not re.search(r"^ *from tests\b", path.read_text("utf-8"), re.M), path

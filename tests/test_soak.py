@@ -6,14 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.estimators import is_installed
+from .estimators import is_installed
 
 SCRIPT = Path(__file__).resolve().parents[1] / "benchmarks" / "soak.py"
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
-@pytest.mark.skipif(not SCRIPT.exists(), reason="no benchmarks beside the tests")
 def test_calls_leave_nothing_behind():
     """120 calls of each of several models; the script leaves with 1 if memory grew."""
     neural = ["--neural"] if is_installed("skorch") else []

@@ -22,7 +22,8 @@ from skmissing.impute import (
     StackedImputer,
 )
 from skmissing.mixture import PartialModalityFactorMixture
-from tests.test_imputer_baselines import WIDTHS, make_rows
+
+from .test_imputer_baselines import WIDTHS, make_rows
 
 NAN = np.nan
 QUICK = ["retrieval", "regression"]

@@ -15,6 +15,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.utils import get_tags
 
+import skmissing
 from skmissing._parallel import (
     SingleBlas,
     _controller,
@@ -22,11 +23,12 @@ from skmissing._parallel import (
     n_blas_threads,
     process_lock,
 )
-from tests.estimators import is_installed, make_instances
-from tests.properties.strategies import short_name
-from tests.test_common import make_data, outputs, with_widths
 
-ROOT = Path(__file__).resolve().parents[1]
+from .estimators import is_installed, make_instances
+from .properties.strategies import short_name
+from .test_common import make_data, outputs, with_widths
+
+ROOT = Path(skmissing.__file__).resolve().parents[1]
 ESTIMATORS = [e for e in make_instances() if get_tags(e).input_tags.allow_nan]
 SEARCH = """
 def count_threads(model, X, y):
@@ -39,8 +41,8 @@ if __name__ == "__main__":  # workers import this file
     from sklearn.model_selection import GridSearchCV
     from threadpoolctl import threadpool_limits
     from skmissing.fusion import make_ul4m4
-    from tests.fusion.data import WIDTHS, make_data
-    from tests.test_determinism import JOBS, fit_and_read
+    from TESTS.fusion.data import WIDTHS, make_data
+    from TESTS.test_determinism import JOBS, fit_and_read
 
     X, y = make_data(120)
     model = make_ul4m4(
@@ -130,7 +132,7 @@ def test_process_lock_is_open_after_a_fork():
 def test_processes_neither_hang_nor_oversubscribe_nor_change_results(tmp_path):
     """Searches and ensembles: done, with the same results, on no more threads."""
     script = tmp_path / "search.py"
-    script.write_text(SEARCH, encoding="utf-8")
+    script.write_text(SEARCH.replace("TESTS", __package__), encoding="utf-8")
     left_out = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
     env = {k: v for k, v in os.environ.items() if k not in left_out}
     env["PYTHONPATH"] = str(ROOT)

@@ -15,7 +15,8 @@ from sklearn.pipeline import make_pipeline
 
 from skmissing import LateFusionClassifier, ModalityWarning
 from skmissing.cluster import PartialModalityKMeans
-from tests.test_common import TABULAR, make_data, name_of, with_widths
+
+from .test_common import TABULAR, make_data, name_of, with_widths
 
 # ModalityAmputer and ModalityDropout make gaps and never warn of them.
 SILENT = {"ModalityAmputer", "ModalityDropout"}

@@ -10,7 +10,8 @@ from skmissing.benchmark import _protocol, load_data
 from skmissing.benchmark._data import split_rows
 from skmissing.benchmark._protocol import check_metric, draw_rows, make_cells, run_cell
 from skmissing.metrics import sentiment_scores
-from tests.benchmark.conftest import make_toy
+
+from .conftest import make_toy
 
 WHOLE = {"test_size": 0.4, "max_rows": None}
 MOSI = [

@@ -15,7 +15,8 @@ from skmissing.benchmark import (
     write_report,
 )
 from skmissing.benchmark.__main__ import _words, main
-from tests.benchmark.conftest import make_toy
+
+from .conftest import make_toy
 
 TORCH = list(_methods.TORCH)
 LIGHT = [name for name in list_methods() if name not in TORCH]

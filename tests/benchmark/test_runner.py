@@ -8,7 +8,8 @@ import pytest
 
 from skmissing.benchmark import _runner, make_method, read_results, run_benchmark
 from skmissing.benchmark._runner import Progress
-from tests.benchmark.conftest import make_toy
+
+from .conftest import make_toy
 
 SMALL = {"methods": ["zero", "mean"], "n_runs": 2}
 CLOCKS = ("wall_seconds", "fit_seconds", "predict_seconds", "peak_mb", "pid")

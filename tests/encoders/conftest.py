@@ -13,7 +13,7 @@ collect_ignore_glob = [] if installed else ["test_*.py"]
 def model_path(tmp_path_factory):
     from transformers.utils import logging
 
-    from tests.encoders.models import MAKERS
+    from .models import MAKERS
 
     folders = {}
     logging.disable_progress_bar()
@@ -30,7 +30,7 @@ def model_path(tmp_path_factory):
 @pytest.fixture
 def n_encoded(monkeypatch):
     """Return a growing list of the numbers of items that models have encoded."""
-    from tests.encoders.models import ENCODERS
+    from .models import ENCODERS
 
     counts = []
     for cls in ENCODERS:

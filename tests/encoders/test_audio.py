@@ -12,7 +12,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from skmissing.encoders import AudioEncoder
 from skmissing.encoders._audio import read_sound, resample
-from tests.encoders.models import LOCAL, make_sounds
+
+from .models import LOCAL, make_sounds
 
 SOUNDS = make_sounds(6)
 WAVE = SOUNDS[0][0].astype(np.float32) / 10

@@ -15,7 +15,8 @@ from sklearn.model_selection import KFold
 
 from skmissing.encoders import ImageEncoder, TextEncoder, _base, _models, unload_models
 from skmissing.encoders._cache import EmbeddingCache
-from tests.encoders.models import LOCAL, make_bert, make_images, make_texts
+
+from .models import LOCAL, make_bert, make_images, make_texts
 
 TEXTS = make_texts(12)
 

@@ -25,7 +25,8 @@ from skmissing.encoders import (
 )
 from skmissing.encoders._base import batches
 from skmissing.encoders._models import ModelSpec, fingerprint, load_model
-from tests.encoders.models import ENCODERS, LOCAL, make_bert, make_images, make_texts
+
+from .models import ENCODERS, LOCAL, make_bert, make_images, make_texts
 
 TEXTS = make_texts(12)
 CHECKS = [

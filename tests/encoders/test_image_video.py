@@ -11,7 +11,8 @@ from numpy.testing import assert_allclose
 from PIL import Image
 
 from skmissing.encoders import ImageEncoder, VideoEncoder
-from tests.encoders.models import LOCAL, make_images
+
+from .models import LOCAL, make_images
 
 IMAGES = make_images(7)
 

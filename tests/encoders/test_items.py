@@ -6,7 +6,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 
 from skmissing.encoders import AudioEncoder, ImageEncoder, TextEncoder, VideoEncoder
-from tests.encoders.models import LOCAL, make_images, make_sounds, make_texts
+
+from .models import LOCAL, make_images, make_sounds, make_texts
 
 WAVE = make_sounds(1)[0][0].astype(np.float32) / 10
 # Encoder, its model, and two good items.

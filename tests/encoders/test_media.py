@@ -18,7 +18,8 @@ from skmissing.encoders._audio import read_sound, resample
 from skmissing.encoders._image import open_image
 from skmissing.encoders._items import BrokenItemError
 from skmissing.encoders._video import read_frames
-from tests.encoders.models import LOCAL, make_images
+
+from .models import LOCAL, make_images
 
 RAMP = np.linspace(0, 1, 256).reshape(16, 16)
 GRAY = np.arange(256, dtype=np.uint8).reshape(16, 16)

@@ -9,7 +9,8 @@ from sklearn.pipeline import make_pipeline
 
 from skmissing.encoders import AudioEncoder, ImageEncoder, TextEncoder
 from skmissing.impute import ClusterGuidedImputer
-from tests.encoders.models import LOCAL, make_images, make_sounds
+
+from .models import LOCAL, make_images, make_sounds
 
 N_ROWS = 30
 

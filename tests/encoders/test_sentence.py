@@ -11,7 +11,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from skmissing import ModalityWarning
 from skmissing.encoders import TextEncoder, unload_models
-from tests.encoders.models import LOCAL, make_bert
+
+from .models import LOCAL, make_bert
 
 TEXTS = ["the cat sat on the mat", "dog", "a big red hill and a small blue dog"]
 OLD, NEW = "sentence_transformers.models.", "sentence_transformers.base.modules.x."

@@ -14,7 +14,8 @@ from tokenizers import processors
 from skmissing import ModalityWarning
 from skmissing.encoders import TextEncoder, _text
 from skmissing.encoders._text import valid_text
-from tests.encoders.models import LOCAL, WORDS, make_bert, make_texts, make_tokenizer
+
+from .models import LOCAL, WORDS, make_bert, make_texts, make_tokenizer
 
 TEXTS = make_texts(13)
 

@@ -10,7 +10,7 @@ collect_ignore_glob = [] if installed else ["test_*.py"]
 
 @pytest.fixture(scope="session")
 def fitted():
-    from tests.fusion.data import make_classifier, make_data
+    from .data import make_classifier, make_data
 
     X, y = make_data()
     return make_classifier(max_epochs=20).fit(X, y), X, y

@@ -7,7 +7,8 @@ from sklearn.base import clone
 
 from skmissing.fusion import MMPRegressor
 from skmissing.fusion._training import CONSISTENCY_WEIGHTS
-from tests.fusion.data import make_classifier, make_data, make_mmp, make_regressor
+
+from .data import make_classifier, make_data, make_mmp, make_regressor
 
 every_kind = pytest.mark.parametrize("kind", sorted(CONSISTENCY_WEIGHTS))
 

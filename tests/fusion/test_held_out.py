@@ -6,7 +6,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from skmissing.fusion import MMPClassifier
 from skmissing.fusion._training import name_rarest, split_samples
-from tests.fusion.data import SMALL, make_classifier, make_data, make_regressor, warns
+
+from .data import SMALL, make_classifier, make_data, make_regressor, warns
 
 RARE = np.repeat([0, 1, 2], [116, 2, 2])
 EARLY = {"early_stopping": True, "n_iter_no_change": 99, "validation_fraction": 0.3}

@@ -7,7 +7,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import expit, softmax
 
-from tests.fusion.data import WIDTHS, make_classifier, make_data, make_regressor, warns
+from .data import WIDTHS, make_classifier, make_data, make_regressor, warns
 
 
 def test_classifier_learns_from_incomplete_rows(fitted):

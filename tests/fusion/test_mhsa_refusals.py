@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 
-from tests.fusion.data import make_classifier, make_data, make_mmp, make_regressor
+from .data import make_classifier, make_data, make_mmp, make_regressor
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,8 @@ from sklearn.model_selection import cross_val_score
 
 from skmissing.fusion import MHSAFusionClassifier, MMPClassifier
 from skmissing.fusion._training import Masking
-from tests.fusion.data import (
+
+from .data import (
     WIDTHS,
     make_classifier,
     make_data,

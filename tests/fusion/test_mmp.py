@@ -16,7 +16,8 @@ from skmissing.fusion._projection import (
     LinearProjection,
     ProjectedSlots,
 )
-from tests.fusion.data import WIDTHS, make_data, make_mmp, warns
+
+from .data import WIDTHS, make_data, make_mmp, warns
 
 SEQUENCES = {"vector": 3, "short": (2, 1), "long": (4, 1)}
 

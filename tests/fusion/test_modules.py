@@ -7,7 +7,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from skmissing.fusion._layers import SLOTS
 from skmissing.fusion._mhsa import MHSAFusion
-from tests.fusion.reference import mhsa_fusion, weights_by_modality
+
+from .reference import mhsa_fusion, weights_by_modality
 
 LAYOUTS = {
     "vectors": [(1, 3), (1, 5), (1, 2)],

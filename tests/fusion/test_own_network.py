@@ -15,7 +15,8 @@ from torch import nn
 
 from skmissing.fusion import FusionClassifier, FusionRegressor, MHSAFusionClassifier
 from skmissing.fusion.modules import FusionOutput, ModalityMean, ModalityProjection
-from tests.fusion.data import WIDTHS, make_data
+
+from .data import WIDTHS, make_data
 
 BASE = {"modalities": WIDTHS, "lr": 0.05, "max_epochs": 10, "random_state": 0}
 

@@ -9,7 +9,8 @@ from sklearn.preprocessing import FunctionTransformer
 from skmissing.datasets import load_digits_views
 from skmissing.fusion import make_ul4m4
 from skmissing.simulate import ampute
-from tests.fusion.data import make_classifier, make_data, make_mmp
+
+from .data import make_classifier, make_data, make_mmp
 
 QUICK = {
     "hidden_dim": 16,

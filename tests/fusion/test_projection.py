@@ -9,7 +9,8 @@ from numpy.testing import assert_allclose
 
 from skmissing.fusion._projection import ProjectedSlots
 from skmissing.fusion.modules import ModalityProjector, alignment_loss
-from tests.fusion.reference import cross_attention_projection, linear_projection
+
+from .reference import cross_attention_projection, linear_projection
 
 DIM = 8
 LAYOUTS = {"vectors": [1, 1, 1], "two": [1, 1], "ragged": [3, 1, 2], "even": [2, 2]}

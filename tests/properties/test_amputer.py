@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
 from skmissing.simulate import ModalityAmputer
-from tests.properties.strategies import FORMS, as_array, in_form, no_warnings, tables
+
+from .strategies import FORMS, as_array, in_form, no_warnings, tables
 
 rates = st.floats(0, 0.99)  # a rate of 1 leaves nothing, which is refused
 mechanisms = st.sampled_from(["mcar", "mar", "mnar", "burst"])

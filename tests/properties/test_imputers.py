@@ -8,8 +8,9 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 
 from skmissing.impute._base import BaseModalityImputer
-from tests.estimators import make_instances
-from tests.properties.strategies import (
+
+from ..estimators import make_instances
+from .strategies import (
     FORMS,
     as_array,
     in_form,

@@ -6,8 +6,9 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 from skmissing.cluster import PartialModalityKMeans
-from tests.properties.strategies import FORMS, as_array, in_form, no_warnings, tables
-from tests.reference import partial_distance
+
+from ..reference import partial_distance
+from .strategies import FORMS, as_array, in_form, no_warnings, tables
 
 
 @st.composite

@@ -17,9 +17,10 @@ from sklearn.utils import get_tags
 
 from skmissing.impute import ClusterGuidedImputer
 from skmissing.simulate import ModalityAmputer
-from tests.estimators import make_instances
-from tests.properties.conftest import few
-from tests.properties.strategies import no_warnings, short_name, tables
+
+from ..estimators import make_instances
+from .conftest import few
+from .strategies import no_warnings, short_name, tables
 
 ESTIMATORS = [e for e in make_instances() if get_tags(e).input_tags.allow_nan]
 READS = ("predict_proba", "predict", "transform")

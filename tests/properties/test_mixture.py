@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 from skmissing.mixture import PartialModalityFactorMixture
-from tests.properties.strategies import FORMS, as_array, in_form, no_warnings, tables
+
+from .strategies import FORMS, as_array, in_form, no_warnings, tables
 
 
 def make(table, n_components=1, n_factors=1, **params):

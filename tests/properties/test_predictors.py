@@ -8,9 +8,9 @@ from numpy.testing import assert_allclose
 from sklearn.base import clone, is_classifier, is_regressor
 from sklearn.utils import get_tags
 
-from tests.estimators import make_instances
-from tests.properties.conftest import few
-from tests.properties.strategies import (
+from ..estimators import make_instances
+from .conftest import few
+from .strategies import (
     FORMS,
     Table,
     as_array,
