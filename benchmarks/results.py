@@ -114,7 +114,8 @@ def report(cells, differences):
         print(f"{panel}: log-loss lower in {lower:.0%} of {len(one)}; accuracy {won}")
     error = by_set(cells, "calibration_error")[SETS[:-1]].groupby("method").mean()
     print(error.mean(axis=1).round(3)[["late", "auto", "full"]].to_dict())
-    print("comparisons of one run:", len(cells[CELL].query("seed == 0").drop_duplicates()))
+    one_run = cells[cells["seed"] == 0][CELL].drop_duplicates()
+    print("comparisons of one run:", len(one_run))
 
 
 def main(paths):

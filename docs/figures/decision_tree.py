@@ -7,7 +7,10 @@ steps = [
     ("Start with\nLateFusionClassifier\nor …Regressor", None),
     ("Do several samples come from\none person or recording?", "pass groups\nto fit"),
     ("Are the training\nsamples complete?", "compare with\nPatternClassifier"),
-    ("Do modalities interact, and\nare there many samples?", "compare with\nMHSAFusion…"),
+    (
+        "Do modalities interact, and\nare there many samples?",
+        "compare with\nMHSAFusion",
+    ),
 ]
 for step, (question, answer) in enumerate(steps):
     y = 5.65 - step * 1.05

@@ -29,4 +29,4 @@ for ax, regime in zip(axes, ("R1", "R2")):
     ax.grid(axis="x", color="#dddddd", linewidth=0.8)
     ax.set_axisbelow(True)
     ax.set(title=regime, xlim=(-30, 6))
-figure.supxlabel("Accuracy against late fusion of linear models, in points", fontsize=10)
+figure.supxlabel("Accuracy against late fusion, linear, in points", fontsize=10)
