@@ -45,7 +45,7 @@ def latest(session):
 @nox.session
 def tests(session):
     """Everything, slow tests too, with the pinned versions and all extras."""
-    session.install(*PINNED, "-e", ".[all]")
+    session.install(*PINNED, "-e", ".[all]", "skore")  # for its example
     session.run("python", "-m", "pytest", "-n", "auto", *session.posargs)
 
 

@@ -16,6 +16,8 @@ EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
         ("plot_03_single_cells", "mudata", "protein:\t580"),
         ("plot_04_service", "skops", "modality must be one of"),
         ("plot_05_texts_images_numbers", "transformers", "'image': 32, 'numbers': 2"),
+        ("plot_06_skrub", "skrub", "PerModality      {'visit': 0, 'notes': 90"),
+        ("plot_15_skore", "skore", "fourier + gradients + profiles    "),
     ],
 )
 def test_example_runs(name, needs, printed, capsys):
