@@ -230,7 +230,7 @@ def test_temperature_without_linked_rows(seed):
         3, modalities=[1, 1], strategy="soft", random_state=seed
     ).fit(X)
     assert imputer.temperature_ == 1.0
-    with pytest.warns(UserWarning, match="samples have missing cells that do not"):
+    with pytest.warns(UserWarning, match="samples have missing cells that no observed"):
         assert not np.isnan(imputer.transform(X)).any()
 
 

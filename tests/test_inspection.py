@@ -265,7 +265,7 @@ def test_layout_of_other_columns_is_refused(data):
         SimpleImputer(), PCA(4), KeepsLayout([2, 2]), LogisticRegression(max_iter=500)
     )
     model.fit(X, y)
-    with pytest.raises(ValueError, match="hold 4 columns, but X has 6: .* modalities="):
+    with pytest.raises(ValueError, match="have 4 columns, but X has 6: .* modalities="):
         score_by_pattern(model, X, y)
     assert len(score_by_pattern(model, X, y, modalities=WIDTHS).score) == 7
 
@@ -397,7 +397,7 @@ def test_layout_of_wrappers_that_lose_names_is_that_of_the_frame(mixed):
 def test_columns_that_cannot_be_told_are_refused(mixed, make):
     X, y = mixed
     model = make().fit(X, y)
-    with pytest.raises(ValueError, match="a step before .* Pass modalities="):
+    with pytest.raises(ValueError, match="an earlier step .* Pass modalities="):
         score_by_pattern(model, X, y)
     with pytest.raises(ValueError, match="different modalities: .*Pass modalities="):
         models = [("a", late()), ("b", late([2, 2]))]
@@ -462,13 +462,13 @@ def test_models_of_folds_refuse_bad_input(mixed):
     X, y = mixed
     models = [late().fit(X, y)] * 2
     for given, match in (
-        (None, "test_indices must hold .* 2 models; got None. Call cross_validate"),
+        (None, "test_indices must have .* 2 models; got None. Call cross_validate"),
         ([[0, 1]], "2 models; got 1"),
         ([[0], [120]], "positions in X, 0 to 119; got 0 to 120"),
     ):
         with pytest.raises(ValueError, match=match):
             score_by_pattern(models, X, y, test_indices=given)
-    with pytest.raises(TypeError, match="test_indices must be None for one model"):
+    with pytest.raises(TypeError, match="test_indices must be None for a single"):
         score_by_pattern(models[0], X, y, test_indices=[[0]])
     with pytest.raises(TypeError, match="scoring must be the name of a score"):
         score_by_pattern(
@@ -477,7 +477,7 @@ def test_models_of_folds_refuse_bad_input(mixed):
     with pytest.raises(ValueError, match="y must have as many samples as X .120.; got"):
         score_by_pattern(models, X, y[:9], test_indices=[[0], [1]])
     models[1] = late().fit(X, y + 1)
-    with pytest.raises(ValueError, match="need no predict_proba.* the same classes"):
+    with pytest.raises(ValueError, match="not need predict_proba.* the same classes"):
         score_by_pattern(
             models, X, y, test_indices=[range(60), range(60, 120)], scoring="roc_auc"
         )
@@ -523,7 +523,7 @@ def test_as_frame_and_jobs(data):
 
 BAD_SCORES = [
     ({"patterns": "most"}, "'all', 'observed' or a list .* got 'most'"),
-    ({"patterns": []}, "patterns must hold at least one"),
+    ({"patterns": []}, "patterns must have at least one"),
     (
         {"patterns": ["modality0", ("video",)]},
         r"patterns\[1\] must name .*'modality0'.* got 'video'",

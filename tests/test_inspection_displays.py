@@ -273,9 +273,7 @@ def test_imputation_display_refuses_bad_input(pyplot, data):
         ValueError, match="X must have a modality of at least two columns"
     ):
         ImputationDisplay.from_data(imputed, imputed, **kept)
-    with pytest.raises(
-        ValueError, match="ax must hold one Axes per modality, 1 in all"
-    ):
+    with pytest.raises(ValueError, match=r"ax must have one Axes per modality \(1\)"):
         ImputationDisplay.from_data(
             X, imputed, show="text", ax=pyplot.subplots(1, 2)[1], **kept
         )
@@ -358,16 +356,16 @@ def test_runs_that_were_not_made_leave_gaps(pyplot):
     assert_array_equal(display.lines_[0].get_xdata(), [2, 8])
     assert_allclose(display.lines_[0].get_ydata(), [0.1, 0.4])
     assert_array_equal(display.lines_[1].get_xdata(), [4])
-    with pytest.raises(ValueError, match="metric must be among 'f1', .* got 'score'"):
+    with pytest.raises(ValueError, match="metric must be one of 'f1', .* got 'score'"):
         ClusterSensitivityDisplay.from_cv_results(results)
-    with pytest.raises(ValueError, match="searched over 'k'; got 'a__n_clusters'"):
+    with pytest.raises(ValueError, match="a parameter 'k'; got 'a__n_clusters'"):
         ClusterSensitivityDisplay.from_cv_results(results, param="k", metric="f1")
 
 
 def test_sensitivity_refuses_bad_arrays(pyplot):
     with pytest.raises(ValueError, match=r"shape \(2, n_runs\), .* got \(1, 3, 1\)"):
         ClusterSensitivityDisplay.from_data([1, 2], np.zeros((3, 1)))
-    with pytest.raises(ValueError, match="curve must hold 2 names, .* got 1"):
+    with pytest.raises(ValueError, match="curve must have 2 names, .* got 1"):
         ClusterSensitivityDisplay.from_data([1, 2], np.zeros((2, 2, 1)), curve=["a"])
 
 

@@ -151,7 +151,7 @@ def test_frames_that_are_no_mask_are_refused(imputed):
         (booleans.astype(object), "object"),
         (mask.astype(object), "object"),
     ):
-        with pytest.raises(ValueError, match=f"must hold booleans, .* dtype {dtype}"):
+        with pytest.raises(ValueError, match=f"must have booleans, .* dtype {dtype}"):
             masked_rmse(true, found, given)
     missing = booleans.astype("boolean")
     missing.iloc[:3, 0] = pd.NA
@@ -208,7 +208,7 @@ def test_imputation_errors_refuse_bad_input(imputed, metric):
     true, found, mask = imputed
     with pytest.raises(ValueError, match=r"shape of X_true, \(12, 8\); got \(12, 7\)"):
         metric(true, found, mask[:, 1:])
-    with pytest.raises(ValueError, match="must hold booleans, .* got dtype int64"):
+    with pytest.raises(ValueError, match="must have booleans, .* got dtype int64"):
         metric(true, found, mask.astype(np.int64))
     with pytest.raises(ValueError, match="must hide a cell whose true value is known"):
         metric(true, found, np.zeros_like(mask))
@@ -224,13 +224,13 @@ def test_imputation_errors_refuse_bad_input(imputed, metric):
 
 def test_scale_and_center_are_checked(imputed):
     true, found, mask = imputed
-    with pytest.raises(ValueError, match=r"scale must hold one number per column, 8"):
+    with pytest.raises(ValueError, match=r"scale must have one number per column"):
         block_nrmse(true, found, mask, scale=[1.0, 2.0])
     with pytest.raises(ValueError, match="must be positive; got 0.0 for column 2"):
         block_nrmse(true, found, mask, scale=[1, 1, 0, 1, 1, 1, 1, 1])
     with pytest.raises(ValueError, match="Input scale contains NaN"):
         block_nrmse(true, found, mask, scale=np.full(8, np.nan))
-    with pytest.raises(ValueError, match=r"center must hold one number per column, 8"):
+    with pytest.raises(ValueError, match=r"center must have one number per column"):
         masked_cosine(true, found, mask, center=np.zeros((1, 8)))
 
 
@@ -282,7 +282,7 @@ def test_indicators_are_checked(labels, score):
         score(y_true.ravel(), y_pred.ravel())
     with pytest.raises(ValueError, match=r"y_true must be a 2-D .* shape \(5400, 1\)"):
         score(y_true.reshape(-1, 1), y_pred.reshape(-1, 1))
-    with pytest.raises(ValueError, match="y_pred must hold 0 and 1 only; got .*0.5"):
+    with pytest.raises(ValueError, match="y_pred must be 0 or 1; got .*0.5"):
         score(y_true, y_pred / 2)
     with pytest.raises(
         ValueError, match=r"same shape; got \(200, 27\) and \(199, 27\)"

@@ -130,8 +130,8 @@ class BaseModalityImputer(ModalityMixin, TransformerMixin, SkmissingEstimator):
             filled[rows] = part
         if n_unreached:
             table.warn(
-                f"{n_unreached} of {len(table)} samples have missing cells that do not "
-                "depend on observed cells. They are imputed with the training mean."
+                f"{n_unreached} of {len(table)} samples have missing cells that no "
+                "observed cell predicts. They are imputed with the training mean."
             )
         if not self.keep_empty_features and not self._seen.all():
             filled = filled[:, self._seen]

@@ -1,4 +1,4 @@
-"""What a model does when modalities are missing, in tables and displays."""
+"""Tables and displays of how models behave if modalities are missing."""
 
 from skmissing.inspection._displays import (
     ClusterSensitivityDisplay,

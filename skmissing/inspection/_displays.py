@@ -12,17 +12,16 @@ from skmissing._table import warn
 from skmissing.inspection._scores import ANY, modality_importance, robustness_curve
 from skmissing.inspection._scoring import as_table
 
-# The palette of Okabe and Ito for the colour-blind, without yellow, which is too light
-# for lines.
+# Okabe and Ito's palette for colour-blind readers, without yellow: too light for lines.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 PALE, MIDDLE, DARK = "#DDDDDD", "#777777", "#333333"
-# A legend beside the axes from this many curves on.
+# With at least this number of curves, the legend is beside the axes.
 MANY_CURVES = 5
 
 
 def make_axes(ax, figsize):
-    """Return the given axes, or those of a new figure of this size in inches."""
+    """Return the given axes, or axes of a new figure of this size in inches."""
     pyplot = import_optional("matplotlib.pyplot", "plot")
     if ax is None:
         _, ax = pyplot.subplots(figsize=figsize, layout="constrained")
@@ -30,14 +29,14 @@ def make_axes(ax, figsize):
 
 
 def tidy(ax, grid="y"):
-    """Remove the top and right of the frame, and draw a pale grid behind the data."""
+    """Remove the top and right spines, and draw a light grid behind the data."""
     ax.spines[["top", "right"]].set_visible(False)
     ax.grid(axis=grid, color=PALE, linewidth=0.8)
     ax.set_axisbelow(True)
 
 
 def draw_curve(ax, x, score, label):
-    """Draw means of scores (n_points, n_repeats), and a band if there are repeats."""
+    """Draw means of scores (n_points, n_repeats), with a band if there are repeats."""
     number = len(ax.get_lines()) % len(COLORS)
     color = COLORS[number]
     mean, spread = np.nanmean(score, axis=1), np.nanstd(score, axis=1)
@@ -53,7 +52,7 @@ def draw_curve(ax, x, score, label):
 
 
 def draw_bars(ax, names, value, color, spec):
-    """Draw bars of both signs from the bottom up, with their numbers beside."""
+    """Draw bars of both signs from bottom to top, with their values."""
     bars = ax.barh(names, value, height=0.62, color=color)
     ax.axvline(0, color=DARK, linewidth=0.8)
     beside = ax.get_yaxis_transform()
@@ -76,11 +75,11 @@ def place_legend(ax):
 
 @shared_docs
 class MissingPatternDisplay:
-    """Which modalities are missing together, and how often.
+    """Frequency of each pattern of observed modalities.
 
-    The upper part has a bar for each pattern of observed modalities, the most frequent
-    first. The lower part shows its modalities as linked dots, and the share of samples
-    that have each modality.
+    The upper part has one bar per pattern, with the most frequent first. The lower part
+    shows the modalities of each pattern as linked dots, and the share of samples that
+    have each modality.
 
     It is recommended to use :meth:`from_data` to create a display.
 
@@ -96,7 +95,7 @@ class MissingPatternDisplay:
     Attributes
     ----------
     ax_ : matplotlib Axes
-        Axes that contain the others.
+        Axes that contain the other axes.
     bar_ax_ : matplotlib Axes
         Axes of the bars.
     dot_ax_ : matplotlib Axes
@@ -129,10 +128,10 @@ class MissingPatternDisplay:
         Parameters
         ----------
         X : array-like or dataframe of shape (n_samples, n_features)
-            A missing cell is NaN, or masked, or null.
+            NaN, null and masked cells are missing.
         %(modalities)s
         max_patterns : int, default=20
-            Number of patterns to draw; the others are drawn as one bar.
+            Number of patterns to draw. The others are drawn as one bar.
         %(ax)s
 
         Returns
@@ -155,7 +154,7 @@ class MissingPatternDisplay:
         ----------
         %(ax)s
         max_patterns : int, default=20
-            Number of patterns to draw; the others are drawn as one bar.
+            Number of patterns to draw. The others are drawn as one bar.
 
         Returns
         -------
@@ -231,9 +230,8 @@ def _percent(share):
 class RobustnessCurveDisplay:
     """Score against the share of missing modalities.
 
-    A line shows the mean over the repeats against the share that was actually hidden.
-    A band shows one standard deviation on either side. Several displays can share one
-    `ax`.
+    Lines show the mean over repeats against the share that was actually hidden. Bands
+    show one standard deviation on either side. Several displays can share one `ax`.
 
     It is recommended to use :meth:`from_estimator` or :meth:`from_result` to create a
     display.
@@ -245,7 +243,7 @@ class RobustnessCurveDisplay:
     score : ndarray of shape (n_curves, n_rates, n_repeats)
         Scores.
     curve : sequence of str
-        Modalities that each curve hides.
+        Modalities hidden by each curve.
     score_name : str, default="Score"
         Label of the vertical axis.
     name : str, default=None
@@ -259,7 +257,7 @@ class RobustnessCurveDisplay:
     lines_ : list of matplotlib Line2D
         The mean curves.
     bands_ : list of matplotlib artists
-        The bands; None where there is one repeat.
+        The bands, None if there is one repeat.
 
     See Also
     --------
@@ -320,7 +318,7 @@ class RobustnessCurveDisplay:
         Parameters
         ----------
         result : :class:`~sklearn.utils.Bunch`
-            From :func:`robustness_curve`.
+            Result of :func:`robustness_curve`.
         name : str, default=None
             Name of the estimator, for the legend.
         %(ax)s
@@ -356,7 +354,7 @@ class RobustnessCurveDisplay:
             self.bands_.append(band)
         alone = len(self.curve) == 1 and self.curve[0] != ANY
         hidden = f": {self.curve[0]}" if alone else ""
-        # What is missing from the start is not counted.
+        # Modalities that were missing before are not counted.
         ax.set(
             xlabel=f"Hidden in addition{hidden} (% of the observed)",
             ylabel=self.score_name,
@@ -371,8 +369,8 @@ class RobustnessCurveDisplay:
 class ModalityImportanceDisplay:
     """Shapley value of each modality, with its interval.
 
-    The bars sum to the score with all modalities minus the score with none. Both are
-    in the label below.
+    The bars sum to the score with all modalities minus the score with none. The label
+    of the axis contains both scores.
 
     It is recommended to use :meth:`from_estimator` or :meth:`from_result` to create a
     display.
@@ -384,11 +382,11 @@ class ModalityImportanceDisplay:
     importance : ndarray of shape (n_modalities,)
         Shapley values.
     interval : ndarray of shape (n_modalities, 2)
-        Lower and upper bounds; NaN for no interval.
+        Lower and upper bounds. NaN for no interval.
     full_score : float
         Score with all modalities.
     empty_score : float
-        Score with none.
+        Score with no modality.
     confidence_level : float, default=0.95
         Confidence level of the intervals.
     score_name : str, default="Score"
@@ -400,7 +398,7 @@ class ModalityImportanceDisplay:
         Axes with the bars.
     %(figure_)s
     bars_ : matplotlib BarContainer
-        The bars, from the bottom up.
+        The bars, from bottom to top.
 
     See Also
     --------
@@ -469,7 +467,7 @@ class ModalityImportanceDisplay:
         Parameters
         ----------
         result : :class:`~sklearn.utils.Bunch`
-            From :func:`modality_importance`.
+            Result of :func:`modality_importance`.
         %(ax)s
 
         Returns
@@ -501,7 +499,7 @@ class ModalityImportanceDisplay:
         known = np.isfinite(interval).all(axis=1)
         ax.hlines(np.flatnonzero(known), *interval[known].T, color=DARK, linewidth=1.6)
         band = f", {100 * self.confidence_level:g} % interval" if known.any() else ""
-        # Below the axis, because a title is the user's.
+        # Below the axis, because the title is left to users.
         ax.set_xlabel(
             f"Shapley value{band}\n{self.score_name}: no modality "
             f"{self.empty_score:.3f}, all {self.full_score:.3f}"
@@ -512,7 +510,7 @@ class ModalityImportanceDisplay:
 
 @shared_docs
 class ContributionDisplay:
-    """What each modality adds to the prediction for one sample.
+    """Contribution of each modality to the prediction for one sample.
 
     The bars and the prior sum to the log-odds of a class, or to the predicted number.
 
@@ -523,11 +521,11 @@ class ContributionDisplay:
     modalities : sequence of str
         Names of the modalities.
     contribution : ndarray of shape (n_modalities,)
-        What each of them adds.
+        Contribution of each modality.
     presence : ndarray of shape (n_modalities,)
         Whether the sample has each modality.
     target_name : str, default="Prediction"
-        What the contributions add up to.
+        Name of the sum of the contributions.
 
     Attributes
     ----------
@@ -535,7 +533,7 @@ class ContributionDisplay:
         Axes with the bars.
     %(figure_)s
     bars_ : matplotlib BarContainer
-        The bars, from the bottom up.
+        The bars, from bottom to top.
 
     See Also
     --------
@@ -587,7 +585,7 @@ class ContributionDisplay:
         if not hasattr(estimator, "contributions"):
             raise TypeError(
                 "estimator must have the method contributions, as LateFusionClassifier "
-                f"and LateFusionRegressor do; got {type(estimator).__name__}. Of a "
+                f"and LateFusionRegressor do; got {type(estimator).__name__}. For a "
                 "pipeline or a search, pass the fitted estimator inside."
             )
         contribution = estimator.contributions(X)
@@ -640,7 +638,7 @@ class ContributionDisplay:
         return self
 
 
-# The axis is logarithmic from this ratio of the largest to the smallest number on.
+# The axis is logarithmic from this ratio of the largest to the smallest number.
 WIDE_RANGE = 16
 MOST_TICKS = 12
 
@@ -649,8 +647,8 @@ MOST_TICKS = 12
 class ClusterSensitivityDisplay:
     """Score against the number of clusters.
 
-    A line shows the mean over splits or runs, and a band one standard deviation on
-    either side. A ring marks the best mean of each curve.
+    Lines show the mean over splits or runs. Bands show one standard deviation on either
+    side. A circle marks the best mean of each curve.
 
     It is recommended to use :meth:`from_cv_results` or :meth:`from_data` to create a
     display.
@@ -660,7 +658,7 @@ class ClusterSensitivityDisplay:
     n_clusters : array-like of shape (n_points,)
         Numbers of clusters, ascending.
     score : ndarray of shape (n_curves, n_points, n_runs)
-        Scores, NaN where a combination was not run.
+        Scores. NaN for combinations that were not run.
     curve : sequence of str
         Names of the curves.
     score_name : str, default="Score"
@@ -674,11 +672,11 @@ class ClusterSensitivityDisplay:
     lines_ : list of matplotlib Line2D
         The mean curves.
     bands_ : list of matplotlib artists
-        The bands; None where there is one run.
+        The bands, None if there is one run.
 
     See Also
     --------
-    sklearn.model_selection.ValidationCurveDisplay : Any parameter, one curve.
+    sklearn.model_selection.ValidationCurveDisplay : One curve for any parameter.
 
     Examples
     --------
@@ -704,13 +702,13 @@ class ClusterSensitivityDisplay:
         ----------
         cv_results : dict
             `cv_results_` of a fitted :class:`~sklearn.model_selection.GridSearchCV`
-            or another search. Other parameters of the search give one curve for each of
-            their combinations. Candidates whose number of clusters is not a number,
-            such as "auto", are left out with a warning.
+            or another search. There is one curve per combination of other parameters.
+            Candidates whose number of clusters is not a number, such as "auto", are
+            left out with a warning.
         param : str, default=None
-            Name of the parameter; None takes the one that ends in `n_clusters`.
+            Name of the parameter. None is the parameter that ends in `n_clusters`.
         metric : str, default="score"
-            Name of the metric, if the search had several.
+            Name of the metric, if the search had several metrics.
         score_name : str, default="Score"
             Label of the vertical axis.
         %(ax)s
@@ -736,7 +734,7 @@ class ClusterSensitivityDisplay:
 
     @classmethod
     def from_data(cls, n_clusters, score, *, curve=None, score_name="Score", ax=None):
-        """Draw scores that are already computed.
+        """Draw scores that were computed before.
 
         Parameters
         ----------
@@ -766,7 +764,7 @@ class ClusterSensitivityDisplay:
         curve = [f"curve {i}" for i in range(len(score))] if curve is None else curve
         if len(curve) != len(score):
             raise ValueError(
-                f"curve must hold {len(score)} names, one per curve; got {len(curve)}."
+                f"curve must have {len(score)} names, one per curve; got {len(curve)}."
             )
         order = np.argsort(n_clusters)
         found = {"n_clusters": n_clusters[order], "score": score[:, order]}
@@ -821,8 +819,8 @@ def _split_scores(cv_results, metric):
     if not keys:
         known = {k.partition("_test_")[2] for k in cv_results if "_test_" in k}
         raise ValueError(
-            f"metric must be among {', '.join(map(repr, sorted(known)))}, whose scores "
-            f"cv_results has; got {metric!r}."
+            f"metric must be one of {', '.join(map(repr, sorted(known)))}, the metrics "
+            f"of cv_results; got {metric!r}."
         )
     return np.column_stack([cv_results[key] for key in keys])
 
@@ -837,14 +835,14 @@ def _find_param(cv_results, param):
     if len(found) != 1:
         wanted = "one that ends in 'n_clusters'" if param is None else repr(param)
         raise ValueError(
-            f"cv_results must have searched over {wanted}; got "
+            f"cv_results must contain a parameter {wanted}; got "
             f"{', '.join(map(repr, names))}. Pass param= to choose."
         )
     return found[0]
 
 
 def _find_numbers(candidates, param):
-    """Which candidates can be drawn; warns of the others."""
+    """Return the candidates that can be drawn, and warn of the others."""
     odd = {
         i: repr(params[param]) if param in params else "not set"
         for i, params in enumerate(candidates)
@@ -865,7 +863,7 @@ def _find_numbers(candidates, param):
 
 
 def _label_others(candidates, param):
-    """Labels of candidates by their other parameters, with short names if unique."""
+    """Label candidates by their other parameters, with short names if unique."""
     others = [
         {name: value for name, value in params.items() if name != param}
         for params in candidates

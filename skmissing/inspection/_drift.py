@@ -1,4 +1,4 @@
-"""New samples against those that an estimator was fitted to."""
+"""Comparison of new samples with the training samples of an estimator."""
 
 import numpy as np
 from sklearn.pipeline import Pipeline
@@ -11,14 +11,16 @@ from skmissing._table import ModalityMixin
 from skmissing.inspection._displays import COLORS, make_axes, tidy
 from skmissing.inspection._scoring import InspectionResult
 
-# A missing rate is reported if it differs by so much, and by so many standard errors.
+# A missing rate is reported if it differs by more than both: a difference, and a number
+# of standard errors.
 LEAST_CHANGE, LEAST_ERRORS = 0.1, 4
-# A column is reported if so large a share of its cells is outside, of so many at least.
+# A column is reported if more than this share of its cells is outside of its range, and
+# if it has at least this number of observed cells.
 MOST_OUTSIDE, FEWEST_CELLS = 0.05, 20
 
 
 def check_drift(estimator, X, *, as_frame=False):
-    """Compare new samples with those that an estimator was fitted to.
+    """Compare new samples with the training samples of an estimator.
 
     Parameters
     ----------
@@ -27,16 +29,16 @@ def check_drift(estimator, X, *, as_frame=False):
     X : array-like of shape (n_samples, n_features)
         New samples.
     as_frame : bool, default=False
-        Whether to return a pandas data frame with one row per modality.
+        Whether to return a pandas dataframe with one row per modality.
 
     Returns
     -------
-    :class:`~sklearn.utils.Bunch` or data frame
+    :class:`~sklearn.utils.Bunch` or dataframe
         A Bunch has these entries:
 
         messages : list of str
-            What differs: missing rates, combinations of modalities and columns. Empty
-            if nothing does.
+            Differences in missing rates, combinations of modalities, and columns. Empty
+            if there are none.
         modalities : list of str
             Names of the modalities.
         training_rate : ndarray of shape (n_modalities,)
@@ -44,8 +46,7 @@ def check_drift(estimator, X, *, as_frame=False):
         missing_rate : ndarray of shape (n_modalities,)
             Share of the new samples without the modality.
         outside : ndarray of shape (n_modalities,)
-            Share of the observed cells that are outside of the range of their column in
-            training.
+            Share of the observed cells outside of the training range of their column.
         shifted_columns : list of list of str
             Columns of each modality with many such cells.
         n_unseen : int
@@ -57,7 +58,8 @@ def check_drift(estimator, X, *, as_frame=False):
     Raises
     ------
     TypeError
-        If `estimator` is not one of skmissing, or a pipeline or search without one.
+        If `estimator` is not an estimator of skmissing, or a pipeline or search that
+        ends with one.
 
     See Also
     --------
@@ -68,8 +70,8 @@ def check_drift(estimator, X, *, as_frame=False):
     -----
     A missing rate is reported if it differs by more than 0.1, and by more than four
     standard errors. A column is reported if more than 5 % of at least 20 observed cells
-    are outside of its range. The ranges are those of all training samples, and few
-    samples have narrow ranges.
+    are outside of the range of all training samples. The range is narrow if there were
+    few training samples.
 
     Examples
     --------
@@ -145,7 +147,7 @@ def check_drift(estimator, X, *, as_frame=False):
 
 
 def find_last(estimator, X):
-    """The estimator of skmissing, and X as it gets it."""
+    """Return the estimator of skmissing, and X as that estimator receives it."""
     while not isinstance(estimator, ModalityMixin):
         if hasattr(estimator, "best_estimator_"):
             estimator = estimator.best_estimator_
@@ -167,7 +169,7 @@ def find_last(estimator, X):
 
 @shared_docs
 class DriftDisplay:
-    """Missing rates of new samples beside those of the training samples.
+    """Missing rates of new samples and of training samples, side by side.
 
     It is recommended to use :meth:`from_estimator` to create a display.
 
@@ -176,9 +178,9 @@ class DriftDisplay:
     modalities : sequence of str
         Names of the modalities.
     training_rate : ndarray of shape (n_modalities,)
-        Shares of the training samples without the modality.
+        Share of the training samples without each modality.
     missing_rate : ndarray of shape (n_modalities,)
-        Shares of the new samples without the modality.
+        Share of the new samples without each modality.
 
     Attributes
     ----------
@@ -186,7 +188,7 @@ class DriftDisplay:
         Axes with the bars.
     %(figure_)s
     bars_ : list of matplotlib BarContainer
-        Bars of the training samples, and of the new ones.
+        Bars of the training samples and of the new samples.
 
     See Also
     --------

@@ -1,4 +1,4 @@
-"""Display of imputed values among the observed ones."""
+"""Display of imputed and observed values."""
 
 import numpy as np
 from sklearn.decomposition import PCA
@@ -19,12 +19,12 @@ _COLUMNS = 3
 
 @shared_docs
 class ImputationDisplay:
-    """Imputed values among the observed ones, projected to the plane.
+    """Imputed and observed values of modalities, projected to two dimensions.
 
-    There is one panel per modality. Real points are samples that have the modality, and
-    imputed points are samples in which it is missing. The points of a good imputer have
-    the same location and spread as the real ones. If they are concentrated in one
-    place, the imputer predicts little more than the mean.
+    There is one panel per modality. Real points are samples that have the modality.
+    Imputed points are samples in which it is missing. With a good imputer, imputed
+    points have the same location and spread as real points. If imputed points are
+    concentrated in one place, the imputer predicts little more than the mean.
 
     It is recommended to use :meth:`from_data` or :meth:`from_estimator` to create a
     display.
@@ -32,18 +32,18 @@ class ImputationDisplay:
     Parameters
     ----------
     points : dict of str to ndarray of shape (n_points, 2)
-        By modality.
+        Points by modality.
     imputed : dict of str to ndarray of shape (n_points,), dtype bool
         Which points are imputed.
     axis_labels : dict of str to tuple of str
-        Labels of the horizontal and vertical axis.
+        Labels of the horizontal and vertical axis, by modality.
 
     Attributes
     ----------
     axes_ : ndarray of matplotlib Axes
         One per modality.
     ax_ : matplotlib Axes
-        The first of them.
+        The first of `axes_`.
     %(figure_)s
 
     See Also
@@ -52,9 +52,9 @@ class ImputationDisplay:
 
     Notes
     -----
-    Columns are standardised by the samples that have them. PCA is fitted to the real
-    points, and the imputed points are projected onto it. t-SNE arranges both together,
-    so that distances between groups, and the sizes of groups, have no meaning.
+    Columns are standardised by their observed cells. PCA is fitted to the real points,
+    and the imputed points are projected onto it. t-SNE is fitted to both kinds of
+    points. Its distances between groups, and its sizes of groups, have no meaning.
 
     Examples
     --------
@@ -86,7 +86,7 @@ class ImputationDisplay:
         X : array-like of shape (n_samples, n_features)
             The incomplete table.
         modalities : list of int, dict or None, default=None
-            The groups of columns of X. None takes those of the imputer.
+            Groups of columns of X. None uses the groups of the imputer.
         **params : dict
             Other parameters of :meth:`from_data`: `show`, `method`, `max_samples`,
             `random_state`, `ax`.
@@ -127,15 +127,15 @@ class ImputationDisplay:
             The completed table.
         %(modalities)s
         show : str or list of str, default=None
-            Modalities to draw; None draws all that have imputed samples.
+            Modalities to draw. None draws all modalities with imputed samples.
         method : {"pca", "tsne"}, default="pca"
-            Projection to the plane.
+            Projection to two dimensions.
         max_samples : int, default=1000
             Maximum number of real points, and of imputed points, per panel.
         random_state : int, RandomState instance or None, default=None
             Seed of the choice of points and of t-SNE.
         ax : matplotlib Axes or array of Axes, default=None
-            One per panel; a new figure if None.
+            One Axes per panel. None makes a new figure.
 
         Returns
         -------
@@ -176,7 +176,7 @@ class ImputationDisplay:
         Parameters
         ----------
         ax : matplotlib Axes or array of Axes, default=None
-            One per panel; a new figure if None.
+            One Axes per panel. None makes a new figure.
 
         Returns
         -------
@@ -220,7 +220,7 @@ class ImputationDisplay:
 
 
 def _drop_added(filled, imputer, n_features):
-    """The columns of X, without those that the imputer has added."""
+    """The columns of X, without columns added by the imputer."""
     if filled.shape[1] <= n_features or not hasattr(imputer, "get_feature_names_out"):
         return filled
     own = getattr(imputer, "feature_names_in_", [f"x{i}" for i in range(n_features)])
@@ -259,7 +259,7 @@ def _choose(show, table):
 
 
 def _project(block, real, method, rng):
-    """Points in the plane, and labels of its axes."""
+    """Points in two dimensions, and labels of the axes."""
     scale = block[real].std(axis=0)
     z = (block - block[real].mean(axis=0)) / np.where(scale > 0, scale, 1)
     if method == "tsne":
@@ -279,7 +279,7 @@ def _project(block, real, method, rng):
 
 
 def _make_panels(ax, n_panels):
-    """One axes per panel, from the caller or in a new figure."""
+    """Axes of the panels, given by the caller or in a new figure."""
     if ax is None:
         pyplot = import_optional("matplotlib.pyplot", "plot")
         n_columns = 2 if n_panels == 4 else min(n_panels, _COLUMNS)
@@ -297,6 +297,6 @@ def _make_panels(ax, n_panels):
     axes = np.atleast_1d(np.asarray(ax, dtype=object)).ravel()
     if len(axes) != n_panels:
         raise ValueError(
-            f"ax must hold one Axes per modality, {n_panels} in all; got {len(axes)}."
+            f"ax must have one Axes per modality ({n_panels}); got {len(axes)}."
         )
     return axes

@@ -1,4 +1,4 @@
-"""Scores of a fitted model with some modalities only, and their importance."""
+"""Scores of a fitted model with some of the modalities, and their importance."""
 
 import itertools
 import math
@@ -49,34 +49,34 @@ def score_by_pattern(
     """Score a fitted model on every subset of modalities.
 
     The table shows, for example, how a model performs without audio. For each subset,
-    the samples that have all of its modalities are reduced to them and scored.
+    the samples with all its modalities are scored, with all other modalities hidden.
 
     Parameters
     ----------
     estimator : estimator or list of estimators
-        Fitted estimator, which must accept samples with missing modalities. A list of
-        those of :func:`~sklearn.model_selection.cross_validate` is scored as one model
-        that predicts each sample by the estimator that was not fitted on it.
+        Fitted estimator that accepts samples with missing modalities. A list of
+        estimators from :func:`~sklearn.model_selection.cross_validate` is scored as one
+        model: each sample is predicted by the estimator that was not fitted to it.
     X : array-like or dataframe of shape (n_samples, n_features)
-        Samples that the estimator was not fitted on, or all samples for a list. A
-        dataframe may hold text, for a pipeline that starts with encoders.
+        Samples that were not used in `fit`, or all samples for a list. A dataframe may
+        contain text, for a pipeline that starts with encoders.
     y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
         Targets.
     test_indices : list of ndarray of int or None, default=None
-        For a list, the positions of the test samples of each of its estimators:
+        Positions of the test samples per estimator of a list:
         `results["indices"]["test"]` of `cross_validate` with `return_indices=True`.
     modalities : list of int, dict or None, default=None
-        The groups of columns of X. None takes `modalities_` of the estimator or of the
-        first one inside, and finds its columns in X by their names, or by position if
-        no step before it changes them. If no estimator has it, columns named
+        Groups of columns of X. None uses `modalities_` of the estimator or of the first
+        estimator inside it. Its columns are found in X by name, or by position if no
+        step before it changes the columns. If there is no such attribute, columns named
         `modality__feature` are grouped by their prefix.
     scoring : str, callable or None, default=None
-        Scorer, as for :func:`sklearn.metrics.check_scoring`; None takes the
-        estimator's own `score`.
+        Scorer, as for :func:`sklearn.metrics.check_scoring`. None uses the `score`
+        method of the estimator.
     patterns : {"all", "observed"} or list, default="all"
-        Subsets to score. "all" takes every non-empty subset, the largest first.
-        "observed" hides nothing, and groups the samples by their observed modalities. A
-        list holds tuples of names, or single names.
+        Subsets to score. "all" is every non-empty subset, the largest first. "observed"
+        hides nothing, and groups the samples by their observed modalities. A list
+        contains tuples of names, or single names.
     sample_weight : array-like of shape (n_samples,), default=None
         Weights of the samples, passed to the scorer.
     as_frame : bool, default=False
@@ -87,24 +87,24 @@ def score_by_pattern(
     Returns
     -------
     :class:`~sklearn.utils.Bunch` or dataframe
-        With one entry per pattern in each of these:
+        One entry per pattern in each of the following:
 
         pattern : list of str
             Names of the modalities, joined by " + ".
         n_modalities : ndarray of int
             Number of modalities of the pattern.
         n_samples : ndarray of int
-            Number of samples that were scored. Scores of patterns are comparable only
-            if their samples are.
+            Number of samples that were scored. Scores are comparable only if the
+            samples of the patterns are.
         score : ndarray of float
-            NaN, with a warning, where no sample has the pattern.
+            Scores. NaN, with a warning, if no sample has the pattern.
 
-        A Bunch also holds `presence`, boolean of shape (n_patterns, n_modalities),
+        A Bunch also contains `presence`, boolean of shape (n_patterns, n_modalities),
         the names `modalities`, and `score_name`.
 
     See Also
     --------
-    modality_importance : Summary of the table by one number per modality.
+    modality_importance : Summarises the table by one number per modality.
     robustness_curve : Score against the share of missing modalities.
 
     Examples
@@ -175,7 +175,7 @@ def all_patterns(n_modalities):
         raise ValueError(
             f"patterns='all' needs at most {MOST_MODALITIES} modalities; got "
             f"{n_modalities}, which have {2**n_modalities - 1} subsets. If columns "
-            "belong together, pass modalities=; otherwise list the patterns, or pass "
+            "belong together, pass modalities=. Otherwise, list the patterns, or pass "
             "patterns='observed'."
         )
     subsets = sorted(all_subsets(n_modalities)[1:], key=len, reverse=True)
@@ -186,12 +186,12 @@ def all_patterns(n_modalities):
 
 
 def name_pattern(present, names):
-    """Names of the present modalities, joined by " + "."""
+    """Names of the observed modalities, joined by " + "."""
     return " + ".join(n for n, p in zip(names, present) if p) or "(none)"
 
 
 def check_names(wanted, names, where):
-    """Positions of modalities, given by name; `where` names them in errors."""
+    """Positions of modalities by name. Errors begin with `where`."""
     wanted = [wanted] if isinstance(wanted, str) else list(wanted)
     for name in wanted:
         if name not in names:
@@ -218,14 +218,14 @@ def _read_patterns(patterns, names):
         return all_patterns(len(names))
     presence = np.zeros((len(patterns), len(names)), dtype=bool)
     if not len(presence):
-        raise ValueError("patterns must hold at least one pattern; got none.")
+        raise ValueError("patterns must have at least one pattern; got none.")
     for i, (row, pattern) in enumerate(zip(presence, patterns)):
         row[check_names(pattern, names, f"patterns[{i}]")] = True
     return presence
 
 
 def _observed_patterns(table):
-    """Distinct patterns, the largest first, and that of each sample."""
+    """Distinct patterns, the largest first, and the pattern of each sample."""
     patterns, inverse = table.patterns
     order = np.lexsort([*~patterns.T[::-1], -patterns.sum(axis=1)])
     rank = np.empty_like(order)
@@ -285,19 +285,19 @@ def modality_importance(
     ----------
     %(estimator, X, y, test_indices, modalities, scoring)s
     empty_score : float, default=None
-        Score with no modality, for an estimator that does not accept such samples. None
-        scores the prediction for them, which is the same for all.
+        Score with no modality, for an estimator that does not accept samples without
+        any modality. None scores its prediction for such samples.
     n_bootstraps : int, default=200
-        Number of resamples of X for the intervals; 0 for no intervals.
+        Number of resamples of X for the intervals. With 0, there are no intervals.
     confidence_level : float, default=0.95
         Confidence level of the intervals.
     n_permutations : int, default=100
-        Number of orders that are sampled if there are more than 10 modalities, in pairs
-        of an order and its reverse. With fewer, all subsets are scored and this is
-        ignored.
+        Number of random orders if there are more than 10 modalities. Each order is
+        paired with its reverse. With at most 10 modalities, all subsets are scored and
+        this parameter is ignored.
     %(sample_weight)s
     as_frame : bool, default=False
-        Whether to return a pandas dataframe of the importances and the ends of their
+        Whether to return a pandas dataframe of the importances and the bounds of their
         intervals, indexed by modality.
     random_state : int, RandomState instance or None, default=None
         Seed of the resamples and of the orders.
@@ -310,19 +310,19 @@ def modality_importance(
         A Bunch has these entries:
 
         modalities : tuple of str
-            Names, in the order of the other entries.
+            Names in the order of the other entries.
         importance : ndarray of shape (n_modalities,)
             Average gain of the score per modality.
         interval : ndarray of shape (n_modalities, 2)
-            Percentiles of `bootstraps`; NaN without bootstraps.
+            Percentiles of `bootstraps`. NaN without bootstraps.
         bootstraps : ndarray of shape (n_modalities, n_bootstraps)
-            The importances on each resample.
+            Importances on each resample.
         full_score, empty_score : float
-            Scores with all observed modalities, and with none.
+            Scores with all observed modalities and with no modality.
         confidence_level : float
             Confidence level of the intervals.
         score_name : str
-            For the axis of a plot.
+            Label for the axis of a plot.
 
     See Also
     --------
@@ -333,7 +333,7 @@ def modality_importance(
 
     Notes
     -----
-    Let v(S) be the score on all samples of X, each reduced to its modalities in S. The
+    Let v(S) be the score on all samples of X with all modalities outside S hidden. The
     importance of modality m out of M modalities is
 
     .. math::
@@ -342,12 +342,12 @@ def modality_importance(
 
     It depends on the model and the samples. A modality that is often missing is less
     important, and two redundant modalities share their importance. Warnings of the
-    estimator about samples with no observed modality are not shown while X is reduced.
+    estimator about samples with no observed modality are not shown.
 
-    The intervals reflect the choice of the samples of X, not that of the training
-    samples. If orders are sampled, they are resampled as well. Predictions are made
-    once per subset if `scoring` needs predictions only, as all named scorers of
-    scikit-learn do. With any other callable, the estimator predicts each resample.
+    The intervals account for the choice of the samples of X, but not of the training
+    samples. Random orders are resampled, too. If `scoring` needs predictions only, as
+    all named scorers of scikit-learn do, there is one prediction per subset. With other
+    callables, the estimator predicts each resample.
 
     References
     ----------
@@ -416,7 +416,7 @@ def modality_importance(
 
 
 def all_subsets(n_modalities):
-    """Every subset, the empty one included, as frozenset of positions."""
+    """Every subset, including the empty subset, as frozenset of positions."""
     positions = range(n_modalities)
     return [
         frozenset(subset)
@@ -426,7 +426,7 @@ def all_subsets(n_modalities):
 
 
 def exact_shapley(values, n_modalities):
-    """Shapley values (n_modalities, n_games) from the (n_games,) of all subsets."""
+    """Shapley values (n_modalities, n_games) from the scores (n_games,) of subsets."""
     shares = np.zeros((n_modalities, len(values[frozenset()])))
     for subset, value in values.items():
         size = len(subset)
@@ -438,13 +438,13 @@ def exact_shapley(values, n_modalities):
 
 
 def sample_orders(n_modalities, n_orders, rng):
-    """Random orders, each with its reverse, so that errors partly cancel."""
+    """Random orders, each with its reverse, so that errors partly cancel out."""
     forward = [rng.permutation(n_modalities) for _ in range((n_orders + 1) // 2)]
     return np.array([order for f in forward for order in (f, f[::-1])])
 
 
 def prefixes(orders):
-    """Distinct sets of modalities that the orders start with."""
+    """Distinct sets of modalities at the start of the orders."""
     found = {
         frozenset(order[:length].tolist())
         for order in orders
@@ -454,8 +454,8 @@ def prefixes(orders):
 
 
 def sampled_shapley(values, orders, rng):
-    """Mean gain of each modality over orders: (n_modalities, n_games)."""
-    # The first game counts all pairs of orders once; the others resample them.
+    """Mean gain of each modality over orders, (n_modalities, n_games)."""
+    # The first game uses each pair of orders once. The others resample pairs.
     n_games = len(values[frozenset()])
     n_pairs = len(orders) // 2
     weights = rng.multinomial(n_pairs, np.full(n_pairs, 1 / n_pairs), size=n_games)
@@ -541,12 +541,12 @@ def robustness_curve(
     ----------
     %(estimator, X, y, test_indices, modalities)s
     hide : {"all", "each", "both"} or list, default="all"
-        Modalities to hide. "all" hides all modalities, independently of each other, and
-        returns one curve. "each" returns one curve per modality, and "both" returns all
-        of these. A list holds names, or tuples of names that one curve hides,
+        Modalities to hide. "all" is one curve that hides all modalities, independently
+        of each other. "each" is one curve per modality. "both" is all these curves. A
+        list contains one entry per curve: a name, or a tuple of names to hide
         independently of each other.
     rates : array-like of float, default=(0.0, 0.1, ..., 0.9)
-        Shares of the samples with a modality in which it is hidden.
+        Shares of the samples with a modality in which the modality is hidden.
     n_repeats : int, default=5
         Number of random draws of the hidden modalities.
     %(scoring, sample_weight)s
@@ -563,15 +563,15 @@ def robustness_curve(
         A Bunch has these entries:
 
         curve : list of str
-            Modalities that each curve hides: names joined by " + ", or "any modality".
+            Modalities hidden by each curve: names joined by " + ", or "any modality".
         rate : ndarray of shape (n_rates,)
             The parameter `rates` in ascending order.
         realized_rate : ndarray of shape (n_curves, n_rates, n_repeats)
-            Share of the observed modalities of the curve that was actually hidden.
+            Share of the observed modalities of the curve that were actually hidden.
         score : ndarray of shape (n_curves, n_rates, n_repeats)
-            Score of the samples with these modalities hidden.
+            Score with these modalities hidden.
         score_name : str
-            For the axis of a plot.
+            Label for the axis of a plot.
 
     See Also
     --------
@@ -580,12 +580,12 @@ def robustness_curve(
 
     Notes
     -----
-    A modality that n samples have is hidden in rate × n of them, rounded. Within a
-    repeat, a modality that is hidden from a sample at one rate is also hidden at all
-    higher rates, so a curve shows the effect of the rate and not of the draw. At least
-    one modality per sample is kept: the one that would be hidden last. High rates are
-    therefore not reached if several modalities are hidden, or if samples have no other
-    modality. See `realized_rate`.
+    Each modality is hidden in a share `rate` of the samples that have it, rounded to
+    whole samples. Within a repeat, a modality that is hidden at one rate is also hidden
+    at all higher rates, so a curve shows the effect of the rate and not of the draw. At
+    least one modality per sample is kept: the one that would be hidden last. High rates
+    are therefore not reached if several modalities are hidden, or if samples have no
+    other modality. See `realized_rate`.
 
     Examples
     --------
@@ -619,7 +619,7 @@ def robustness_curve(
     scoring_of = Scoring(estimator, scoring, y, sample_weight, len(table))
     names, targets = _read_hide(hide, table.layout.names)
     rng = check_random_state(random_state)
-    # Drawn one by one, because all tables together may not fit into memory.
+    # Tables are drawn one by one, because they may not fit into memory together.
     tasks = (
         (scoring_of, table, hidden, target)
         for target in targets
@@ -648,13 +648,13 @@ def robustness_curve(
 
 
 def draw_hidden(presence, target, rates, rng):
-    """Draw which modalities of `target` samples lose: one nested mask per rate."""
+    """Draw the modalities of `target` to hide: one nested mask per rate."""
     losable = presence & target
     counts = losable.sum(axis=0)
     rank = np.full(presence.shape, np.inf)
     for m in np.flatnonzero(counts):
         rank[losable[:, m], m] = rng.permutation(counts[m])
-    # A sample keeps the modality that it would lose last, the same at every rate.
+    # A sample keeps the modality that it would lose last. It is the same at every rate.
     share = np.where(presence, rank / np.maximum(counts, 1), -1)
     rank[np.arange(len(rank)), share.argmax(axis=1)] = np.inf
     return [rank < np.rint(rate * counts) for rate in rates]
@@ -670,7 +670,7 @@ def _check_rates(rates):
 
 
 def _read_hide(hide, names):
-    """Names of the curves, and which modalities each of them hides."""
+    """Names of the curves, and masks of the modalities that they hide."""
     each = [(name,) for name in names]
     known = {"all": [names], "each": each, "both": [names, *each]}
     if isinstance(hide, str) and hide not in known and hide in names:
@@ -695,7 +695,7 @@ def _read_hide(hide, names):
 
 
 def _score_hidden(scoring, table, hidden, target):
-    """Score with hidden modalities, and the share of the target that is hidden."""
+    """Score with hidden modalities, and the hidden share of the target."""
     n_present = table.presence[:, target].sum()
     return scoring.score(hide_modalities(table, hidden)), hidden.sum() / max(
         1, n_present

@@ -39,7 +39,7 @@ _PredictionScorer = type(get_scorer("accuracy"))
 
 
 class FrameTable(ModalityTable):
-    """Table of a dataframe, whose values are not read; `partial` is not known."""
+    """Table of a dataframe whose values are not read. `partial` is unknown."""
 
     def __getitem__(self, rows):
         return FrameTable(
@@ -62,7 +62,7 @@ class FrameTable(ModalityTable):
 
 
 def as_table(X, modalities, estimator=None):
-    """Table of an array or a dataframe; modalities=None asks the estimator first."""
+    """Table of an array or dataframe; None uses `modalities_` of the estimator."""
     for model in (
         estimator.estimators_ if isinstance(estimator, FoldModels) else [estimator]
     ):
@@ -84,7 +84,7 @@ def as_table(X, modalities, estimator=None):
         return ModalityTable(X, layout)
     if is_pandas(X):
         missing = X.isna().to_numpy()
-        # The names that the estimator knows, of several levels perhaps.
+        # The names that the estimator knows, which may have several levels.
         X = X.set_axis(given.columns, axis="columns")
     else:
         missing = np.column_stack([_missing_polars(c) for c in X.get_columns()])
@@ -100,9 +100,9 @@ def is_pandas(X):
 
 
 def find_layout(estimator, n_features, names):
-    """Layout of X by that of the models inside of an estimator; None if none has one.
+    """Layout of X from the models inside an estimator; None if there is no layout.
 
-    Raise if it is not known which columns of X the models were fitted to.
+    Raises an error if the columns of X used by the models are unknown.
     """
     own = None if names is None else resolve_modalities(None, n_features, names, None)
     layouts = {}
@@ -111,7 +111,7 @@ def find_layout(estimator, n_features, names):
         known = getattr(model, "feature_names_in_", None)
         if own and known is None and getattr(model, "modalities", None) is None:
             if layout.one_column_each and len(own) < len(layout):
-                return own  # a wrapper has handed on an array without the names
+                return own  # a wrapper has passed an array without names
         by_name = None if names is None or known is None else _places(known, names)
         for order in (by_name, places):
             if order is not None and np.array_equal(
@@ -126,16 +126,16 @@ def find_layout(estimator, n_features, names):
             layout = own
         if layout is None or {*layout} != {*model.modalities_}:
             raise ValueError(
-                f"The modalities of the fitted {type(model).__name__} hold "
-                f"{model.modalities_.n_features} columns, but X has {n_features}: a "
-                "step before changes the columns, and not all of their names are kept. "
+                f"The modalities of the fitted {type(model).__name__} have "
+                f"{model.modalities_.n_features} columns, but X has {n_features}: an "
+                "earlier step changes the columns and does not keep all their names. "
                 "Pass modalities= for the columns of X."
             )
         layouts.setdefault(frozenset(map(frozenset, _columns(layout))), layout)
     if len(layouts) > 1:
         shown = " and ".join(map(repr, layouts.values()))
         raise ValueError(
-            "The models inside of the estimator have different modalities: "
+            "The models inside the estimator have different modalities: "
             f"{shown}. Pass modalities= for the columns of X."
         )
     return next(iter(layouts.values()), None)
@@ -145,7 +145,7 @@ def _columns(layout):
     return [modality.columns.tolist() for modality in layout.values()]
 
 
-# Where meta-estimators keep what they have fitted. All of them hand on the columns.
+# Attributes in which meta-estimators keep fitted estimators, with unchanged columns.
 _FITTED = (
     "best_estimator_",
     "estimator_",
@@ -159,7 +159,7 @@ _FITTED = (
 def _inner_models(estimator, places):
     """Pairs of a model with `modalities_` and the positions in X of its columns.
 
-    The positions are None if they are not known. Of a pipeline, the first step counts.
+    The positions are None if they are unknown. In a pipeline, the first model is used.
     """
     if hasattr(estimator, "modalities_"):
         return [(estimator, places)]
@@ -197,11 +197,11 @@ def _places_after(step, places):
         found = _places(step.get_feature_names_out(), names)
         return places[found]
     except (AttributeError, ValueError, IndexError, TypeError):
-        return None  # it has no names of its output
+        return None  # there are no names of the output
 
 
 def _places(names, among):
-    """Positions of names among others, perhaps behind prefixes of steps, or None."""
+    """Positions of names among others that may have prefixes of steps, or None."""
     known = {str(name): place for place, name in enumerate(among)}
     places = []
     for name in map(str, names):
@@ -219,7 +219,7 @@ def _missing_polars(column):
 
 
 def hide_modalities(table, hidden):
-    """X with some modalities missing; `hidden` is (n_samples or 1, n_modalities)."""
+    """Hide modalities of X by a mask of shape (n_samples or 1, n_modalities)."""
     hidden = np.broadcast_to(hidden, table.presence.shape)
     return table.hide(hidden).X if hidden.any() else table.X
 
@@ -228,7 +228,7 @@ def hide_modalities(table, hidden):
 
 
 class InspectionResult(Bunch):
-    """A Bunch that is printed without its large arrays."""
+    """Bunch that is printed without its large arrays."""
 
     def __repr__(self):
         shown = {
@@ -244,9 +244,9 @@ class InspectionResult(Bunch):
 
 
 class FoldModels:
-    """Models of a cross-validation, of which each predicts its own test samples.
+    """Models of a cross-validation. Each model predicts its own test samples.
 
-    `fold` (n_samples,) is the number of the model of each sample of a table.
+    `fold` (n_samples,) is the number of the model for each sample of a table.
     """
 
     def __init__(self, models, fold):
@@ -254,7 +254,7 @@ class FoldModels:
         self.fold = fold
 
     def of(self, rows):
-        """The same for some samples of the table."""
+        """The models for some samples of the table."""
         return FoldModels(self.estimators_, self.fold[rows])
 
     def __getattr__(self, name):
@@ -267,7 +267,7 @@ class FoldModels:
         for model in self.estimators_ if name != "predict" else ():
             if not np.array_equal(model.classes_, self.classes_):
                 raise ValueError(
-                    f"scoring must need no {name}, because the models must know the "
+                    f"scoring must not need {name}, because the models must have the "
                     f"same classes for it; got {model.classes_.tolist()} instead of "
                     f"{self.classes_.tolist()}."
                 )
@@ -292,19 +292,19 @@ class FoldModels:
 
 
 def read_folds(estimator, X, y, sample_weight, test_indices):
-    """Return the arguments with one row per test sample, if there are models."""
+    """Return the arguments with one row per test sample, if estimator is a list."""
     if not isinstance(estimator, (list, tuple, np.ndarray)):
         if test_indices is not None:
             raise TypeError(
-                "test_indices must be None for one model; got them with a "
-                f"{type(estimator).__name__}, not with a list of models."
+                "test_indices must be None for a single model; got test_indices with "
+                f"{type(estimator).__name__}, which is not a list of models."
             )
         return estimator, X, y, sample_weight
     n_samples = len(X)
     if test_indices is None or not len(estimator) == len(test_indices) > 0:
         found = "None" if test_indices is None else str(len(test_indices))
         raise ValueError(
-            "test_indices must hold the test samples of each of the "
+            "test_indices must have the test samples of each of the "
             f"{len(estimator)} models; got {found}. Call cross_validate with "
             "return_estimator=True and return_indices=True, and pass "
             "results['indices']['test']."
@@ -346,7 +346,7 @@ def find_scorer(estimator, scoring):
         while isinstance(last, Pipeline):
             last = last.steps[-1][1]
         score = getattr(type(last), "score", None)
-        # By name, because such a scorer needs predictions only.
+        # By name, because a named scorer needs predictions only.
         if score is ClassifierMixin.score:
             scoring = "accuracy"
         elif score is RegressorMixin.score:
@@ -394,14 +394,14 @@ class Scoring:
             self.weight = check_sample_weight(sample_weight, np.empty((n_samples, 1)))
 
     def score(self, X, rows=slice(None)):
-        """Score of X, which holds the samples `rows` of the table."""
+        """Score of X, which contains the samples `rows` of the table."""
         if isinstance(self.estimator, FoldModels):
             known = PredictedRows(self.estimator.of(rows), X)
             return self._score(known, np.arange(len(X)), rows)
         return self._score(self.estimator, X, rows)
 
     def resampled(self, table, hidden, resamples):
-        """Scores of the whole table and of resamples: (1 + n_resamples,)."""
+        """Scores of the whole table and of resamples, (1 + n_resamples,)."""
         X = hide_modalities(table, hidden)
         if not isinstance(self.scorer, _PredictionScorer):
             scores = [
@@ -413,7 +413,7 @@ class Scoring:
         return np.array([self._score(known, s, s) for s in (every, *resamples)])
 
     def _score(self, estimator, X, rows):
-        """Score of X, which may be the numbers of samples that are predicted."""
+        """Score of X, which may be row numbers of cached predictions."""
         y = None if self.y is None else self.y[rows]
         weight = {}
         if self.weight is not None:
@@ -427,12 +427,12 @@ class Scoring:
             raise ValueError(
                 f"{self.name} fails on {len(y)} samples without the classes "
                 f"{', '.join(map(repr, lost))}: {str(error).rstrip('.')}. Score more "
-                "samples of them, or choose another scoring. Resampling (n_bootstraps) "
-                "loses rare classes by chance."
+                "samples of these classes, or choose another scoring. Resampling "
+                "(n_bootstraps) may leave out rare classes."
             ) from error
 
     def _find_lost_classes(self, y):
-        """Classes that the estimator knows and none of these samples has."""
+        """Classes of the estimator that none of these samples has."""
         classes = getattr(self.estimator, "classes_", None)
         if y is None or y.ndim != 1 or not isinstance(classes, np.ndarray):
             return []
@@ -440,7 +440,7 @@ class Scoring:
 
 
 class PredictedRows:
-    """Estimator with cached predictions, whose X holds row numbers."""
+    """Estimator with cached predictions. Its X contains row numbers."""
 
     def __init__(self, estimator, X):
         self._estimator = estimator
@@ -468,5 +468,5 @@ class PredictedRows:
 
 
 def run_parallel(function, tasks, n_jobs):
-    """List of the results of a function, one per tuple of arguments."""
+    """Results of a function, one per tuple of arguments."""
     return Parallel(n_jobs=n_jobs)(delayed(function)(*task) for task in tasks)

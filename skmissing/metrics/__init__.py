@@ -1,4 +1,4 @@
-"""Distances between incomplete samples, imputation errors, and the papers' scores."""
+"""Distances between incomplete samples, imputation errors, and scores of papers."""
 
 from skmissing.metrics._distances import partial_modality_distances
 from skmissing.metrics._imputation import block_nrmse, masked_cosine, masked_rmse

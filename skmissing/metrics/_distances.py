@@ -9,7 +9,7 @@ from skmissing._docs import shared_docs
 from skmissing._modalities import resolve_modalities
 from skmissing._table import ModalityTable, read_array
 
-# Samples of Y that are compared at a time.
+# Number of samples of Y that are compared at a time.
 N_CENTERS = 1024
 
 
@@ -22,7 +22,7 @@ def partial_modality_distances(X, Y=None, *, modalities=None, squared=False):
     Parameters
     ----------
     X : array-like of shape (n_samples_X, n_features)
-        A missing cell is NaN, or masked if X is a masked array.
+        NaN and masked cells are missing.
     Y : array-like of shape (n_samples_Y, n_features), default=None
         None compares the samples of X with each other.
     %(modalities)s
@@ -32,8 +32,8 @@ def partial_modality_distances(X, Y=None, *, modalities=None, squared=False):
     Returns
     -------
     ndarray of shape (n_samples_X, n_samples_Y)
-        Of dtype float32 if both X and Y are, otherwise float64; `inf` where two
-        samples have no modality in common.
+        The dtype is float32 if X and Y are both float32, otherwise float64. `inf` if
+        two samples have no modality in common.
 
     See Also
     --------
@@ -47,17 +47,17 @@ def partial_modality_distances(X, Y=None, *, modalities=None, squared=False):
         d^2(x, y) = \\frac{1}{|S|} \\sum_{m \\in S}
         \\frac{1}{d_m} \\lVert x^m - y^m \\rVert^2 ,
 
-    with S the modalities that both samples have and d_m the width of modality m. Wide
-    and narrow modalities thus have the same weight, and samples are not closer because
-    they share few modalities. In a partially observed modality, the mean is over the
-    columns observed in both samples. If there are none, the modality is not shared.
+    where S is the modalities that both samples have, and d_m is the width of modality
+    m. Wide and narrow modalities thus have the same weight, and samples are not closer
+    if they share fewer modalities. In a partially observed modality, the mean is over
+    the columns observed in both samples. If there are none, the modality is not shared.
 
     This is not a metric: samples with different modalities are compared in different
     coordinates, so the triangle inequality can fail.
 
     The squares are expanded into one matrix product and computed in float64, about
     the column means. Two equal samples may therefore have a distance of about 1e-8
-    times the spread of the columns; the diagonal is exactly zero if `Y` is None.
+    times the spread of the columns. The diagonal is exactly zero if `Y` is None.
 
     References
     ----------
@@ -81,7 +81,7 @@ def partial_modality_distances(X, Y=None, *, modalities=None, squared=False):
     (X, _), (other, _) = first, second
     layout = resolve_modalities(modalities, X.shape[1], names)
     dtype = np.result_type(X.dtype, other.dtype)
-    # Dataframes are column-major; sums must not depend on that.
+    # Dataframes are column-major. Sums must not depend on the memory order.
     X = np.ascontiguousarray(X, dtype=np.float64)
     left = right = both = ModalityTable(X, layout)
     if Y is not None:
@@ -90,8 +90,8 @@ def partial_modality_distances(X, Y=None, *, modalities=None, squared=False):
         both = ModalityTable(np.vstack([X, other]), layout)
     scaler = fit_scaler(both, standardize=False)
     distances = np.empty((len(left), len(right)), dtype=dtype)
-    # Centres of the kernel are never partially observed. Where only samples of Y are,
-    # these are compared with the samples of X as centres.
+    # Centres of the kernel are never partially observed. If only samples of Y are
+    # partially observed, the samples of X are the centres.
     whole, partial = np.flatnonzero(~right.partial), np.flatnonzero(right.partial)
     _fill(distances, left, right, whole, scaler)
     if len(partial):
@@ -112,7 +112,7 @@ def partial_modality_distances(X, Y=None, *, modalities=None, squared=False):
 
 
 def _fill(distances, left, right, columns, scaler):
-    """Squared distances of all samples to some that are not partially observed."""
+    """Squared distances of all samples to samples that are not partially observed."""
     blocks = scaler.split(left)
     for start in range(0, len(columns), N_CENTERS):
         chunk = columns[start : start + N_CENTERS]
@@ -121,7 +121,7 @@ def _fill(distances, left, right, columns, scaler):
 
 
 def _cellwise(x, y, layout):
-    """Squared distances over the cells of both: (n, d), (k, d) with NaN -> (n, k)."""
+    """Squared distances over shared cells, (n, d) and (k, d) with NaN -> (n, k)."""
     total, n_shared = np.zeros((2, len(x), len(y)))
     for columns in layout.slices:
         a, b = x[:, columns], y[:, columns]
@@ -136,7 +136,7 @@ def _cellwise(x, y, layout):
 
 
 def check_same_columns(first, second, first_name, second_name):
-    """Raise unless two pairs of array and names have equal columns; return names."""
+    """Check that two pairs of array and names have equal columns; return the names."""
     (X, names), (Y, other_names) = first, second
     if X.shape[1] != Y.shape[1]:
         raise ValueError(

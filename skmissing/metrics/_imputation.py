@@ -1,4 +1,4 @@
-"""Errors of an imputer on cells that were hidden from it and whose values are known."""
+"""Errors of an imputer on hidden cells with known values."""
 
 import numpy as np
 from sklearn.utils import check_array
@@ -23,14 +23,14 @@ def masked_rmse(X_true, X_imputed, mask):
     X_imputed : array-like of shape (n_samples, n_features)
         The completed table.
     mask : array-like of shape (n_samples, n_features)
-        Cells to score: either booleans, True for a hidden cell, or the incomplete table
-        that was given to the imputer. In that case, the cells that are missing there
-        and observed in `X_true` are scored.
+        Cells to score: booleans that are True for hidden cells, or the incomplete table
+        that was given to the imputer. In the second case, cells that are missing in
+        this table and observed in `X_true` are scored.
 
     Returns
     -------
     float
-        The error; 0 for a perfect imputation.
+        The error. It is 0 for a perfect imputation.
 
     See Also
     --------
@@ -60,17 +60,17 @@ def block_nrmse(X_true, X_imputed, mask, *, modalities=None, scale=None, average
     ----------
     %(X_true, X_imputed, mask, modalities)s
     scale : array-like of shape (n_features,), default=None
-        Divides the error of each column: the standard deviations of the *training*
-        table, for instance `numpy.nanstd(X_train, axis=0)`. None takes those of
-        `X_true` over its observed cells, and 1 for a constant column.
+        Divisor of the error of each column. Use the standard deviations of the
+        *training* table, for example `numpy.nanstd(X_train, axis=0)`. None is the
+        standard deviation of the observed cells of `X_true`, or 1 if it is 0.
     average : bool, default=True
-        If False, return the error of each modality.
+        Whether to average over modalities. If False, return the error of each modality.
 
     Returns
     -------
     float or dict of str to float
-        The error, or errors by modality if `average=False`. NaN for a modality without
-        hidden cells.
+        The error, or one error per modality if `average=False`. NaN for a modality
+        without hidden cells.
 
     See Also
     --------
@@ -80,17 +80,17 @@ def block_nrmse(X_true, X_imputed, mask, *, modalities=None, scale=None, average
     Notes
     -----
     Let H_m be the hidden cells of modality m, s_c the scale of column c, and M' the
-    modalities with hidden cells. Then
+    modalities with hidden cells. Then,
 
     .. math::
         e_m^2 = \\frac{1}{|H_m|} \\sum_{(i, c) \\in H_m}
         \\left( \\frac{\\hat x_{ic} - x_{ic}}{s_c} \\right)^2 , \\qquad
-        \\mathrm{NRMSE}^2 = \\frac{1}{|M'|} \\sum_{m \\in M'} e_m^2 ;
+        \\mathrm{NRMSE}^2 = \\frac{1}{|M'|} \\sum_{m \\in M'} e_m^2 .
 
-    the average over modalities is an average of squares, as in the distance of
-    :func:`partial_modality_distances`. The error of the column means is exactly 1 if
-    means and scale are those of the hidden cells and each column has the same number of
-    hidden cells. With the means and the scale of the training table, it is close to 1.
+    Squares are averaged over modalities, as in :func:`partial_modality_distances`. The
+    error of the column means is exactly 1 if means and scale are those of the hidden
+    cells and each column has the same number of hidden cells. With the means and the
+    scale of the training table, it is close to 1.
 
     Examples
     --------
@@ -125,23 +125,23 @@ def masked_cosine(
 ):
     """Cosine between true and imputed values, with the same weight for every modality.
 
-    This suits embeddings, in which the direction often matters more than the length.
+    Use it for embeddings, whose direction often matters more than their length.
 
     Parameters
     ----------
     %(X_true, X_imputed, mask, modalities)s
     center : array-like of shape (n_features,), default=None
-        Subtracted first, for instance the training means. Embeddings tend to share one
-        large common component. Without centring, the mean of all samples would score
-        near 1.
+        Vector to subtract first, for example the training means. Embeddings often have
+        a large common component. Without centring, the mean of all samples would then
+        score near 1.
     average : bool, default=True
-        If False, return the cosine of each modality.
+        Whether to average over modalities. If False, return the cosine of each.
 
     Returns
     -------
     float or dict of str to float
-        The cosine between -1 and 1, or cosines by modality if `average=False`. Higher
-        is better. NaN for a modality without hidden cells.
+        The cosine between -1 and 1, or one cosine per modality if `average=False`.
+        Higher is better. NaN for a modality without hidden cells.
 
     See Also
     --------
@@ -149,10 +149,10 @@ def masked_cosine(
 
     Notes
     -----
-    The cosine of a sample is taken over the hidden cells of a modality. It is 0 if one
-    of the two vectors is zero, as the training mean is after centring. The mean is
-    first over the samples with hidden cells of the modality, then over the modalities
-    with hidden cells.
+    The cosine of a sample is computed over the hidden cells of a modality. It is 0 if
+    one of the two vectors is zero, such as the training mean after centring. The mean
+    is first over the samples with hidden cells in the modality, then over the
+    modalities with hidden cells.
 
     Examples
     --------
@@ -176,7 +176,7 @@ def masked_cosine(
             np.where(cells, table[:, modality.columns] - center[modality.columns], 0)
             for table in (true, imputed)
         )
-        # 0 if one of the two is zero
+        # 0 if one of the vectors is zero
         cosine, products = np.zeros(rows.sum()), np.einsum("ij,ij->i", x[rows], y[rows])
         lengths = np.linalg.norm(x[rows], axis=1) * np.linalg.norm(y[rows], axis=1)
         np.divide(products, lengths, out=cosine, where=lengths > 0)
@@ -199,7 +199,7 @@ def _check_columns(values, name, n_features):
     values = check_array(values, dtype=np.float64, ensure_2d=False, input_name=name)
     if values.shape != (n_features,):
         raise ValueError(
-            f"{name} must hold one number per column, {n_features} in all; got an "
+            f"{name} must have one number per column ({n_features}); got an "
             f"array of shape {values.shape}."
         )
     return values
@@ -209,7 +209,7 @@ def _check_scale(scale, n_features):
     scale = _check_columns(scale, "scale", n_features)
     for column in np.flatnonzero(scale <= 0)[:1]:
         raise ValueError(
-            f"scale must be positive; got {scale[column]} for column {column}. Give "
+            f"scale must be positive; got {scale[column]} for column {column}. Use "
             "1 for a constant column."
         )
     return scale
@@ -256,7 +256,7 @@ def _find_hidden(mask, true, named, columns):
         hidden = _true_cells(table)
     elif "object" in kinds or not (table.dtype.kind == "f" and _has_gaps(table, kinds)):
         raise ValueError(
-            "mask must hold booleans, or be the incomplete table with NaN in its "
+            "mask must have booleans, or be the incomplete table with NaN in its "
             f"missing cells; got dtype {', '.join(sorted(kinds))}."
         )
     else:
@@ -267,18 +267,18 @@ def _find_hidden(mask, true, named, columns):
 
 
 def _true_cells(table):
-    """The cells that are True, of booleans that a frame may have turned to floats."""
+    """Cells that are True. In a dataframe, booleans may have become floats."""
     n_missing = np.count_nonzero(np.isnan(table)) if table.dtype.kind == "f" else 0
     if n_missing:
         raise ValueError(
-            f"mask must hold True or False; got booleans of which {n_missing} are "
+            f"mask must be True or False; got booleans of which {n_missing} are "
             "missing."
         )
     return table.astype(bool, copy=False)
 
 
 def _has_gaps(table, kinds):
-    """Whether this is a table with missing cells, and not a mask of 0 and 1."""
+    """Whether this is a table with missing cells instead of a mask of 0 and 1."""
     return np.isnan(table).any() or any(
         k.startswith(("float", "double")) for k in kinds
     )

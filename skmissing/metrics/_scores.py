@@ -1,4 +1,4 @@
-"""Scores that papers on missing modalities report, under unambiguous names."""
+"""Scores of papers on missing modalities, with unambiguous names."""
 
 import numpy as np
 from sklearn.exceptions import UndefinedMetricWarning
@@ -12,17 +12,17 @@ from skmissing._table import warn
 def slot_accuracy(y_true, y_pred):
     """Share of correct label slots: the accuracy of the flattened indicator matrix.
 
-    Some papers report this number as "F1-micro": micro-averaged F1 over *flattened*
-    labels is the accuracy of the slots. It is high whenever labels are rare. On
-    MM-IMDb, with about 2.5 of 27 genres per film, a model that never predicts any
-    genre scores .91 here and 0 in :func:`multilabel_f1`.
+    Some papers report this number as "F1-micro", because micro-averaged F1 over
+    *flattened* labels is the accuracy of the slots. It is high if labels are rare.
+    MM-IMDb has about 2.5 of 27 genres per film. A model that never predicts a genre has
+    a slot accuracy of .91, and 0 in :func:`multilabel_f1`.
 
     Parameters
     ----------
     y_true : array-like of shape (n_samples, n_labels)
         True labels, 1 for each label that a sample has.
     y_pred : array-like of shape (n_samples, n_labels)
-        Predicted labels, likewise.
+        Predicted labels, in the same format.
 
     Returns
     -------
@@ -35,7 +35,7 @@ def slot_accuracy(y_true, y_pred):
 
     Examples
     --------
-    Two of twenty slots hold a label, and none is predicted:
+    Two of twenty slots have a label, and no label is predicted:
 
     >>> import numpy as np
     >>> from skmissing.metrics import multilabel_f1, slot_accuracy
@@ -60,9 +60,9 @@ def slot_accuracy(y_true, y_pred):
     prefer_skip_nested_validation=True,
 )
 def multilabel_f1(y_true, y_pred, *, average="micro"):
-    """F1 of multilabel predictions, on the indicator matrix only.
+    """F1 of multilabel predictions, for indicator matrices only.
 
-    Flattened labels raise an error, because micro-averaged F1 of these is
+    Flattened labels raise an error, because their micro-averaged F1 is
     :func:`slot_accuracy`.
 
     Parameters
@@ -70,7 +70,7 @@ def multilabel_f1(y_true, y_pred, *, average="micro"):
     y_true : array-like of shape (n_samples, n_labels)
         True labels, 1 for each label that a sample has.
     y_pred : array-like of shape (n_samples, n_labels)
-        Predicted labels, likewise; not probabilities.
+        Predicted labels, in the same format. Probabilities are not accepted.
     average : {"micro", "macro", "samples", "weighted"} or None, default="micro"
         Average over all slots, over labels, over samples, or over labels weighted by
         their frequency. None returns one value per label.
@@ -78,11 +78,11 @@ def multilabel_f1(y_true, y_pred, *, average="micro"):
     Returns
     -------
     float or ndarray of shape (n_labels,)
-        The F1 score. 0 where there is neither a true nor a predicted label.
+        The F1 score. It is 0 if there are neither true nor predicted labels.
 
     See Also
     --------
-    sklearn.metrics.f1_score : Takes any kind of labels.
+    sklearn.metrics.f1_score : Accepts any kind of labels.
 
     Examples
     --------
@@ -102,10 +102,10 @@ def multilabel_f1(y_true, y_pred, *, average="micro"):
 def sentiment_scores(y_true, y_pred):
     """Score sentiment predictions on the scale from -3 to 3, with one name per score.
 
-    Papers define accuracy and F1 on CMU-MOSI and CMU-MOSEI differently. A neutral
-    sample counts as positive or is left out. F1 is that of the positive class, the
-    weighted mean of both classes, or a micro average, which equals the accuracy. This
-    function returns all of them.
+    Papers define accuracy and F1 on CMU-MOSI and CMU-MOSEI differently. Neutral samples
+    count as positive or are left out. F1 is that of the positive class, the weighted
+    mean of both classes, or a micro average, which equals the accuracy. This function
+    returns all of these scores.
 
     Parameters
     ----------
@@ -118,30 +118,30 @@ def sentiment_scores(y_true, y_pred):
     -------
     dict of str to float
         `accuracy_zeros_positive`, `f1_zeros_positive`, `f1_weighted_zeros_positive`
-            Two classes, split at 0; zeros are positive.
+            Two classes, split at 0. Zeros are positive.
         `accuracy_without_zeros`, `f1_without_zeros`, `f1_weighted_without_zeros`
-            Samples with true sentiment 0 are left out; a prediction is positive if it
+            Samples with true sentiment 0 are left out. A prediction is positive if it
             is above 0.
         `accuracy_seven_classes`
-            Truth and prediction are clipped to [-3, 3] and rounded to integers, halves
-            to the even one.
+            True and predicted values are clipped to [-3, 3] and rounded to integers,
+            halves to even.
         `mae`
             Mean absolute error.
         `pearson`
-            Correlation of truth and prediction.
+            Correlation of true and predicted values.
 
     Warns
     -----
     UndefinedMetricWarning
-        If a score cannot be computed and is NaN. The correlation is undefined if truth
-        or prediction is constant or there is only one sample. The scores without zeros
-        are undefined if every sample is neutral.
+        If a score is undefined and therefore NaN. The correlation is undefined if true
+        or predicted values are constant. The scores without zeros are undefined if
+        every sample is neutral.
 
     Notes
     -----
-    The plain `f1_...` scores are those of the positive class. The weighted ones are
-    means over both classes, weighted by their frequency in the truth. Most papers on
-    these data sets report the latter.
+    `f1_without_zeros` and `f1_zeros_positive` are F1 of the positive class. The
+    weighted scores are means over both classes, weighted by their true frequencies.
+    Most papers on these data sets report the weighted scores.
 
     Examples
     --------
@@ -182,7 +182,7 @@ def _classes(y):
 
 def _pearson(x, y):
     x, y = x - x.mean(), y - y.mean()
-    # A constant vector less its mean is rounding error, not zero.
+    # A constant vector minus its mean is a rounding error, not zero.
     lengths = [np.linalg.norm(v) if np.ptp(v) > 0 else 0.0 for v in (x, y)]
     for length, name in zip(lengths, ("y_true", "y_pred")):
         if length == 0:
@@ -192,7 +192,7 @@ def _pearson(x, y):
 
 
 def _warn_undefined(name, reason):
-    warn(f"{name} is not defined, and NaN: {reason}.", UndefinedMetricWarning)
+    warn(f"{name} is undefined, and NaN: {reason}.", UndefinedMetricWarning)
 
 
 def _check_sentiment(y_true, y_pred):
@@ -204,8 +204,8 @@ def _check_sentiment(y_true, y_pred):
     outside = y_true[np.abs(y_true) > 3]
     if len(outside):
         raise ValueError(
-            f"y_true must lie between -3 and 3; got {outside[0]:g}, and {len(outside)} "
-            "such value(s) in all."
+            f"y_true must be between -3 and 3; got {outside[0]:g}, and {len(outside)} "
+            "such value(s) in total."
         )
     return y_true, y_pred
 
@@ -217,15 +217,15 @@ def _check_indicators(y_true, y_pred):
         y = check_array(y, ensure_2d=False, dtype=None, input_name=name)
         if y.ndim != 2 or y.shape[1] < 2:
             raise ValueError(
-                f"{name} must be a 2-D indicator matrix, one column per label and "
-                f"at least two labels; got shape {y.shape}. Flattened labels turn F1 "
-                "into slot accuracy."
+                f"{name} must be a 2-D indicator matrix with one column per label and "
+                f"at least two labels; got shape {y.shape}. With flattened labels, F1 "
+                "would be the slot accuracy."
             )
         strange = np.setdiff1d(y, [0, 1])
         if len(strange):
             raise ValueError(
-                f"{name} must hold 0 and 1 only; got {strange[0]!r}. Turn "
-                "probabilities into labels first."
+                f"{name} must be 0 or 1; got {strange[0]!r}. Convert "
+                "probabilities to labels first."
             )
         tables.append(y.astype(np.int8))
     if tables[0].shape != tables[1].shape:
