@@ -20,8 +20,7 @@ import warnings
 from pathlib import Path
 
 import numpy as np
-from sklearn.experimental import enable_iterative_imputer  # noqa: F401
-from sklearn.impute import IterativeImputer, KNNImputer, SimpleImputer
+from sklearn.impute import KNNImputer, SimpleImputer
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -45,6 +44,12 @@ from skmissing.impute import (
     StackedImputer,
 )
 from skmissing.metrics import block_nrmse
+
+try:  # public from scikit-learn 1.10 on
+    from sklearn.impute import IterativeImputer
+except ImportError:
+    from sklearn.experimental import enable_iterative_imputer  # noqa: F401
+    from sklearn.impute import IterativeImputer
 
 # Not modalities, or second versions of one; and a fixture without a target.
 LEFT_OUT_ARRAYS = {"text_glove_mean"}

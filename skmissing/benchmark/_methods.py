@@ -10,8 +10,7 @@ from sklearn.ensemble import (
     HistGradientBoostingClassifier,
     HistGradientBoostingRegressor,
 )
-from sklearn.experimental import enable_iterative_imputer  # noqa: F401
-from sklearn.impute import IterativeImputer, KNNImputer, SimpleImputer
+from sklearn.impute import KNNImputer, SimpleImputer
 from sklearn.linear_model import BayesianRidge, LogisticRegression
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.pipeline import make_pipeline
@@ -33,6 +32,12 @@ from skmissing.impute import (
     RetrievalImputer,
     StackedImputer,
 )
+
+try:  # public from scikit-learn 1.10 on
+    from sklearn.impute import IterativeImputer
+except ImportError:
+    from sklearn.experimental import enable_iterative_imputer  # noqa: F401
+    from sklearn.impute import IterativeImputer
 
 # IterativeImputer fits one model per column, each on all other columns.
 MOST_COLUMNS_ITERATIVE = 60

@@ -1,12 +1,14 @@
 """Samples, masks and scores of one cell."""
 
+import runpy
+import sys
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from skmissing.benchmark import _protocol, load_data
+from skmissing.benchmark import _methods, _protocol, load_data
 from skmissing.benchmark._data import split_rows
 from skmissing.benchmark._protocol import check_metric, draw_rows, make_cells, run_cell
 from skmissing.metrics import sentiment_scores
@@ -327,3 +329,11 @@ def test_metric_is_checked_by_data():
     check_metric("pearson", data[1:])
     with pytest.raises(ValueError, match="'pearson' is not among .* toy: mae, mse, r2"):
         check_metric("pearson", data)
+
+
+def test_iterative_imputer_needs_no_experimental_import(monkeypatch):
+    """It is public from scikit-learn 1.10 on."""
+    name = "enable_iterative_imputer"
+    monkeypatch.delattr(f"sklearn.experimental.{name}", raising=False)
+    monkeypatch.setitem(sys.modules, f"sklearn.experimental.{name}", None)
+    runpy.run_path(_methods.__file__)
