@@ -3,6 +3,7 @@
 Each session makes an environment of its own. Words after `--` go to pytest.
 """
 
+import shutil
 import tomllib
 from pathlib import Path
 
@@ -14,7 +15,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))[
 ]
 PINNED = ("-c", "constraints.txt")
 
-nox.options.sessions = ["tests", "lowest", "latest", "docs"]
+nox.options.sessions = ["tests", "lowest", "latest", "docs", "wheel", "workflows"]
 
 
 def floors(*extras):
@@ -42,6 +43,15 @@ def latest(session):
     session.run("python", "-m", "pytest", "-m", "not slow", *session.posargs)
 
 
+@nox.session(python=["3.11", "3.12", "3.13", "3.14"])
+def light(session):
+    """The pinned versions, without torch."""
+    session.install(*PINNED, "-e", ".[plot,datasets,test]")
+    session.run(
+        "python", "-m", "pytest", "-n", "auto", "-m", "not slow", *session.posargs
+    )
+
+
 @nox.session
 def tests(session):
     """Everything, slow tests too, with the pinned versions and all extras."""
@@ -56,3 +66,43 @@ def docs(session):
     session.run(
         "python", "-m", "sphinx", "-W", "--keep-going", "docs", "docs/_build/html"
     )
+
+
+@nox.session
+def wheel(session):
+    """The wheel, made from the sdist, and its tests in an empty folder."""
+    session.install("build", "twine")
+    shutil.rmtree(ROOT / "dist", ignore_errors=True)
+    session.run("python", "-m", "build")
+    session.run("python", "-m", "twine", "check", "--strict", "dist/*")
+    (built,) = (ROOT / "dist").glob("*.whl")
+    session.install(*PINNED, f"{built}[test]")
+    session.chdir(session.create_tmp())
+    flags = [
+        "--doctest-modules",
+        "-o",
+        "doctest_optionflags=ELLIPSIS NORMALIZE_WHITESPACE",
+    ]
+    session.run(
+        *["python", "-m", "pytest", "--pyargs", "skmissing", *flags, "-m", "not slow"],
+        *session.posargs,
+    )
+
+
+@nox.session
+def workflows(session):
+    """The files for GitHub, Read the Docs and citation against their schemas."""
+    session.install("check-jsonschema", "zizmor")
+    files = {
+        "github-workflows": sorted(Path(".github/workflows").iterdir()),
+        "github-issue-forms": [
+            f".github/ISSUE_TEMPLATE/{name}.yml" for name in ("bug", "proposal")
+        ],
+        "github-issue-config": [".github/ISSUE_TEMPLATE/config.yml"],
+        "dependabot": [".github/dependabot.yml"],
+        "readthedocs": [".readthedocs.yaml"],
+        "citation-file-format": ["CITATION.cff"],
+    }
+    for schema, paths in files.items():
+        session.run("check-jsonschema", "--builtin-schema", f"vendor.{schema}", *paths)
+    session.run("zizmor", "--offline", ".github")

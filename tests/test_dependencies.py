@@ -1,6 +1,7 @@
 """Floors of pyproject.toml, pins of constraints.txt and what is installed agree."""
 
 import ast
+import re
 import sys
 import tomllib
 from importlib.metadata import PackageNotFoundError, requires, version
@@ -15,6 +16,7 @@ import skmissing
 
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+WORKFLOW = ROOT / ".github" / "workflows" / "tests.yml"
 # The module of a package, where it has another name.
 MODULES = {
     "pillow": "PIL",
@@ -130,3 +132,17 @@ def test_security_page_names_this_version():
     series = ".".join(skmissing.__version__.split(".")[:2])
     text = (ROOT / "SECURITY.md").read_text(encoding="utf-8")
     assert f"| {series} | yes |" in text
+
+
+@pytest.mark.skipif(not WORKFLOW.exists(), reason="not a checkout of the repository")
+def test_workflow_calls_sessions_of_nox_and_tests_the_classifiers():
+    yaml = pytest.importorskip("yaml")
+    jobs = yaml.safe_load(WORKFLOW.read_text(encoding="utf-8"))["jobs"]
+    text = (ROOT / "noxfile.py").read_text(encoding="utf-8")
+    sessions = re.findall(r"^def (\w+)\(session\)", text, re.MULTILINE)
+    assert set(jobs["session"]["strategy"]["matrix"]["session"]) < set(sessions)
+    assert "light" in sessions
+    tested = jobs["light"]["strategy"]["matrix"]["python"]
+    assert f"python={tested}".replace("'", '"') in text
+    declared = re.findall(r":: (3\.\d+)", " ".join(PROJECT["classifiers"]))
+    assert set(declared) <= set(tested)
