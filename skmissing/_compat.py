@@ -20,6 +20,18 @@ from sklearn.utils.validation import (
     _get_feature_names,
 )
 
+try:
+    from sklearn.callback import CallbackSupportMixin
+except ImportError:  # before scikit-learn 1.9
+
+    class CallbackSupportMixin:
+        """Stands for that of scikit-learn, and has no callbacks."""
+
+
+# Attributes of a fit with callbacks, which scikit-learn removes when it has torn these
+# down.
+CALLBACK_STATE = ("_callback_fit_ctx", "_skl_callbacks_to_teardown")
+
 
 def import_optional(name, extra):
     """Import a module of an optional package; the error says which extra brings it."""

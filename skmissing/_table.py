@@ -12,7 +12,15 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 
 from skmissing._blocks import find_patterns, find_presence
-from skmissing._compat import _check_sample_weight, _get_feature_names, checked_fit
+from skmissing._callbacks import NO_TASK, Task
+from skmissing._compat import (
+    CALLBACK_STATE,
+    CallbackSupportMixin,
+    _check_sample_weight,
+    _get_feature_names,
+    checked_fit,
+)
+from skmissing._html import modalities_html
 from skmissing._modalities import (
     ModalityLayout,
     ModalityWarning,
@@ -48,9 +56,19 @@ def _fit_context(*, prefer_skip_nested_validation):
                     for name in before:
                         if name.endswith("_") and not name.startswith("_"):
                             delattr(estimator, name)
-                return fit(estimator, *args, **kwargs)
+                if fit.__name__ == "partial_fit":
+                    return fit(estimator, *args, **kwargs)
+                estimator._fit_task = Task.of_fit(estimator, fit, args, kwargs)
+                if not estimator._has_parts:
+                    estimator._fit_task.begin()
+                result = fit(estimator, *args, **kwargs)
+                estimator._fit_task.end_fit()
+                del estimator._fit_task
+                return result
             except BaseException:
-                estimator.__dict__ = before
+                now = vars(estimator)
+                kept = {name: now[name] for name in CALLBACK_STATE if name in now}
+                estimator.__dict__ = before | kept
                 raise
 
         return check(atomic_fit)
@@ -58,10 +76,12 @@ def _fit_context(*, prefer_skip_nested_validation):
     return decorate
 
 
-class SkmissingEstimator(BaseEstimator):
+class SkmissingEstimator(CallbackSupportMixin, BaseEstimator):
     """Base class of all estimators: links HTML diagrams to the documentation."""
 
     _doc_link_module = "skmissing"
+    # The task of the current fit. `fit` begins it if it consists of parts.
+    _fit_task, _has_parts = NO_TASK, False
 
     @property
     def _doc_link_template(self):
@@ -69,6 +89,15 @@ class SkmissingEstimator(BaseEstimator):
             "https://skmissing.readthedocs.io/en/stable/generated/"
             "{estimator_module}.{estimator_name}.html"
         )
+
+    def _get_fitted_attr_html(self, doc_link=""):
+        """Fitted attributes for the HTML representation, followed by the modalities."""
+        attributes = super()._get_fitted_attr_html(doc_link)
+        if hasattr(self, "modalities_"):
+            table, before = attributes._html_repr, getattr(self, "_training", None)
+            modalities = modalities_html(self.modalities_, before)
+            attributes._html_repr = lambda: table() + modalities
+        return attributes
 
     def _warn(self, message, category=ModalityWarning):
         warn(f"{type(self).__name__}: {message}", category)
@@ -142,12 +171,16 @@ class ModalityMixin:
         if is_wide and scan and not isinstance(self.modalities, ModalityLayout):
             table.warn_codes()
         if reset:
-            # What new samples are compared with (skmissing.inspection.check_drift).
+            # What new samples are compared with (skmissing.inspection.check_drift),
+            # and what the HTML representation shows.
             X, presence = table.X, table.presence
+            patterns = np.packbits(presence, axis=1)
+            patterns, counts = np.unique(patterns, axis=0, return_counts=True)
             self._training = {
                 "n_samples": len(X),
                 "missing_rate": 1 - presence.mean(axis=0),
-                "patterns": np.unique(np.packbits(presence, axis=1), axis=0),
+                "patterns": patterns,
+                "pattern_counts": counts,
                 "range": np.stack([np.fmin.reduce(X), np.fmax.reduce(X)]),
             }
         return (table, y) if has_y else table

@@ -362,8 +362,8 @@ def test_folds_take_the_sizes_of_the_whole_fit(monkeypatch):
     """Numbers of clusters and factors and the shrinkage are learnt once per member."""
     fits = []
 
-    def fit_table(mixture, table, real=PartialModalityFactorMixture._fit_table):
-        real(mixture, table)
+    def fit_table(mixture, *args, real=PartialModalityFactorMixture._fit_table):
+        real(mixture, *args)
         fits.append((mixture.calibrate, mixture))
 
     monkeypatch.setattr(PartialModalityFactorMixture, "_fit_table", fit_table)

@@ -9,6 +9,7 @@ from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from skmissing._blocks import Centers, fit_scaler
+from skmissing._callbacks import NO_TASK
 from skmissing._compat import Interval, StrOptions
 from skmissing._distances import nearest_centers, squared_distances
 from skmissing._docs import shared_docs
@@ -144,6 +145,7 @@ class PartialModalityKMeans(
     True
     """
 
+    _has_parts = True
     _parameter_constraints: dict = {
         **ModalityMixin._parameter_constraints,
         "n_clusters": [Interval(Integral, 1, None, closed="left")],
@@ -192,7 +194,7 @@ class PartialModalityKMeans(
         %(self)s
         """
         table = self._validate(X, reset=True, sample_weight=sample_weight)
-        self._fit_table(table)
+        self._fit_table(table, self._fit_task)
         table.warn_empty("labelled -1")
         table.warn_never_observed(
             self._learnt_columns(),
@@ -237,7 +239,7 @@ class PartialModalityKMeans(
         table.warn_empty("labelled -1")
         return self
 
-    def _fit_table(self, table):
+    def _fit_table(self, table, task=NO_TASK):
         """Fit to a ModalityTable and return its blocks, without warnings on cells."""
         rng = check_random_state(self.random_state)
         table.check_enough(n_clusters=self.n_clusters)
@@ -259,8 +261,11 @@ class PartialModalityKMeans(
         variance = (scaler.variance / scaler.scale**2)[table.layout.order]
         widths = table.layout.widths[table.layout.owner]
         tol = self.tol * float((variance / widths).mean())
+        task.begin(n_init)
+        task.keep_by(self, lambda fitted, run: fitted._keep(scaler, run, n_steps=1))
         best = None
         for _ in range(n_init):
+            run_task = task.part("run", self.max_iter)
             if isinstance(self.init, str):
                 choose = plus_plus_rows if self.init == "k-means++" else random_rows
                 rows = choose(blocks, self.n_clusters, weight, rng)
@@ -271,8 +276,9 @@ class PartialModalityKMeans(
                 print("Initialization complete")
             run = lloyd(
                 blocks, start, weight,
-                max_iter=self.max_iter, tol=tol, verbose=self.verbose,
+                max_iter=self.max_iter, tol=tol, verbose=self.verbose, task=run_task,
             )  # fmt: skip
+            run_task.end()
             if best is None or run.inertia < best.inertia:
                 best = run
         self._keep(scaler, best, n_steps=1)

@@ -8,6 +8,7 @@ import numpy as np
 from scipy.sparse import csc_array
 
 from skmissing._blocks import STREAM_CELLS, Centers
+from skmissing._callbacks import NO_TASK
 from skmissing._distances import (
     label_distances,
     map_groups,
@@ -31,7 +32,7 @@ class LloydResult:
     counts: np.ndarray  # (n_clusters, n_features), weight of the cells of each mean
 
 
-def lloyd(blocks, centers, sample_weight, *, max_iter, tol, verbose=0):
+def lloyd(blocks, centers, sample_weight, *, max_iter, tol, verbose=0, task=NO_TASK):
     """Alternate assignment and update until labels repeat or centres stop moving."""
     # The order of steps and tests is that of sklearn.cluster.KMeans.
     labels, assigned = np.full(len(blocks.presence), -1, dtype=np.int32), None
@@ -39,6 +40,7 @@ def lloyd(blocks, centers, sample_weight, *, max_iter, tol, verbose=0):
     converged = relocated = False
     for n_iter in range(1, max_iter + 1):
         previous, unsettled = labels, relocated
+        step = task.part("iteration")
         labels, assigned = _reassign(blocks, centers, sample_weight, previous, assigned)
         sums, unassigned = assigned, (labels < 0) & has_any
         if unassigned.any() or (sums.sizes <= 0).any():
@@ -55,17 +57,23 @@ def lloyd(blocks, centers, sample_weight, *, max_iter, tol, verbose=0):
         # After an empty cluster was moved, equal labels do not mean equal centres.
         unsettled |= relocated
         converged = not unsettled and np.array_equal(labels, previous)
-        if converged:
-            break
-        if np.array_equal(old.presence, centers.presence):
+        done = converged
+        if not done and np.array_equal(old.presence, centers.presence):
             # Not by BLAS: its threads would stay busy while ours run the next pass.
             shift = np.square(centers.values - old.values, dtype=np.float64).sum()
-            if shift <= tol:
-                break
-    if converged:
-        distances = label_distances(blocks, centers, labels)
-    else:
-        labels, distances = nearest_centers(blocks, centers, return_squared=True)
+            done = shift <= tol
+        wanted = step.end(partial(_stop, blocks, centers, sample_weight, n_iter, sums))
+        if done or wanted:
+            break
+    if not converged:
+        return _stop(blocks, centers, sample_weight, n_iter, sums)
+    inertia = float(label_distances(blocks, centers, labels) @ sample_weight)
+    return LloydResult(labels, centers, inertia, n_iter, sums.counts())
+
+
+def _stop(blocks, centers, sample_weight, n_iter, sums):
+    """Result of a run that ends before labels repeat."""
+    labels, distances = nearest_centers(blocks, centers, return_squared=True)
     inertia = float(distances @ sample_weight)
     return LloydResult(labels, centers, inertia, n_iter, sums.counts())
 

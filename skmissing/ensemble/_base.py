@@ -239,6 +239,7 @@ class BlockEnsemble(MetaEstimatorMixin, ModalityMixin, SkmissingEstimator):
     A subclass fits its models in `_fit(data)`.
     """
 
+    _has_parts = True
     _parameter_constraints: dict = {
         **ModalityMixin._parameter_constraints,
         "estimator": [HasMethods(["fit", "predict"]), None],
@@ -437,16 +438,20 @@ class BlockEnsemble(MetaEstimatorMixin, ModalityMixin, SkmissingEstimator):
         """Return predictions of the models in the unit of the target."""
         return y if self._deviation is None else self.target_mean_ + self._deviation * y
 
-    def _fit_blocks(self, data, blocks):
+    def _fit_blocks(self, data, blocks, name):
         """Fit one clone per pair of samples and columns.
 
         With held-out samples and a function `read`, return the results of `read` for
         the clones and the held-out blocks.
         """
         params = self._params_of(data.table, data.template)
-        return Parallel(n_jobs=self.n_jobs)(
+        part = self._fit_task.part(name, len(blocks))
+        models = Parallel(n_jobs=self.n_jobs, return_as=part.return_as)(
             delayed(fit_block)(data, params, self._means, *block) for block in blocks
         )
+        models = part.collect(["model"] * len(blocks), models)
+        part.end()
+        return models
 
     def _find_factor(self, dtype):
         """Powers of two that widen narrow columns; None if there are none.

@@ -190,7 +190,7 @@ class LateFusion(BlockEnsemble):
         Set `estimators_`, `named_estimators_` and the panels. A modality with few
         samples gets the first member only.
         """
-        presence, tasks = data.table.presence, []
+        presence, fits = data.table.presence, []
         accepting = {id(e): e for members in panels.values() for _, e in members}
         accepting = {key: accepts_nan(e) for key, e in accepting.items()}
         routed = {id(member): key for key, member in self._routed().items()}
@@ -208,10 +208,12 @@ class LateFusion(BlockEnsemble):
                 params = self._params_of(data.table, template, key)
                 params = {name: value[rows] for name, value in params.items()}
                 nan = accepting[id(template)]
-                tasks.append(((member, name), template, nan, m, rows, params, folds))
-        fitted = Parallel(n_jobs=self.n_jobs)(
-            delayed(self._fit_named)(data, *task) for task in tasks
+                fits.append(((member, name), template, nan, m, rows, params, folds))
+        task = self._fit_task.begin(len(fits))
+        fitted = Parallel(n_jobs=self.n_jobs, return_as=task.return_as)(
+            delayed(self._fit_named)(data, *args) for args in fits
         )
+        fitted = task.collect([" of ".join(names) for names, *_ in fits], fitted)
         self._panels, self.named_estimators_, held_out = {}, Bunch(), {}
         for name, members in panels.items():
             part, fitted = fitted[: len(members)], fitted[len(members) :]

@@ -89,6 +89,7 @@ class BaseMultipleImputation(MetaEstimatorMixin, SkmissingEstimator):
         self.n_imputations = n_imputations
         self.random_state = random_state
 
+    _has_parts = True
     _most_columns, _consequence = ModalityMixin._most_columns, ""
     _warn_single_columns = ModalityMixin._warn_single_columns
 
@@ -117,7 +118,10 @@ class BaseMultipleImputation(MetaEstimatorMixin, SkmissingEstimator):
         X, y = self._validated(X, y=y)
         rng = check_random_state(self.random_state)
         seeds = rng.randint(np.iinfo(np.int32).max, size=self.n_imputations)
+        self._fit_task.begin(1 + self.n_imputations)
+        part = self._fit_task.part("imputers")
         self.imputers_ = self._fit_imputers(X, seeds)
+        part.end()
         if hasattr(self.imputers_[0], "modalities_"):
             self.modalities_ = self.imputers_[0].modalities_
             if self.modalities is None:
@@ -125,9 +129,11 @@ class BaseMultipleImputation(MetaEstimatorMixin, SkmissingEstimator):
         template = self.estimator
         if template is None:
             template = make_pipeline(StandardScaler(), self._default_estimator)
-        self.estimators_ = [
-            clone(template).fit(complete(X), y) for complete in self._completions()
-        ]
+        self.estimators_ = []
+        for complete in self._completions():
+            part = self._fit_task.part("estimator")
+            self.estimators_.append(clone(template).fit(complete(X), y))
+            part.end()
         return self
 
     def _fit_imputers(self, X, seeds):

@@ -99,9 +99,11 @@ class PatternEnsemble(BlockEnsemble):
         self.patterns_ = [tuple(names[pattern]) for pattern in self._patterns]
         support = [(presence | ~p).all(axis=1) for p in self._patterns]
         columns = [self._columns_of(p) for p in self._patterns]
-        self._models = self._fit_blocks(data, zip(support, columns))
+        scored = self.select == "score" and len(support) > 1
+        self._fit_task.begin(1 + scored)
+        self._models = self._fit_blocks(data, list(zip(support, columns)), "models")
         self.scores_ = np.full(len(support), np.nan)
-        if self.select == "score" and len(support) > 1:
+        if scored:
             self._fit_scores(data, support, columns, reader)
 
     def _candidates(self, table):
@@ -138,7 +140,8 @@ class PatternEnsemble(BlockEnsemble):
                     read = reader(fitted, held_out)
                     blocks.append((fitted, columns[i], held_out, read))
         totals, masses = np.zeros((2, len(support)))
-        for (i, weight), scores in zip(places, self._fit_blocks(data, blocks)):
+        scored = self._fit_blocks(data, blocks, "scores")
+        for (i, weight), scores in zip(places, scored):
             totals[i] += weight @ scores
             masses[i] += weight.sum()
         tested = masses > 0

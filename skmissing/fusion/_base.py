@@ -133,6 +133,7 @@ class BaseFusion(ModalityMixin, SkmissingEstimator):
         The network for predictions, in double precision.
     """
 
+    _has_parts = True
     _parameter_constraints: dict = {
         **ModalityMixin._parameter_constraints,
         "modality_dropout": [Interval(Real, 0, 1, closed="both"), dict],
@@ -253,13 +254,16 @@ class BaseFusion(ModalityMixin, SkmissingEstimator):
             if scorer is not None:
                 held_out, y = table[held_out], y[held_out]
                 monitor = self._make_monitor(scorer, held_out, tokens, y)
+        task = self._fit_task.begin(self.max_epochs)
+        task.keep_by(self, lambda fitted, net: fitted._keep(net, target))
         net = self._make_net(
             parts, target, device, samples=samples, valid=valid, masking=masking,
-            monitor=monitor, rng=np.random.RandomState(seed),
+            monitor=monitor, rng=np.random.RandomState(seed), task=task,
         )  # fmt: skip
         n_rows = samples.tokens.shape[1] * self.batch_size
         fit_net(net, samples, seed=seed, n_rows=n_rows)
-        self._keep(net, target, device)
+        self._keep(net, target)
+        self._net = make_predictor(net.module_, self._task, self._history, device)
         return self
 
     def _make_net(self, parts, target, device, **data):
@@ -294,7 +298,7 @@ class BaseFusion(ModalityMixin, SkmissingEstimator):
             **{f"{part}__{k}": v for part, kw in parts.items() for k, v in kw.items()},
         )
 
-    def _keep(self, net, target, device):
+    def _keep(self, net, target):
         """Set the attributes that result from training."""
         stops = [c for _, c in net.callbacks_ if isinstance(c, EarlyStopping)]
         best = [stop.best_epoch_ for stop in stops if stop.load_best]
@@ -315,7 +319,6 @@ class BaseFusion(ModalityMixin, SkmissingEstimator):
             name = "valid_loss" if self.scoring == "loss" else "valid_score"
             self.validation_curve_ = [epoch[name] for epoch in self._history]
         self._task, self._weights = target.task, arrays_of(net.module_)
-        self._net = make_predictor(net.module_, self._task, self._history, device)
 
     def _split(self, used, labels, seed):
         """Positions of the training samples and of the validation samples."""

@@ -19,6 +19,7 @@ from skorch.history import History
 from skorch.utils import noop
 from torch import nn
 
+from skmissing._callbacks import NO_TASK
 from skmissing._masking import draw_subsets
 from skmissing._modalities import count
 from skmissing._torch import SMALL_WORK, few_threads, seeded, single_precision
@@ -329,6 +330,23 @@ class ScoreEpoch(Callback):
         net.history.record("valid_score", score)
 
 
+class ReportEpoch(Callback):
+    """Reports each epoch as a part of the fit, and stops if that is wanted."""
+
+    def __init__(self, task):
+        self.task, self.stops = task, False
+
+    def on_epoch_begin(self, net, **kwargs):
+        """Begin the part."""
+        self.epoch = self.task.part("epoch")
+
+    def on_epoch_end(self, net, **kwargs):
+        """End the part, of which the net is the result."""
+        self.stops = self.epoch.end(lambda: net)
+        if self.stops:
+            raise KeyboardInterrupt  # as skorch's early stopping
+
+
 def learning_rate(step, n_steps):
     """Factor of the learning rate: linear warm-up, then polynomial decay to 0."""
     warm_up = WARM_UP * n_steps
@@ -351,6 +369,7 @@ def make_net(
     monitor=None,
     patience=10,
     callbacks=None,
+    task=NO_TASK,
     **params,
 ):
     """Return a skorch net; callbacks of the user replace ours of the same class."""
@@ -368,6 +387,9 @@ def make_net(
         scores.append(("valid_score", ScoreEpoch(monitor)))
         stop = {"patience": patience, "threshold": 0, "lower_is_better": False}
         own.append(EarlyStopping("valid_score", load_best=True, sink=noop, **stop))
+    if task:
+        # Before early stopping, which ends the epoch in which it stops.
+        scores.append(ReportEpoch(task))
     given = list(callbacks or ())
     taken = [c[1] if isinstance(c, tuple) else c for c in given]
     taken = tuple(c if isinstance(c, type) else type(c) for c in taken)
@@ -402,8 +424,10 @@ def fit_net(net, dataset, *, seed, n_rows=None):
             with few_threads(work, device):
                 net.fit_loop(dataset)
         except KeyboardInterrupt:  # of Ctrl-C, or of early stopping
-            stops = [c for _, c in net.callbacks_ if isinstance(c, EarlyStopping)]
-            if not any(stop.misses_ == stop.patience for stop in stops):
+            known = [c for _, c in net.callbacks_]
+            stops = [c for c in known if isinstance(c, EarlyStopping)]
+            asked = any(c.stops for c in known if isinstance(c, ReportEpoch))
+            if not asked and not any(stop.misses_ == stop.patience for stop in stops):
                 raise
         net.notify("on_train_end", X=dataset)
 

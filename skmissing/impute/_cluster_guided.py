@@ -125,6 +125,7 @@ class ClusterGuidedImputer(BaseModalityImputer):
            [8., 9., 1.]])
     """
 
+    _has_parts = True
     _parameter_constraints: dict = {
         **BaseModalityImputer._parameter_constraints,
         **PartialModalityKMeans._parameter_constraints,
@@ -177,7 +178,7 @@ class ClusterGuidedImputer(BaseModalityImputer):
             n_usable = max(1, np.count_nonzero(table.has_any))
             clusterer.n_clusters = min(USUAL_CLUSTERS, n_usable)
         self._hand_on(clusterer)
-        blocks = clusterer._fit_table(table)
+        blocks = clusterer._fit_table(table, self._fit_task)
         self.clusterer_ = clusterer
         self.n_iter_ = clusterer.n_iter_
         self._strategy = self.strategy

@@ -111,6 +111,7 @@ class FactorImputer(ImputationStdMixin, BaseModalityImputer):
     array([[0., 0., 0.]])
     """
 
+    _has_parts = True
     _parameter_constraints: dict = {
         **BaseModalityImputer._parameter_constraints,
         "n_components": [
@@ -174,7 +175,7 @@ class FactorImputer(ImputationStdMixin, BaseModalityImputer):
         scaler = fit_scaler(table)
         reach = MOST_DEVIATIONS * np.sqrt(scaler.variance)
         self._bounds = scaler.mean - reach, scaler.mean + reach
-        mixture._fit_table(self._clipped(table))
+        mixture._fit_table(self._clipped(table), self._fit_task)
         if settled is not None:
             mixture.shrinkage_ *= settled.shrinkage_
         self.mixture_ = mixture

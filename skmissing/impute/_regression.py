@@ -80,6 +80,7 @@ class RegressionImputer(BaseModalityImputer):
            [3., 7.]])
     """
 
+    _has_parts = True
     _parameter_constraints: dict = {
         **BaseModalityImputer._parameter_constraints,
         "estimator": [HasMethods(["fit", "predict"]), None],
@@ -113,18 +114,23 @@ class RegressionImputer(BaseModalityImputer):
         self._places = {}
         self.estimators_, self.named_estimators_ = [], Bunch()
         names = self.modalities_.names
-        for key, _, sources, target in self._tasks(table):
+        wanted = list(self._models_for(table))
+        self._fit_task.begin(len(wanted))
+        for key, _, sources, target in wanted:
+            name = ", ".join(names[s] for s in np.flatnonzero(sources))
+            name = f"{name} -> {names[target]}"
+            part = self._fit_task.part(name)
             model = self._fit_model(sources, target)
             self._places[key] = len(self.estimators_)
             self.estimators_.append(model)
-            name = ", ".join(names[s] for s in np.flatnonzero(sources))
-            self.named_estimators_[f"{name} -> {names[target]}"] = model
+            self.named_estimators_[name] = model
+            part.end()
         return self._scaler.column_mean
 
     def _impute(self, table):
         values = np.full_like(table.X, np.nan)
         standardized = self._standardized(table.X)
-        for key, rows, sources, target in self._tasks(table):
+        for key, rows, sources, target in self._models_for(table):
             if key in self._places:
                 model = self.estimators_[self._places[key]]
             else:
@@ -154,10 +160,10 @@ class RegressionImputer(BaseModalityImputer):
         chosen = np.arange(len(layout))[modalities]
         return layout.order[np.isin(layout.owner, chosen)]
 
-    def _tasks(self, table):
+    def _models_for(self, table):
         """Yield a key, rows, the observed modalities, and the modality to predict."""
         patterns, inverse = table.patterns
-        tasks, known, learnt = {}, {}, self._presence.any(axis=0)
+        wanted_for, known, learnt = {}, {}, self._presence.any(axis=0)
         for p, pattern in enumerate(patterns):
             rows = np.flatnonzero(inverse == p)
             partial = rows[table.partial[rows]]
@@ -170,8 +176,8 @@ class RegressionImputer(BaseModalityImputer):
                 sources = self._back_off(sources, m, known)
                 if sources is not None:
                     key = f"{np.flatnonzero(sources).tolist()} -> {m}"
-                    tasks.setdefault(key, ([], sources, m))[0].append(wanted)
-        for key, (rows, sources, m) in tasks.items():
+                    wanted_for.setdefault(key, ([], sources, m))[0].append(wanted)
+        for key, (rows, sources, m) in wanted_for.items():
             yield key, np.concatenate(rows), sources, m
 
     def _back_off(self, sources, target, known):

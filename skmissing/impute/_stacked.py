@@ -127,6 +127,7 @@ class StackedImputer(ImputationStdMixin, MetaEstimatorMixin, BaseModalityImputer
     array([[1., 2., 1.]])
     """
 
+    _has_parts = True
     _parameter_constraints: dict = {
         **BaseModalityImputer._parameter_constraints,
         "estimators": [list, tuple, None],
@@ -183,15 +184,19 @@ class StackedImputer(ImputationStdMixin, MetaEstimatorMixin, BaseModalityImputer
         seed = rng.randint(np.iinfo(np.int32).max)
         members = self._members(table, seed)
         scaler = fit_scaler(table).centered()
-        parallel = Parallel(n_jobs=self.n_jobs)
+        splits = self._folds(table, groups, seed)
+        task = self._fit_task.begin(len(members) + len(splits))
+        parallel = Parallel(n_jobs=self.n_jobs, return_as=task.return_as)
         fitted = parallel(
             delayed(quietly)(fit_member, m, table) for m in members.values()
         )
+        fitted = task.collect(members, fitted)
         self.estimators_ = [member for member, _ in fitted]
         folds = parallel(
             delayed(quietly)(compare, self._settled(fold[0], seed), *fold, scaler)
-            for fold in self._folds(table, groups, seed)
+            for fold in splits
         )
+        folds = task.collect([f"fold {n}" for n in range(len(splits))], folds)
         warn_once(table, [m for _, messages in [*folds, *fitted] for m in messages])
         self.named_estimators_ = Bunch(**dict(zip(members, self.estimators_)))
         none = np.zeros((0, len(members) + 1, len(members) + 1)), *np.zeros((3, 0), int)

@@ -6,10 +6,12 @@ kept per unit: a whole modality, or one column of a partially observed modality.
 """
 
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
 from skmissing._blocks import find_patterns, row_chunks
+from skmissing._callbacks import NO_TASK
 
 # Noise is at least this share of a modality's mean variance.
 NOISE_FLOOR = 1e-6
@@ -377,7 +379,9 @@ class Moments:
             sums += (masks @ parts.reshape(n_slots, a * b)).reshape(sums.shape)
 
 
-def fit_factors(blocks, start, weight, *, ard, shared_noise, max_iter, tol, verbose=0):
+def fit_factors(
+    blocks, start, weight, *, ard, shared_noise, max_iter, tol, verbose=0, task=NO_TASK
+):
     """Run EM until the objective increases by less than `tol` per observed cell."""
     squares, cells = _sums_of_squares(blocks, weight)
     pool = start.units.pool
@@ -391,6 +395,7 @@ def fit_factors(blocks, start, weight, *, ard, shared_noise, max_iter, tol, verb
     parts = list(find_parts(blocks, start))
     bounds, moments = [], expect(parts, params, weight)
     for n_iter in range(1, max_iter + 1):
+        step = task.part("iteration")
         params = maximise(moments, params, prior, squares, floor, shared_noise)
         if ard:
             prior = update_prior(params)
@@ -399,9 +404,10 @@ def fit_factors(blocks, start, weight, *, ard, shared_noise, max_iter, tol, verb
         if verbose:
             print(f"Iteration {n_iter}, objective {bounds[-1]:.6g}.")
         converged = n_iter > 1 and bounds[-1] - bounds[-2] < tol * cells.sum()
-        if converged:
+        result = FactorResult(params, bounds, n_iter, converged)
+        if step.end(partial(replace, result)) or converged:
             break
-    return FactorResult(params, bounds, n_iter, converged)
+    return result
 
 
 def expect(parts, params, weight):

@@ -12,6 +12,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from skmissing._blocks import fit_scaler
+from skmissing._callbacks import NO_TASK
 from skmissing._compat import Interval, StrOptions
 from skmissing._docs import shared_docs
 from skmissing._modalities import count
@@ -192,6 +193,7 @@ class PartialModalityFactorMixture(
     array([[ 1.,  2., -1.]])
     """
 
+    _has_parts = True
     _parameter_constraints: dict = {
         **ModalityMixin._parameter_constraints,
         "n_components": [
@@ -259,7 +261,7 @@ class PartialModalityFactorMixture(
         %(self)s
         """
         table = self._validate(X, reset=True, sample_weight=sample_weight)
-        self._fit_table(table)
+        self._fit_table(table, self._fit_task)
         table.warn_empty("left out of the fit")
         table.warn_never_observed(
             self._learnt_columns(),
@@ -275,7 +277,7 @@ class PartialModalityFactorMixture(
             )
         return self
 
-    def _fit_table(self, table):
+    def _fit_table(self, table, task=NO_TASK):
         """Fit to a ModalityTable; called by imputers."""
         rng = check_random_state(self.random_state)
         self._check_sizes(table)
@@ -285,22 +287,21 @@ class PartialModalityFactorMixture(
         # Frequent patterns have their own groups.
         blocks = self._scaler.split(table, min_rows=max(64, len(table) // 64))
         linked = _linked(table, weight)
-        k, r, errors = self._choose_sizes(blocks, weight, rng)
+        k, r, errors = self._choose_sizes(blocks, weight, rng, task)
         self.shrinkage_, self.std_scale_ = linked.astype(float), np.ones(len(linked))
         if self.calibrate:
             self.shrinkage_ = errors.shrinkage() * linked
             self.std_scale_ = errors.std_scale(self.shrinkage_)
-        best = None
+        total, best = weight.sum(), None
+        task.keep_by(self, lambda fitted, run: fitted._keep(run, total))
         for _ in range(self.n_init):
-            run = self._run(blocks, weight, rng, k, r)
+            most = self.max_iter + FIRST_ITERATIONS * (r > 0 and k > 1)
+            run_task = task.part("run", most)
+            run = self._run(blocks, weight, rng, k, r, run_task)
+            run_task.end()
             if best is None or run.bounds[-1] > best.bounds[-1]:
                 best = run
-        self.n_components_, self.n_factors_ = k, r
-        total = weight.sum()
-        self.lower_bounds_ = [bound / total for bound in best.bounds]
-        self.lower_bound_ = self.lower_bounds_[-1]
-        self.n_iter_, self.converged_ = best.n_iter, best.converged
-        self._keep(best.params)
+        self._keep(best, total)
         if not self.converged_:
             table.warn(
                 f"EM did not converge in max_iter={self.max_iter} iterations; raise "
@@ -321,7 +322,7 @@ class PartialModalityFactorMixture(
                 f"the smaller of {table.X.shape[1]} columns and {n_usable} samples."
             )
 
-    def _choose_sizes(self, blocks, weight, rng):
+    def _choose_sizes(self, blocks, weight, rng, task):
         """Choose n_components and n_factors; return them and the errors if measured."""
         n_samples = np.count_nonzero(weight)
         most = min(blocks.layout.n_features, n_samples)
@@ -334,21 +335,27 @@ class PartialModalityFactorMixture(
             factors = [r for r in AUTO_FACTORS if r == AUTO_FACTORS[0] or r < most]
         factors = [int(min(r, most)) for r in factors]
         if not self.calibrate and len(components) == len(factors) == 1:
+            task.begin(self.n_init)
             return components[0], factors[0], None
+        task.begin(len(components) + len(factors) + self.n_init)
         folds = held_out_rows(blocks.presence, weight, rng)
         # Numbers are chosen on the first folds.
         few, tried = choice_folds(blocks.presence, folds), {}
 
         def loss(k, r):
+            part = task.part(f"try {k} clusters, {r} factors")
             tried[k, r] = HiddenErrors.empty(len(blocks.layout))
             self._hide(tried[k, r], blocks, weight, folds[:few], rng, k, r)
+            part.end()
             return tried[k, r].loss()
 
         losses = [loss(k, factors[0]) for k in components]
         k = components[int(np.argmin(losses))]
         losses = [min(losses), *(loss(k, r) for r in factors[1:])]
         r = factors[int(np.argmin(losses))]
+        part = task.part("calibrate")
         self._hide(tried[k, r], blocks, weight, folds[few:], rng, k, r)
+        part.end()
         return k, r, tried[k, r]
 
     def _hide(self, errors, blocks, weight, folds, rng, k, r):
@@ -360,11 +367,11 @@ class PartialModalityFactorMixture(
                 run = self._run(blocks, rest, rng, k, r)
                 errors.add(blocks, run.params, positions, weight)
 
-    def _run(self, blocks, weight, rng, k, r):
+    def _run(self, blocks, weight, rng, k, r, task=NO_TASK):
         """One run of EM with k clusters and r factors: one cluster first, then all."""
         options = {
             "ard": self.ard, "shared_noise": self.noise == "modality",
-            "tol": self.tol, "verbose": self.verbose,
+            "tol": self.tol, "verbose": self.verbose, "task": task,
         }  # fmt: skip
         if not r:
             # Clusters of k-means on the modalities that samples share.
@@ -413,9 +420,14 @@ class PartialModalityFactorMixture(
             cov_loadings=np.zeros_like(params.cov_loadings),
         )
 
-    def _keep(self, params):
-        """Set the public attributes, in the units of X."""
-        self._params, layout = params, self.modalities_
+    def _keep(self, run, total):
+        """Set the attributes that a run results in, in the units of X."""
+        self.lower_bounds_ = [bound / total for bound in run.bounds]
+        self.lower_bound_ = self.lower_bounds_[-1]
+        self.n_iter_, self.converged_ = run.n_iter, run.converged
+        self._params = params = run.params
+        self.n_components_, self.n_factors_ = params.n_components, params.n_factors
+        layout = self.modalities_
         factor = self._factor()
         self.weights_ = params.weights
         self.means_ = np.empty_like(params.means)

@@ -1,0 +1,110 @@
+"""Reports the tasks of a fit to the callbacks of scikit-learn.
+
+Without callbacks, which scikit-learn has from 1.9 on, nothing here does anything.
+"""
+
+import copy
+import inspect
+
+
+class Task:
+    """A task of a fit: all of it, a run, an iteration, or the fit of a member."""
+
+    def __init__(self, estimator=None, data=None, keep=None):
+        self._estimator, self._data, self._keep = estimator, data, keep
+        self._context = None
+
+    @classmethod
+    def of_fit(cls, estimator, fit, args, kwargs):
+        """Task of a whole call of `fit`, which does not begin yet."""
+        if not getattr(estimator, "_skl_callbacks", None):
+            return NO_TASK
+        given = inspect.signature(fit).bind(estimator, *args, **kwargs).arguments
+        weight = given.get("sample_weight")
+        metadata = None if weight is None else {"sample_weight": weight}
+        data = {"X": given["X"], "y": given.get("y"), "metadata": metadata}
+        return cls(estimator, data)
+
+    def __bool__(self):
+        return self._estimator is not None
+
+    def __reduce__(self):
+        # A process that fits a member does not report.
+        return Task, ()
+
+    def begin(self, n_parts=0):
+        """Begin the fit, which consists of at most `n_parts` tasks."""
+        if self:
+            start = self._estimator._init_callback_context
+            self._begin(start(max_subtasks=n_parts))
+        return self
+
+    def _begin(self, context):
+        self._context = context
+        context.call_on_fit_task_begin(estimator=self._estimator, **self._data)
+
+    def keep_by(self, estimator, keep):
+        """Let `keep(estimator, result)` set the attributes after a part.
+
+        Parts of the fit of another estimator, such as an imputer, have none.
+        """
+        if estimator is self._estimator:
+            self._keep = keep
+
+    def part(self, name, n_parts=0):
+        """Begin a task of this task, which consists of at most `n_parts` tasks."""
+        if not self:
+            return self
+        part = Task(self._estimator, self._data, self._keep)
+        part._begin(self._context.subcontext(task_name=name, max_subtasks=n_parts))
+        return part
+
+    def end(self, result=None):
+        """End the task; return whether a callback wants the tasks after it left out.
+
+        `result()` returns what the attributes of the fitted estimator are made of.
+        """
+        if not self:
+            return False
+        made = None
+        if result is not None and self._keep is not None:
+
+            def made():
+                fitted = copy.copy(self._estimator)
+                self._keep(fitted, result())
+                return vars(fitted)
+
+        return self._end(made)
+
+    def end_fit(self):
+        """End the fit, whose attributes are set."""
+        if self:
+            if self._context is None:
+                self.begin()
+            self._end({})
+
+    def _end(self, attributes):
+        return self._context.call_on_fit_task_end(
+            estimator=self._estimator,
+            reconstruction_attributes=attributes,
+            **self._data,
+        )
+
+    @property
+    def return_as(self):
+        """The parameter of `joblib.Parallel` whose results `collect` takes."""
+        return "generator" if self else "list"
+
+    def collect(self, names, results):
+        """List of results, each of which is a part of this task."""
+        if not self:
+            return results
+        collected = []
+        for name in names:
+            part = self.part(name)
+            collected.append(next(results))
+            part.end()
+        return collected + list(results)  # of which none is left
+
+
+NO_TASK = Task()
