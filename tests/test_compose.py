@@ -365,12 +365,12 @@ def test_categories_dates_and_numbers():
 def test_per_modality_warns():
     X, y = make_blocks()
     with pytest.warns(
-        ModalityWarning, match="n_components .* of 'audio'; it is lowered"
+        ModalityWarning, match="n_components .* of 'audio'. It is lowered"
     ):
         per = PerModality(make_pipeline(StandardScaler(), PCA(4))).fit(X)
     assert len(per.get_feature_names_out()) == 4 + 3
     X.iloc[:, 5:] = np.nan
-    with pytest.warns(ModalityWarning, match="in any .*: 'audio'; their columns"):
+    with pytest.warns(ModalityWarning, match="in any .*: 'audio'. Their columns"):
         per = PerModality(PCA(2)).fit(X)
     assert np.isnan(per.transform(X)[:, 2:]).all()
     with pytest.warns(ModalityWarning, match="ignored: 'audio', which 60 of 60"):
@@ -412,7 +412,7 @@ def test_components_of_text():
         warnings.simplefilter("error", ModalityWarning)
         per = PerModality(make_pipeline(words, TruncatedSVD(2))).fit(X)
     assert per.transform(X).shape == (4, 2)
-    with pytest.warns(ModalityWarning, match="n_components .* of 'note'; it is low"):
+    with pytest.warns(ModalityWarning, match="n_components .* of 'note'. It is low"):
         per = PerModality(make_pipeline(words, TruncatedSVD(9))).fit(X)
     assert per.transform(X).shape == (4, 3)
 

@@ -278,7 +278,7 @@ def test_fetch_mfeat_checks_what_came(fake_openml):
     data, target = parts[22]
     parts[22] = (data, target[::-1].reset_index(drop=True))
     with pytest.raises(
-        ValueError, match=r"set 22 \(view 'zer'\) must have the classes"
+        ValueError, match=r"set 22 \(view 'zer'\) must have the same classes"
     ):
         fetch_mfeat()
     parts[22] = (data.iloc[:, 1:], target)

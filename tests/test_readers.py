@@ -89,7 +89,7 @@ BAD_ARCHIVES = [
     ({"y": None}, r"data.npz must have the key 'y'; got \['image', 'audio', 'split'"),
     ({"y": np.float64(3)}, r"key 'y' must have a value per sample; got one"),
     ({"y": np.arange(5)}, r"samples; got 'image' 6, 'audio' 6, 'y' 5"),
-    ({"image": None, "audio": None}, r"at least one float array beside 'y' must"),
+    ({"image": None, "audio": None}, r"at least one float array besides 'y' must"),
     ({"audio": np.full((6, 2), np.inf)}, r"must be finite, .* got 12 infinite values"),
     ({"split": np.arange(6)}, r"must have the codes 0 \(train\), .* got \[3\]"),
     (

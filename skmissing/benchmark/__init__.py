@@ -1,6 +1,6 @@
-"""Benchmark of methods under missing modalities, by the protocols of the papers.
+"""Benchmark of methods under missing modalities, with the protocols of papers.
 
-From a shell: `python -m skmissing.benchmark --list`.
+On the command line: `python -m skmissing.benchmark --list`.
 """
 
 from skmissing.benchmark._data import BenchmarkData, load_data

@@ -10,24 +10,24 @@ from skmissing.benchmark._protocol import REGIMES, check_metric
 from skmissing.benchmark._report import write_report
 from skmissing.benchmark._runner import run_benchmark
 
-# Quick, and without torch: results on embedded data within minutes.
+# These defaults do not need torch, and take minutes on embedded data.
 _DEFAULT = "mean,mean+indicator,knn,nearest,soft,ridge,hgb,late,auto"
 _MISSING_HELP = {
-    "mcar:0.5": "each modality lost in half the rows, at random",
+    "mcar:0.5": "each modality is lost in half the samples, at random",
     "mar:0.3, mnar:0.3, label:0.3": "depending on a modality, on itself, on the class",
     "group:0.3": "depending on the site or device, the array of --groups",
-    "burst:0.3": "in runs of consecutive rows",
-    "20-text-100-audio-20-video": "percent of rows that keep each modality",
+    "burst:0.3": "in runs of consecutive samples",
+    "20-text-100-audio-20-video": "percentage of samples that keep each modality",
     "complex-10-45-45": "exact percentages: all modalities, each alone, ...",
-    "mcar:0.4,0.8": "(pm, ps): 40 % of the modalities lost in 80 % of the rows",
+    "mcar:0.4,0.8": "(pm, ps): 40 % of the modalities lost in 80 % of the samples",
 }
 
 
 def main(arguments=None):
-    """Run the command with the arguments of the shell, or others.
+    """Run the command with the given arguments, or those of the command line.
 
-    Without any, it prints help. Returns 0 if every cell has a score, 1 if some failed,
-    2 if an argument is not valid, 130 after an interruption.
+    Without arguments, it prints help. Returns 0 if every cell has a score, 1 if some
+    cells failed, 2 if an argument is invalid, and 130 after an interruption.
     """
     parser = _make_parser()
     given = sys.argv[1:] if arguments is None else arguments
@@ -67,7 +67,7 @@ def main(arguments=None):
         )
         files = write_report(results, args.out, metric=args.metric)
     except KeyboardInterrupt:
-        print("Interrupted; the same command goes on from here.", file=sys.stderr)
+        print("Interrupted. Repeat the command to continue.", file=sys.stderr)
         return 130
     except (ValueError, ImportError, OSError) as exc:
         print(f"{parser.prog}: {exc}", file=sys.stderr)
@@ -81,10 +81,10 @@ def main(arguments=None):
 
 
 def _words(text):
-    """The words of a list with commas; None stays None."""
+    """Split a list at commas; None stays None."""
     if text is None:
         return None
-    # A number after mcar:0.4 is the second of a pair.
+    # A number after mcar:0.4 is the second number of a pair.
     words = re.findall(r"\w+:[0-9. ]+,[0-9. ]+(?=,|$)|[^,]+", text)
     return [word.strip() for word in words if word.strip()]
 
@@ -92,7 +92,7 @@ def _words(text):
 def _listing():
     blocks = {
         "data": {name: text for name, (_, text) in NAMED.items()}
-        | {"path.npz": "a file of your own, one array per modality, and y"},
+        | {"path.npz": "your own file, with one array per modality, and y"},
         "missing": _MISSING_HELP,
         "regimes": REGIMES,
         "methods": list_methods(),
@@ -124,7 +124,8 @@ def _make_parser():
         "--missing",
         nargs="+",
         default=["mcar:0.5"],
-        help="what is hidden, separated by commas (default: mcar:0.5)",
+        help="configurations of hidden modalities, separated by commas "
+        "(default: mcar:0.5)",
     )
     add(
         "--methods",
@@ -134,7 +135,7 @@ def _make_parser():
     add(
         "--regimes",
         default="R1,R2",
-        help="R1: missing at test only; R2: in both (default: %(default)s)",
+        help="R1: missing in test only; R2: in both (default: %(default)s)",
     )
     add("--n-runs", type=int, default=5, help="number of seeds (default: %(default)s)")
     add("--out", default="results", help="folder of the results (default: %(default)s)")
@@ -147,11 +148,11 @@ def _make_parser():
     )
     add("--modalities", help="arrays of the .npz files to use, separated by commas")
     add("--split", default="auto", help="array with the split; 'random' ignores it")
-    add("--groups", help="array of groups, which are never split")
+    add("--groups", help="array of groups that are never split")
     add(
         "--sentiment",
         action="store_true",
-        help="y is a sentiment from -3 to 3: add its scores",
+        help="y is a sentiment from -3 to 3: add sentiment scores",
     )
     add("--task", help="classification or regression (default: inferred from y)")
     add("--metric", help="score in the report (default: by task)")

@@ -1,4 +1,4 @@
-"""Data sets of the benchmark: embedded ones by name, and the user's own files."""
+"""Data sets of the benchmark: named data sets, and the user's own files."""
 
 import difflib
 import hashlib
@@ -33,23 +33,22 @@ class BenchmarkData:
     name : str
         Name in the results.
     X : array-like or dataframe of shape (n_samples, n_features)
-        NaN where a modality is missing from the start. Kept as an array; the columns
-        of a dataframe are put into the order of `modalities`.
+        Samples, with NaN where a modality is already missing. Stored as an array.
+        Columns of a dataframe are sorted in the order of `modalities`.
     y : array-like of shape (n_samples,) or (n_samples, n_labels)
         Classes, numbers, or an indicator matrix of labels.
     modalities : dict
-        From name to width or token shape, as every estimator takes it.
+        Width or token shape by name, as in all estimators.
     split : array-like of shape (n_samples,) or None, default=None
         2 for test samples, other values for training samples. None draws new test
         samples in each run.
     groups : array-like of shape (n_samples,) or None, default=None
-        Samples of one group, such as a person or a film, are never on both sides of a
-        drawn split.
+        Groups, such as persons or films. A drawn split never divides a group.
     sentiment : bool, default=False
-        Whether y is a sentiment from -3 to 3, to be scored as the papers do.
+        Whether y is a sentiment from -3 to 3, which has its own scores.
     task : {"classification", "regression", "multilabel"} or None, default=None
-        None infers it from y, and takes whole numbers for classes: pass "regression"
-        for ages in years.
+        Task. None infers it from y and treats whole numbers as classes. Use
+        "regression" for ages in years, for example.
 
     Examples
     --------
@@ -87,8 +86,8 @@ class BenchmarkData:
         task = _find_task(self.task, given["y"], where)
         if self.sentiment and task != "regression":
             raise ValueError(
-                f"{where}: sentiment=True needs a y of numbers, but the task is "
-                f"{task}; pass task='regression' if y holds whole numbers."
+                f"{where}: task must be 'regression' if sentiment=True; got {task!r}."
+                " Pass task='regression' if y holds whole numbers."
             )
         if task == "regression" and given["y"].dtype.kind != "f":
             given["y"] = given["y"].astype(np.float64)
@@ -97,19 +96,19 @@ class BenchmarkData:
 
     @property
     def fingerprint(self):
-        """Checksum of the values; results of other data have another one."""
+        """Checksum of the values, to recognise results on other data."""
         digest = hashlib.blake2b(digest_size=8)
         for array in (self.X, self.y, self.split, self.groups):
             if array is not None:
                 digest.update(np.ascontiguousarray(array).tobytes())
         digest.update(repr((self.modalities, self.sentiment)).encode())
         if self.task == "regression" and np.array_equal(self.y, np.rint(self.y)):
-            digest.update(b"regression")  # not the classes that y looks like
+            digest.update(b"regression")  # y could also be classes
         return digest.hexdigest()
 
 
 def _read_values(values, where, key, n_samples):
-    """One value per sample as an array of numbers or strings, never of objects."""
+    """One value per sample, as an array of numbers or strings instead of objects."""
     array = np.asarray(values)
     if array.dtype == object:
         found = array.ravel().tolist()
@@ -140,7 +139,7 @@ def _read_values(values, where, key, n_samples):
 
 
 def _find_task(task, y, where):
-    """The task that was asked for, if it fits y; None infers it from y."""
+    """Check the given task against y, or infer it if it is None."""
     if task not in (None, *TASKS.values()):
         raise ValueError(
             f"{where}: task must be None, 'classification', 'regression' or "
@@ -159,13 +158,13 @@ def _find_task(task, y, where):
 
 
 def did_you_mean(name, known):
-    """The most similar of the known names, as a question for an error; or nothing."""
+    """The most similar known name, as a question for an error, or an empty string."""
     by_lower = {each.lower(): each for each in known}
     similar = difflib.get_close_matches(str(name).lower(), by_lower, 1)
     return f" Did you mean {by_lower[similar[0]]!r}?" if similar else ""
 
 
-# What `load_data` knows by name.
+# Names of data sets for `load_data`.
 NAMED = {
     "breast_cancer": (
         datasets.load_breast_cancer_views,
@@ -190,16 +189,16 @@ def load_data(
     Parameters
     ----------
     source : str or path-like
-        "digits", "breast_cancer", "mfeat", or the path of a file that
-        :func:`skmissing.datasets.read_multimodal_npz` reads.
+        "digits", "breast_cancer", "mfeat", or the path of a file for
+        :func:`skmissing.datasets.read_multimodal_npz`.
     modalities : list of str or None, default=None
-        Arrays of the file to use; None takes all float arrays with two or three axes.
+        Arrays of the file to use. None uses all float arrays with two or three axes.
     split : str, default="auto"
-        Array of the file that marks training and test samples; "auto" takes `split`
-        if there is one, "random" takes none.
+        Array of the file with the split. "auto" uses `split` if there is such an array.
+        "random" ignores it.
     groups : str or None, default=None
-        Array of the file that marks samples that must stay together when test samples
-        are drawn.
+        Array of the file with groups, which are not divided when test samples are
+        drawn.
     sentiment : bool, default=False
         Whether y is a sentiment from -3 to 3.
     task : {"classification", "regression", "multilabel"} or None, default=None
@@ -208,13 +207,13 @@ def load_data(
     Returns
     -------
     BenchmarkData
-        Named like the file, without its ending.
+        Data set. Its name is that of the file, without the extension.
 
     Raises
     ------
     ValueError
-        If there is no such data set or array, or if arrays, a split, groups or a
-        sentiment are chosen for a data set that is known by name.
+        If there is no such data set or array, or if another argument is given for a
+        named data set.
 
     Examples
     --------
@@ -282,7 +281,7 @@ def split_rows(data, seed, *, test_size, max_rows):
         splitter = splitter(1, test_size=test_size, random_state=rng)
         train, test = next(splitter.split(data.X, data.y, data.groups))
     if max_rows is not None and max_rows < len(rows):
-        # Drawn at random, in the ratio of the split.
+        # Random samples, with the ratio of the split.
         share = max_rows / len(rows)
         train, test = (
             rng.choice(part, max(1, round(share * len(part))), replace=False)

@@ -1,7 +1,7 @@
-"""What the benchmark compares: every method by name, with its settings.
+"""Methods of the benchmark by name, with their settings.
 
-Where a method only completes or encodes the data, the same linear model follows it, so
-that methods differ only in how they treat missing modalities.
+Methods that only complete or encode the data are followed by the same linear model, so
+that they differ only in how they treat missing modalities.
 """
 
 from dataclasses import dataclass
@@ -41,14 +41,14 @@ except ImportError:
 
 # IterativeImputer fits one model per column, each on all other columns.
 MOST_COLUMNS_ITERATIVE = 60
-# Numbers of clusters: that of the paper; that of soft centres, which gain from more;
-# and that of a mixture whose clusters share factors, which needs few.
+# Numbers of clusters: of the paper, of soft centres, which improve with more clusters,
+# and of a mixture with shared factors, which needs few clusters.
 K_PAPER, K_SOFT, K_FACTOR = 40, 100, 10
 
 
 @dataclass(frozen=True)
 class Setting:
-    """What a method is built for."""
+    """Task and data for which a method is built."""
 
     task: str
     modalities: dict
@@ -63,7 +63,7 @@ class Setting:
 
     @property
     def seeded(self):
-        """Parameters of the estimators of skmissing that draw at random."""
+        """Parameters of estimators of skmissing with a seed."""
         return {"modalities": self.modalities, "random_state": self.seed}
 
     def before_head(self, *steps):
@@ -135,8 +135,8 @@ def _clusters(strategy, n_clusters):
     return build
 
 
-# From name to builder, which takes a Setting, and text. KEEP is for columns that no
-# training sample has.
+# Builder and description by name. Builders take a Setting. KEEP is for columns that are
+# never observed in training.
 KEEP = {"keep_empty_features": True}
 METHODS = {
     "zero": (
@@ -149,8 +149,8 @@ METHODS = {
         lambda s: s.before_head(SimpleImputer(**KEEP)),
         "gaps filled with the mean, linear model",
     ),
-    # With one cluster every gap gets the training mean. Unlike SimpleImputer, this
-    # adds one indicator per modality and not one per column.
+    # With one cluster, the training mean is imputed. Unlike SimpleImputer, this adds
+    # one indicator per modality instead of one per column.
     "mean+indicator": (
         lambda s: s.before_head(
             ClusterGuidedImputer(1, add_indicator=True, **s.seeded)
@@ -167,7 +167,7 @@ METHODS = {
     ),
     "greedy": (
         _clusters("greedy", K_PAPER),
-        f"UL4M4's imputer to the letter, k={K_PAPER}; linear model",
+        f"UL4M4's imputer as in the paper, k={K_PAPER}; linear model",
     ),
     "nearest": (
         _clusters("nearest", K_PAPER),
@@ -192,7 +192,7 @@ METHODS = {
         lambda s: s.before_head(StackedImputer(**s.seeded)),
         "StackedImputer of four imputers; linear model",
     ),
-    "hgb": (_boosting, "gradient boosted trees, which take NaN"),
+    "hgb": (_boosting, "gradient boosted trees, which accept NaN"),
     "dropout": (
         lambda s: ModalityDropout(_boosting(s), **s.seeded),
         "the same trees, trained with modalities hidden as well",
@@ -209,7 +209,7 @@ METHODS = {
         lambda s: s.fusion("MHSAFusion", modality_dropout=0.0),
         "attention over observed modalities, no dropout",
     ),
-    "ul4m4": (_ul4m4, f"UL4M4's imputer to the letter, k={K_PAPER}; attention"),
+    "ul4m4": (_ul4m4, f"UL4M4's imputer as in the paper, k={K_PAPER}; attention"),
     "mmp": (
         lambda s: s.fusion("MMP", projector="cross_attention"),
         "masked modality projection: missing tokens predicted",
@@ -219,12 +219,12 @@ TORCH = ("mask", "mask-nodrop", "ul4m4", "mmp")
 
 
 def list_methods():
-    """List what the benchmark can compare.
+    """List the methods of the benchmark.
 
     Returns
     -------
     dict of str to str
-        From name to a line on what it does.
+        Short description of each method, by name.
 
     Examples
     --------
@@ -239,7 +239,7 @@ def list_methods():
 
 
 def check_methods(names):
-    """Refuse unknown methods, and those whose packages are not installed."""
+    """Check that methods exist and that their packages are installed."""
     for name in names:
         if name not in METHODS:
             raise ValueError(
@@ -262,21 +262,21 @@ def make_method(name, *, task, modalities, n_features, n_samples=None, random_st
     name : str
         One of :func:`list_methods`.
     task : {"classification", "regression", "multilabel"}
-        What y is.
+        Task.
     modalities : dict
-        From name to width or token shape.
+        Width or token shape by name.
     n_features : int
         Number of columns of X.
     n_samples : int or None, default=None
         Number of training samples with an observed modality. Methods that cluster make
-        at most as many clusters. None for more than any of them wants.
+        at most this number of clusters. None is no limit.
     random_state : int, default=0
         Seed of the estimator.
 
     Returns
     -------
     estimator
-        Not fitted; takes X with NaN where a modality is missing.
+        Estimator that is not fitted and accepts X with missing modalities.
 
     Examples
     --------

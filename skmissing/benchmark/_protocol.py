@@ -26,23 +26,23 @@ from skmissing.metrics import multilabel_f1, sentiment_scores
 from skmissing.simulate import ampute, make_amputer, missing_rates
 
 REGIMES = {
-    "R1": "complete training rows, modalities hidden at test time only",
+    "R1": "complete training samples, modalities hidden at test time only",
     "R2": "modalities hidden in training and at test time",
 }
-# The score that tables are made of, by task.
+# The score in tables, by task.
 MAIN_SCORES = {
     "classification": "accuracy",
     "regression": "mae",
     "multilabel": "f1_micro",
 }
-# Of these scores less is better; of all others more is better.
+# For these scores, less is better. For all others, more is better.
 LOSSES = {"mae", "mse", "log_loss", "calibration_error"}
 MOST_WARNINGS = 3
 
 
 @dataclass(frozen=True)
 class Cell:
-    """What one line of the results stands for."""
+    """One line of the results."""
 
     data: str
     missing: str
@@ -60,7 +60,7 @@ class Cell:
 
 
 def make_cells(data, missing, regimes, methods, n_runs, *, test_size, max_rows):
-    """All cells, in the order of the results."""
+    """Make all cells in the order of the results."""
     protocols = {}
     for d in data:
         text = json.dumps([d.fingerprint, test_size, max_rows])
@@ -76,9 +76,9 @@ def make_cells(data, missing, regimes, methods, n_runs, *, test_size, max_rows):
 def draw_rows(cell, data, *, test_size, max_rows):
     """The samples of a cell, with modalities hidden, as a dict of arrays.
 
-    One amputer is fitted on the training samples and hides modalities of both parts, so
-    that a mechanism learns nothing from test samples. `X_full` holds the test samples
-    before anything is hidden.
+    One amputer is fitted to the training samples and hides modalities of both parts, so
+    that mechanisms learn nothing from test samples. `X_full` is the test samples before
+    modalities are hidden.
     """
     train, test = split_rows(data, cell.seed, test_size=test_size, max_rows=max_rows)
     X_train, X_full = data.X[train], data.X[test]
@@ -86,7 +86,7 @@ def draw_rows(cell, data, *, test_size, max_rows):
     amputer = make_amputer(cell.missing, **params)
     mechanism = amputer.mechanism
     if mechanism in ("label", "group"):
-        # transform takes no y, and groups of test samples may be new: two amputers.
+        # Two amputers, because transform takes no y, and test groups may be new.
         key, values = {"label": ("y", data.y), "group": ("groups", data.groups)}[
             mechanism
         ]
@@ -115,7 +115,7 @@ def draw_rows(cell, data, *, test_size, max_rows):
 
 
 def run_cell(cell, data, *, test_size, max_rows):
-    """Fit and score one method; a cell that fails has an `error` and no scores."""
+    """Fit and score one method. A failed cell has an `error` and no scores."""
     row = {**asdict(cell), "error": None, "version": skmissing.__version__}
     started = time.perf_counter()
     with warnings.catch_warnings(record=True) as caught:
@@ -166,7 +166,7 @@ def _measure(cell, data, test_size, max_rows):
 
 
 class PeakMemory:
-    """Measures by how many MiB the process grows at its largest; None but on Linux."""
+    """Measures the peak growth of the process in MiB, on Linux only (else None)."""
 
     peak_mb = _start = None
 
@@ -199,7 +199,7 @@ def score_method(data, y, model, X, predicted=None):
 
 
 def score_probabilities(y, proba, classes):
-    """Log-loss and expected calibration error (ten bins); classes not seen get 0."""
+    """Log-loss and expected calibration error (ten bins). Unseen classes get 0."""
     every = np.union1d(classes, y)
     full = np.zeros((len(y), len(every)))
     full[:, np.searchsorted(every, classes)] = proba
@@ -207,7 +207,7 @@ def score_probabilities(y, proba, classes):
     hits = every[full.argmax(axis=1)] == y
     bins = np.minimum((confidence * 10).astype(int), 9)
     gaps = np.bincount(bins, hits - confidence, minlength=10)
-    # A probability of 0 for the true class costs as much as one of 1e-4.
+    # For the true class, a probability of 0 counts as 1e-4.
     true = np.clip(full[np.arange(len(y)), np.searchsorted(every, y)], 1e-4, 1)
     return {
         "log_loss": float(-np.log(true).mean()),
@@ -216,7 +216,7 @@ def score_probabilities(y, proba, classes):
 
 
 def score_predictions(data, y, predicted):
-    """All scores of a task, by name; None where a score is not defined."""
+    """All scores of a task, by name; None if a score is undefined."""
     if data.task == "multilabel":
         return {
             "f1_micro": multilabel_f1(y, predicted),
@@ -240,7 +240,7 @@ def score_predictions(data, y, predicted):
 
 
 def check_metric(metric, data):
-    """Refuse a score that some of the data sets do not have."""
+    """Check that all data sets have this score."""
     for each in data:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # only the names count

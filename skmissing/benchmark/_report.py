@@ -1,4 +1,4 @@
-"""Means, intervals, paired tests and ranks of results, as tables and a report."""
+"""Tables and a report with means, intervals, paired tests and ranks of results."""
 
 import datetime
 import importlib.util
@@ -24,49 +24,47 @@ _MARKERS = {"R1": "o", "R2": "s"}
 
 
 def summarize(results, *, metric=None, confidence_level=0.95):
-    """Summarize the runs of each method, and test it against the best one.
+    """Summarize the runs of each method, and test it against the best method.
 
     Parameters
     ----------
     results : pandas.DataFrame
-        Of :func:`run_benchmark` or :func:`read_results`.
+        Results of :func:`run_benchmark` or :func:`read_results`.
     metric : str or None, default=None
-        Name of the score; None takes accuracy, mean absolute error or micro F1, by
-        task.
+        Name of the score. None is accuracy, mean absolute error or micro F1, by task.
     confidence_level : float, default=0.95
-        Of the interval of the mean over runs.
+        Confidence level of the interval of the mean over runs.
 
     Returns
     -------
     pandas.DataFrame
         One row per `data`, `missing`, `regime` and `method`, the best method first
-        within the first three. Values that are not defined are NaN. The other columns
-        are
+        within the first three. Undefined values are NaN. The other columns are
 
         `metric`, `mean`, `std`, `half_width`
-            Score over runs; the interval is mean plus or minus half width, by
+            Score over runs. The interval is the mean plus or minus the half width, by
             Student's t.
         `full`
             Mean score of the same fitted models on complete test samples.
         `n_runs`, `n_errors`, `error`
-            Finished runs, failed ones and the first error.
+            Numbers of finished and failed runs, and the first error.
         `best`
             Whether the mean is the best of the table.
         `p_ttest`, `p_wilcoxon`
-            Two-sided paired tests against the best, over the runs that both finished,
-            corrected by Holm's method for the number of methods compared; NaN for the
-            best, where fewer than two runs are shared, and for the t-test where all
-            differences are the same.
+            P-values of two-sided paired tests against the best method, over the runs
+            that both finished, with Holm's correction for the number of methods. NaN
+            for the best method, for fewer than two shared runs, and for the t-test if
+            all differences are equal.
         `fit_seconds`, `predict_seconds`, `peak_mb`
             Medians, and the largest peak.
         `train_missing`, `test_missing`
-            Realised share of missing modalities, mean over modalities and runs.
+            Actual share of missing modalities, averaged over modalities and runs.
 
     Notes
     -----
     Runs share samples, so their scores are not independent, and the tests find more
-    differences than they should. With n runs the p-value of Wilcoxon's test is at
-    least :math:`2^{1-n}`: five runs are never significant at 5 % by it.
+    differences than they should. With n runs, the p-value of Wilcoxon's test is at
+    least :math:`2^{1-n}`, so five runs are never significant at 5 %.
 
     Examples
     --------
@@ -146,7 +144,7 @@ def _summarize_table(table, results, metric, confidence_level):
 
 
 def _p_value(test, pairs):
-    """P-value of a paired test; NaN for fewer than two pairs, 1 for equal ones."""
+    """P-value of a paired test; NaN for fewer than two pairs, 1 for equal pairs."""
     if len(pairs) < 2:
         return np.nan
     return 1.0 if pairs.nunique(axis=1).eq(1).all() else test(pairs)
@@ -154,7 +152,7 @@ def _p_value(test, pairs):
 
 def _ttest(pairs):
     difference = pairs.iloc[:, 0] - pairs.iloc[:, 1]
-    # Equal differences have no spread but rounding errors.
+    # The spread of equal differences is only rounding errors.
     if difference.std() <= 1e-12 * difference.abs().max():
         return np.nan
     return stats.ttest_rel(*pairs.to_numpy().T).pvalue
@@ -163,13 +161,13 @@ def _ttest(pairs):
 def _wilcoxon(pairs):
     difference = pairs.iloc[:, 0] - pairs.iloc[:, 1]
     with warnings.catch_warnings():
-        # scipy warns where zeros or ties keep it from the exact distribution.
+        # scipy warns if it cannot use the exact distribution because of zeros or ties.
         warnings.simplefilter("ignore", UserWarning)
         return stats.wilcoxon(difference).pvalue
 
 
 def holm(p_values):
-    """Holm's correction of p-values for their number; NaN stays, and does not count."""
+    """Holm's correction of p-values for their number. NaN is kept and not counted."""
     p = pd.Series(p_values, dtype=float)
     ordered = p.dropna().sort_values(kind="stable")
     factors = np.arange(len(ordered), 0, -1)
@@ -182,16 +180,16 @@ def rank_methods(summary):
     Parameters
     ----------
     summary : pandas.DataFrame
-        Of :func:`summarize`.
+        Result of :func:`summarize`.
 
     Returns
     -------
     pandas.DataFrame
-        One row per missing configuration, regime and method, best first, with the
-        columns `missing`, `regime`, `method`, `mean_rank` (1 is best; ties share their
-        ranks), `n_data`, and `n_failed`, the number of data sets on which the method
-        has no score. A method without a score on some data set gets no rank:
-        `mean_rank` is NaN, and the others are ranked without it.
+        One row per missing configuration, regime and method, best first. The columns
+        are `missing`, `regime`, `method`, `mean_rank` (1 is best, and ties share their
+        ranks), `n_data`, and `n_failed`, the number of data sets without a score of the
+        method. If there is any, `mean_rank` is NaN, and the other methods are ranked
+        without this method.
 
     Examples
     --------
@@ -232,13 +230,13 @@ def write_report(results, folder, *, metric=None, confidence_level=0.95):
     Parameters
     ----------
     results : pandas.DataFrame
-        Of :func:`run_benchmark` or :func:`read_results`.
+        Results of :func:`run_benchmark` or :func:`read_results`.
     folder : path-like
-        Where to write; created if it does not exist.
+        Folder to write to. It is created if it does not exist.
     metric : str or None, default=None
         Name of the score, as in :func:`summarize`.
     confidence_level : float, default=0.95
-        Of the intervals.
+        Confidence level of the intervals.
 
     Returns
     -------
@@ -323,12 +321,12 @@ def _score_table(summary, ranks):
     for method, rank in zip(ranks["method"], ranks["mean_rank"]):
         scores = [column.get(method, "–") for column in columns]
         lines.append([method, *scores, _number(rank, 1)])
-    share = f"Share of modalities missing in test rows: {', '.join(shares)}."
+    share = f"Share of modalities missing in test samples: {', '.join(shares)}."
     return [*_markdown(lines), "", share]
 
 
 def _score(line, most_runs):
-    """Mean and interval; with the number of runs, if it is fewer than others have."""
+    """Mean and interval, with the number of runs if other methods have more."""
     if np.isnan(line.mean):
         return "–"
     text = f"{line.mean:.3f}"
@@ -338,7 +336,7 @@ def _score(line, most_runs):
         text += f" ({line.n_runs} of {most_runs} runs)"
     if line.best:
         return f"**{text}**"
-    # A p-value that is NaN shows no difference.
+    # A p-value of NaN shows no difference.
     together = not (np.isnan(line.half_width) or line.p_ttest < 0.05)
     return text + ("°" if together else "")
 
@@ -371,7 +369,7 @@ def _markdown(lines):
 
 
 def _draw_summary(summary, path):
-    """Draw means and intervals of all methods, by data set and what is missing."""
+    """Draw means and intervals of all methods, by data set and configuration."""
     figures = import_optional("matplotlib.figure", "plot")
     data, missing = summary["data"].unique(), summary["missing"].unique()
     methods = list(summary["method"].unique()[::-1])

@@ -1,4 +1,4 @@
-"""Runs the cells, keeps finished ones, and shows how long the rest will take."""
+"""Runs the cells, stores finished cells, and estimates the remaining time."""
 
 import itertools
 import json
@@ -43,40 +43,42 @@ def run_benchmark(
     Parameters
     ----------
     data : list of str, path-like or BenchmarkData
-        As :func:`load_data` takes them. Here and in the next parameters, a single
+        Data sets, as in :func:`load_data`. Here and in the next parameters, a single
         entry need not be in a list.
     missing : sequence of str, default=("mcar:0.5",)
-        What is hidden, as :func:`skmissing.simulate.make_amputer` takes it.
+        Configurations of hidden modalities, as in
+        :func:`skmissing.simulate.make_amputer`.
     methods : sequence of str, default=("mean", "knn", "late")
-        Of :func:`list_methods`.
+        Methods of :func:`list_methods`.
     regimes : sequence of {"R1", "R2"}, default=("R1", "R2")
-        "R1" trains on the samples as they are and hides modalities at test time only,
-        as the published script of UL4M4 does for CMU-MOSI by default; "R2" hides them
-        in both. Methods that win under one regime may lose under the other.
+        "R1" trains on the samples as they are and hides modalities at test time only.
+        The published script of UL4M4 does this for CMU-MOSI by default. "R2" hides
+        modalities in both. The best method may depend on the regime.
     n_runs : int, default=5
-        Number of runs, with the seeds 0, 1, and so on. Each run has its own masks, and
-        its own split unless the data bring one.
+        Number of runs, with seeds 0, 1, and so on. Each run has its own masks, and its
+        own split if the data have no split.
     test_size : float, default=0.4
-        Share of test samples where the data bring no split.
+        Share of test samples if the data have no split.
     max_rows : int or None, default=None
-        Number of samples of each data set to use, drawn anew in each run.
+        Maximum number of samples per data set, drawn in each run.
     out : path-like or None, default=None
         Folder in which each finished cell is appended to `results.jsonl`. Cells that
-        are in the file already are not run again.
+        are already in the file are not run again.
     retry_failed : bool, default=False
-        Whether cells that ended in an error are run again.
+        Whether to run failed cells again.
     n_jobs : int, default=1
-        Number of cells at a time, each in its own process if there are several.
+        Number of cells to run in parallel processes.
     verbose : int, default=0
-        1 writes a line to standard error for each finished cell, with the time left.
+        With 1, write a line to standard error for each finished cell, with the
+        remaining time.
 
     Returns
     -------
     pandas.DataFrame
         One row per cell, in the order of data, missing, regime, method and seed. Scores
-        are columns such as `scores.accuracy` and `full_scores.accuracy`, the share of
-        missing modalities `train_missing.text` and `test_missing.text`. `error` is
-        missing where the cell succeeded.
+        are columns such as `scores.accuracy` and `full_scores.accuracy`. Shares of
+        missing modalities are `train_missing.text` and `test_missing.text`. `error` is
+        missing if the cell succeeded.
 
     Examples
     --------
@@ -93,7 +95,7 @@ def run_benchmark(
     )
     check_methods(methods)
     if out is not None and Path(out).exists() and not Path(out).is_dir():
-        raise NotADirectoryError(f"out={str(out)!r} is a file; it must be a folder.")
+        raise NotADirectoryError(f"out must be a folder; got the file {str(out)!r}.")
     sets = [d if isinstance(d, BenchmarkData) else load_data(d) for d in data]
     _check_settings(sets, missing, methods, regimes, n_runs, test_size, max_rows)
     settings = {"test_size": test_size, "max_rows": max_rows}
@@ -101,7 +103,7 @@ def run_benchmark(
     path = None if out is None else Path(out) / RESULTS
     done = {} if path is None else _finished(path, cells, retry_failed)
     left = [cell for cell in cells if _key_of(vars(cell)) not in done]
-    # Run by run, so that an interrupted benchmark has whole runs.
+    # Run by run, so that an interrupted benchmark has complete runs.
     left.sort(key=lambda cell: cell.seed)
     by_name = {d.name: d for d in sets}
     rows = Parallel(n_jobs=n_jobs, return_as="generator_unordered")(
@@ -158,7 +160,7 @@ def _key_of(row):
 
 
 def _as_frame(rows):
-    """Results with nested entries as columns such as `scores.accuracy`."""
+    """Convert nested entries to columns such as `scores.accuracy`."""
     flat = []
     for row in rows:
         flat.append({})
@@ -168,13 +170,13 @@ def _as_frame(rows):
             else:
                 flat[-1][key] = "; ".join(value) if isinstance(value, list) else value
     frame = pd.DataFrame(flat)
-    # Missing where a cell failed, but whole numbers all the same.
+    # These are integers, but missing if a cell failed.
     whole = frame.columns.intersection(["n_train", "n_test", "pid"])
     return frame.astype(dict.fromkeys(whole, "Int64"))
 
 
 def read_results(path):
-    """Read the results that a benchmark has finished so far.
+    """Read the finished results of a benchmark.
 
     Parameters
     ----------
@@ -184,13 +186,13 @@ def read_results(path):
     Returns
     -------
     pandas.DataFrame
-        One row per cell, as :func:`run_benchmark` returns it; of a cell that was run
-        twice, the later one.
+        One row per cell, as in :func:`run_benchmark`. For a cell that was run twice,
+        the later result.
 
     Warns
     -----
     UserWarning
-        If the last line is cut off, as an interruption leaves it.
+        If the last line is cut off, for example by an interruption.
 
     Examples
     --------
@@ -225,7 +227,7 @@ def _read_rows(path):
 
 
 def _finished(path, cells, retry_failed):
-    """Rows of the file that belong to these cells; prepares the file for more."""
+    """Rows of the file for these cells. Also prepares the file for more rows."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if not path.exists():
         return {}
@@ -249,7 +251,7 @@ def _finished(path, cells, retry_failed):
 
 
 class Progress:
-    """Prints what was finished, and how long the rest will take."""
+    """Prints finished cells and the remaining time."""
 
     def __init__(self, cells, n_jobs, stream):
         self.left = Counter((cell.data, cell.method) for cell in cells)
@@ -276,7 +278,7 @@ class Progress:
         )
 
     def seconds_left(self):
-        """Time for the cells left, each at the mean time of its method and data."""
+        """Time for the remaining cells, from the mean time of each method and data."""
         known = {kind: float(np.mean(s)) for kind, s in self.seconds.items()}
         guess = float(np.mean(list(known.values()))) if known else 0.0
         work = sum(n * known.get(kind, guess) for kind, n in self.left.items())

@@ -1,4 +1,4 @@
-"""From tables to X and back, and transformers per modality."""
+"""Conversion of tables to X and back, and transformers per modality."""
 
 from skmissing.compose._mudata import from_anndata, from_mudata, to_mudata
 from skmissing.compose._per_modality import PerModality

@@ -1,4 +1,4 @@
-"""X from MuData and AnnData objects, and back."""
+"""Conversion of MuData and AnnData objects to X, and back."""
 
 from collections.abc import Mapping
 
@@ -79,7 +79,7 @@ def from_anndata(adata, *, modalities, y=None, report=False):
     Parameters
     ----------
     adata : anndata.AnnData
-        Observations. If a row of an embedding has no value, the modality is missing.
+        Observations. If a row of an embedding is empty, the modality is missing.
     modalities : dict of str to str or None
         Maps the name of each modality to a key of `obsm` or `layers`, or to None for
         `adata.X`.
@@ -142,7 +142,7 @@ def to_mudata(X, *, obs=None):
     Parameters
     ----------
     X : pandas data frame of shape (n_samples, n_features)
-        Samples, for example imputed ones or embeddings. Columns are named
+        Samples, for example imputed values or embeddings. Columns are named
         `modality__feature`.
     obs : pandas data frame or None, default=None
         Annotations of the samples, with the index of X.
@@ -150,7 +150,7 @@ def to_mudata(X, *, obs=None):
     Returns
     -------
     mudata.MuData
-        Each modality has the samples in which it is observed.
+        Object in which each modality has the samples in which it is observed.
 
     Raises
     ------
@@ -197,7 +197,7 @@ def read_target(data, y, where):
 
 
 def chosen(asked, name):
-    """What is asked for a modality, in a dict or for all."""
+    """The choice for a modality, from a dict or one choice for all."""
     return asked.get(name) if isinstance(asked, Mapping) else asked
 
 
@@ -230,5 +230,5 @@ def read_anndata(adata, layer, embedding, name):
                 f"{name!r} must have X; got None. Choose a layer or an embedding."
             )
     values = values.toarray() if issparse(values) else np.asarray(values)
-    # anndata has pandas: `obs` is such a frame.
+    # anndata requires pandas: `obs` is a pandas data frame.
     return type(adata.obs)(values, index=adata.obs_names.rename(None), columns=columns)

@@ -66,8 +66,8 @@ class PerModality(
     -----
     ModalityWarning
         If `n_components` of the transformer, or of a step of a pipeline, is larger than
-        the number of columns or samples that it gets. It is then lowered. Also if a
-        modality is never observed. Its columns are then NaN.
+        the number of columns or samples of a modality. It is lowered there. Also if a
+        modality is never observed. Its columns are NaN.
 
     See Also
     --------
@@ -75,9 +75,9 @@ class PerModality(
 
     Notes
     -----
-    New columns are named `modality__name`, where `name` is the name that the
-    transformer gives. If X is a data frame, the transformers get data frames. The
-    columns may have any type, and keep their names in X, such as `text__0`. Call
+    New columns are named `modality__name`, where `name` comes from the transformer. If
+    X is a data frame, the transformers receive data frames. Their columns may have any
+    type, and have the same names as in X, such as `text__0`. Call
     ``set_output(transform="pandas")`` to keep the names for the next step.
 
     Examples
@@ -115,7 +115,7 @@ class PerModality(
         X : array-like or data frame of shape (n_samples, n_features)
             NaN, null and masked cells are missing.
         y : array-like of shape (n_samples,) or None, default=None
-            Target, for transformers that need one.
+            Targets, for transformers that need them.
 
         Returns
         -------
@@ -149,12 +149,12 @@ class PerModality(
         if lowered:
             self._warn(
                 "n_components is larger than the number of columns or of samples of "
-                f"{name_list(lowered)}; it is lowered there."
+                f"{name_list(lowered)}. It is lowered there."
             )
         if unseen:
             self._warn(
                 f"{len(unseen)} of {len(blocks)} modalities are not observed in any "
-                f"sample: {name_list(unseen)}; their columns stay NaN."
+                f"sample: {name_list(unseen)}. Their columns stay NaN."
             )
         self.transformers_ = fitted
         self._names = names
@@ -183,7 +183,7 @@ class PerModality(
         return self.transformer
 
     def transform(self, X):
-        """Transform each modality where it is observed.
+        """Transform each modality in the samples in which it is observed.
 
         Parameters
         ----------
@@ -222,7 +222,7 @@ class PerModality(
             blocks = {}
             for m, (name, modality) in enumerate(self.modalities_.items()):
                 rows = np.flatnonzero(table.presence[:, m])
-                # Column-major, as data frames are, so that both are rounded equally.
+                # Column-major like data frames, so that rounding errors are the same.
                 block = np.asfortranarray(table.X[np.ix_(rows, modality.columns)])
                 blocks[name] = rows, block, names[modality.columns]
             return len(table), blocks
@@ -247,7 +247,7 @@ class PerModality(
         return len(frame), blocks
 
     def _dtype(self, X):
-        """Single precision if X is in single precision."""
+        """Return float32 if X is in single precision, otherwise float64."""
         if not hasattr(X, "columns"):
             return np.float32 if getattr(X, "dtype", None) == np.float32 else float
         dtypes = nw.from_native(X, eager_only=True).schema.values()
@@ -284,7 +284,7 @@ class PerModality(
 
 
 def lower_components(transformer, block, *target):
-    """Lower each `n_components` that does not fit; return whether there was one."""
+    """Lower each `n_components` that is too large; return whether any was lowered."""
     names = ["n_components"]
     if isinstance(transformer, Pipeline):
         names = [f"{step}__n_components" for step, _ in transformer.steps]
@@ -293,7 +293,7 @@ def lower_components(transformer, block, *target):
         wanted, shape = params.get(name), block.shape
         if not isinstance(wanted, Integral) or wanted <= min(shape):
             continue
-        if i:  # The steps before may return more columns, such as words of a text.
+        if i:  # Earlier steps may return more columns, such as words of a text.
             shape = clone(transformer[:i]).fit_transform(block, *target).shape
         if wanted > min(shape):
             transformer.set_params(**{name: min(shape)})
@@ -302,7 +302,7 @@ def lower_components(transformer, block, *target):
 
 
 def name_errors(name, columns, method, *args):
-    """Call a method with a transformer; its errors name the modality."""
+    """Call a method with a transformer, and add the name of the modality to errors."""
     try:
         return method(*args)
     except Exception as error:

@@ -1,4 +1,4 @@
-"""One table of all modalities from tables with keys, and back."""
+"""Joins of one table per modality into one table X, and splits."""
 
 import html
 from collections import Counter
@@ -32,7 +32,7 @@ class TableReport:
     patterns : dict of tuple of str to int
         Number of samples per combination of tables, the most frequent first.
     dropped : dict of str to int
-        Number of keys that were left out, per reason.
+        Number of keys that were left out, by reason.
 
     Examples
     --------
@@ -90,16 +90,16 @@ def from_tables(tables, *, on=None, how="outer", y=None, report=False):
     tables : dict of str to data frame
         One pandas or polars data frame per modality, all of the same library.
     on : str, list of str, dict or None, default=None
-        Columns of the key, the same in all tables. A dict has the columns of each
-        table. None uses the index of pandas data frames, which must not be the default
-        index.
+        Columns of the key in all tables. A dict has the columns of each table. None
+        uses the index of pandas data frames, which must not be the default index.
     how : {"outer", "inner", "left", "position"}, default="outer"
-        Which samples X has: those of any table, of all tables or of the first table.
-        "position" puts the rows of tables of equal length side by side.
+        Which samples X has: samples of any table ("outer"), of all tables ("inner") or
+        of the first table ("left"). "position" joins row i of all tables, which must
+        have equal lengths.
     y : str, data frame, Series or None, default=None
         The target: the name of a column of one table, a data frame with the key and one
-        other column, or a Series whose index is the key. With `how="position"`, any
-        array. Samples without a target are left out.
+        other column, or a Series whose index is the key. With `how="position"`, it may
+        be any array. Samples without a target are left out.
     report : bool, default=False
         Whether to also return a :class:`TableReport`.
 
@@ -107,8 +107,8 @@ def from_tables(tables, *, on=None, how="outer", y=None, report=False):
     -------
     X : data frame
         Columns are named `modality__feature`, in the order of the tables, without the
-        key. The samples are in the order in which keys appear. The index of pandas data
-        frames is the key. Columns of booleans become numbers, because cells may be
+        key. Samples are in the order in which their keys appear. The index of pandas
+        data frames is the key. Boolean columns become numbers, because cells may be
         missing.
     y : Series
         The target of the samples of X, if `y` is given.
@@ -194,7 +194,7 @@ def from_tables(tables, *, on=None, how="outer", y=None, report=False):
 
 
 def check_names(tables, on, how):
-    """Raise if arguments have wrong types or values, or names are not valid."""
+    """Check types and values of arguments, and names of tables."""
     if how not in HOW:
         raise ValueError(f"how must be one of {', '.join(HOW)}; got {how!r}.")
     if not isinstance(tables, Mapping) or not tables:
@@ -204,7 +204,7 @@ def check_names(tables, on, how):
             f"{found}."
         )
     for name in tables:
-        # "a_" and "a" would be one modality: names end at the first "__".
+        # "a_" would be the same modality as "a", because names end at the first "__".
         if not isinstance(name, str) or not name or "__" in name or name[-1] == "_":
             raise ValueError(
                 "tables: names of modalities must be strings without '__', and must "
@@ -214,8 +214,8 @@ def check_names(tables, on, how):
         names = key if isinstance(key, (list, tuple)) and key else [key]
         if key is not None and not all(isinstance(name, str) for name in names):
             raise TypeError(
-                "on must be the name of a column, a list of names, a dict with those "
-                f"of each table, or None; got {on!r}."
+                "on must be the name of a column, a list of names, a dict with the "
+                f"names of each table, or None; got {on!r}."
             )
     if isinstance(on, Mapping) and set(on) - set(tables):
         raise ValueError(
@@ -225,7 +225,7 @@ def check_names(tables, on, how):
 
 
 def find_target(y, frames, on, how):
-    """Return the target with its keys; remove it from its table if it is a column."""
+    """Return the target with its keys. A column of a table is removed there."""
     if not isinstance(y, str):
         return read_target(y, next(iter(frames.values())), on, how)
     having = [name for name, frame in frames.items() if y in frame.names]
@@ -238,7 +238,7 @@ def find_target(y, frames, on, how):
 
 
 def with_target(keys, target):
-    """Return the keys of samples with a target, and the numbers of others by reason."""
+    """Return the keys of samples with a target, and numbers of other keys by reason."""
     labelled, known = target.labelled(), set(keys)
     dropped = {
         "sample without y": sum(key not in labelled for key in keys),
@@ -269,7 +269,7 @@ class Keyed:
         return self.frame.columns
 
     def pop(self, name):
-        """Take a column out, as the target."""
+        """Remove a column, and return it as the target."""
         target = Keyed(self.frame.select(name), self.keys, "y", self.key_names)
         self.frame = self.frame.drop(name)
         return target
@@ -280,7 +280,7 @@ class Keyed:
         return {key: None for key, is_null in zip(self.keys, null) if not is_null}
 
     def take(self, keys, prefix):
-        """Return rows by key, with nulls for keys that the table does not have."""
+        """Return rows by key, with nulls for keys that are not in the table."""
         frame = self.frame.with_row_index(ROW)
         frame = frame.with_columns(nw.col(ROW).cast(nw.Int64))
         rows = [self.rows.get(key, -1) for key in keys]
@@ -297,7 +297,7 @@ class Keyed:
         return frame.rename({name: prefix + name for name in self.names})
 
     def with_index(self, native, keys):
-        """Give a pandas object the keys as its index."""
+        """Set the keys as the index of a pandas object."""
         if self.kind != "pandas":
             return native
         pd = nw.get_native_namespace(self.frame)
@@ -311,7 +311,7 @@ class Keyed:
 
 
 def as_narwhals(table, where):
-    """Return a data frame of any library as one of narwhals, or raise."""
+    """Convert a data frame of any library to a narwhals data frame."""
     frame = nw.from_native(table, eager_only=True, pass_through=True)
     if not isinstance(frame, nw.DataFrame):
         raise TypeError(
@@ -327,7 +327,7 @@ def is_pandas(table):
 
 
 def read_frame(table, where, name, on, how):
-    """Read a table: its columns as numbers or as they are, and its keys."""
+    """Read a table: its columns, as numbers where possible, and its keys."""
     if is_pandas(table):
         table = table.set_axis([str(c) for c in table.columns], axis=1)
         doubled = [c for c, n in Counter(table.columns).items() if n > 1]
@@ -465,7 +465,7 @@ def check_keys(frames, target, how):
 
 
 def is_missing(key):
-    """Whether a key is None, NaN, NaT or NA, or has such a part."""
+    """Whether a key, or a part of it, is None, NaN, NaT or NA."""
     if isinstance(key, tuple):
         return any(map(is_missing, key))
     equal = key == key
@@ -473,7 +473,7 @@ def is_missing(key):
 
 
 def key_kind(key):
-    """Name of the type of a key; all numbers are of one type."""
+    """Name of the type of a key. All numbers are of one type."""
     if isinstance(key, tuple):
         return f"({', '.join(map(key_kind, key))})"
     return "number" if isinstance(key, Number) else type(key).__name__
@@ -497,7 +497,7 @@ def read_layout(X, modalities=None):
     if modalities is None and bare:
         raise ValueError(
             "X must have columns named modality__feature; got "
-            f"{_shorten(bare)}. Or pass modalities=."
+            f"{_shorten(bare)}. Otherwise, pass modalities=."
         )
     return frame, names, resolve_modalities(modalities, len(names), names)
 
@@ -510,13 +510,13 @@ def split_tables(X, *, drop_missing=False):
     X : data frame of shape (n_samples, n_features)
         Samples. Columns are named `modality__feature`.
     drop_missing : bool, default=False
-        Whether a table has only the samples in which the modality is observed.
+        Whether to leave out samples in which the modality is missing.
 
     Returns
     -------
     dict of str to data frame
-        One table per modality. Its columns are named `feature`. It has the index of X
-        if X is a pandas data frame.
+        One table per modality, with columns named `feature`. If X is a pandas data
+        frame, tables have the index of X.
 
     See Also
     --------
@@ -559,22 +559,22 @@ def null_cells(column):
 
 
 def align(X, estimator):
-    """Give X the columns that a fitted estimator expects, in its order.
+    """Select the columns that a fitted estimator expects, in its order.
 
-    Modalities that X does not have are added as missing. Columns that the estimator
-    does not know are left out.
+    Modalities that are not in X are added as missing. Columns that the estimator does
+    not know are left out.
 
     Parameters
     ----------
     X : data frame of shape (n_samples, n_columns)
         New samples.
     estimator : estimator
-        Fitted to a data frame.
+        Estimator that was fitted to a data frame.
 
     Returns
     -------
     data frame of shape (n_samples, n_features)
-        With the columns `estimator.feature_names_in_`.
+        Data frame with the columns `estimator.feature_names_in_`.
 
     Raises
     ------
@@ -648,11 +648,11 @@ def mark_missing(X, codes=None, *, blocks=None, modalities=None, report=False):
     X : data frame or ndarray of shape (n_samples, n_features)
         Samples. X is not changed.
     codes : number, str, list or dict, default=None
-        Values that mean missing in single cells, such as -9 or "". A dict has the
-        values of each modality.
+        Codes of single missing cells, such as -9 or "". A dict has the codes of each
+        modality.
     blocks : number, str, list or dict, default=None
-        Values that mean missing if all columns of the modality have them, such as 0 for
-        images.
+        Codes of missing modalities: all columns of the modality have the same code,
+        such as 0 for images.
     modalities : None, list of int or dict, default=None
         Which columns form a modality, as in the estimators.
     report : bool, default=False
@@ -661,7 +661,7 @@ def mark_missing(X, codes=None, *, blocks=None, modalities=None, report=False):
     Returns
     -------
     X : data frame or ndarray
-        X with NaN, or null, in place of the codes.
+        X with NaN or null instead of the codes.
     report : dict of str to dict
         Number of cells (of `codes`) and of samples (of `blocks`) per modality and
         code, if `report` is true.
@@ -746,7 +746,7 @@ def read_codes(codes, layout, where):
 
 
 def as_list(codes):
-    """List of codes that are given alone, or in any container."""
+    """List of codes from a single code or any container."""
     if codes is None:
         return []
     codes = codes.tolist() if hasattr(codes, "tolist") else codes
@@ -755,10 +755,10 @@ def as_list(codes):
 
 
 def equals(column, code):
-    """Return the mask of cells equal to the code; none if the types differ."""
+    """Mask of cells equal to the code; all False if the types differ."""
     is_number = isinstance(code, Number)
     if isinstance(column, np.ndarray):
-        # numpy compares in the precision of the column.
+        # NumPy compares in the precision of the column.
         return column == code if is_number else np.zeros(len(column), bool)
     if column.dtype != nw.Object and column.dtype.is_numeric() != is_number:
         return np.zeros(len(column), bool)

@@ -1,4 +1,4 @@
-"""Data: embedded real data, artificial makers, and readers of common files."""
+"""Data sets: embedded data, generators, and readers of common files."""
 
 from skmissing.datasets._makers import (
     make_multimodal_classification,

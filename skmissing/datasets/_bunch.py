@@ -1,4 +1,4 @@
-"""Puts modalities side by side, in the form that scikit-learn's loaders return."""
+"""Joins modalities into the objects that scikit-learn's loaders return."""
 
 import numpy as np
 from sklearn.utils import Bunch

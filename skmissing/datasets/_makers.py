@@ -1,4 +1,4 @@
-"""Artificial multimodal data whose modalities overlap to a chosen degree."""
+"""Artificial multimodal data, in which modalities overlap to a chosen degree."""
 
 from numbers import Integral, Real
 
@@ -52,29 +52,29 @@ def make_multimodal_classification(
     as_frame=False,
     random_state=None,
 ):
-    """Generate classes on which several modalities have overlapping information.
+    """Generate classes about which modalities have overlapping information.
 
     Parameters
     ----------
     n_samples : int, default=200
         Number of samples.
     widths : sequence of int or dict, default=(20, 20, 20)
-        Number of columns of each modality; a dict gives them by name. Each must be at
-        least `n_shared + n_private`.
+        Number of columns per modality, in a dict by name. Each must be at least
+        `n_shared + n_private`.
     n_classes : int, default=2
-        Number of classes, all equally frequent in the long run.
+        Number of classes, which have equal probabilities.
     n_shared : int, default=4
-        Number of factors that all modalities show.
+        Number of factors shared by all modalities.
     n_private : int, default=4
-        Number of factors that only one modality shows, for each of them.
+        Number of factors per modality that are in no other modality.
     redundancy : float, default=0.5
-        Share of the signal that is in every modality. At 1 each modality alone
-        determines the class as well as all of them, except for the noise; at 0 each
-        determines another part.
+        Share of the signal that is in every modality. With 1, each modality determines
+        the class as well as all modalities together, except for noise. With 0, each
+        modality determines a different part.
     noise : float, default=1.0
-        Standard deviation of the noise in each column, whose signal has variance 1.
+        Standard deviation of the noise in each column. The signal has variance 1.
     flip_y : float, default=0.0
-        Fraction of the samples whose class is drawn at random instead.
+        Fraction of the samples whose class is replaced by a random class.
     missing : float, dict, tuple, configuration object or None, default=None
         Modalities to hide, as in :class:`skmissing.simulate.ModalityAmputer`.
     return_X_y : bool, default=True
@@ -82,7 +82,7 @@ def make_multimodal_classification(
     as_frame : bool, default=False
         Whether X and y are pandas objects.
     random_state : int, RandomState instance or None, default=None
-        Seeds everything, including the gaps.
+        Seed of all draws, including the missing modalities.
 
     Returns
     -------
@@ -91,9 +91,9 @@ def make_multimodal_classification(
     y : ndarray or series of shape (n_samples,)
         Class numbers.
     data : Bunch
-        If `return_X_y=False`: `data`, `target`, `modalities`, `feature_names`,
-        `data_complete` (before anything was hidden), `scores` (of shape (n_samples,
-        n_classes)) and so on.
+        If `return_X_y=False`, with `data`, `target`, `modalities`, `feature_names`,
+        `data_complete` (X before modalities were hidden), `scores` (of shape
+        (n_samples, n_classes)) and so on.
 
     See Also
     --------
@@ -102,8 +102,8 @@ def make_multimodal_classification(
     Notes
     -----
     Shared factors :math:`s` and private factors :math:`p_m` are independent standard
-    normal. Modality m of M shows both through a random matrix with columns of unit
-    length, plus noise:
+    normal. Modality m of M is a random mixture of both, with columns of variance 1,
+    plus noise:
 
     .. math:: x_m = [s, p_m] A_m + \\mathrm{noise} \\cdot \\varepsilon_m
 
@@ -113,12 +113,11 @@ def make_multimodal_classification(
         \\eta_c = \\sqrt{\\rho}\\; u_c^T s
                   + \\sqrt{(1 - \\rho) / M} \\sum_m v_{mc}^T p_m
 
-    with :math:`\\rho` the redundancy. The directions :math:`u_c`, and for each m the
-    :math:`v_{mc}`, are the corners of a regular simplex, turned at random; hence both
-    kinds of factors must number at least `n_classes - 1`, unless :math:`\\rho` gives
-    them no weight. Without noise, a set of
-    S modalities explains the share :math:`\\rho + (1 - \\rho) S / M` of the variance of
-    the scores.
+    where :math:`\\rho` is the redundancy. The directions :math:`u_c`, and
+    :math:`v_{mc}` for each m, are the corners of a randomly rotated regular simplex.
+    There must therefore be at least `n_classes - 1` factors of each kind, unless
+    :math:`\\rho` gives them no weight. Without noise, S modalities explain the share
+    :math:`\\rho + (1 - \\rho) S / M` of the variance of the scores.
 
     Examples
     --------
@@ -180,25 +179,25 @@ def make_multimodal_regression(
     as_frame=False,
     random_state=None,
 ):
-    """Generate a target on which several modalities have overlapping information.
+    """Generate a target about which modalities have overlapping information.
 
     Parameters
     ----------
     n_samples, widths : int, sequence of int or dict
-        As of :func:`make_multimodal_classification`.
+        As in :func:`make_multimodal_classification`.
     n_targets : int, default=1
-        Number of targets; y is 1-D if there is one.
+        Number of targets. With one target, y is 1-D.
     n_shared, n_private : int, default=4
-        As of :func:`make_multimodal_classification`.
+        As in :func:`make_multimodal_classification`.
     redundancy : float, default=0.5
-        Share of the target's variance that every modality shows; the rest is divided
-        evenly between them.
+        Share of the variance of the target that is in every modality. The rest is
+        divided evenly between the modalities.
     noise : float, default=1.0
-        As of :func:`make_multimodal_classification`.
+        As in :func:`make_multimodal_classification`.
     target_noise : float, default=0.0
-        Standard deviation of the noise in the target, whose signal has variance 1.
+        Standard deviation of the noise in the target. The signal has variance 1.
     missing, return_X_y, as_frame, random_state : object
-        As of :func:`make_multimodal_classification`.
+        As in :func:`make_multimodal_classification`.
 
     Returns
     -------
@@ -207,19 +206,19 @@ def make_multimodal_regression(
     y : ndarray, series or dataframe of shape (n_samples,) or (n_samples, n_targets)
         Targets.
     data : Bunch
-        If `return_X_y=False`, as of :func:`make_multimodal_classification`; `scores`
+        If `return_X_y=False`, as in :func:`make_multimodal_classification`. `scores`
         is the target without noise.
 
     See Also
     --------
-    make_multimodal_classification : The same with classes; its notes have the maths.
+    make_multimodal_classification : The same with classes, and more notes.
 
     Notes
     -----
-    As in :func:`make_multimodal_classification`, with targets
+    The model is that of :func:`make_multimodal_classification`, with targets
     :math:`y_t = \\eta_t + \\mathrm{target\\_noise} \\cdot \\varepsilon_t` and random
-    unit vectors for the directions. Without noise, a linear model of S of the M
-    modalities reaches :math:`R^2 = \\rho + (1 - \\rho) S / M`.
+    unit vectors as directions. Without noise, a linear model on S of the M modalities
+    has :math:`R^2 = \\rho + (1 - \\rho) S / M`.
 
     Examples
     --------
@@ -258,7 +257,7 @@ def make_multimodal_regression(
 def _draw_factors(
     rng, n_samples, widths, least, *, n_shared, n_private, redundancy, noise
 ):
-    """Modalities by name, the shared factors, and the private ones by name."""
+    """Modalities by name, the shared factors, and the private factors by name."""
     weights = {"n_shared": redundancy, "n_private": 1 - redundancy}
     for (name, weight), value in zip(weights.items(), (n_shared, n_private)):
         if weight > 0 and value < least[0]:
@@ -281,7 +280,7 @@ def _draw_factors(
                 f"{n_factors} columns to show all its factors; got {width}."
             )
         private[name] = rng.standard_normal((n_samples, n_private))
-        # Columns of unit length: the signal in each has variance 1.
+        # Weights of unit length, so that the signal of each column has variance 1.
         A = _unit_rows(rng.standard_normal((width, n_factors))).T
         blocks[name] = np.hstack([shared, private[name]]) @ A
         blocks[name] += noise * rng.standard_normal((n_samples, width))
@@ -296,11 +295,11 @@ def _mix_scores(shared, private, directions, redundancy):
 
 
 def _simplex(rng, n_corners, dim):
-    """Corners of a regular simplex, turned at random; zeros if `dim` is too small."""
+    """Corners of a randomly rotated regular simplex; zeros if `dim` is too small."""
     if dim < n_corners - 1:
         return np.zeros((n_corners, dim))
     centred = np.eye(n_corners) - 1 / n_corners
-    # Coordinates of the corners in the space they span, then in `dim` dimensions.
+    # Coordinates of the corners in the space that they span, then in `dim` dimensions.
     basis = np.linalg.svd(centred)[2][: n_corners - 1]
     turn = np.linalg.qr(rng.standard_normal((dim, n_corners - 1)))[0]
     return _unit_rows(centred @ basis.T) @ turn.T

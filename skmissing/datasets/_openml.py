@@ -1,4 +1,4 @@
-"""Data that come from OpenML."""
+"""Data from OpenML."""
 
 import numpy as np
 from sklearn.datasets import fetch_openml
@@ -34,12 +34,12 @@ Target: the digit, 0 to 9, 200 of each.
 def fetch_mfeat(*, data_home=None, cache=True, return_X_y=False, as_frame=False):
     """Fetch UCI multiple features (handwritten numerals, six views) from OpenML.
 
-    Six data sets are downloaded when this is first called, and kept. pandas is needed.
+    The first call downloads six data sets and stores them. pandas is required.
 
     Parameters
     ----------
     data_home : str or path-like or None, default=None
-        Folder for the downloads; None means scikit-learn's.
+        Folder for the downloads. None is the folder of scikit-learn.
     cache : bool, default=True
         Whether to keep the downloads.
     return_X_y, as_frame : bool, default=False
@@ -80,9 +80,9 @@ def fetch_mfeat(*, data_home=None, cache=True, return_X_y=False, as_frame=False)
         if not np.array_equal(target, first):
             raise ValueError(
                 f"OpenML data set {_MFEAT[view][0]} (view {view!r}) must have the "
-                "classes of the view 'fou', sample by sample; got others."
+                "same classes as the view 'fou'; got different classes."
             )
-    # OpenML counts the classes from 1; the first one is the digit 0.
+    # OpenML counts classes from 1. The first class is the digit 0.
     digits = first.astype(float).astype(np.int64) - 1
     return build_bunch(
         blocks,
@@ -95,7 +95,7 @@ def fetch_mfeat(*, data_home=None, cache=True, return_X_y=False, as_frame=False)
 
 
 def _as_numbers(frame, view, data_id):
-    """Columns as floats; OpenML stores some numbers as categories."""
+    """Convert columns to floats. OpenML stores some numbers as categories."""
     columns = []
     for name in frame.columns:
         try:

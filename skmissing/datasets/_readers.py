@@ -1,4 +1,4 @@
-"""Readers of files on the user's disk; none of them runs code of a file."""
+"""Readers of local files. No reader runs code from a file."""
 
 import pickle
 import re
@@ -42,16 +42,16 @@ def read_multimodal_npz(
     Parameters
     ----------
     path : str or path-like
-        File that `numpy.savez` or `numpy.savez_compressed` wrote.
+        File written by `numpy.savez` or `numpy.savez_compressed`.
     modalities : list of str or None, default=None
-        The arrays to take, in this order. None takes all float arrays with two or three
+        Arrays to read, in this order. None reads all float arrays with two or three
         axes except the target, in the order of the file. Three axes are samples, tokens
-        and columns. A missing modality of a sample is NaN.
+        and columns. Missing modalities are NaN.
     target : str, default="y"
-        The array to predict.
+        Array with the targets.
     split : str or None, default="split"
-        The array with the split of each sample: training (0 or "train"), validation (1
-        or "valid") or test (2 or "test"). The default may be missing in the file.
+        Array with the split of each sample: training (0 or "train"), validation (1 or
+        "valid") or test (2 or "test"). With the default, the file may be without it.
     return_X_y, as_frame : bool, default=False
         Whether to return the pair `(data, target)`, and whether to return pandas
         objects, with columns named `modality__feature`.
@@ -69,7 +69,7 @@ def read_multimodal_npz(
     Raises
     ------
     ValueError
-        If an array is missing or does not fit.
+        If an array is not in the file, or has a wrong shape or type.
 
     Examples
     --------
@@ -97,7 +97,7 @@ def read_multimodal_npz(
         if not modalities:
             found = ", ".join(f"{k!r} {a.dtype} {a.shape}" for k, a in arrays.items())
             raise ValueError(
-                f"{path}: at least one float array beside {target!r} must have two or "
+                f"{path}: at least one float array besides {target!r} must have two or "
                 f"three axes; got {found}."
             )
     blocks = {key: _modality(arrays, key, path) for key in modalities}
@@ -139,15 +139,15 @@ def read_mmimdb_embeddings(path, *, return_X_y=False, as_frame=False):
     Returns
     -------
     data : Bunch
-        As of :func:`read_multimodal_npz`. `target` is an indicator matrix of integers,
+        As in :func:`read_multimodal_npz`. `target` is an indicator matrix of integers,
         and `target_names` has the genres.
     (data, target) : tuple
         If `return_X_y=True`.
 
     Notes
     -----
-    UL4M4 takes CLIP ViT-B/32 embeddings of posters and plots, 512 columns each, and
-    counts 27 genres; the usual benchmark has 23. This function reads what is there.
+    UL4M4 uses CLIP ViT-B/32 embeddings of posters and plots, with 512 columns each, and
+    27 genres. The usual benchmark has 23 genres. This function reads any number.
 
     Examples
     --------
@@ -201,13 +201,13 @@ def _existing_file(path):
 
 
 def _read_arrays(path):
-    """Path and arrays of an archive; object arrays, which are pickles, are refused."""
+    """Path and arrays of an archive. Object arrays are refused, as they are pickles."""
     path, arrays, key = _existing_file(path), {}, None
     try:
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
             for key in archive.files:
                 arrays[key] = archive[key]
-    except Exception as error:  # whatever zipfile and numpy raise for odd files
+    except Exception as error:  # zipfile and numpy raise many types for invalid files
         what = f": key {key!r} must hold numbers or strings"
         raise ValueError(
             f"{path}{' must be a numpy archive (.npz)' if key is None else what}; got "
@@ -220,7 +220,7 @@ def _read_arrays(path):
 
 
 def _get(arrays, key, where):
-    """An array with at least one axis."""
+    """Return an array with at least one axis."""
     if key not in arrays:
         found = [found[:80] for found in arrays if isinstance(found, str)]
         raise ValueError(f"{where} must have the key {key!r}; got {found}.")
@@ -231,7 +231,7 @@ def _get(arrays, key, where):
 
 
 def _modality(arrays, key, path, axes=(2, 3)):
-    """A block of finite floats or NaN: half floats become float32."""
+    """Read a modality of finite floats or NaN. Half floats become float32."""
     array = _get(arrays, key, path)
     if array.dtype.kind not in "fiu" or array.ndim not in axes or not array.size:
         shape = "two axes" if axes == (2,) else "two or three axes"
@@ -299,13 +299,13 @@ def read_mosi(path, *, pool=None, return_X_y=False, as_frame=False):
     Parameters
     ----------
     path : str or path-like
-        A pickled dict with the keys `train`, `valid` and `test`. Each holds a dict with
-        the arrays `text`, `audio` and `vision` of shape (n_samples, n_tokens, dim),
-        `regression_labels` or `labels`, and optionally `id`. The lengths of the three
-        may differ (unaligned files).
+        A pickled dict with the keys `train`, `valid` and `test`. Each value is a dict
+        with the arrays `text`, `audio` and `vision` of shape (n_samples, n_tokens,
+        dim), `regression_labels` or `labels`, and optionally `id`. Modalities may have
+        different numbers of tokens (unaligned files).
     pool : {"mean", None}, default=None
-        `"mean"` averages the tokens that are not padding, which gives one vector per
-        modality. None keeps the sequences, flattened sample by sample.
+        `"mean"` averages the tokens that are not padding, into one vector per modality.
+        None keeps the sequences, flattened to one row per sample.
     return_X_y, as_frame : bool, default=False
         Whether to return the pair `(data, target)`, and whether to return pandas
         objects, with columns named `modality__feature`.
@@ -323,22 +323,22 @@ def read_mosi(path, *, pool=None, return_X_y=False, as_frame=False):
     Raises
     ------
     ValueError
-        If the file has anything but numpy arrays, numbers, strings and plain
-        containers, or if a key is missing or does not fit.
+        If the file contains other objects than numpy arrays, numbers, strings and plain
+        containers, or if a key is missing or invalid.
 
     Warns
     -----
     ModalityWarning
-        If cells are infinite, as in the audio of some files. They become NaN.
+        If cells are infinite, as in the audio of some files. These cells become NaN.
 
     Notes
     -----
-    A pickle can name any function to be called when it is read. This function refuses
-    all names but those by which numpy describes arrays, and builds these itself.
+    A pickle can call any function when it is read. This function only accepts the names
+    that describe numpy arrays, and builds the arrays itself.
 
-    The files pad short sequences with zeros and do not say where. A token that is zero
-    in all its columns counts as padding and becomes NaN. A modality that is zero
-    throughout in a sample (failed extraction) thereby is a missing modality.
+    The files pad short sequences with zeros, without a mask. Tokens with zeros in all
+    columns count as padding and become NaN. If all tokens of a modality are zero in a
+    sample (failed extraction), the modality is therefore missing.
 
     References
     ----------
@@ -392,7 +392,7 @@ def read_mosi(path, *, pool=None, return_X_y=False, as_frame=False):
 
 
 class _DType:
-    """Stands for `numpy.dtype`: only numbers, booleans, strings and objects."""
+    """Replaces `numpy.dtype`: only numbers, booleans, strings and objects."""
 
     order = "="
 
@@ -409,7 +409,7 @@ class _DType:
 
 
 class _Array:
-    """Stands for an array, whose own `__setstate__` could crash."""
+    """Replaces an array, whose own `__setstate__` could crash."""
 
     def __init__(self, *args):
         self.value = None
@@ -431,7 +431,7 @@ class _Array:
 
 
 class _Buffer:
-    """Stands for `numpy._core.numeric._frombuffer`."""
+    """Replaces `numpy._core.numeric._frombuffer`."""
 
     def __new__(cls, data, dtype, shape, order, axes=None):
         array = np.frombuffer(data, dtype.build())
@@ -440,7 +440,7 @@ class _Buffer:
 
 
 class _Scalar:
-    """Stands for `numpy._core.multiarray.scalar`."""
+    """Replaces `numpy._core.multiarray.scalar`."""
 
     def __new__(cls, dtype, data):
         data = data.encode("latin1") if isinstance(data, str) else data
@@ -448,7 +448,7 @@ class _Scalar:
 
 
 class _Latin1:
-    """Stands for `_codecs.encode`, by which old pickles write bytes."""
+    """Replaces `_codecs.encode`, which old pickles use for bytes."""
 
     def __new__(cls, text, encoding):
         return text.encode("latin1")
@@ -464,14 +464,14 @@ _FOREIGN = pickle.EXT1 + pickle.EXT2 + pickle.EXT4 + pickle.NEXT_BUFFER
 
 
 class _Unpickler(pickle._Unpickler):
-    # The reader in C would take extension codes from a cache without find_class, and
-    # would make room for as much as a few bytes ask for.
+    # The reader in C reads extension codes from a cache without find_class. A few bytes
+    # can also make it allocate any amount of memory.
     def find_class(self, module, name):
         return _KNOWN[module, name]
 
     def load_build(self):
         if not isinstance(self.stack[-2], (_DType, _Array)):
-            raise pickle.UnpicklingError("a state of something else than an array")
+            raise pickle.UnpicklingError("a state of an object other than an array")
         super().load_build()
 
     dispatch = pickle._Unpickler.dispatch | {
@@ -494,7 +494,7 @@ def _read_pickle(path):
 
 
 def _read_part(content, name, path):
-    """The arrays of one split, checked."""
+    """Read and check the arrays of one split."""
     if not isinstance(content, dict) or not isinstance(content.get(name), dict):
         found = content if isinstance(content, dict) else []
         found = [key[:80] for key in found if isinstance(key, str)]
@@ -535,7 +535,7 @@ def _read_part(content, name, path):
 
 
 def _mark_padding(tokens, key, path):
-    """NaN in tokens that are zero throughout, and in infinite cells."""
+    """Set tokens of zeros, and infinite cells, to NaN."""
     tokens[~tokens.any(axis=2)] = np.nan
     infinite = np.isinf(tokens)
     if infinite.any():
@@ -548,7 +548,7 @@ def _mark_padding(tokens, key, path):
 
 
 def _mean_of_tokens(tokens):
-    """Mean over the tokens with something observed; NaN if there is none."""
+    """Mean over the tokens with an observed cell; NaN if there is none."""
     seen = ~np.isnan(tokens)
     total = np.where(seen, tokens, 0).sum(axis=1, dtype=np.float64)
     count = seen.sum(axis=1)
@@ -579,13 +579,13 @@ def read_sleep_edf(
     Parameters
     ----------
     path : str or path-like
-        A file `...-PSG.edf`, whose hypnogram `...-Hypnogram.edf` lies beside it, or a
-        folder with such pairs. The two names agree in their first seven characters
+        A file `...-PSG.edf` with its hypnogram `...-Hypnogram.edf` in the same folder,
+        or a folder with such pairs. Both names have the same first seven characters
         (`SC4001E0-PSG.edf` and `SC4001EC-Hypnogram.edf`).
     channels : list of str or None, default=None
-        The channels to take, by label (`"EEG Fpz-Cz"`) or by the name that it gives
-        (`"eeg_fpz_cz"`: lower case, underscores). None takes all. A channel that is not
-        in a recording is a missing modality: NaN.
+        Channels to read, by label (`"EEG Fpz-Cz"`) or by name of the modality
+        (`"eeg_fpz_cz"`: lower case, underscores). None reads all channels. A channel
+        that is not in a recording is a missing modality.
     epoch_seconds : float, default=30
         Length of an epoch.
     return_X_y, as_frame : bool, default=False
@@ -596,21 +596,21 @@ def read_sleep_edf(
     -------
     data : Bunch
         With `data` (float32, physical units) of shape (n_epochs, n_features), `target`
-        (0 to 4), `target_names` (W, N1, N2, N3, REM), `modalities` (samples per epoch
-        by channel), `record` and `onset` (seconds) of each epoch, `left_out` (what was
-        scored otherwise or not at all, with the number of epochs), `feature_names`,
-        `frame` and `DESCR`.
+        (0 to 4), `target_names` (W, N1, N2, N3, REM), `modalities` (values per epoch by
+        channel), `record` and `onset` (seconds) of each epoch, `left_out` (number of
+        epochs by other score, or without a score), `feature_names`, `frame` and
+        `DESCR`.
     (data, target) : tuple
         If `return_X_y=True`.
 
     Notes
     -----
-    Stages 3 and 4 are merged to N3. Epochs scored as movement or unknown, those without
-    a score and those that the signal does not cover are left out and counted. Evaluate
-    by person: pass `record` as `groups`, or its characters 4 and 5, which identify the
-    subject.
+    Stages 3 and 4 are merged into N3. Epochs are left out and counted if they are
+    scored as movement or unknown, have no score, or are not covered by the signal. For
+    evaluation by person, pass characters 4 and 5 of `record`, which identify the
+    subject, as `groups`.
 
-    Reading needs the package edfio: ``pip install "skmissing[datasets]"``.
+    The package edfio is required: ``pip install "skmissing[datasets]"``.
 
     References
     ----------
@@ -659,7 +659,7 @@ def read_sleep_edf(
 
 
 def _find_pairs(path):
-    """Signal files with the hypnogram of each."""
+    """Pairs of signal file and hypnogram."""
     if path.is_dir():
         signals = sorted(path.glob("*-PSG.edf"))
         if not signals:
@@ -673,8 +673,8 @@ def _find_pairs(path):
         scores = sorted(signal.parent.glob(f"{signal.name[:7]}*-Hypnogram.edf"))
         if len(scores) != 1:
             raise FileNotFoundError(
-                f"{signal} must have one file {signal.name[:7]}*-Hypnogram.edf beside "
-                f"it; got {len(scores)}."
+                f"{signal} must have one file {signal.name[:7]}*-Hypnogram.edf in its "
+                f"folder; got {len(scores)}."
             )
         pairs.append((signal, scores[0]))
     return pairs
@@ -699,7 +699,7 @@ def _read_record(edfio, signal_file, score_file, channels, seconds):
         if name in signals:
             raise ValueError(
                 f"{signal_file}: the names of channels must differ; got {name!r} "
-                "twice. Choose others by channels=."
+                "twice. Choose other channels by channels=."
             )
         signals[name] = signal
     if not signals:
@@ -739,7 +739,7 @@ def _read_record(edfio, signal_file, score_file, channels, seconds):
 
 
 def _read_stages(edfio, path, n_epochs, seconds):
-    """Stage of each epoch, -1 where there is none, and what was left out."""
+    """Stage of each epoch, -1 if there is none, and counts of left-out epochs."""
     stages = np.full(n_epochs, -1, dtype=np.int64)
     scores, left_out = np.full(n_epochs, "unscored", dtype=object), Counter()
     for annotation in _read_edf(edfio, path).annotations:
@@ -770,7 +770,7 @@ def _read_stages(edfio, path, n_epochs, seconds):
 
 
 def _common_widths(records, channels):
-    """Values per epoch by channel; recordings must agree on them."""
+    """Values per epoch by channel, which must be the same in all recordings."""
     widths = {}
     for record in records:
         for name, block in record["blocks"].items():
@@ -778,7 +778,7 @@ def _common_widths(records, channels):
             if width != block.shape[1]:
                 raise ValueError(
                     f"{record['path']}: channel {name!r} must have {width} values per "
-                    f"epoch, as in the recordings before; got {block.shape[1]}."
+                    f"epoch, as in earlier recordings; got {block.shape[1]}."
                 )
     if channels is None:
         return widths
@@ -792,7 +792,7 @@ def _common_widths(records, channels):
 
 
 def _block(record, name, width):
-    """The channel of a recording; NaN if it is not there."""
+    """Values of a channel in a recording; NaN if there is no such channel."""
     if name in record["blocks"]:
         return record["blocks"][name]
     return np.full((len(record["target"]), width), np.nan, dtype=np.float32)

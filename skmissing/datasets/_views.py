@@ -1,4 +1,4 @@
-"""scikit-learn's own small data sets, as several real modalities."""
+"""Small data sets of scikit-learn with several real modalities."""
 
 import numpy as np
 from sklearn.datasets import load_breast_cancer, load_digits
@@ -7,15 +7,14 @@ from skmissing.datasets._bunch import build_bunch
 
 _DIGITS = """Handwritten digits as four views.
 
-1797 images of 8 by 8 pixels from UCI, as in sklearn.datasets.load_digits, described
-four times; every view is computed from the same image and from no other.
+1797 images of 8 by 8 pixels from UCI, as in sklearn.datasets.load_digits. All four
+views are computed from the same image.
 
 - pixels (64): grey values from 0 to 16, row by row.
-- fourier (34): magnitudes of the two-dimensional discrete Fourier transform. Of each
-  conjugate pair, which has equal magnitudes, one is kept. They do not change when the
-  image is shifted around its edges.
-- gradients (32): for each quarter of the image a histogram of the direction of the
-  gradient in 8 bins, weighted by its length.
+- fourier (34): magnitudes of the two-dimensional discrete Fourier transform, one per
+  conjugate pair. They do not change if the image is shifted cyclically.
+- gradients (32): histogram of the direction of the gradient in 8 bins, weighted by its
+  length, for each quarter of the image.
 - profiles (16): sums over the 8 rows and over the 8 columns.
 
 Target: the digit, 0 to 9.
@@ -24,7 +23,7 @@ Target: the digit, 0 to 9.
 _CANCER = """Breast cancer Wisconsin (diagnostic) as three views.
 
 569 tumours, as in sklearn.datasets.load_breast_cancer. Ten properties of the cell
-nuclei in an image were summarised in three ways, which are the views:
+nuclei in an image were summarised in three views:
 
 - mean (10): mean over the nuclei.
 - error (10): standard error of that mean.
@@ -37,10 +36,10 @@ Target: malignant (0) or benign (1).
 def load_digits_views(*, return_X_y=False, as_frame=False):
     """Load handwritten digits as four views: pixels, Fourier, gradients, profiles.
 
-    The images are part of scikit-learn, and the views are computed from them: nothing
-    is downloaded. The views differ in what they contain, as modalities do. Of the four,
-    a linear model is best on the pixels and worst on the Fourier magnitudes, and it is
-    better on all of them.
+    Nothing is downloaded: the images are part of scikit-learn, and the views are
+    computed from them. Like modalities, the views contain different information. A
+    linear model is best on the pixels and worst on the Fourier magnitudes. It is better
+    on all four views together than on any single view.
 
     Parameters
     ----------
@@ -51,9 +50,9 @@ def load_digits_views(*, return_X_y=False, as_frame=False):
     Returns
     -------
     data : Bunch
-        With `data` of shape (1797, 146), `target`, `frame` (None, or data and target
-        together), `feature_names`, `target_names`, `modalities` (widths by name, to be
-        passed as `modalities=`) and `DESCR`.
+        With `data` of shape (1797, 146), `target`, `frame` (None, or data and target),
+        `feature_names`, `target_names`, `modalities` (widths by name, to be passed as
+        `modalities=`) and `DESCR`.
     (data, target) : tuple
         If `return_X_y=True`.
 
@@ -95,7 +94,7 @@ def load_breast_cancer_views(*, return_X_y=False, as_frame=False):
     Returns
     -------
     data : Bunch
-        As of :func:`load_digits_views`, with `data` of shape (569, 30).
+        As in :func:`load_digits_views`, with `data` of shape (569, 30).
     (data, target) : tuple
         If `return_X_y=True`.
 
@@ -132,10 +131,10 @@ def load_breast_cancer_views(*, return_X_y=False, as_frame=False):
 
 
 def digit_views(images):
-    """Views of square images of even size, and names of their columns, by view."""
+    """Views of square images of even size, and the names of their columns."""
     n, size, _ = images.shape
     square = [(i, j) for i in range(size) for j in range(size)]
-    # (i, j) and (-i, -j) have conjugate coefficients: keep the first of the two.
+    # (i, j) and (-i, -j) have conjugate coefficients. Only the first is kept.
     waves = [w for w in square if w <= tuple((-i) % size for i in w)]
     spectrum = np.abs(np.fft.fft2(images))
     lines = [images.sum(axis=2), images.sum(axis=1)]
@@ -156,12 +155,12 @@ def digit_views(images):
 
 
 def _direction_histograms(images):
-    """Length of the gradient, summed by quarter of the image and by direction."""
+    """Sums of gradient lengths by quarter of the image and by direction."""
     down, right = np.gradient(images, axis=(1, 2))
     length = np.hypot(down, right)
     angle = np.arctan2(down, right)
-    # Bin b is centred on b * 45 degrees. Rounded first, so that an angle on the edge
-    # of two bins goes to the same one on every machine.
+    # Bin b is centred on b * 45 degrees. Angles are rounded first, so that an angle on
+    # the edge of two bins is in the same bin on every machine.
     part = np.round(angle / (np.pi / 4), 9)
     direction = np.floor(part + 0.5).astype(int) % 8
     half = images.shape[1] // 2

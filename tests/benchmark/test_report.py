@@ -63,7 +63,7 @@ def test_report_holds_tables_and_failures(tmp_path, failing):
     rows = run_benchmark([make_toy(n=60)], methods=["zero", "mean", failing], n_runs=2)
     written = write_report(rows, tmp_path / "deep" / "report")
     text = written[0].read_text(encoding="utf-8")
-    assert "## mcar:0.5, R1: complete training rows" in text
+    assert "## mcar:0.5, R1: complete training samples" in text
     assert "## mcar:0.5, R2: modalities hidden in training" in text
     assert text.count("**0.") == 2  # one best a table
     assert "| iterative | – | – |" in text
@@ -150,7 +150,7 @@ def test_command_reports_failures_by_its_status(tmp_path, capsys, failing):
         (["--regimes", "r1"], "got 'r1'. Did you mean 'R1'?"),
         (["--data", "Digit"], "Did you mean 'digits'?"),
         (["--task", "ranking"], "task must be None"),
-        (["--out", __file__], "is a file; it must be a folder"),
+        (["--out", __file__], "out must be a folder; got the file"),
         (["--out", __file__ + "/deeper"], "Not a directory"),
     ],
 )
@@ -201,6 +201,6 @@ def test_interrupted_command(tmp_path, capsys, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr("skmissing.benchmark._runner.Progress.update", interrupt)
         assert main(command) == 130
-    assert "goes on from here" in capsys.readouterr().err
+    assert "Repeat the command" in capsys.readouterr().err
     assert main(command) == 0
     assert "[1/1] breast_cancer mcar:0.5 R1 mean run 0" in capsys.readouterr().err

@@ -131,7 +131,7 @@ def test_label_needs_one_label_per_sample():
 def test_out_must_be_a_folder(toy, tmp_path, counted):
     (tmp_path / "results").write_text("mine")
     with pytest.raises(
-        NotADirectoryError, match="results' is a file; it must be a folder"
+        NotADirectoryError, match="out must be a folder; got the file .*results'"
     ):
         run_benchmark([toy], **SMALL, out=tmp_path / "results")
     assert counted == []
