@@ -6,6 +6,7 @@ from matplotlib.patches import FancyBboxPatch, Rectangle
 BLUE, ORANGE, GREEN, GREY, PALE = "#0072B2", "#E69F00", "#009E73", "#666666", "#eeeeee"
 MODALITIES = {"text": (BLUE, 3), "audio": (ORANGE, 2), "image": (GREEN, 3)}
 CELL = 0.17
+FAINT = {"linestyle": "--", "edgecolor": "#aaaaaa", "ink": "#888888"}
 
 
 def canvas(width, height):
