@@ -2,13 +2,16 @@
 
     python -m sphinx -W --keep-going docs docs/_build/html
 
-SKMISSING_GALLERY=1 runs the examples for their pictures; otherwise they are shown
-unrun. SKMISSING_INTERSPHINX=1 links to the documentation of numpy, scipy and
-scikit-learn, which needs a network.
+This runs the examples; those that did not change since the last build are not run
+again. SKMISSING_GALLERY=0 runs none. SKMISSING_INTERSPHINX=1 links to the documentation
+of numpy, scipy and scikit-learn, which needs a network.
 """
 
 import os
 from importlib.util import find_spec
+
+from docutils import nodes
+from docutils.utils.math.latex2mathml import tex2mathml
 
 import skmissing
 
@@ -16,6 +19,7 @@ project = "skmissing"
 author = "The skmissing developers"
 copyright = f"2026, {author}"
 version = release = skmissing.__version__
+REPOSITORY = "https://github.com/skmissing/skmissing"
 
 extensions = [
     "myst_parser",
@@ -23,7 +27,8 @@ extensions = [
     "numpydoc",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
-    "sphinx.ext.mathjax",
+    "sphinx.ext.viewcode",
+    "sphinx_design",
     "sphinx_gallery.gen_gallery",
 ]
 templates_path = ["templates"]
@@ -70,10 +75,16 @@ sphinx_gallery_conf = {
     "examples_dirs": ["../examples"],
     "gallery_dirs": ["auto_examples"],
     "filename_pattern": f"/plot_(?!{'|'.join([*not_run, 'none'])})",
+    "within_subsection_order": "FileNameSortKey",
     "plot_gallery": os.environ.get("SKMISSING_GALLERY") == "1",
     "abort_on_example_error": True,
+    # Each page of the API shows the examples that use the object.
+    "backreferences_dir": "generated/backreferences",
+    "doc_module": ("skmissing",),
     "download_all_examples": False,
+    "notebook_extensions": set(),
     "show_memory": False,
+    "show_signature": False,
     "write_computation_times": False,
 }
 
@@ -89,9 +100,33 @@ if os.environ.get("SKMISSING_INTERSPHINX") == "1":
 html_theme = "pydata_sphinx_theme"
 html_title = f"skmissing {version}"
 html_show_sourcelink = False
+html_static_path = ["_static"]
+html_css_files = ["skmissing.css"]
+html_favicon = "_static/favicon.svg"
+html_context = {"default_mode": "auto"}
+html_sidebars = {"index": [], "changes": [], "contributing": []}
+html_math_renderer = "mathml"
 html_theme_options = {
+    "footer_start": ["copyright"],
     "footer_end": [],
+    "github_url": REPOSITORY,
+    "logo": {
+        "text": "skmissing",
+        "image_light": "_static/favicon.svg",
+        "image_dark": "_static/favicon.svg",
+    },
     "navigation_with_keys": False,
     "secondary_sidebar_items": ["page-toc"],
-    "show_prev_next": False,
+    "show_prev_next": True,
 }
+
+
+def visit_math(self, node):
+    """Write a formula as MathML, which browsers show without a script."""
+    block = isinstance(node, nodes.math_block)
+    self.body.append(tex2mathml(node.astext(), as_block=block))
+    raise nodes.SkipNode
+
+
+def setup(app):
+    app.add_html_math_renderer("mathml", (visit_math, None), (visit_math, None))

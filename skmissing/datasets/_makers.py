@@ -30,8 +30,8 @@ _CONSTRAINTS = {
 
 
 @validate_params(
-    {
-        **_CONSTRAINTS,
+    _CONSTRAINTS
+    | {
         "n_classes": [Interval(Integral, 2, None, closed="left")],
         "flip_y": [Interval(Real, 0, 1, closed="both")],
     },
@@ -157,8 +157,8 @@ def make_multimodal_classification(
 
 
 @validate_params(
-    {
-        **_CONSTRAINTS,
+    _CONSTRAINTS
+    | {
         "n_targets": [Interval(Integral, 1, None, closed="left")],
         "target_noise": [Interval(Real, 0, None, closed="left")],
     },
