@@ -294,6 +294,8 @@ class Keyed:
         else:
             frame = frame[rows]
         frame = frame.select(self.names)
+        # Earlier narwhals would align the tables by the index of pandas.
+        frame = nw.maybe_reset_index(frame)
         return frame.rename({name: prefix + name for name in self.names})
 
     def with_index(self, native, keys):
