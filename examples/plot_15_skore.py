@@ -60,11 +60,12 @@ print(comparison.metrics.summarize(metric=metrics).frame().round(3))
 # -----------------------
 # The comparison holds an `EstimatorReport` per model. That of late fusion draws the
 # confusion matrix and lists the checks that passed. Without ``fast_mode``, skore also
-# fits the model to single features, which takes minutes.
+# fits the model to single features, which takes minutes. The check for correlated
+# features is left out, because it does not work with missing values.
 
 report = comparison.reports_["late fusion"]
 report.metrics.confusion_matrix().plot()
-checks = report.checks.summarize(fast_mode=True)
+checks = report.checks.summarize(fast_mode=True, ignore=["SKD008"])
 print(checks.frame(section="passed").title.tolist())
 
 # %%
