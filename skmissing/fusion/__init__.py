@@ -1,4 +1,4 @@
-"""Neural fusion of modalities that may be missing; needs torch and skorch."""
+"""Neural fusion of modalities that may be missing. Requires torch and skorch."""
 
 from skmissing._compat import import_optional
 

@@ -39,7 +39,7 @@ from skmissing.fusion._training import (
 
 # Approximate maximum number of values in all tensors of a prediction.
 PREDICT_CELLS = 1 << 21
-# Keeps the logit finite for a label that all training samples have, or none.
+# Keeps the logit finite for a label of all training samples, or of no training sample.
 TINY = 1e-9
 PREDICTED = "predicted from the training targets alone"
 # Parameters of these parts have names such as `module__width`, as in skorch.
@@ -56,25 +56,25 @@ class BaseFusion(ModalityMixin, SkmissingEstimator):
     Parameters
     ----------
     hidden_dim : int, default=64
-        Width of the tokens; a multiple of `module__n_heads`.
+        Width of the tokens. It must be a multiple of `module__n_heads`.
     modality_dropout : float or dict, default=0.5
-        Probability that some modalities of a training sample are hidden, drawn anew in
-        every epoch. With 0, none is hidden. At least one modality of a sample remains.
-        A dict has the probability of each modality: that of 0 is never hidden.
+        Probability that modalities of a training sample are hidden, drawn in each
+        epoch. With 0, no modality is hidden. At least one modality of a sample is kept.
+        A dict has the probability of each modality.
     dropout_policy : {"uniform_size", "uniform_subset", "bernoulli"}, \
             default="uniform_size"
-        Which modalities such a sample keeps. "uniform_size" keeps a random number of
-        them, and "uniform_subset" any non-empty subset with equal probability. With
-        "bernoulli", every sample loses each modality with the probability
-        `modality_dropout`. Not used if that is a dict.
+        Which modalities these samples keep. "uniform_size" keeps a random number of
+        modalities. "uniform_subset" keeps any non-empty subset with equal probability.
+        "bernoulli" hides each modality of every sample with the probability
+        `modality_dropout`. Not used if `modality_dropout` is a dict.
     optimizer : {"adamw", "adam", "sgd"} or type, default="adamw"
         Name of the optimizer, or a class of :mod:`torch.optim`. `"sgd"` has a momentum
         of 0.9. Named optimizers have an `optimizer__weight_decay` of 0.3 in classifiers
-        and 1.0 in regressors. It is decoupled from the gradient with `"adamw"`, and an
-        L2 penalty otherwise, where much smaller values are usual.
+        and 1.0 in regressors. With `"adamw"`, weight decay is decoupled from the
+        gradient. Otherwise, it is an L2 penalty, for which smaller values are usual.
     lr : float, default=1e-3
         Largest learning rate. It rises to this value during the first tenth of the
-        steps, and then falls to 0 at `max_epochs`.
+        steps, and then decreases to 0 at `max_epochs`.
     batch_size : int, default=64
         Largest number of samples per training step.
     callbacks : list, default=None
@@ -86,18 +86,18 @@ class BaseFusion(ModalityMixin, SkmissingEstimator):
         saves time on large data. With a few hundred samples, it mainly reduces the
         training data.
     validation_fraction : float, default=0.1
-        Share of the samples that `early_stopping` sets aside, stratified by class,
-        with at least one sample of each class. Some of their modalities are hidden, as
-        in training, but drawn only once.
+        Share of the samples for validation in `early_stopping`, stratified by class,
+        with at least one sample of each class. Modalities are hidden as in training,
+        but drawn only once.
     n_iter_no_change : int, default=10
         Number of epochs without improvement before training stops.
     scoring : str or callable, default="loss"
         Score that chooses the best epoch: `"loss"`, the name of a scikit-learn scorer,
-        or a callable with the signature `scorer(estimator, X, y)`. Scorers given by
-        name get `sample_weight` if `fit` did.
+        or a callable with the signature `scorer(estimator, X, y)`. Named scorers
+        receive `sample_weight` if it is passed to `fit`.
     standardize : bool, default=True
-        Whether columns are brought to zero mean and unit variance. The tokens of a
-        sequence share mean and variance.
+        Whether to scale columns to zero mean and unit variance. The tokens of a
+        sequence share a mean and a variance.
     device : str, default="auto"
         Device of torch, such as `"cpu"`, `"cuda"` or `"cuda:1"`. `"auto"` is CUDA if
         it is available.
@@ -107,10 +107,10 @@ class BaseFusion(ModalityMixin, SkmissingEstimator):
     verbose : int, default=0
         Whether to print a line per epoch.
     **kwargs : dict
-        Parameters of the components, as in skorch. `module__...` are those of the
-        network, and `optimizer__...` those of the optimizer. `criterion__consistency`
-        is one of `"mofe"`, `"distill"` and `"align"`, with the factor
-        `criterion__consistency_weight`, see the :ref:`User Guide <consistency>`. With
+        Parameters of the components, as in skorch: of the network (`module__...`) and
+        of the optimizer (`optimizer__...`). `criterion__consistency` is `"mofe"`,
+        `"distill"` or `"align"`, with the factor `criterion__consistency_weight`, see
+        the :ref:`User Guide <consistency>`. With
         `iterator_train__dropout_level="batch"`, all samples of a batch lose the same
         modalities.
 
@@ -119,15 +119,15 @@ class BaseFusion(ModalityMixin, SkmissingEstimator):
     n_iter_ : int
         Number of epochs that were run.
     best_iter_ : int
-        Epoch whose weights were kept, counted from 1. Without `early_stopping`, this is
-        the last one.
+        Epoch of the final weights, counted from 1. Without `early_stopping`, it is the
+        last epoch.
     loss_curve_ : list of float
-        Training loss of each epoch, the sum of all terms.
+        Training loss of each epoch: the sum of all terms.
     loss_terms_ : dict of str to list of float
         Terms of the training loss: `"task"`, the losses of the module, and with
         consistency `"fuller"` and `"consistency"`.
     validation_curve_ : list of float or None
-        Validation loss of each epoch, or its score by `scoring`; None without
+        Validation loss of each epoch, or its score by `scoring`. None without
         `early_stopping`.
     net_ : skorch.NeuralNet
         The network for predictions, in double precision.
@@ -160,11 +160,12 @@ class BaseFusion(ModalityMixin, SkmissingEstimator):
         Parameters
         ----------
         deep : bool, default=True
-            As for scikit-learn's estimators.
+            As in scikit-learn.
 
         Returns
         -------
         dict
+            Parameters by name.
         """
         given = {k: v for k, v in vars(self).items() if k[0] != "_" != k[-1]}
         return {**super().get_params(deep), **given}
@@ -175,11 +176,12 @@ class BaseFusion(ModalityMixin, SkmissingEstimator):
         Parameters
         ----------
         **params : dict
-            Such as `lr=1e-4` or `module__width=32`.
+            Parameters by name, such as `lr=1e-4` or `module__width=32`.
 
         Returns
         -------
         self : object
+            This estimator.
         """
         given = {k: v for k, v in params.items() if _is_of_part(k)}
         super().set_params(**{k: v for k, v in params.items() if k not in given})
@@ -187,7 +189,7 @@ class BaseFusion(ModalityMixin, SkmissingEstimator):
         return self
 
     def _find_parts(self):
-        """Parameters of the components without prefixes; raise TypeError for others."""
+        """Parameters of the components without prefixes. Others raise TypeError."""
         parts, odd = {part: {} for part in PARTS}, []
         own = super().get_params(deep=False)
         for name, value in self.get_params(deep=False).items():
@@ -233,7 +235,7 @@ class BaseFusion(ModalityMixin, SkmissingEstimator):
             raise ValueError(f"X must have a modality in one of {len(table)} samples.")
         if not table.has_any.all():
             table.warn_empty("left out of training")
-        # Samples without any modality are not trained on, but count in the prior.
+        # Samples without any modality are not used in training, except for the prior.
         learnt, valid, monitor = slice(None), None, None
         if self.early_stopping:
             used, held_out = self._split(used, labels, split_seed)
@@ -267,14 +269,14 @@ class BaseFusion(ModalityMixin, SkmissingEstimator):
         return self
 
     def _make_net(self, parts, target, device, **data):
-        """Untrained skorch net; sets `_module`, from which it can be rebuilt."""
+        """Make an untrained skorch net; set `_module`, from which it can be rebuilt."""
         module, params = self._find_module(parts["module"])
         shapes = self.modalities_.shapes
         params = {"shapes": shapes, "n_outputs": target.n_outputs, **params}
         self._module, self._n_cells = (module, params), self._count_cells(params)
         optimizer, defaults = OPTIMIZERS.get(self.optimizer, (self.optimizer, {}))
         if optimizer is not self.optimizer:
-            # One call for all weights; on the CPU this needs torch 2.4.
+            # One call for all weights. On the CPU, this requires torch 2.4.
             fused = device.type == "cuda" or torch.__version__ >= "2.4"
             decay = self._weight_decay
             defaults = {**defaults, "weight_decay": decay, "fused": fused}
@@ -331,7 +333,7 @@ class BaseFusion(ModalityMixin, SkmissingEstimator):
         return [used[part] for part in parts]
 
     def _learn_inputs(self, table):
-        """Learn the scales of columns, and which modalities are ever observed."""
+        """Learn the scales of columns, and which modalities are observed at all."""
         self._scaler = fit_scaler(
             table, sample_weight=table.weight, standardize=self.standardize
         )
@@ -362,7 +364,7 @@ class BaseFusion(ModalityMixin, SkmissingEstimator):
         return values, ~np.logical_and.reduceat(gaps, starts, axis=1)
 
     def _make_samples(self, table, index, target, device):
-        """The samples at these positions as tensors."""
+        """Tensors of the samples at these positions."""
         known = np.repeat(self._known, self._token_counts)
         X, weight = table.X, table.weight[index]
         values = np.empty((len(index), X.shape[1]), dtype=np.float32)
@@ -375,9 +377,9 @@ class BaseFusion(ModalityMixin, SkmissingEstimator):
             weight = weight * target.factor[index]
             if not weight.any():
                 raise ValueError(
-                    "class_weight must give some samples that are trained or "
-                    f"validated on a positive weight; got {self.class_weight!r}, which "
-                    f"gives all {len(index)} samples weight 0."
+                    "class_weight must be positive for some training samples, and for "
+                    f"some validation samples; got {self.class_weight!r}, with which "
+                    f"all {len(index)} samples have weight 0."
                 )
         targets = target.values[index].astype(kind)
         weight = (weight / weight.mean()).astype(np.float32)
@@ -385,7 +387,7 @@ class BaseFusion(ModalityMixin, SkmissingEstimator):
         return Samples(*(torch.from_numpy(array).to(device) for array in arrays))
 
     def _count_cells(self, params):
-        """Approximate number of values that the network holds per sample."""
+        """Approximate number of values in the network per sample."""
         n_tokens = sum(self._token_counts)
         heads = params.get("n_heads", 4) * n_tokens
         return n_tokens * (params.get("hidden_dim", 64) + heads)
@@ -394,7 +396,8 @@ class BaseFusion(ModalityMixin, SkmissingEstimator):
 
     def _outputs(self, X, answer=None, fate=PREDICTED, dtype=np.float64):
         """Result of `answer(module, x, present)`, by default the logits."""
-        # `fate` ends the warning of samples without a modality; a dtype of None: of X.
+        # `fate` ends the warning about samples without a modality. A dtype of None is
+        # that of X.
         check_is_fitted(self)
         table = self._validate(X, reset=False, scan=False)
         if self.missing == "error":
@@ -452,7 +455,7 @@ class BaseFusion(ModalityMixin, SkmissingEstimator):
         except Exception as exc:
             reason = str(exc)
             if weights and "sample_weight" in reason:
-                reason += " (scorers given by name get sample_weight if fit did)"
+                reason += " (named scorers get sample_weight if fit did)"
             raise ValueError(
                 f"scoring={self.scoring!r} failed on {samples}: {reason}"
             ) from exc
@@ -474,7 +477,7 @@ class BaseFusion(ModalityMixin, SkmissingEstimator):
         return self._net
 
     def __getstate__(self):
-        # The weights are kept as arrays, so that no pickle holds torch objects.
+        # The weights are stored as arrays, so that pickles contain no torch objects.
         state = super().__getstate__()
         return {name: value for name, value in state.items() if name != "_net"}
 
@@ -500,28 +503,28 @@ class FusionClassifier(ClassifierMixin, BaseFusion):
     Parameters
     ----------
     module : type, default=None
-        Class of the network, a subclass of :class:`torch.nn.Module`. Its constructor
-        is called with `shapes`, a list of the number of tokens and the token width of
-        each modality, with `n_outputs`, and with the parameters `module__...`. Its
-        method `forward(x, present)` takes the standardized columns of shape
-        `(n_samples, n_columns)`, in the order of the modalities and 0 where missing,
-        and a mask of the tokens that it may see, of shape `(n_samples, n_tokens)`. It
-        returns a :class:`skmissing.fusion.modules.FusionOutput`. A third argument
-        `observed=None`, if there is one, gets the mask before modalities were hidden,
-        in training only. None is the network of :class:`MHSAFusionClassifier`.
+        Class of the network, a subclass of :class:`torch.nn.Module`. None is the
+        network of :class:`MHSAFusionClassifier`. The constructor takes `shapes`, a list
+        of the number of tokens and the token width of each modality, `n_outputs`, and
+        the parameters `module__...`. The method `forward(x, present)` takes the
+        standardized columns of shape `(n_samples, n_columns)`, in the order of the
+        modalities and 0 where missing, and a mask of observed tokens of shape
+        `(n_samples, n_tokens)`. It returns a
+        :class:`skmissing.fusion.modules.FusionOutput`. If there is a third argument
+        `observed=None`, it is the mask before modalities were hidden, in training only.
     %(modalities, modality_dropout, dropout_policy, optimizer, lr, batch_size)s
     max_epochs : int, default=100
         Number of passes through the training samples.
     %(callbacks, early_stopping, validation_fraction, n_iter_no_change, scoring)s
     class_weight : dict, list of dict, "balanced" or None, default=None
         Weight of each class in the loss, as in scikit-learn. `"balanced"` uses the
-        class frequencies of the samples that are trained on.
+        class frequencies of the training samples, without validation samples.
     %(standardize, device, random_state, verbose, **kwargs)s
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        Class labels; with an indicator y, the numbers of its columns.
+        Class labels, or the column numbers of an indicator y.
     %(n_iter_, best_iter_, loss_curve_, loss_terms_)s
     %(validation_curve_, net_, modalities_, n_features_in_)s
     %(feature_names_in_)s
@@ -530,19 +533,19 @@ class FusionClassifier(ClassifierMixin, BaseFusion):
     --------
     FusionRegressor : The same for regression.
     MHSAFusionClassifier : Attention over the observed modalities.
-    MMPClassifier : Projects missing modalities from the observed ones.
+    MMPClassifier : Projects missing modalities from the observed modalities.
 
     Notes
     -----
-    The loss is the cross-entropy, or for several labels the sum of their binary
-    cross-entropies, plus the losses that the module returns. The norm of the gradient
-    is clipped to 1.
+    The loss is the cross-entropy plus the losses that the module returns. With several
+    labels, it has the sum of their binary cross-entropies. The norm of the gradient is
+    clipped to 1.
 
     Samples without any modality are left out of training. The training frequencies of
     the classes are predicted for them. Both cause a warning. Hiding modalities in
     training [1]_ is the usual way to learn to predict from fewer modalities.
-    Predictions are computed in double precision, and the prediction for a sample does
-    not depend on the other samples of X.
+    Predictions are computed in double precision. The prediction for a sample does not
+    depend on the other samples of X.
 
     References
     ----------
@@ -629,8 +632,8 @@ class FusionClassifier(ClassifierMixin, BaseFusion):
             Class labels, or an indicator matrix of 0 and 1 for several labels per
             sample.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the samples in the loss. A sample of weight 0 is left out. A
-            class that has no other samples stays in `classes_`, with a warning.
+            Weights of the samples in the loss. Samples of weight 0 are left out. A
+            class without other samples stays in `classes_`, with a warning.
 
         Returns
         -------
@@ -639,7 +642,7 @@ class FusionClassifier(ClassifierMixin, BaseFusion):
         return self._fit(X, y, sample_weight)
 
     def _check_y(self, y, weight):
-        """Learn the classes; return y, and the number of the class of each sample."""
+        """Learn the classes; return y and the class number of each sample."""
         y = y.toarray() if sparse.issparse(y) else y
         check_classification_targets(y)
         kind = type_of_target(y, input_name="y")
@@ -665,7 +668,7 @@ class FusionClassifier(ClassifierMixin, BaseFusion):
         return y, codes
 
     def _describe(self, y):
-        """What validation samples have, for messages."""
+        """Describe the targets of validation samples, for messages."""
         if self._multilabel:
             return f"samples per label {name_rarest(self.classes_, y.sum(axis=0))}"
         codes = np.searchsorted(self.classes_, y)
@@ -673,8 +676,8 @@ class FusionClassifier(ClassifierMixin, BaseFusion):
         return f"samples per class {name_rarest(self.classes_, counts)}"
 
     def _learn_target(self, y, codes, weight, learnt, used):
-        """Learn the class frequencies; return y in the form that the loss takes."""
-        self._y_dtype = y.dtype.str  # no type of numpy's, so that models save
+        """Learn the class frequencies; return y in the form for the loss."""
+        self._y_dtype = y.dtype.str  # a string, so that models can be saved
         factor = None
         if self.class_weight is not None:
             counted = used if self.class_weight == "balanced" else None
@@ -701,7 +704,7 @@ class FusionClassifier(ClassifierMixin, BaseFusion):
         return Target(codes, "multiclass", n_classes, np.log(share), factor)
 
     def decision_function(self, X):
-        """Compute the outputs of the network before they become probabilities.
+        """Compute the outputs of the network before the conversion to probabilities.
 
         Parameters
         ----------
@@ -710,7 +713,7 @@ class FusionClassifier(ClassifierMixin, BaseFusion):
         Returns
         -------
         ndarray of shape (n_samples,) or (n_samples, n_classes or n_labels)
-            For two classes, the log-odds of the second; otherwise one column per
+            For two classes, the log-odds of the second class. Otherwise, one column per
             class or label. Samples without any modality get the training frequencies.
         """
         raw = self._outputs(X)
@@ -727,7 +730,7 @@ class FusionClassifier(ClassifierMixin, BaseFusion):
         -------
         ndarray of shape (n_samples, n_classes) or (n_samples, n_labels)
             In the order of `classes_`. With an indicator y, the probability of each
-            label; these need not add up to 1.
+            label. Probabilities of labels need not sum to 1.
         """
         raw = self._outputs(X)
         if self._multilabel:
@@ -746,7 +749,7 @@ class FusionClassifier(ClassifierMixin, BaseFusion):
         Returns
         -------
         ndarray of shape (n_samples, n_classes) or (n_samples, n_labels)
-            Exact also where the probabilities would be rounded to 0.
+            Exact even if probabilities would be rounded to 0.
         """
         raw = self._outputs(X)
         if self._multilabel:
@@ -779,22 +782,22 @@ class FusionClassifier(ClassifierMixin, BaseFusion):
 class FusionRegressor(RegressorMixin, BaseFusion):
     """Regressor with a custom fusion network.
 
-    The network is a :class:`torch.nn.Module` that follows a small protocol, which
-    :class:`FusionClassifier` describes. It predicts one target or several.
+    The network is a :class:`torch.nn.Module` that follows the protocol described in
+    :class:`FusionClassifier`. It predicts one or several targets.
 
     Read more in the :ref:`User Guide <own_network>`.
 
     Parameters
     ----------
     module : type, default=None
-        Class of the network, as for :class:`FusionClassifier`. None is the network of
+        Class of the network, as in :class:`FusionClassifier`. None is the network of
         :class:`MHSAFusionRegressor`.
     %(modalities, modality_dropout, dropout_policy, optimizer, lr, batch_size)s
     max_epochs : int, default=50
         Number of passes through the training samples.
     %(callbacks, early_stopping, validation_fraction, n_iter_no_change, scoring)s
     bounds : (float, float) or None, default=None
-        Range that predictions are clipped to; training targets must lie in it.
+        Range to which predictions are clipped. Training targets must be in this range.
     %(standardize, device, random_state, verbose, **kwargs)s
 
     Attributes
@@ -806,15 +809,15 @@ class FusionRegressor(RegressorMixin, BaseFusion):
     --------
     FusionClassifier : The same for classification.
     MHSAFusionRegressor : Attention over the observed modalities.
-    MMPRegressor : Projects missing modalities from the observed ones.
+    MMPRegressor : Projects missing modalities from the observed modalities.
 
     Notes
     -----
     The loss is the mean squared error of the standardized targets, plus the losses that
-    the module returns. Predictions are not clipped to `bounds` in training, since there
-    would be no gradient outside of them. A network overfits noisy targets sooner than
-    classes. The defaults therefore have fewer epochs and more weight decay than those
-    of :class:`FusionClassifier`. Samples without any modality are left out of training,
+    the module returns. Predictions are not clipped to `bounds` in training, because
+    the gradient would be 0 outside. Networks overfit noisy targets sooner than classes.
+    The defaults therefore have fewer epochs and more weight decay than in
+    :class:`FusionClassifier`. Samples without any modality are left out of training,
     and the training mean is predicted for them. Both cause a warning.
 
     Examples
@@ -896,7 +899,7 @@ class FusionRegressor(RegressorMixin, BaseFusion):
         return np.asarray(y, dtype=np.float64), None
 
     def _describe(self, y):
-        """What validation samples have, for messages."""
+        """Describe the targets of validation samples, for messages."""
         return f"targets from {y.min():g} to {y.max():g}"
 
     def _learn_target(self, y, labels, weight, learnt, used):
@@ -945,6 +948,6 @@ class FusionRegressor(RegressorMixin, BaseFusion):
 
 
 def _is_of_part(name):
-    """Whether a parameter is one of the module, the optimizer and so on."""
+    """Whether a parameter belongs to the module, the optimizer or another component."""
     part, _, rest = name.partition("__")
     return part in PARTS and rest != ""

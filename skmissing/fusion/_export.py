@@ -1,4 +1,4 @@
-"""Fitted networks as graphs for torch and onnx, from X to the prediction."""
+"""Export of fitted networks as graphs for torch and ONNX."""
 
 import copy
 import os
@@ -15,7 +15,7 @@ from skmissing.fusion._projection import ModalityProjector
 
 
 class FusionGraph(nn.Module):
-    """From X, with NaN where it is missing, to probabilities or targets."""
+    """Network from X, with NaN where missing, to probabilities or targets."""
 
     def __init__(self, estimator):
         super().__init__()
@@ -50,7 +50,7 @@ class FusionGraph(nn.Module):
             self.register_buffer(name, torch.as_tensor(array))
 
     def forward(self, X):
-        """Predict from X of shape (n_samples, n_features), in single precision."""
+        """Predict from X of shape (n_samples, n_features) in single precision."""
         X = X[:, self.order].double()
         values = (X - self.mean) / self.scale
         observed = ~values.isnan()
@@ -87,7 +87,7 @@ def export(estimator, path, *, format="torch"):
     path : str or path
         File to write.
     format : {"torch", "onnx"}, default="torch"
-        Format of the file. "torch" is read by :func:`torch.export.load`, and "onnx" by
+        Format of the file. Read "torch" with :func:`torch.export.load`, and "onnx" with
         onnxruntime and others (extra ``export``).
 
     Raises
@@ -104,13 +104,13 @@ def export(estimator, path, *, format="torch"):
     Notes
     -----
     The graph takes one input `X` of shape (n_samples, n_features) in single precision,
-    with the columns of `fit`. It returns the output of `predict_proba` of a classifier
-    or of `predict` of a regressor. The graph runs in single precision, and estimators
-    run in double precision. Results therefore differ by rounding errors, below 1e-5 for
+    with the columns of `fit`. It returns the output of `predict_proba` for a classifier
+    and of `predict` for a regressor. The graph uses single precision, and estimators
+    use double precision. Results therefore differ by rounding errors, below 1e-5 for
     probabilities.
 
-    The graph of :class:`MMPClassifier` projects missing modalities for all samples,
-    also for complete ones.
+    The graph of :class:`MMPClassifier` projects all modalities of all samples, even of
+    complete samples.
 
     Examples
     --------

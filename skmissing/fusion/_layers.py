@@ -1,9 +1,9 @@
-"""Layers that the networks are made of: plain torch modules, no estimators.
+"""Layers of the networks: plain torch modules, without estimators.
 
 Shapes in the comments: B samples, D columns in layout order, M modalities, T tokens of
 all modalities together (T = M if every modality is a vector), hidden width p, H heads.
-In stacks of layers: S layers, R samples, G queries, N keys. Masks are True where a
-token may be seen.
+In stacks of layers: S layers, R samples, G queries, N keys. Masks are True for tokens
+that may be used.
 """
 
 from numbers import Integral
@@ -23,11 +23,11 @@ class FusionOutput(NamedTuple):
         The log-odds of the second of two classes or of each label, the unnormalized
         log-probabilities of several classes, or the standardized targets.
     fused : Tensor of shape (n_samples, width), default=None
-        The representation that the logits are computed from. Only
-        `criterion__consistency="align"` needs it.
+        Representation from which the logits are computed. Only needed by
+        `criterion__consistency="align"`.
     losses : dict of str to Tensor, default=None
-        Further scalar terms of the loss, by name. Training adds them to the loss of
-        the task.
+        Further scalar terms of the loss, by name. They are added to the loss of the
+        task.
 
     Examples
     --------
@@ -43,15 +43,15 @@ class FusionOutput(NamedTuple):
 
 
 def token_owners(n_tokens):
-    """Number of the modality that each token belongs to, shape (T,)."""
+    """Number of the modality of each token, shape (T,)."""
     return torch.arange(len(n_tokens)).repeat_interleave(torch.tensor(n_tokens))
 
 
 def check_sizes(hidden_dim, n_heads, **sizes):
-    """Raise unless all are integers from 1 on and `n_heads` divides `hidden_dim`."""
+    """Check that sizes are positive integers and `n_heads` divides `hidden_dim`."""
     for name, size in {"n_heads": n_heads, **sizes}.items():
         if not isinstance(size, Integral) or size < 1:
-            raise ValueError(f"{name} must be an integer from 1 on; got {size!r}.")
+            raise ValueError(f"{name} must be a positive integer; got {size!r}.")
     if hidden_dim % n_heads:
         raise ValueError(
             f"hidden_dim={hidden_dim} must be a multiple of n_heads={n_heads}."
@@ -59,7 +59,7 @@ def check_sizes(hidden_dim, n_heads, **sizes):
 
 
 class LinearStack(nn.Module):
-    """Several linear maps of one shape: `x[s]` goes through map `s`."""
+    """Several linear maps of one shape. Map `s` is applied to `x[s]`."""
 
     def __init__(self, n_maps, in_dim, out_dim):
         super().__init__()
@@ -78,11 +78,11 @@ class LinearStack(nn.Module):
 
 
 class ModalityProjection(nn.Module):
-    """One linear map per modality, from its columns to tokens of one common width.
+    """One linear map per modality, from its columns to tokens of a common width.
 
-    Modalities of one shape share a matrix product. The tokens of a sequence share
-    their map. A learned embedding of their position is added, because attention ignores
-    their order.
+    Modalities of equal shape are computed by one matrix product. The tokens of a
+    sequence share a map. A learned embedding of the position is added, because
+    attention ignores the order of tokens.
 
     Parameters
     ----------
@@ -91,7 +91,7 @@ class ModalityProjection(nn.Module):
     dim : int
         Width of the resulting tokens.
     tokens_per_vector : int, default=1
-        Number of tokens per modality that is one vector.
+        Number of tokens per modality that is a single vector.
     positions : bool, default=True
         Whether to add the embedding of the position.
 
@@ -155,7 +155,7 @@ class ModalityProjection(nn.Module):
 
 
 class ModalityMean(nn.Module):
-    """Mean over the observed modalities, each being the mean of its own tokens.
+    """Mean over the observed modalities of the means of their tokens.
 
     Parameters
     ----------
@@ -188,7 +188,7 @@ class ModalityMean(nn.Module):
         tokens : Tensor of shape (B, T, p)
             Tokens of all modalities.
         mask : Tensor of shape (B, T), dtype bool
-            The tokens that count.
+            The tokens to average.
 
         Returns
         -------
@@ -204,7 +204,7 @@ class ModalityMean(nn.Module):
 
 
 class SelfAttention(nn.Module):
-    """Multi-head self-attention in which some tokens may not be attended to."""
+    """Multi-head self-attention with a mask of the tokens to attend to."""
 
     def __init__(self, dim, n_heads):
         super().__init__()
@@ -216,7 +216,7 @@ class SelfAttention(nn.Module):
         nn.init.zeros_(self.out.bias)
 
     def forward(self, x, key_mask, n_queries=None):  # (B, T, p), (B, T)
-        """Attend; only the first `n_queries` tokens do, if that is not None."""
+        """Attend, with the first `n_queries` tokens as queries, or all if None."""
         qkv = self.qkv(x).unflatten(2, (3, self.n_heads, -1))  # (B, T, 3, H, p / H)
         q, k, v = qkv.permute(2, 0, 3, 1, 4)  # each (B, H, T, p / H)
         q = q[:, :, :n_queries]
@@ -226,19 +226,19 @@ class SelfAttention(nn.Module):
 
 
 def normalize(x):
-    """Layer normalization without weights, to be followed by a linear map."""
+    """Layer normalization without weights, for use before a linear map."""
     return F.layer_norm(x, x.shape[-1:])
 
 
 class CrossAttentionStack(nn.Module):
-    """Several of q + Dropout(Attention(norm(q), norm(k), norm(k))), with heads."""
+    """Several multi-head maps q + Dropout(Attention(norm(q), norm(k), norm(k)))."""
 
     def __init__(self, n_maps, dim, n_heads, dropout, *, one_key=False):
         super().__init__()
         self.n_heads, self.one_key = n_heads, one_key
         self.value = LinearStack(n_maps, dim, dim)
         self.out = LinearStack(n_maps, dim, dim)
-        if not one_key:  # which would get all the attention for any query
+        if not one_key:  # a single key always gets all the attention
             self.query = LinearStack(n_maps, dim, dim)
             self.key = LinearStack(n_maps, dim, dim)
         for linear in self.children():
@@ -264,7 +264,7 @@ class CrossAttentionStack(nn.Module):
             for x in (q, self.key(keys), values)
         )  # (S * R, H, G or N, p / H)
         if key_mask is not None:
-            # A softmax over nothing is NaN; samples without keys are not used.
+            # A softmax over no keys is NaN. Samples without keys are not used.
             key_mask = key_mask | ~key_mask.any(dim=-1, keepdim=True)
             key_mask = key_mask.flatten(0, 1)[:, None, None]
         mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=key_mask)
@@ -272,13 +272,13 @@ class CrossAttentionStack(nn.Module):
 
 
 class SlotPolicy(nn.Module):
-    """Base class of what replaces the tokens of a missing modality.
+    """Base class of layers that replace the tokens of missing modalities.
 
-    `forward(tokens, present)` takes the embedded tokens (B, T, p) and the tokens that
-    the network may see (B, T). A modality is missing if none of its tokens is present.
-    In an observed modality, a token that is not present is padding. It returns the
-    tokens with every missing slot filled, and a mask (B, T) of the tokens that
-    attention and pooling may use. The mask is always False for padding.
+    `forward(tokens, present)` takes the embedded tokens (B, T, p) and a mask of the
+    observed tokens (B, T). A modality is missing if none of its tokens is observed. In
+    an observed modality, other tokens are padding. The method returns the filled
+    tokens, and a mask (B, T) of the tokens for attention and pooling. The mask is
+    always False for padding.
     """
 
     def __init__(self, n_tokens, dim):
@@ -290,7 +290,7 @@ class SlotPolicy(nn.Module):
         self.register_buffer("belongs", belongs, persistent=False)
 
     def modality_present(self, present):
-        """Modalities with at least one present token, shape (B, M)."""
+        """Modalities with at least one observed token, shape (B, M)."""
         if len(self.owner) == len(self.n_tokens):
             return present
         return present.to(self.belongs.dtype) @ self.belongs > 0
@@ -303,7 +303,7 @@ class SlotPolicy(nn.Module):
 
 
 class MaskedSlots(SlotPolicy):
-    """Missing modalities get no attention and have no share in the mean."""
+    """Missing modalities are excluded from attention and from the mean."""
 
     def forward(self, tokens, present):  # (B, T, p), (B, T)
         return tokens.masked_fill(~present[..., None], 0.0), present

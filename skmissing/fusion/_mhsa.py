@@ -29,7 +29,7 @@ from skmissing.fusion._layers import (
 
 
 class AttentionLayer(nn.Module):
-    """x <- LayerNorm(x + Dropout(SelfAttention(x))); no feed-forward part."""
+    """x <- LayerNorm(x + Dropout(SelfAttention(x))), without a feed-forward part."""
 
     def __init__(self, dim, n_heads, dropout):
         super().__init__()
@@ -60,7 +60,7 @@ class MHSAFusion(nn.Module):
         check_sizes(hidden_dim, n_heads=n_heads, n_layers=n_layers)
         if any(not isinstance(n, Integral) or n < 1 for n in head_dims):
             raise ValueError(
-                f"head_dims must be integers from 1 on; got head_dims={head_dims!r}."
+                f"head_dims must be positive integers; got head_dims={head_dims!r}."
             )
         n_tokens = [n for n, _ in shapes]
         self.embed = ModalityProjection(shapes, hidden_dim)
@@ -77,8 +77,8 @@ class MHSAFusion(nn.Module):
 
     def forward(self, x, present):  # (B, D), (B, T)
         h, key_mask = self.slots(self.embed(x), present)  # (B, T, p), (B, T)
-        # A softmax over nothing is NaN. A sample without keys therefore attends to all
-        # of its slots, and the pooling below discards the result.
+        # A softmax over no keys is NaN. A sample without keys therefore attends to all
+        # slots, and the pooling below discards the result.
         attend = key_mask | ~key_mask.any(dim=1, keepdim=True)
         for layer in self.layers:
             h = layer(h, attend)
@@ -92,13 +92,13 @@ class BaseMHSA(BaseFusion):
     Parameters
     ----------
     missing : {"mask", "zero", "token", "error"}, default="mask"
-        How missing modalities are treated. With `"mask"` they are excluded from
-        attention and from the mean. `"zero"` replaces their tokens by zeros, and
-        `"token"` by a learned token. `"error"` raises an error for samples with missing
-        modalities, in `fit` and in prediction, for use after an imputer. Modalities
-        hidden by `modality_dropout` are then masked.
+        How to treat missing modalities. `"mask"` excludes them from attention and from
+        the mean. `"zero"` replaces their tokens by zeros, and `"token"` by a learned
+        token. `"error"` is for use after an imputer: samples with missing modalities
+        raise an error, in `fit` and in prediction, and modalities hidden by
+        `modality_dropout` are masked.
     **kwargs : dict
-        Parameters of the components, as for :class:`FusionClassifier`. The network
+        Parameters of the components, as in :class:`FusionClassifier`. The network
         has `module__n_heads=4`, `module__n_layers=1`, `module__dropout=0.1`, and
         `module__head_dims=()`, the widths of hidden layers in the head.
     """
@@ -128,9 +128,9 @@ class BaseMHSA(BaseFusion):
                 found[modality.name] = int(rows.sum())
         if found:
             raise ValueError(
-                "with missing='error', X must have no missing modality; got samples "
-                f"with gaps per modality: {found}, of {len(table)}. Impute first, or "
-                "use missing='mask'."
+                "with missing='error', X must have no missing modality; got "
+                f"incomplete samples per modality: {found}, of {len(table)}. Impute "
+                "first, or use missing='mask'."
             )
 
 
@@ -138,7 +138,7 @@ class BaseMHSA(BaseFusion):
 class MHSAFusionClassifier(BaseMHSA, FusionClassifier):
     """Classifier that attends to the observed modalities.
 
-    It needs no imputer: every sample is classified by its observed modalities. The
+    No imputer is needed: every sample is classified by its observed modalities. The
     target is binary, multiclass, or an indicator matrix of several labels per sample.
 
     Read more in the :ref:`User Guide <fusion>`.
@@ -165,24 +165,24 @@ class MHSAFusionClassifier(BaseMHSA, FusionClassifier):
 
     Notes
     -----
-    Each observed modality has its own linear map to a token of width `hidden_dim`.
-    With the tokens as the rows of H, each layer is
+    A linear map per modality computes tokens of width `hidden_dim`. Let the tokens be
+    the rows of H. Each layer is
 
         H <- LayerNorm(H + Dropout(MultiHeadAttention(H)))
 
-    without a feed-forward part. The mean over the modalities is passed through a
-    linear map, a ReLU and the head: equations (4) to (8) of [1]_. In the paper an
+    without a feed-forward part. A linear map, a ReLU and the head follow on the mean
+    over the modalities. These are equations (4) to (8) of [1]_. In the paper, an
     imputer completes the samples first, and no modality is hidden in training:
     `missing="error", modality_dropout=0`. For samples with missing modalities, hiding
     modalities at random in training [2]_ matters more than the choice of `missing`.
 
     The tokens of a sequence, `(n_tokens, dim)` in `modalities`, share a linear map. A
-    learned embedding of their position is added, and the sequence counts as one
-    modality in the mean. In an observed modality, tokens that are all NaN are padding
-    and masked. A missing cell of a partially observed token is filled with the training
-    mean of the column.
+    learned embedding of the position is added, and the sequence counts as one modality
+    in the mean. In an observed modality, tokens that are all NaN are padding and
+    masked. Missing cells of partially observed tokens are filled with the training mean
+    of the column.
 
-    Loss, training, and samples without any modality are as for
+    Loss, training, and samples without any modality are as in
     :class:`FusionClassifier`.
 
     References
@@ -259,8 +259,8 @@ class MHSAFusionClassifier(BaseMHSA, FusionClassifier):
 class MHSAFusionRegressor(BaseMHSA, FusionRegressor):
     """Regressor that attends to the observed modalities.
 
-    It needs no imputer: every sample is predicted from its observed modalities. There
-    may be one target or several.
+    No imputer is needed: every sample is predicted from its observed modalities. There
+    may be one or several targets.
 
     Read more in the :ref:`User Guide <fusion>`.
 
@@ -286,11 +286,11 @@ class MHSAFusionRegressor(BaseMHSA, FusionRegressor):
 
     Notes
     -----
-    The network is that of :class:`MHSAFusionClassifier`, equations (4) to (8) of [1]_,
-    which also treats sequences, padding and partially observed tokens in the same way.
-    Unlike in [1]_, predictions are not clipped to `bounds` in training. By hiding
-    modalities at random, the network learns to predict from fewer modalities. Loss and
-    training are as for :class:`FusionRegressor`.
+    The network is that of :class:`MHSAFusionClassifier`, equations (4) to (8) of [1]_.
+    Sequences, padding and partially observed tokens are treated in the same way. Unlike
+    in [1]_, predictions are not clipped to `bounds` in training. The network learns to
+    predict from fewer modalities because modalities are hidden at random. Loss and
+    training are as in :class:`FusionRegressor`.
 
     References
     ----------
@@ -360,7 +360,7 @@ class MHSAFusionRegressor(BaseMHSA, FusionRegressor):
 
 
 class ClusterGuidedImputer(impute.ClusterGuidedImputer):
-    """Returns a frame for a frame, so that the next step can read its names."""
+    """Returns a dataframe for a dataframe, so that the next step has its names."""
 
     def transform(self, X):
         filled = super().transform(X)
@@ -392,22 +392,22 @@ def make_ul4m4(
 ):
     """Make the pipeline of UL4M4: cluster-guided imputation, then attention.
 
-    The defaults are those of the paper [1]_. `strategy="soft"` and
-    `modality_dropout=0.5` usually predict better, see the :ref:`User Guide <ul4m4>`.
+    The defaults are those of the paper [1]_. Predictions are usually better with
+    `strategy="soft"` and `modality_dropout=0.5`, see the :ref:`User Guide <ul4m4>`.
 
     Parameters
     ----------
     task : {"classification", "regression"}
         Which fusion estimator is the last step of the pipeline.
     modalities : None, list of int, or dict, default=None
-        Which columns form a modality, as in all estimators; passed to both steps.
+        Which columns form a modality, as in all estimators. Passed to both steps.
     n_clusters : int, default=40
         Number of clusters of the imputer.
     strategy : {"soft", "nearest", "greedy"}, default="greedy"
         Strategy of the imputer. `"greedy"` is the strategy of the paper.
     modality_dropout : float, default=0.0
         Probability that modalities of a training sample are hidden from the network.
-        In the paper, none are hidden. After imputation no modality is missing.
+        They are imputed before. In the paper, no modality is hidden.
     random_state : int, RandomState instance or None, default=None
         Seed of both steps.
     **fusion_params : dict
@@ -417,14 +417,13 @@ def make_ul4m4(
     Returns
     -------
     Pipeline
-        With the steps `clusterguidedimputer` and `mhsafusionclassifier` or
+        Pipeline with the steps `clusterguidedimputer` and `mhsafusionclassifier` or
         `mhsafusionregressor`.
 
     See Also
     --------
     skmissing.impute.ClusterGuidedImputer : The first step.
-    skmissing.fusion.MHSAFusionClassifier : The second step; also works without the
-        first one.
+    skmissing.fusion.MHSAFusionClassifier : The second step, which also works alone.
 
     References
     ----------

@@ -43,7 +43,7 @@ class PreNormLayer(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x, key_mask, n_queries=None):  # (B, T, p), (B, T)
-        """Update the tokens; only the first `n_queries`, if that is not None."""
+        """Update the first `n_queries` tokens, or all if None."""
         mixed = self.attention(self.attention_norm(x), key_mask, n_queries)
         x = x[:, :n_queries] + self.dropout(mixed)
         wide = self.dropout(F.gelu(self.widen(self.feed_norm(x))))
@@ -73,7 +73,7 @@ class MMPFusion(nn.Module):
         check_sizes(hidden_dim, tokens_per_vector=tokens_per_vector, **sizes)
         n_tokens = [tokens_per_vector if n == 1 else n for n, _ in shapes]
         owner = token_owners(n_tokens)
-        # Token of the layout that each token of the network is made from.
+        # Token of the layout from which each token of the network is computed.
         made = [tokens_per_vector if n == 1 else 1 for n, _ in shapes for _ in range(n)]
         self.register_buffer("owner", owner, persistent=False)
         self.register_buffer("source", token_owners(made), persistent=False)
@@ -99,7 +99,7 @@ class MMPFusion(nn.Module):
         self.head = nn.Linear(hidden_dim, n_outputs)
 
     def tokenize(self, x, present):  # (B, D), (B, tokens of the layout)
-        """Tokens (B, T, p), normalized per modality, and the mask of those present."""
+        """Tokens (B, T, p), normalized per modality, and a mask of observed tokens."""
         tokens = F.layer_norm(self.embed(x), self.summary.shape)
         tokens = tokens * self.scale[self.owner] + self.shift[self.owner]
         return tokens, present[:, self.source]
@@ -124,7 +124,7 @@ class MMPFusion(nn.Module):
 
 def _has_projector(estimator):
     projector = estimator.projector
-    if hasattr(estimator, "n_iter_"):  # as fitted, whatever was set later
+    if hasattr(estimator, "n_iter_"):  # the fitted network, not later parameters
         projector = estimator._module[1]["projector"]
     if projector == "none":
         raise AttributeError("projector='none' estimates no modality.")
@@ -138,26 +138,26 @@ class BaseMMP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseFusion):
     Parameters
     ----------
     projector : {"linear", "cross_attention", "none"}, default="linear"
-        How the tokens of a missing modality are estimated. "linear" uses a linear map
-        from each other modality. "cross_attention" is the method of the paper, which
-        takes several times as long and was not better on vectors. "none" uses zeros,
-        which leaves only modality dropout.
+        How to estimate the tokens of a missing modality. "linear" uses a linear map
+        from each other modality. "cross_attention" is the method of the paper. It takes
+        several times as long and was not better on vectors. "none" uses zeros, so that
+        the method is modality dropout only.
     alignment_weight : float, default=1.0
         Factor of the alignment loss between the estimated and the real tokens of hidden
-        modalities. With 0, the projector is trained by the task only.
+        modalities. With 0, the projector is trained by the loss of the task only.
     **kwargs : dict
-        Parameters of the components, as for :class:`FusionClassifier`. The network
-        has `module__n_heads=4`, `module__n_layers=1`, `module__dropout=0.1`,
-        `module__n_aggregated_tokens=8`, the number of learned tokens with which
+        Parameters of the components, as in :class:`FusionClassifier`. The network has
+        `module__n_heads=4`, `module__n_layers=1`, `module__dropout=0.1`,
+        `module__n_aggregated_tokens=8`, the number of learned tokens by which
         cross-attention summarizes a modality, and `module__tokens_per_vector=1`, the
-        number of tokens that a vector is split into. The paper uses
+        number of tokens per vector. The paper uses
         `iterator_train__dropout_level="batch"`.
 
     Attributes
     ----------
     loss_terms_ : dict of str to list of float
-        Terms of the training loss: `"task"`, `"alignment"` times its weight unless
-        `projector="none"`, and those of the consistency, if any.
+        Terms of the training loss: `"task"`, `"alignment"` times its weight (unless
+        `projector="none"`), and the terms of the consistency, if any.
     """
 
     _parameter_constraints: dict = {
@@ -186,7 +186,7 @@ class BaseMMP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseFusion):
         return cells + len(self._token_counts) ** 2 * tokens * 2 * dim
 
     def transform(self, X):
-        """Compute the fused representation, the input of the last linear map.
+        """Compute the fused representation: the input of the last linear map.
 
         Parameters
         ----------
@@ -195,18 +195,18 @@ class BaseMMP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseFusion):
         Returns
         -------
         ndarray of shape (n_samples, hidden_dim)
-            The same for all samples without any modality.
+            Representations. They are equal for all samples without any modality.
         """
         return self._outputs(
             X,
             lambda module, x, present: module(x, present).fused,
-            "represented by estimates of nothing",
+            "represented by the same vector",
             dtype=None,
         )
 
     @available_if(_has_projector)
     def project(self, X):
-        """Estimate the tokens of each modality from the others.
+        """Estimate the tokens of each modality from the other modalities.
 
         Parameters
         ----------
@@ -215,8 +215,8 @@ class BaseMMP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseFusion):
         Returns
         -------
         dict of str to ndarray of shape (n_samples, n_tokens, hidden_dim)
-            Observed modalities are estimated, too, to compare the estimates with the
-            tokens of :meth:`embed`. NaN where a sample has no other modality.
+            Estimates, also of observed modalities, for comparison with the tokens of
+            :meth:`embed`. NaN for samples without another modality.
         """
         check_is_fitted(self)
         if len(self.modalities_) == 1:
@@ -244,7 +244,7 @@ class BaseMMP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseFusion):
         Returns
         -------
         dict of str to ndarray of shape (n_samples, n_tokens, hidden_dim)
-            By modality; NaN where a token is missing.
+            Tokens by modality. NaN where a token is missing.
         """
 
         def tokenize(module, x, present):
@@ -272,11 +272,11 @@ class BaseMMP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseFusion):
 
 @shared_docs
 class MMPClassifier(BaseMMP, FusionClassifier):
-    """Classifier that projects missing modalities from the observed ones.
+    """Classifier that projects missing modalities from the observed modalities.
 
     Masked modality projection [1]_ trains one network for all subsets of the
-    modalities. It needs no imputer, and also learns from incomplete samples. The target
-    is binary, multiclass, or an indicator matrix of several labels per sample.
+    modalities. No imputer is needed, and incomplete samples are used in training. The
+    target is binary, multiclass, or an indicator matrix of several labels per sample.
 
     Read more in the :ref:`User Guide <mmp>`.
 
@@ -296,37 +296,36 @@ class MMPClassifier(BaseMMP, FusionClassifier):
     --------
     MMPRegressor : The same for regression.
     MHSAFusionClassifier : Masks missing modalities in the attention, which is cheaper.
-    skmissing.fusion.modules.ModalityProjector : The projector, for other networks.
+    skmissing.fusion.modules.ModalityProjector : The projector for other networks.
 
     Notes
     -----
-    A linear map and a layer norm per modality make its tokens. The projector
+    A linear map and a layer norm per modality compute its tokens. The projector
     (:class:`skmissing.fusion.modules.ModalityProjector`) estimates the tokens of
     missing modalities. An embedding of modality and position is added to all tokens,
-    and a CLS token is put in front. Pre-norm transformer layers follow. The prediction
-    is a linear map of the CLS token.
+    and a CLS token is prepended. Pre-norm transformer layers follow. The prediction is
+    a linear map of the CLS token.
 
-    In training a random part of the modalities is hidden, and the loss is
+    In training, random modalities are hidden, and the loss is
 
         task + alignment_weight * SmoothL1(projected, real)
 
-    with the alignment averaged over the observed modalities that were hidden. Missing
-    modalities are projected but never aligned, so incomplete samples can be trained on,
-    too. The real tokens get no gradient from the alignment.
+    where the alignment is averaged over the observed modalities that were hidden.
+    Missing modalities are projected but not aligned, so incomplete samples can be used
+    in training. The real tokens get no gradient from the alignment.
 
     The steps of the ablation in the paper are parameters. `projector="none"` with
-    `modality_dropout=0` is trained without missing modalities, and with
-    `modality_dropout=0.5` it is modality dropout [2]_. The next steps are
-    `projector="linear", alignment_weight=0`, then the default, and finally
-    `projector="cross_attention"`, which is the method of the paper. With one token per
-    modality, attention has nothing to choose from, and the projector is a sum of
-    non-linear maps, one per source. The :ref:`User Guide <mmp>` has measurements on
-    embeddings.
+    `modality_dropout=0` hides no modality in training. With `modality_dropout=0.5`, it
+    is modality dropout [2]_. The next steps are `projector="linear",
+    alignment_weight=0`, then the default, and finally `projector="cross_attention"`,
+    which is the method of the paper. With one token per modality, attention has no
+    choice between tokens, and the projector is a sum of non-linear maps, one per
+    source. The :ref:`User Guide <mmp>` has measurements on embeddings.
 
     The tokens of a sequence, `(n_tokens, dim)` in `modalities`, share a linear map. In
-    an observed modality, tokens that are all NaN are padding and masked. A missing cell
-    of a partially observed token is filled with the training mean of the column. Loss,
-    training, and samples without any modality are as for :class:`FusionClassifier`.
+    an observed modality, tokens that are all NaN are padding and masked. Missing cells
+    of partially observed tokens are filled with the training mean of the column. Loss,
+    training, and samples without any modality are as in :class:`FusionClassifier`.
 
     References
     ----------
@@ -404,11 +403,11 @@ class MMPClassifier(BaseMMP, FusionClassifier):
 
 @shared_docs
 class MMPRegressor(BaseMMP, FusionRegressor):
-    """Regressor that projects missing modalities from the observed ones.
+    """Regressor that projects missing modalities from the observed modalities.
 
     Masked modality projection [1]_ trains one network for all subsets of the
-    modalities. It needs no imputer, and also learns from incomplete samples. There may
-    be one target or several.
+    modalities. No imputer is needed, and incomplete samples are used in training. There
+    may be one or several targets.
 
     Read more in the :ref:`User Guide <mmp>`.
 
@@ -428,13 +427,13 @@ class MMPRegressor(BaseMMP, FusionRegressor):
     --------
     MMPClassifier : The same for classification.
     MHSAFusionRegressor : Masks missing modalities in the attention, which is cheaper.
-    skmissing.fusion.modules.ModalityProjector : The projector, for other networks.
+    skmissing.fusion.modules.ModalityProjector : The projector for other networks.
 
     Notes
     -----
-    The network, the loss of the alignment and the steps of the ablation are those of
+    The network, the alignment loss and the steps of the ablation are those of
     :class:`MMPClassifier`. `projector="cross_attention"` is the method of the paper
-    [1]_, and `projector="none"` is modality dropout only. Loss and training are as for
+    [1]_, and `projector="none"` is modality dropout only. Loss and training are as in
     :class:`FusionRegressor`.
 
     References

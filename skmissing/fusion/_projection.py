@@ -1,4 +1,4 @@
-"""Tokens of missing modalities, estimated from those of the observed ones.
+"""Estimation of the tokens of missing modalities from observed modalities.
 
 Shapes in the comments: B samples, M modalities, T tokens of all modalities, N tokens of
 the longest modality, G aggregated tokens, width p, C samples that need the estimate of
@@ -55,7 +55,7 @@ class CrossAttentionProjection(nn.Module):
 
 
 class LinearProjection(nn.Module):
-    """One linear map from each modality to each other, summed over those present."""
+    """One linear map per pair of modalities, summed over the observed modalities."""
 
     def __init__(self, n_tokens, dim):
         super().__init__()
@@ -76,21 +76,21 @@ class LinearProjection(nn.Module):
         if self.mix is not None:
             z = self.mix[:, None] @ z
         z = z * share[..., None, None]
-        # One map for all sources, which takes their tokens side by side.
+        # One map for the concatenated tokens of all sources.
         made = self.maps(z.transpose(2, 3).flatten(3))  # (M, C, N, p)
         return made if self.offset is None else made + self.offset
 
 
 def take(x, pairs):  # (B, M, ...), (M, C, K)
-    """Cells of the pairs of a sample and a source, shape (M, C * K, ...)."""
+    """Values of pairs of a sample and a source, shape (M, C * K, ...)."""
     taken = x.flatten(0, 1).index_select(0, pairs.flatten())
     return taken.unflatten(0, (len(pairs), -1))
 
 
 class ModalityProjector(nn.Module):
-    """Fill the slots of missing modalities with tokens projected from the others.
+    """Fill the slots of missing modalities with tokens projected from other modalities.
 
-    This is the projector of masked modality projection [1]_. It can be put between the
+    This is the projector of masked modality projection [1]_. Use it between the
     embedding layers and the fusion of any network.
 
     Parameters
@@ -100,7 +100,7 @@ class ModalityProjector(nn.Module):
     dim : int
         Width of the projector, and of the tokens unless `widths` is given.
     widths : list of int, default=None
-        Width of each modality's tokens, if they differ. Input and output are then
+        Widths of the tokens of each modality, if they differ. Input and output are then
         lists of tensors.
     kind : {"cross_attention", "linear"}, default="cross_attention"
         The projection of the paper, or a linear map for each pair of modalities.
@@ -113,20 +113,19 @@ class ModalityProjector(nn.Module):
 
     Notes
     -----
-    With the learned tokens A of each modality and CA(q, k) = q + Attention(LN(q),
-    LN(k)), a missing modality m is estimated from each observed modality k:
+    Let A be the learned tokens of each modality, and CA(q, k) = q + Attention(LN(q),
+    LN(k)). A missing modality m is estimated from each observed modality k:
 
         A'_k = CA(A_k, T_k);  Z = CA(A_m, A'_k);  R_k = CA(Z, T_k)
 
     The R_k are concatenated, with zeros where k is missing, and scaled so that the sum
-    does not depend on the number of observed modalities. A linear map over these
-    tokens makes as many tokens as m has, and a multi-layer perceptron computes the
-    estimate. The paper does not specify where the norm and the residual are, or how a
-    varying number of sources is treated.
+    does not depend on the number of observed modalities. A linear map over these tokens
+    computes the number of tokens of m, and a multi-layer perceptron the estimate. The
+    paper does not specify where the norm and the residual are, or how to treat a
+    varying number of sources.
 
-    Each target has its own weights, except in the first step, where each source has.
-    Estimates are computed for missing modalities only: the tokens of complete samples
-    are returned unchanged at no cost.
+    The weights differ by target, or by source in the first step. Estimates are computed
+    for missing modalities only, so complete samples are returned unchanged at no cost.
 
     References
     ----------
@@ -161,8 +160,8 @@ class ModalityProjector(nn.Module):
     ):
         super().__init__()
         self.n_tokens, self.dim = [int(n) for n in n_tokens], dim
-        # Whether to estimate all modalities of all samples, and to use those that are
-        # wanted: for exported graphs, whose shapes must not depend on values.
+        # Whether to estimate all modalities of all samples, even if they are not used.
+        # For exported graphs, whose shapes must not depend on values.
         self.dense = False
         self._check(widths, kind, n_heads)
         size, most = len(self.n_tokens), max(self.n_tokens)
@@ -213,31 +212,31 @@ class ModalityProjector(nn.Module):
         Parameters
         ----------
         tokens : Tensor of shape (B, T, dim)
-            The tokens of all modalities, side by side. Those of missing modalities may
+            The concatenated tokens of all modalities. Tokens of missing modalities may
             have any value. With `widths`, a list of tensors of shape
             (B, n_tokens, width).
         present : Tensor of shape (B, M) or (B, T), dtype bool
-            The modalities, or tokens, that may be seen. A missing token of an observed
+            Mask of the observed modalities or tokens. A missing token of an observed
             modality is padding: it is not a source, and is returned as zeros.
 
         Returns
         -------
         Tensor of shape (B, T, dim), or list of Tensor
-            As `tokens`, with estimates in place of missing modalities. For samples
-            without any modality the estimates are the same.
+            Like `tokens`, with estimates of missing modalities. All samples without any
+            modality have the same estimates.
         """
         present = self._by_token(present)
         return self._fill(tokens, present, ~self._by_modality(present))
 
     def project(self, tokens, present):
-        """Estimate every modality from the others, including observed ones.
+        """Estimate every modality from the others, including observed modalities.
 
         Parameters
         ----------
         tokens : Tensor of shape (B, T, dim), or list of Tensor
-            As for :meth:`forward`.
+            As in :meth:`forward`.
         present : Tensor of shape (B, M) or (B, T), dtype bool
-            The modalities, or tokens, that may be seen.
+            Mask of the observed modalities or tokens.
 
         Returns
         -------
@@ -249,7 +248,7 @@ class ModalityProjector(nn.Module):
         return self._fill(tokens, present, every)
 
     def _by_token(self, present):
-        """Presence of each token, given that of tokens or of modalities."""
+        """Presence of each token, from the presence of tokens or modalities."""
         if present.shape[1] == len(self.owner):
             return present
         if present.shape[1] == len(self.n_tokens):
@@ -264,7 +263,7 @@ class ModalityProjector(nn.Module):
         return (present[:, self.place] & self.real).any(dim=2)
 
     def _fill(self, tokens, present, wanted):
-        """Put estimates where `wanted` (B, M) is True."""
+        """Fill in estimates where `wanted` (B, M) is True."""
         if self.enter is None:
             tokens = tokens.masked_fill(~present[..., None], 0.0)
             return self._estimate(tokens, present, wanted)
@@ -279,7 +278,7 @@ class ModalityProjector(nn.Module):
         ]
 
     def _estimate(self, tokens, present, wanted):
-        """Compute the wanted estimates, for the samples that need any."""
+        """Compute the wanted estimates, for samples that need an estimate."""
         if self.dense:
             return self._estimate_all(tokens, present, wanted)
         needy = wanted.any(dim=1).nonzero()[:, 0]
@@ -288,7 +287,7 @@ class ModalityProjector(nn.Module):
         wanted, blocks = wanted[needy].T, tokens[needy][:, self.place]  # (B, M, N, p)
         seen = present[needy][:, self.place] & self.real  # (B, M, N)
         blocks = blocks.masked_fill(~seen[..., None], 0.0)
-        # The same number of samples per target; those that need it come first.
+        # The same number of samples per target. Samples that need it come first.
         size = int(wanted.sum(dim=1).max())
         rows = wanted.byte().argsort(dim=1, descending=True, stable=True)[:, :size]
         pairs = rows[:, :, None] * len(wanted) + self.others[:, None]  # (M, C, K)
@@ -303,7 +302,7 @@ class ModalityProjector(nn.Module):
         return filled.unflatten(0, tokens.shape[:2])
 
     def _estimate_all(self, tokens, present, wanted):
-        """The same, at the cost of all estimates."""
+        """Like `_estimate`, but compute all estimates."""
         seen = present[:, self.place] & self.real  # (B, M, N)
         blocks = tokens[:, self.place].masked_fill(~seen[..., None], 0.0)
         n_samples, size = wanted.shape
@@ -317,27 +316,27 @@ class ModalityProjector(nn.Module):
 
 
 def alignment_loss(tokens, filled, present, observed=None, *, n_tokens):
-    """Compute the mean smooth L1 distance of estimated tokens from the real ones.
+    """Compute the mean smooth L1 distance between estimated and real tokens.
 
     Parameters
     ----------
     tokens : Tensor of shape (B, T, p), or list of Tensor
-        The real tokens. They get no gradient. Otherwise trainable embedding layers
-        could lower the loss by making all tokens equal.
+        The real tokens. They get no gradient. Otherwise, embedding layers could lower
+        the loss by making all tokens equal.
     filled : Tensor of shape (B, T, p), or list of Tensor
         The output of :class:`ModalityProjector`.
     present : Tensor of shape (B, M) or (B, T), dtype bool
-        The modalities, or tokens, that the projector was allowed to see.
+        Mask of the modalities or tokens that were not hidden from the projector.
     observed : Tensor of the same shape, dtype bool, default=None
-        The modalities, or tokens, that are observed. None means all of them.
+        Mask of the observed modalities or tokens. None is all.
     n_tokens : list of int
         Number of tokens of each modality.
 
     Returns
     -------
     Tensor of shape ()
-        The mean over tokens, then over the observed modalities of a sample that were
-        hidden, then over the samples that have any of these. 0 if there are none.
+        The mean over tokens, then over the hidden modalities of a sample, then over
+        samples with hidden modalities. 0 if no modality is hidden.
 
     Examples
     --------
@@ -372,7 +371,7 @@ def alignment_loss(tokens, filled, present, observed=None, *, n_tokens):
 
 
 class ProjectedSlots(SlotPolicy):
-    """Missing modalities are estimated from the others."""
+    """Missing modalities are estimated from the other modalities."""
 
     def __init__(self, n_tokens, dim, **params):
         super().__init__(n_tokens, dim)

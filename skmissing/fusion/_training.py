@@ -25,11 +25,11 @@ from skmissing._modalities import count
 from skmissing._torch import SMALL_WORK, few_threads, seeded, single_precision
 
 GRAD_CLIP = 1.0
-WARM_UP = 0.1  # share of the steps in which the learning rate rises ...
-WARM_UP_START = 0.1  # ... from this fraction of it
+WARM_UP = 0.1  # share of the steps in which the learning rate rises
+WARM_UP_START = 0.1  # factor of the learning rate in the first step
 DECAY_POWER = 0.9
 VALID_BATCH = 1024
-# Above 1, distillation also compares the unlikely classes.
+# If above 1, distillation also compares unlikely classes.
 TEMPERATURE = 2.0
 
 OPTIMIZERS = {
@@ -37,7 +37,7 @@ OPTIMIZERS = {
     "adamw": (torch.optim.AdamW, {}),
     "sgd": (torch.optim.SGD, {"momentum": 0.9}),
 }
-# Callbacks of skorch that ours replace, or that record times, which differ per fit.
+# Callbacks of skorch that ours replace, or that record times, which differ by fit.
 DISABLED = dict.fromkeys(
     ("callbacks__epoch_timer", "callbacks__train_loss", "callbacks__valid_loss")
 )
@@ -52,7 +52,7 @@ class Samples(torch.utils.data.Dataset):
     """Samples as whole tensors."""
 
     values: torch.Tensor  # (n_samples, n_columns), standardized, 0 where missing
-    tokens: torch.Tensor  # (n_samples, n_tokens), those that are observed
+    tokens: torch.Tensor  # (n_samples, n_tokens), mask of observed tokens
     targets: torch.Tensor  # (n_samples,) or (n_samples, n_outputs)
     weight: torch.Tensor  # (n_samples,), factors of the losses, with mean 1
 
@@ -61,13 +61,13 @@ class Samples(torch.utils.data.Dataset):
 
 
 class Target(NamedTuple):
-    """The target in the form that training needs."""
+    """The target in the form for training."""
 
-    values: np.ndarray  # (n_samples,) or (n_samples, n_outputs), as the loss takes it
+    values: np.ndarray  # (n_samples,) or (n_samples, n_outputs), for the loss
     task: str  # "multiclass", "labels" or "regression"
     n_outputs: int
     prior: np.ndarray  # (n_outputs,), the output for samples without any modality
-    factor: np.ndarray | None = None  # (n_samples,), of the loss, from the class
+    factor: np.ndarray | None = None  # (n_samples,), factor of the loss by class
 
 
 @dataclass(frozen=True)
@@ -75,16 +75,16 @@ class Masking:
     """Hides observed modalities at random, but never all of a sample."""
 
     n_tokens: tuple  # of each modality, in layout order
-    # Probability that a sample or batch is masked, or with "bernoulli" a modality, or
-    # one per modality.
+    # Probability that a sample or batch is masked. With "bernoulli", that a modality is
+    # masked. Or one probability per modality.
     probability: float | tuple = 0.5
-    policy: str = "uniform_size"  # as for `draw_subsets`
-    # With "batch", samples share one draw; one that would lose all is not masked.
+    policy: str = "uniform_size"  # as in `draw_subsets`
+    # With "batch", samples share one draw. Samples that would lose all are not masked.
     dropout_level: str = "sample"
 
     def __call__(self, tokens, rng, batch=None):
-        """Return the tokens that stay, (n_samples, n_tokens)."""
-        # batch: the number of each sample's batch; None draws per sample
+        """Return the mask of the kept tokens, (n_samples, n_tokens)."""
+        # batch: number of the batch of each sample; None draws per sample
         if self.dropout_level not in ("sample", "batch"):
             raise ValueError(
                 "iterator_train__dropout_level must be 'sample' or 'batch'; got "
@@ -117,7 +117,7 @@ class Batches:
     def __init__(self, samples, batch_size, masking=None, rng=None, observed=False):
         self.samples, self.batch_size = samples, batch_size
         self.masking, self.rng, self.observed = masking, rng, observed
-        # Nearly equal sizes, since a small last batch would make a noisy step.
+        # Sizes are nearly equal, because a small last batch would be a noisy step.
         self.n_batches = -(-len(samples) // batch_size)
         self._tokens = samples.tokens.cpu().numpy()
 
@@ -162,19 +162,19 @@ def split_samples(n_samples, labels, classes, fraction, seed):
         if lonely:
             raise ValueError(
                 "with early_stopping=True, each class must have at least two samples, "
-                "one to train on and one to validate on; got one sample of each of "
+                "one for training and one for validation; got one sample of each of "
                 f"{lonely}."
             )
         least = int((counts > 0).sum())
         wanted = (
-            f"{least}, one of each class, and as many to validate on; samples per "
+            f"{least}, one of each class, and as many for validation; samples per "
             f"class: {name_rarest(classes, counts)}"
         )
     n_valid = max(int(np.ceil(fraction * n_samples)), least)
     if n_samples - n_valid < least:
         raise ValueError(
             f"validation_fraction={fraction} of {count(n_samples, 'sample')} leaves "
-            f"{n_samples - n_valid} to train on; it must leave at least {wanted}."
+            f"{n_samples - n_valid} for training; it must leave at least {wanted}."
         )
     train, valid = train_test_split(
         np.arange(n_samples), test_size=n_valid, stratify=labels, random_state=seed
@@ -186,7 +186,7 @@ def split_samples(n_samples, labels, classes, fraction, seed):
 
 
 def _lend(poor, rich, labels):
-    """Move one sample of each class that only the second part has to the first."""
+    """Move one sample per class that is only in `rich` to `poor`."""
     codes, first = np.unique(labels[rich], return_index=True)
     moved = first[~np.isin(codes, labels[poor])]
     return np.append(poor, rich[moved]), np.delete(rich, moved)
@@ -229,7 +229,7 @@ class FusionLoss(nn.Module):
 
     def forward(self, output, target, fuller=None, same=None):
         """Return named terms whose sum is minimized."""
-        # fuller: output with all observed modalities; same: where nothing is hidden.
+        # fuller: output with all observed modalities; same: mask of unhidden samples.
         if not hasattr(output, "logits"):
             raise TypeError(
                 "forward of the module must return a FusionOutput; got "
@@ -271,10 +271,10 @@ class FusionLoss(nn.Module):
 
 
 class FusionNet(NeuralNet):
-    """The skorch net of the estimators; its loss has several terms."""
+    """The skorch net of the estimators, with several terms in the loss."""
 
     def get_loss(self, y_pred, y_true, X=None, training=False):
-        """Return the sum of all terms in training, and that of the task otherwise."""
+        """Return the sum of all terms in training, otherwise the loss of the task."""
         fuller = same = None
         if training and self.criterion_.consistency is not None:
             observed = y_true["observed"]
@@ -290,7 +290,7 @@ class FusionNet(NeuralNet):
         return loss
 
     def on_epoch_end(self, net, **kwargs):
-        """Record the mean of each term; raise an error if the loss diverges."""
+        """Record the mean of each term, and raise an error if the loss diverges."""
         sums, n_samples = self.criterion_.sums, self.criterion_.n_samples
         self.terms_ = [name for name in sums["train"] if name != "loss"]
         for part in ("train", "valid"):
@@ -324,7 +324,7 @@ class ScoreEpoch(Callback):
         if np.isnan(score):
             raise ValueError(
                 f"The score of the {count(len(dataset_valid), 'validation sample')} is "
-                f"NaN in epoch {len(net.history)}; a larger validation_fraction or "
+                f"NaN in epoch {len(net.history)}. A larger validation_fraction or "
                 "another scoring may help."
             )
         net.history.record("valid_score", score)
@@ -372,7 +372,7 @@ def make_net(
     task=NO_TASK,
     **params,
 ):
-    """Return a skorch net; callbacks of the user replace ours of the same class."""
+    """Return a skorch net. The user's callbacks replace ours of the same class."""
     n_steps = params["max_epochs"] * Batches(samples, params["batch_size"]).n_batches
     own = [
         GradientNormClipping(GRAD_CLIP),
@@ -412,7 +412,7 @@ def make_net(
 
 def fit_net(net, dataset, *, seed, n_rows=None):
     """Train a skorch net with its own random numbers, seeded by `seed`."""
-    # Small steps use one thread; `n_rows` is about how many rows a step has.
+    # Small steps use one thread. `n_rows` is the approximate number of rows per step.
     device = torch.device(net.device)
     with seeded(seed, device), torch.enable_grad():
         with single_precision():
@@ -423,7 +423,7 @@ def fit_net(net, dataset, *, seed, n_rows=None):
         try:
             with few_threads(work, device):
                 net.fit_loop(dataset)
-        except KeyboardInterrupt:  # of Ctrl-C, or of early stopping
+        except KeyboardInterrupt:  # by Ctrl-C or early stopping
             known = [c for _, c in net.callbacks_]
             stops = [c for c in known if isinstance(c, EarlyStopping)]
             asked = any(c.stops for c in known if isinstance(c, ReportEpoch))
@@ -438,8 +438,8 @@ def arrays_of(module):
 
 
 def load_module(module, params, weights):
-    """Instance of `module` with these weights."""
-    if not issubclass(module, nn.Module):  # an altered file may name another type
+    """Make an instance of `module` with these weights."""
+    if not issubclass(module, nn.Module):  # an altered file may have another type
         raise TypeError(f"module must be a subclass of torch.nn.Module; got {module}.")
     with seeded(0, torch.device("cpu")), single_precision():
         module = module(**params)
@@ -449,7 +449,7 @@ def load_module(module, params, weights):
 
 
 def make_predictor(module, task, history, device):
-    """Skorch net for predictions, in float64: other samples must not change digits."""
+    """Skorch net for predictions, in float64 to be independent of other samples."""
     net = FusionNet(
         module.double().eval(), FusionLoss(task), callbacks="disable", device=device,
         train_split=None, verbose=0,

@@ -1,4 +1,4 @@
-"""Building blocks for networks of your own; plain torch modules, no estimators."""
+"""Building blocks for custom networks: plain torch modules, without estimators."""
 
 from skmissing.fusion._layers import FusionOutput, ModalityMean, ModalityProjection
 from skmissing.fusion._projection import ModalityProjector, alignment_loss

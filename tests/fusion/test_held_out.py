@@ -88,7 +88,7 @@ def test_rare_classes_are_scored(scoring):
 
 def test_too_few_rows_to_split():
     X, y = make_data(6)
-    match = r"=0.7 of 6 samples leaves 1 to train on; .* 3, .*: \{0: 2, 1: 2, 2: 2\}"
+    match = r"=0.7 of 6 samples leaves 1 for training; .* 3, .*: \{0: 2, 1: 2, 2: 2\}"
     with pytest.raises(ValueError, match=match):
         make_classifier(early_stopping=True, validation_fraction=0.7).fit(X, y)
     with pytest.raises(

@@ -19,7 +19,7 @@ from .data import make_classifier, make_data, make_mmp, make_regressor
         ({"scoring": "acuracy"}, "The .scoring. parameter .* Got .acuracy. instead."),
         ({"device": "gpu"}, "device='gpu' is not known"),
         ({"missing": "impute"}, "The 'missing' parameter of MHSAFusionClassifier"),
-        ({"missing": "error"}, r"samples with gaps per modality: \{'modality0': \d+"),
+        ({"missing": "error"}, r"incomplete samples per modality: \{'modality0': \d+"),
         ({"modality_dropout": 1.5}, "The 'modality_dropout' parameter"),
         ({"dropout_policy": "all"}, "The 'dropout_policy' parameter"),
         (
@@ -32,7 +32,7 @@ from .data import make_classifier, make_data, make_mmp, make_regressor
         ({"class_weight": {7: 2.0}}, "The classes, .* are not in class_weight"),
         (
             {"class_weight": dict.fromkeys(range(3), 0)},
-            r"got \{0: 0, 1: 0, 2: 0\}, which gives all 60 samples weight 0",
+            r"got \{0: 0, 1: 0, 2: 0\}, with which all 60 samples have weight 0",
         ),
         (
             {"early_stopping": True, "validation_fraction": 0.99},
@@ -51,9 +51,9 @@ def test_bad_parameters(params, match):
     [
         ({"hidden_dim": 9}, "hidden_dim=9 must be a multiple of n_heads=2"),
         ({"projector": "mlp"}, "The 'projector' parameter of MMPClassifier"),
-        ({"module__n_aggregated_tokens": 0}, "n_aggregated_tokens must be an integer"),
+        ({"module__n_aggregated_tokens": 0}, "n_aggregated_tokens must be a positive"),
         ({"alignment_weight": -1.0}, "The 'alignment_weight' parameter"),
-        ({"module__tokens_per_vector": 0}, "tokens_per_vector must be an integer"),
+        ({"module__tokens_per_vector": 0}, "tokens_per_vector must be a positive"),
     ],
 )
 def test_bad_parameters_of_the_projection(params, match):

@@ -222,7 +222,7 @@ def test_rows_without_any_modality():
     model = make_mmp().fit(X, y)
     with warns("2 of 2 samples have no .* training targets"):
         assert_allclose(model.predict_proba(empty), [[20 / 60] * 3] * 2)
-    with warns("2 of 2 samples .* estimates of nothing"):
+    with warns("2 of 2 samples .* the same vector"):
         fused = model.transform(empty)
     assert np.isfinite(fused).all()
     assert_array_equal(fused[0], fused[1])
