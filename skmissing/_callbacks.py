@@ -5,6 +5,7 @@ Without callbacks, which scikit-learn has from 1.9 on, nothing here does anythin
 
 import copy
 import inspect
+from contextlib import contextmanager, nullcontext
 
 
 class Task:
@@ -58,6 +59,22 @@ class Task:
         part = Task(self._estimator, self._data, self._keep)
         part._begin(self._context.subcontext(task_name=name, max_subtasks=n_parts))
         return part
+
+    @contextmanager
+    def member(self, name, estimator):
+        """Context of the fit of an estimator, which reports its own parts if it can."""
+        if not self:
+            yield
+            return
+        part = Task(self._estimator, self._data)
+        context = self._context.subcontext(task_name=name)
+        lend = nullcontext()
+        if hasattr(estimator, "set_callbacks"):
+            lend = context.propagate_callback_context(estimator)
+        with lend:
+            part._begin(context)
+            yield
+            part.end()
 
     def end(self, result=None):
         """End the task; return whether a callback wants the tasks after it left out.

@@ -9,15 +9,18 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
+from sklearn.preprocessing import StandardScaler
 
 import skmissing
 from skmissing import (
     ClusterGuidedImputer,
     FactorImputer,
     LateFusionClassifier,
+    ModalityDropout,
     PartialModalityFactorMixture,
     PartialModalityKMeans,
     PatternClassifier,
+    PerModality,
     RegressionImputer,
     StackedImputer,
 )
@@ -104,6 +107,7 @@ PARTS = [
         "estimator",
         2,
     ),
+    (PerModality(StandardScaler(), **LAYOUT), "b", 1),
     (None, "epoch", N_ITER),
 ]
 
@@ -119,6 +123,18 @@ def test_parts_of_a_fit_are_tasks(model, task, expected, small_multimodal):
     assert recorder.count(task) == (
         len(expected) if isinstance(expected, list) else expected
     )
+
+
+def test_members_report_their_parts(small_multimodal):
+    """Callbacks such as the progress bar are passed on, and set up once."""
+    X, y, _ = small_multimodal
+    recorder = Recorder()
+    recorder.max_propagation_depth = None
+    model = ModalityDropout(PatternClassifier(**LAYOUT, select="largest"), **LAYOUT)
+    fit(model.set_callbacks(recorder), X, y)
+    assert recorder.count("model") == len(model.estimator_.estimators_)
+    assert [hook for hook, _ in recorder.hooks].count("setup") == 1
+    assert recorder.count("fit") == 2 and recorder.count("estimator") == 0
 
 
 @pytest.mark.parametrize("network", [False, True])

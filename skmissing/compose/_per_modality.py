@@ -96,6 +96,7 @@ class PerModality(
     1        -0.0      -0.1       0.4
     """
 
+    _has_parts = True
     _parameter_constraints: dict = {
         **ModalityMixin._parameter_constraints,
         "transformer": [HasMethods(["fit", "transform"]), dict],
@@ -131,6 +132,7 @@ class PerModality(
             check_consistent_length(X, y)
             y = y if hasattr(y, "iloc") else np.asarray(y)
         chosen = self._chosen()
+        self._fit_task.begin(len(blocks))
         fitted, names, lowered, unseen = {}, {}, [], []
         for name, (rows, block, columns) in blocks.items():
             transformer = chosen[name]
@@ -143,7 +145,8 @@ class PerModality(
                 args = name, columns, lower_components, transformer, block, *target
                 if name_errors(*args):
                     lowered.append(name)
-                name_errors(name, columns, transformer.fit, block, *target)
+                with self._fit_task.member(name, transformer):
+                    name_errors(name, columns, transformer.fit, block, *target)
             fitted[name] = transformer
             names[name] = name_outputs(name, transformer, columns)
         if lowered:

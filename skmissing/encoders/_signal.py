@@ -25,7 +25,7 @@ from skmissing._table import (
     _fit_context,
 )
 from skmissing._torch import resolve_device
-from skmissing.fusion._training import DISABLED, arrays_of, fit_net
+from skmissing.fusion._training import DISABLED, arrays_of, fit_net, report_epochs
 
 # Values in the largest feature map of one forward pass.
 CHUNK_VALUES = 1 << 23
@@ -131,6 +131,7 @@ class SignalEncoder(ModalityMixin, TransformerMixin, SkmissingEstimator):
     array([False, False, False, False,  True,  True,  True,  True])
     """
 
+    _has_parts = True
     _parameter_constraints: dict = {
         **ModalityMixin._parameter_constraints,
         "latent_dim": [Interval(Integral, 1, None, closed="left")],
@@ -214,6 +215,7 @@ class SignalEncoder(ModalityMixin, TransformerMixin, SkmissingEstimator):
             device=self.device,
             seed=int(rng.randint(2**31 - 1)),
             verbose=self.verbose,
+            task=self._fit_task.begin(self.max_epochs),
         )
         return self
 
@@ -455,7 +457,7 @@ class RecordCellError(Callback):
 
 
 def train_autoencoder(
-    dataset, sizes, *, max_epochs, batch_size, lr, device, seed, verbose
+    dataset, sizes, *, max_epochs, batch_size, lr, device, seed, verbose, task
 ):
     """Train without labels; return the weights of the encoder and the losses."""
     batches = {"batch_size": batch_size, "rng": np.random.RandomState(seed)}
@@ -475,7 +477,12 @@ def train_autoencoder(
         iterator_train=SignalBatches,
         **{f"iterator_train__{name}": value for name, value in batches.items()},
         train_split=None,
-        callbacks=[RecordCellError(), schedule, GradientNormClipping(GRAD_CLIP)],
+        callbacks=[
+            RecordCellError(),
+            *report_epochs(task),
+            schedule,
+            GradientNormClipping(GRAD_CLIP),
+        ],
         **DISABLED,
         device=resolve_device(device),
         verbose=verbose,

@@ -135,6 +135,7 @@ class ModalityDropout(MetaEstimatorMixin, ModalityMixin, SkmissingEstimator):
     True
     """
 
+    _has_parts = True
     _parameter_constraints: dict = {
         **ModalityMixin._parameter_constraints,
         "estimator": [HasMethods(["fit", "predict"])],
@@ -203,8 +204,10 @@ class ModalityDropout(MetaEstimatorMixin, ModalityMixin, SkmissingEstimator):
         if sample_weight is not None:
             params = route_weight(self, self.estimator, table.weight[rows])
         copies = _as_given(self._with_copies(table), X)
+        estimator = clone(self.estimator)
         try:
-            self.estimator_ = clone(self.estimator).fit(copies, y, **params)
+            with self._fit_task.begin(1).member("estimator", estimator):
+                self.estimator_ = estimator.fit(copies, y, **params)
         except ValueError as error:
             if "NaN" not in str(error):
                 raise

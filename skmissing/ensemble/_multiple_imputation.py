@@ -131,9 +131,9 @@ class BaseMultipleImputation(MetaEstimatorMixin, SkmissingEstimator):
             template = make_pipeline(StandardScaler(), self._default_estimator)
         self.estimators_ = []
         for complete in self._completions():
-            part = self._fit_task.part("estimator")
-            self.estimators_.append(clone(template).fit(complete(X), y))
-            part.end()
+            estimator = clone(template)
+            with self._fit_task.member("estimator", estimator):
+                self.estimators_.append(estimator.fit(complete(X), y))
         return self
 
     def _fit_imputers(self, X, seeds):

@@ -347,6 +347,11 @@ class ReportEpoch(Callback):
             raise KeyboardInterrupt  # as skorch's early stopping
 
 
+def report_epochs(task):
+    """List of the callback that reports to a task, empty if that does nothing."""
+    return [ReportEpoch(task)] if task else []
+
+
 def learning_rate(step, n_steps):
     """Factor of the learning rate: linear warm-up, then polynomial decay to 0."""
     warm_up = WARM_UP * n_steps
@@ -387,9 +392,8 @@ def make_net(
         scores.append(("valid_score", ScoreEpoch(monitor)))
         stop = {"patience": patience, "threshold": 0, "lower_is_better": False}
         own.append(EarlyStopping("valid_score", load_best=True, sink=noop, **stop))
-    if task:
-        # Before early stopping, which ends the epoch in which it stops.
-        scores.append(ReportEpoch(task))
+    # Before early stopping, which ends the epoch in which it stops.
+    scores += report_epochs(task)
     given = list(callbacks or ())
     taken = [c[1] if isinstance(c, tuple) else c for c in given]
     taken = tuple(c if isinstance(c, type) else type(c) for c in taken)
