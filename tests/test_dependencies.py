@@ -122,6 +122,12 @@ def test_imports_are_declared():
                 assert known or name in modules, f"{path.name} imports {name}"
 
 
+def test_page_of_licences_has_each_package():
+    page = ROOT / "docs" / "user_guide" / "licences.rst"
+    words = re.findall(r"[\w-]+", page.read_text(encoding="utf-8"))
+    assert {r.name for _, r in requirements()} <= set(words)
+
+
 def test_python_of_the_classifiers_is_the_floor():
     floor = PROJECT["requires-python"].removeprefix(">=")
     assert f"Programming Language :: Python :: {floor}" in PROJECT["classifiers"]
