@@ -1,4 +1,4 @@
-"""Encoders of text, images, sound, video and signals; needs torch."""
+"""Encoders of text, images, sound, video and signals. Requires torch."""
 
 from skmissing._compat import import_optional
 

@@ -24,11 +24,11 @@ from skmissing.encoders._items import (
 from skmissing.encoders._models import load_config, load_processor
 from skmissing.encoders._pooling import pool_tokens, to_device
 
-# An array with more columns than this is taken for a transposed waveform.
+# Maximum number of channels. An array with more columns is probably transposed.
 MOST_CHANNELS = 32
-# Larger factors of resampling need too long filters.
+# Larger factors of resampling would need very long filters.
 MOST_FACTOR = 1_000_000
-# Floats are between -1 and 1, or somewhat beyond.
+# Floats must be between -1 and 1. Slightly larger values are accepted.
 LOUDEST = 8
 
 
@@ -37,7 +37,7 @@ class AudioEncoder(FrozenEncoder):
     """Encode a column of sounds by a pretrained model of waveforms.
 
     The model may be WavLM, wav2vec 2.0, HuBERT or another model that
-    `transformers.AutoModel` loads and that takes the waveform itself.
+    `transformers.AutoModel` loads and whose input is the waveform.
 
     Read more in the :ref:`User Guide <encoders>`.
 
@@ -48,16 +48,15 @@ class AudioEncoder(FrozenEncoder):
         `save_pretrained`. A local copy is used if there is one. Otherwise the model
         is downloaded on first use. Code that comes with a model is never run.
     sampling_rate : int, default=16000
-        Sampling rate, in Hz, that the model was trained for. Sounds of other rates
-        are resampled.
+        Sampling rate of the model in Hz. Sounds with other rates are resampled.
     input_rate : int, default=None
         Sampling rate of items that are arrays without a rate. If None, such items
         raise an error.
     pooling : {"mean", "max"} or None, default="mean"
-        How the frames of a sound, without padding, are reduced to one embedding.
-        None keeps the frames, see `max_tokens`.
+        How to reduce the frames of a sound, without padding, to one embedding. None
+        keeps the frames, see `max_tokens`.
     max_duration : float, default=None
-        Longer sounds are truncated to this number of seconds.
+        Maximum length in seconds. Longer sounds are truncated.
     %(revision, normalize, max_tokens)s
     batch_size : int, default=8
         Maximum number of sounds per batch. Sounds of similar length share a batch. It
@@ -82,14 +81,14 @@ class AudioEncoder(FrozenEncoder):
     -----
     A sound is a path or the bytes of a file that libsndfile reads, a pair
     `(array, rate)`, or an array with `input_rate`. Arrays have the shape (frames,) or
-    (frames, channels). They hold floats from -1 to 1, or integers of 8, 16 or 32 bits
+    (frames, channels). Values are floats from -1 to 1, or integers of 8, 16 or 32 bits
     that use the range of their dtype. Channels are averaged.
 
     The script of UL4M4 [1]_ pads the sounds of a batch with zeros and averages over
-    all frames, so that an embedding depends on the longest sound of its batch. Here
-    padding is masked in the model and excluded from the average. A mask does not help
-    models whose first layer normalises over time (`feat_extract_norm="group"`). Their
-    batches contain only sounds of equal length.
+    all frames, so that an embedding depends on the longest sound of its batch. Here,
+    padding is masked in the model and excluded from the average. A mask is not enough
+    for models whose first layer normalises over time (`feat_extract_norm="group"`).
+    Their batches contain only sounds of equal length.
 
     References
     ----------
@@ -237,7 +236,7 @@ class AudioEncoder(FrozenEncoder):
     def _encode(self, prepared, model, spec):
         if getattr(model.config, "feat_extract_norm", "group") != "group":
             return self._encode_padded(prepared, model, spec)
-        # Normalised over time, so padding would change the embedding of any sound.
+        # The model normalises over time, so padding would change embeddings.
         lengths = np.array([len(wave) for wave in prepared])
         found = [None] * len(prepared)
         for length in np.unique(lengths):
@@ -286,7 +285,7 @@ def _check_wave(wave):
         raise BrokenItemError("it has no samples")
     if wave.dtype.kind not in "iuf":
         raise BrokenItemError(f"its samples must be numbers; got {wave.dtype}")
-    if wave.dtype.kind in "iu" and wave.dtype.itemsize > 4:  # of what loudness?
+    if wave.dtype.kind in "iu" and wave.dtype.itemsize > 4:  # unknown loudness
         raise BrokenItemError(
             "its samples must be integers of 8, 16 or 32 bits, or floats; got "
             f"{wave.dtype}"
@@ -329,12 +328,12 @@ def read_sound(item, input_rate):
     wave = wave.astype(np.float32, copy=False)
     wave = wave if wave.ndim == 1 else wave.mean(axis=1)
     if not np.isfinite(wave).all():
-        raise BrokenItemError("it holds NaN or infinity")
+        raise BrokenItemError("it has NaN or infinite samples")
     return wave, int(rate)
 
 
 def resample(wave, rate, wanted):
-    """Resample a waveform to another rate by a polyphase filter."""
+    """Resample a waveform to another rate with a polyphase filter."""
     if rate == wanted:
         return wave
     common = gcd(rate, wanted)

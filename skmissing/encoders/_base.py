@@ -98,7 +98,7 @@ class FrozenEncoder(TransformerMixin, SkmissingEstimator, ABC):
         "local_files_only": ["boolean"],
         "verbose": ["verbose"],
     }
-    _stem = "item"  # of the names of output columns if the input has no name
+    _stem = "item"  # prefix of output columns if the input has no name
     _takes_arrays = True
 
     # ------------------------------------------------------------------ to override
@@ -117,7 +117,7 @@ class FrozenEncoder(TransformerMixin, SkmissingEstimator, ABC):
 
     @abstractmethod
     def _example(self):
-        """Return an item from whose embedding the width is read."""
+        """Return an item to measure the width of its embedding."""
 
     @abstractmethod
     def _encode(self, prepared, model, spec):
@@ -136,7 +136,7 @@ class FrozenEncoder(TransformerMixin, SkmissingEstimator, ABC):
         return handle
 
     def _count_remarks(self, prepared, spec):
-        """Return numbers of items of a batch by what a warning says about them."""
+        """Return numbers of items of a batch by the text of a warning."""
         return {}
 
     def _settings_of_files(self, spec):
@@ -147,8 +147,8 @@ class FrozenEncoder(TransformerMixin, SkmissingEstimator, ABC):
         """Check the parameters against each other and against the model."""
         if self._n_tokens is None:
             raise ValueError(
-                "`max_tokens` must be an int if pooling=None, which keeps that many "
-                "tokens of each item; got None."
+                "`max_tokens` must be an int if pooling=None, which keeps this number "
+                "of tokens per item; got None."
             )
 
     @property
@@ -160,7 +160,7 @@ class FrozenEncoder(TransformerMixin, SkmissingEstimator, ABC):
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None):
-        """Find the model; nothing is learnt from the items.
+        """Find the model. Nothing is learnt from the items.
 
         Parameters
         ----------
@@ -239,7 +239,7 @@ class FrozenEncoder(TransformerMixin, SkmissingEstimator, ABC):
         Returns
         -------
         embeddings : ndarray of shape (n_samples, n_features_out), dtype float32
-            NaN in the rows of missing items.
+            Embeddings. NaN for missing items.
 
         Raises
         ------
@@ -262,7 +262,7 @@ class FrozenEncoder(TransformerMixin, SkmissingEstimator, ABC):
             if found.shape[-1] != dim:
                 raise ValueError(
                     f"model={spec.name!r} must return embeddings of width {dim}, as "
-                    f"its configuration says; got {found.shape[-1]}."
+                    f"in its configuration; got {found.shape[-1]}."
                 )
             found = np.atleast_2d(found)
             out[rows, : len(found)] = found
@@ -270,7 +270,7 @@ class FrozenEncoder(TransformerMixin, SkmissingEstimator, ABC):
         return out.reshape(len(items), self._n_tokens * dim)
 
     def _group(self, items, rows, spec, broken):
-        """Group rows by the content of their item, so that each is encoded once."""
+        """Group rows with equal items, so that each item is encoded once."""
         settings = ""
         if self.cache is not None:
             params = sorted(self.get_params(deep=False).items())
@@ -287,7 +287,7 @@ class FrozenEncoder(TransformerMixin, SkmissingEstimator, ABC):
         return keys, cache
 
     def _key(self, item, cache):
-        """Return a key that equal items share; by content if there is a cache."""
+        """Return a key of equal items, from their content if there is a cache."""
         if cache.is_used:
             hasher = cache.hasher()
             self._digest(item, hasher)
@@ -295,7 +295,7 @@ class FrozenEncoder(TransformerMixin, SkmissingEstimator, ABC):
         return os.fspath(item) if isinstance(item, (str, os.PathLike)) else id(item)
 
     def _embed(self, items, keys, cache, spec, broken, remarks):
-        """Yield embeddings and the rows that they belong to."""
+        """Yield embeddings and their rows."""
         todo = []
         for key, rows in keys.items():
             found = cache.get(key)
@@ -428,7 +428,7 @@ class FrozenEncoder(TransformerMixin, SkmissingEstimator, ABC):
 
 def batches(sizes, batch_size, encode, warn):
     """Encode items in batches of similar length, the longest items first."""
-    # A batch that does not fit into memory is halved, and so are those that follow.
+    # If a batch does not fit into memory, it is halved, and so are later batches.
     order = np.argsort(-np.asarray(sizes), kind="stable")
     asked, start = batch_size, 0
     while start < len(order):
@@ -444,7 +444,7 @@ def batches(sizes, batch_size, encode, warn):
                     f"{sizes[part[0]]}: {exc}"
                 ) from exc
             result = None
-        if result is None:  # outside of `except`, which would keep the tensors alive
+        if result is None:  # not inside `except`, which would keep the tensors alive
             batch_size = len(part) // 2
             gc.collect()
             if torch.cuda.is_available():

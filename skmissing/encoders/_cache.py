@@ -5,17 +5,17 @@ import warnings
 
 import joblib
 
-# Here since joblib 1.3; there is no public import.
+# In this module since joblib 1.3. There is no public import.
 from joblib._store_backends import CacheWarning
 
 
 def keep(key, value):
-    """Return `value`, which joblib stores under `key`."""
+    """Return `value`. joblib stores it under `key`."""
     return value
 
 
 class EmbeddingCache:
-    """Embeddings on disk, one entry per item; nothing is stored if `cache` is None."""
+    """Embeddings on disk, one entry per item. If `cache` is None, nothing is stored."""
 
     def __init__(self, cache, settings):
         if cache is not None and not hasattr(cache, "cache"):
@@ -34,7 +34,7 @@ class EmbeddingCache:
         return hasher
 
     def get(self, key):
-        """Return an embedding, or None; remove an entry that a crash has broken."""
+        """Return an embedding or None, and remove broken entries."""
         if not self.is_used or not self._store.check_call_in_cache(key, None):
             return None
         entry = self._store.call_and_shelve(key, None)

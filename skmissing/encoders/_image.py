@@ -14,11 +14,12 @@ from skmissing.encoders._items import BrokenItemError, broken_if_it_fails
 from skmissing.encoders._models import load_processor
 from skmissing.encoders._pooling import pool_tokens, pooled_output, to_device
 
-# Tags of TIFF, and the value of the second one for inverted images.
+# Tags of TIFF, and the value of the second tag for inverted images.
 BITS_PER_SAMPLE, PHOTOMETRIC, WHITE_IS_ZERO = 258, 262, 0
-# Values of white, of 8, 12 and 16 bits.
+# Values of white for 8, 12 and 16 bits.
 WHITES = (255, 4095, 65535)
-# Floats up to 1 may exceed it by rounding. Floats up to 255 are nearly black below 10.
+# Rounding may lift floats slightly above 1. Images with white at 255 are nearly black
+# if all values are below 10.
 ROUNDING, DARKEST = 1e-3, 10
 CHANNELS = (1, 2, 3, 4)
 DIM = (
@@ -43,10 +44,10 @@ class ImageEncoder(FrozenEncoder):
         `save_pretrained`. A local copy is used if there is one. Otherwise the model
         is downloaded on first use. Code that comes with a model is never run.
     pooling : {"cls", "mean", "max"} or None, default="cls"
-        How the patches of an image are reduced to one embedding. "cls" takes the
-        class token, the embedding that is compared with texts if the model has two
-        towers, or the model's own pooling if it is convolutional. "mean" and "max"
-        pool all tokens. None keeps the tokens, see `max_tokens`.
+        How to reduce the patches of an image to one embedding. "cls" is the class
+        token, the embedding for comparison with texts if the model has two towers, or
+        the pooling of the model if it is convolutional. "mean" and "max" pool all
+        tokens. None keeps the tokens, see `max_tokens`.
     %(revision, normalize, max_tokens)s
     batch_size : int, default=32
         Maximum number of images per batch. It is halved, with a warning, if a batch
@@ -76,16 +77,16 @@ class ImageEncoder(FrozenEncoder):
 
     The conversion shows an image as a viewer does. The orientation in the metadata of
     a file is applied, transparent pixels are white, and the first image of an
-    animation is encoded. The white of gray files of 16 or more bits, and of arrays, is
+    animation is encoded. White in arrays, and in gray files of 16 or more bits, is
 
     - True for booleans,
-    - 1 for floats that do not exceed it,
-    - otherwise 255, 4095 or 65535 (8, 12 or 16 bits), the smallest of these that is
-      not below the largest value. A TIFF file may declare its number of bits.
+    - 1 for floats up to 1,
+    - otherwise 255, 4095 or 65535 (8, 12 or 16 bits): the smallest value that is not
+      below the largest pixel. A TIFF file may declare its number of bits.
 
-    Other values cannot be encoded: negative, NaN, infinite or larger ones, and floats
-    whose largest value is between 1 and 10, since their white may be 1 or 255. If
-    the white of 16-bit images is below 65535, a warning gives the number of these
+    Negative, NaN, infinite and larger values cannot be encoded. Floats with a largest
+    value between 1 and 10 cannot be encoded either, because white may be 1 or 255. If
+    the white of 16-bit images is below 65535, a warning reports the number of these
     images.
 
     Examples
@@ -167,7 +168,7 @@ def is_pil(item):
 
 def open_image(item, limits=None):
     """Return an RGB image of PIL, or raise BrokenItemError."""
-    # `limits`: lowest and highest value of the video that an array is a frame of
+    # `limits`: lowest and highest value of the video if the array is a frame
     Image = import_optional("PIL.Image", "encoders")
     if isinstance(item, np.ndarray):
         array = _channels_last(item)
@@ -192,13 +193,13 @@ def _turn_by_exif(image):
     ImageOps = import_optional("PIL.ImageOps", "encoders")
     try:
         return ImageOps.exif_transpose(image)
-    except Exception:  # broken metadata of an image that is fine
+    except Exception:  # broken metadata of an intact image
         return image
 
 
 def _on_white(Image, image):
     """Convert an image to RGB, with white behind its transparent pixels."""
-    if image.mode == "La":  # PIL converts it to LA only
+    if image.mode == "La":  # PIL only converts it to LA
         image = image.convert("LA")
     if image.mode in ("LA", "PA", "RGBA", "RGBa") or "transparency" in image.info:
         image = image.convert("RGBA")
@@ -209,9 +210,9 @@ def _on_white(Image, image):
 
 def _open_gray(Image, image, array):
     """Return an RGB image of the gray values of a file, of 16 or more bits."""
-    tags = getattr(image, "tag_v2", {})  # of TIFF
+    tags = getattr(image, "tag_v2", {})  # TIFF only
     declared = tags.get(BITS_PER_SAMPLE, (16,))[0]
-    if image.format == "PPM" and image.mode == "I":  # scaled to 16 bits by PIL
+    if image.format == "PPM" and image.mode == "I":  # PIL scales it to 16 bits
         white = 65535
     elif image.mode.startswith("I") and declared < 16:
         white = 2**declared - 1
@@ -220,7 +221,7 @@ def _open_gray(Image, image, array):
     gray = _as_bytes(array, white)
     if tags.get(PHOTOMETRIC) == WHITE_IS_ZERO:
         gray = 255 - gray
-    if "transparency" in image.info:  # of PNG: one value
+    if "transparency" in image.info:  # in PNG, one transparent value
         gray[array == image.info["transparency"]] = 255
     return _mark_if_dim(Image.fromarray(gray).convert("RGB"), array, white)
 
@@ -255,7 +256,7 @@ def _channels_last(array):
 
 
 def value_limits(array):
-    """Return the lowest and the highest value; NaN if there is one."""
+    """Return the lowest and the highest value, or NaN if any value is NaN."""
     if array.dtype.kind not in "buif":
         raise BrokenItemError(f"its pixels must be numbers; got {array.dtype}")
     return array.min(), array.max()
@@ -285,12 +286,12 @@ def _as_bytes(array, white):
 
 
 def has_tower(cls):
-    """Whether a model class has an image tower besides others."""
+    """Whether a model class has an image tower besides other towers."""
     return hasattr(cls, "get_image_features")
 
 
 def check_sees_images(model, config, cls):
-    """Raise ValueError if a model does not take images."""
+    """Check that a model takes images."""
     if not has_tower(cls) and cls.main_input_name != "pixel_values":
         raise ValueError(
             f"model={str(model)!r} must have an image tower; got a model of type "

@@ -1,4 +1,4 @@
-"""Reads one column of raw items and finds the missing ones."""
+"""Reads one column of raw items and finds missing items."""
 
 import contextlib
 import os
@@ -11,39 +11,39 @@ import numpy as np
 
 from skmissing._modalities import count
 
-# Types of the items in a table of one column that is given as nested lists.
+# Types of items in a table of one column given as nested lists.
 SCALARS = (str, bytes, os.PathLike, float, type(None))
 # Categories of Unicode: spaces, control characters and format characters.
 INVISIBLE = {"Zs", "Zl", "Zp", "Cc", "Cf"}
 
 
 class BrokenItemError(ValueError):
-    """An item cannot be read; the message is the reason, without its position."""
+    """An item cannot be read. The message is the reason, without the position."""
 
 
 @contextlib.contextmanager
 def broken_if_it_fails():
-    """Convert whatever a decoder raises to BrokenItemError."""
+    """Convert any error of a decoder to BrokenItemError."""
     try:
         yield
     except BrokenItemError:
         raise
-    except Exception as exc:  # decoders raise almost any class for damaged files
+    except Exception as exc:  # decoders raise many types for damaged files
         reason = getattr(exc, "strerror", None) or getattr(exc, "error_string", None)
         lines = str(reason or exc).split(" <_io")[0].strip().splitlines()
         reason = lines[0][:200].rstrip(".") if lines else type(exc).__name__
-        if isinstance(exc, LookupError):  # whose message is only a key
+        if isinstance(exc, LookupError):  # its message is only a key
             reason = f"{type(exc).__name__} {reason}"
         raise BrokenItemError(reason) from exc
 
 
 def why_no_file(path):
-    """Return why a path is not that of a file."""
+    """Return the reason why a path is not a file."""
     return "it is a folder" if os.path.isdir(path) else "there is no such file"
 
 
 def try_to(read, *args):
-    """Return what `read` returns, or the BrokenItemError that it raises."""
+    """Return the result of `read`, or the BrokenItemError that it raises."""
     try:
         return read(*args)
     except BrokenItemError as exc:
@@ -58,10 +58,10 @@ def read_column(X, owner, takes_arrays=False):
     if isinstance(X, np.ndarray) and X.ndim > 0:
         return _from_array(X, owner, takes_arrays)
     if hasattr(X, "columns") and hasattr(X, "shape"):
-        names = list(getattr(X, "column_names", X.columns))  # pyarrow has the former
+        names = list(getattr(X, "column_names", X.columns))  # pyarrow: column_names
         _check_one_column(X.shape[1], owner, names)
         X = X.iloc[:, 0] if hasattr(X, "iloc") else X[names[0]]
-    for method in ("to_list", "to_pylist", "tolist"):  # of series and of pyarrow
+    for method in ("to_list", "to_pylist", "tolist"):  # series, pyarrow, arrays
         if hasattr(X, method):
             X = getattr(X, method)()
     if not isinstance(X, Sequence) or isinstance(X, (str, bytes, bytearray)):
@@ -105,7 +105,7 @@ def column_name(X):
 
 
 def is_blank(text):
-    """Whether a text has no visible character, as control and direction marks."""
+    """Whether a text has no visible characters."""
     return all(unicodedata.category(character) in INVISIBLE for character in text)
 
 
@@ -120,7 +120,7 @@ def is_missing(item, empty_is_missing):
     if isinstance(item, np.ndarray):
         floats = item.dtype.kind == "f" and item.size > 0
         return bool(floats and np.isnan(item).all())
-    if isinstance(item, (Number, np.generic)):  # NaN and NaT of Python and numpy
+    if isinstance(item, (Number, np.generic)):  # NaN and NaT of Python and NumPy
         return bool(item != item)
     pandas = sys.modules.get("pandas")
     return pandas is not None and (item is pandas.NA or item is pandas.NaT)
@@ -140,7 +140,7 @@ def describe(item):
 
 
 def digest_item(item, hasher):
-    """Update a hash with the content of an item; for a path, that of the file."""
+    """Update a hash with the content of an item, or of the file of a path."""
     if isinstance(item, (str, os.PathLike)):
         with broken_if_it_fails(), open(item, "rb") as file:
             while chunk := file.read(1 << 20):

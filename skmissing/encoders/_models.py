@@ -14,10 +14,10 @@ from skmissing._modalities import count
 from skmissing._parallel import process_lock
 from skmissing._table import warn
 
-# Weights that encoders never run, or that only training uses.
+# Weights that encoders never use, or that are only used in training.
 UNUSED_WEIGHTS = ("pooler.", "masked_spec_embed", "logit_scale", "logit_bias")
 
-# What the names of the configuration of a sentence encoder have had in the middle.
+# Possible middle parts of the file names of the configuration of a sentence encoder.
 SENTENCE_CONFIGS = (
     "bert_",
     "roberta_",
@@ -55,7 +55,7 @@ class ModelSpec:
     revision: str | None = None  # branch, tag or commit
     local_files_only: bool = False
     verbose: bool = False  # whether transformers may report on loading
-    owner: str = "Encoder"  # name of the estimator, which begins warnings
+    owner: str = "Encoder"  # name of the estimator, for warnings
 
     @cached_property
     def key(self):
@@ -66,20 +66,20 @@ class ModelSpec:
 
     @cached_property
     def stamps(self):
-        """Path, size and time of each file of a local folder; empty for the Hub."""
+        """Path, size and time of each file of a local folder. Empty for the Hub."""
         files = sorted(p for p in Path(self.name).rglob("*") if p.is_file())
         return tuple((str(p), p.stat().st_size, p.stat().st_mtime_ns) for p in files)
 
     @cached_property
     def sentence(self):
-        """How sentence-transformers uses the model."""
+        """Settings of the model in sentence-transformers."""
         return _sentence_settings(self)
 
 
 def unload_models():
     """Remove all models that encoders have loaded from memory.
 
-    They are loaded again when they are needed.
+    Encoders load them again when they need them.
 
     Examples
     --------
@@ -95,7 +95,7 @@ def _lock():
 
 
 def _shared(kind, spec, load, *details):
-    """Return a loaded part of a model; load it if it is new or its files changed."""
+    """Return a part of a model. Load it if it is new or if its files changed."""
     key = kind, spec.key, *details
     with _lock():
         if key not in _loaded or _loaded[key][0] != spec.stamps:
@@ -121,7 +121,7 @@ def _quiet(verbose):
 
 
 def _from_pretrained(loader, spec, what, **kwargs):
-    """Load from a local copy if there is one, and otherwise from the Hub."""
+    """Load from a local copy if there is one, otherwise from the Hub."""
     for local in [True] if spec.local_files_only else [True, False]:
         try:
             with _quiet(spec.verbose):
@@ -135,8 +135,8 @@ def _from_pretrained(loader, spec, what, **kwargs):
         except (OSError, ValueError) as exc:
             if "trust_remote_code" in str(exc):
                 raise ValueError(
-                    f"model={spec.name!r} brings its own code, but encoders run only "
-                    "the code of transformers."
+                    f"model={spec.name!r} has its own code, but encoders run only the "
+                    "code of transformers."
                 ) from exc
             if isinstance(exc, ValueError):
                 raise ValueError(
@@ -175,14 +175,14 @@ def load_config(spec):
 
 
 def load_processor(spec, name):
-    """Return the tokenizer or processor of a model; `name` is its auto class."""
+    """Return the tokenizer or processor of a model. `name` is the auto class."""
     loader = getattr(import_optional("transformers", "encoders"), name)
     what = name.removeprefix("Auto")
     return _shared(name, spec, lambda: _from_pretrained(loader, spec, what))
 
 
 def load_json(spec, filename):
-    """Return what a JSON file of a model holds, or None if the model has none."""
+    """Return the content of a JSON file of a model, or None if there is no file."""
     if Path(spec.name).is_dir():
         path = Path(spec.name) / filename
     else:
@@ -198,7 +198,7 @@ def load_json(spec, filename):
 
 
 def _hub_file(spec, filename):
-    """Return a local copy of a file, or None; FileNotFoundError if it is unknown."""
+    """Return a local copy of a file or None. Raise FileNotFoundError if unknown."""
     import huggingface_hub as hub  # a dependency of transformers
     from huggingface_hub.utils import EntryNotFoundError
 
@@ -207,30 +207,30 @@ def _hub_file(spec, filename):
     found = hub.try_to_load_from_cache(**where)
     if found is None and not spec.local_files_only:
         try:
-            # This fails at once without a network, in contrast to a download.
+            # Unlike a download, this fails at once without a network.
             with contextlib.suppress(EntryNotFoundError):
                 hub.get_hf_file_metadata(hub.hf_hub_url(**where), timeout=5)
             with _quiet(spec.verbose):
                 hub.hf_hub_download(**where)
-        except Exception:  # no network, or no such file, which the cache then knows
+        except Exception:  # no network, or no such file (the cache then knows it)
             pass
         found = hub.try_to_load_from_cache(**where)
     if found is None:
         raise FileNotFoundError(filename)
-    return found if isinstance(found, str) else None  # otherwise there is no such file
+    return found if isinstance(found, str) else None  # None if there is no such file
 
 
 @dataclass
 class SentenceSettings:
-    """How sentence-transformers uses a model, if it is one of its models."""
+    """Settings of a model in sentence-transformers, if it is one of its models."""
 
-    pooling: str | None = None  # None if it is not
+    pooling: str | None = None  # None for other models
     normalize: bool = False
     max_length: int | None = None
     lower: bool = False
     prompt: str = ""
-    unsupported: str = ""  # what encoders do not implement
-    is_unknown: bool = False  # whether the files could not be looked up
+    unsupported: str = ""  # settings that encoders do not implement
+    is_unknown: bool = False  # whether the files could not be read
 
 
 def _sentence_settings(spec):
@@ -260,7 +260,7 @@ def _read_modules(spec, modules):
             unsupported += _read_pooling(spec, path, found)
         elif kind == "Normalize":
             found.normalize = True
-        elif kind != "Dropout":  # which only training uses
+        elif kind != "Dropout":  # used in training only
             unsupported.append(f"a module {kind}")
     if kinds[:2] != ["Transformer", "Pooling"] and not unsupported:
         unsupported.append(f"the order {', '.join(kinds)}")
@@ -276,7 +276,7 @@ def _optional_json(spec, filename):
 
 
 def _read_transformer(spec, path, found):
-    """Read the limit and the case of texts; return what is not implemented."""
+    """Read the limit and the case of texts; return unsupported settings."""
     names = (f"{path}sentence_{name}config.json" for name in SENTENCE_CONFIGS)
     config = next(filter(None, (_optional_json(spec, name) for name in names)), {})
     found.max_length = config.get("max_seq_length")
@@ -293,10 +293,10 @@ def _read_transformer(spec, path, found):
 
 
 def _read_pooling(spec, path, found):
-    """Read how tokens are pooled; return what is not implemented."""
+    """Read the pooling of tokens; return unsupported settings."""
     config = load_json(spec, f"{path}config.json") or {}
     modes = config.get("pooling_mode")
-    if modes is None:  # of old versions: one flag per mode
+    if modes is None:  # old versions have one flag per mode
         flags = [name for name in config if name.startswith("pooling_mode_")]
         modes = [name.removeprefix("pooling_mode_") for name in flags if config[name]]
     modes = [modes] if isinstance(modes, str) else list(modes) or ["mean"]
@@ -336,7 +336,7 @@ def load_model(spec, device, dtype):
 
 
 def model_class(config):
-    """Return the class that AutoModel makes of a configuration, or None."""
+    """Return the class that AutoModel uses for a configuration, or None."""
     mapping = import_optional("transformers", "encoders").MODEL_MAPPING
     if type(config) not in mapping:
         return None

@@ -4,7 +4,7 @@ import torch
 
 
 def pool_tokens(hidden, mask, pooling):
-    """Reduce the tokens of each item to one embedding; None keeps the tokens."""
+    """Reduce the tokens of each item to one embedding. None keeps the tokens."""
     # hidden (n_items, n_tokens, dim); mask (n_items, n_tokens), False at padding
     hidden = hidden.float()
     if pooling is None:
@@ -15,9 +15,9 @@ def pool_tokens(hidden, mask, pooling):
     mask = mask.unsqueeze(-1)
     if pooling == "max":
         return hidden.masked_fill(~mask, float("-inf")).amax(dim=1)
-    # Not a product with the mask: the values at padding may be infinite.
+    # Not by a product with the mask, because values at padding may be infinite.
     hidden = hidden.masked_fill(~mask, 0.0)
-    if pooling == "weightedmean":  # by 1, 2, 3, ...
+    if pooling == "weightedmean":  # with weights 1, 2, 3, ...
         weight = torch.arange(1, hidden.shape[1] + 1, device=hidden.device).float()
         total = n_tokens * (n_tokens + 1) / 2
         return torch.einsum("ijk,j->ik", hidden, weight) / total
@@ -32,7 +32,7 @@ def pooled_output(output):
 
 
 def to_device(inputs, model):
-    """Move inputs to the device of a model; floating point inputs get its dtype."""
+    """Move inputs to the device of a model, and floating point inputs to its dtype."""
     return {
         name: value.to(model.device, model.dtype if value.is_floating_point() else None)
         for name, value in inputs.items()

@@ -1,4 +1,4 @@
-"""Learns to encode signals by an autoencoder, which is stage 0 of UL4M4."""
+"""Learns to encode signals with an autoencoder (stage 0 of UL4M4)."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -29,19 +29,18 @@ from skmissing.fusion._training import DISABLED, arrays_of, fit_net, report_epoc
 
 # Values in the largest feature map of one forward pass.
 CHUNK_VALUES = 1 << 23
-# Positions that the last feature map is reduced to, for signals of any length.
+# Number of positions to which the last feature map is reduced, for any length.
 N_BINS = 16
 GRAD_CLIP = 1.0
 
 
 @shared_docs
 class SignalEncoder(ModalityMixin, TransformerMixin, SkmissingEstimator):
-    """Learn to encode signals by an autoencoder, without labels.
+    """Learn to encode signals with an autoencoder, without labels.
 
     Each modality is a channel, with one time point per column. One convolutional
-    autoencoder is trained on all observed channels of the samples given to `fit`. Its
-    encoder then maps each observed channel to a vector. A missing channel stays
-    missing.
+    autoencoder is trained on all observed channels of the training samples. Its encoder
+    then maps each observed channel to a vector. Missing channels stay missing.
 
     Read more in the :ref:`User Guide <encoders>`.
 
@@ -50,9 +49,9 @@ class SignalEncoder(ModalityMixin, TransformerMixin, SkmissingEstimator):
     latent_dim : int, default=128
         Width of the embedding of a channel.
     modalities : None, list of int, or dict, default=None
-        Columns of each channel. A list holds the lengths of the channels, from left
-        to right. A dict maps each name to a length, a slice, a list of columns, or
-        `(n_channels, length)` for several channels side by side. None groups columns
+        Columns of each channel. A list is the lengths of the channels, from left to
+        right. A dict maps each name to a length, a slice, a list of columns, or
+        `(n_channels, length)` for several consecutive channels. None groups columns
         named `channel__time` by their prefix.
     channels : tuple of int, default=(32, 64, 128)
         Number of output channels of each convolution.
@@ -65,7 +64,7 @@ class SignalEncoder(ModalityMixin, TransformerMixin, SkmissingEstimator):
     batch_size : int, default=128
         Number of signals per training step.
     lr : float, default=1e-3
-        Initial learning rate, which falls to 0 along a cosine.
+        Initial learning rate. It decreases to 0 with a cosine schedule.
     %(device)s
     random_state : int, RandomState instance or None, default=None
         Seed of the initial weights and of the order of the signals.
@@ -98,12 +97,12 @@ class SignalEncoder(ModalityMixin, TransformerMixin, SkmissingEstimator):
 
     Notes
     -----
-    The network and its training follow stage 0 of UL4M4 [1]_. Convolutions are
-    followed by batch normalisation, GELU and max pooling. The last feature map is
-    averaged to 16 positions and mapped to the latent vector. The decoder mirrors the
-    encoder with linear interpolation. The loss is the mean squared error, minimised
-    by Adam with a cosine schedule and clipped gradients. The sizes of the network are
-    those of the paper, except for `pool_size`, which the paper does not report.
+    The network and its training follow stage 0 of UL4M4 [1]_. Batch normalisation, GELU
+    and max pooling follow each convolution. The last feature map is averaged to 16
+    positions and mapped to the latent vector. The decoder mirrors the encoder with
+    linear interpolation. The loss is the mean squared error, minimised by Adam with a
+    cosine schedule and clipped gradients. The sizes of the network are those of the
+    paper, except for `pool_size`, which the paper does not report.
 
     Each channel is standardised by one mean and one standard deviation. Channels may
     differ in length. A missing cell of an observed channel is set to the mean of the
@@ -180,7 +179,7 @@ class SignalEncoder(ModalityMixin, TransformerMixin, SkmissingEstimator):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Signals, channels side by side. NaN and masked cells are missing.
+            Signals, with concatenated channels. NaN and masked cells are missing.
         %(y)s
 
         Returns
@@ -229,7 +228,7 @@ class SignalEncoder(ModalityMixin, TransformerMixin, SkmissingEstimator):
             )
 
     def _by_channel(self, table):
-        """Return a table in which each channel is a modality of its own."""
+        """Return a table in which each channel is a modality."""
         return ModalityTable(
             table.X,
             self.channels_,
@@ -245,12 +244,12 @@ class SignalEncoder(ModalityMixin, TransformerMixin, SkmissingEstimator):
             values = block[~np.isnan(block)].astype(np.float64)
             if values.size:
                 self.mean_[c], deviation = values.mean(), values.std()
-                # Rounding gives a constant channel a small deviation.
+                # Because of rounding, a constant channel has a small deviation.
                 if deviation > 10 * np.finfo(X.dtype).eps * abs(self.mean_[c]):
                     self.scale_[c] = deviation
 
     def _scaled(self, values, channel):
-        """Return standardised signals, and which of their cells are observed."""
+        """Return standardised signals, and the mask of observed cells."""
         mean = self.mean_[channel].reshape(-1, 1)
         values = (values - mean) / self.scale_[channel].reshape(-1, 1)
         observed = ~np.isnan(values)
@@ -285,8 +284,8 @@ class SignalEncoder(ModalityMixin, TransformerMixin, SkmissingEstimator):
         Returns
         -------
         embeddings : ndarray of shape (n_samples, n_channels * latent_dim)
-            Embeddings of the channels side by side, in the dtype of X. NaN where a
-            channel is missing.
+            Concatenated embeddings of the channels, in the dtype of X. NaN for missing
+            channels.
         """
         check_is_fitted(self)
         table = self._by_channel(self._validate(X, reset=False))
@@ -310,7 +309,7 @@ class SignalEncoder(ModalityMixin, TransformerMixin, SkmissingEstimator):
         Parameters
         ----------
         input_features : array-like of str, default=None
-            Names of the columns of X, which are only checked.
+            Names of the columns of X. They are only checked.
 
         Returns
         -------
@@ -340,7 +339,7 @@ def _split_channels(layout):
     if len(set(names)) < len(names):
         doubled = next(name for name in names if names.count(name) > 1)
         raise ValueError(
-            f"`modalities` must give each channel its own name; got {doubled!r} twice."
+            f"`modalities` must have a name per channel; got {doubled!r} twice."
         )
     return channels
 
@@ -381,7 +380,7 @@ class Autoencoder(nn.Module):
 
 
 class Encoder(Autoencoder):
-    """The half of an autoencoder that encodes."""
+    """The encoder of an autoencoder."""
 
     def __init__(self, **sizes):
         super().__init__(**sizes)
@@ -401,7 +400,8 @@ class Signals(torch.utils.data.Dataset):
     """Signals without labels."""
 
     groups: list  # number of signals of each length
-    # From a group and positions in it to values (n, length), 0 where missing, and mask.
+    # Function of a group and positions in it. It returns values (n, length), which are
+    # 0 where missing, and a mask.
     read: Callable
 
     def __len__(self):
@@ -409,7 +409,7 @@ class Signals(torch.utils.data.Dataset):
 
 
 class SignalBatches:
-    """Iterate over batches in random order; the signals of a batch have one length."""
+    """Iterate over batches in random order. Signals of a batch have equal lengths."""
 
     def __init__(self, dataset, batch_size, rng):
         self.groups, self.read = dataset.groups, dataset.read
@@ -422,7 +422,7 @@ class SignalBatches:
         parts = []
         for group, n_signals in enumerate(self.groups):
             order = self.rng.permutation(n_signals)
-            # Equal parts, because batch normalisation fails on a last batch of size 1.
+            # Nearly equal sizes, because batch normalisation fails on a single signal.
             n_parts = -(-n_signals // self.batch_size)
             parts += [(group, part) for part in np.array_split(order, n_parts)]
         for i in self.rng.permutation(len(parts)):
@@ -497,11 +497,11 @@ def load_encoder(weights, sizes, device, dtype):
     """Return a function that maps signals (n, length) to embeddings (n, latent_dim)."""
     device = resolve_device(device)
     names = ("latent_dim", "channels", "kernel_size", "pool_size")
-    with torch.device("meta"):  # no memory, and no random numbers
+    with torch.device("meta"):  # without memory and random numbers
         net = Encoder(**dict(zip(names, sizes)))
     state = {name: torch.from_numpy(array.copy()) for name, array in weights.items()}
     net.load_state_dict(state, assign=True)
-    # In double precision an embedding does not depend on the size of its batch.
+    # In double precision, an embedding does not depend on the size of its batch.
     double = dtype == np.float64 and device.type != "mps"
     kind = torch.float64 if double else torch.float32
     net = net.eval().to(device, kind)

@@ -24,11 +24,11 @@ from skmissing.encoders._pooling import pool_tokens, pooled_output, to_device
 CHUNK = 1024
 # Tokenizers without a limit have a large number.
 UNLIMITED = 10**9
-# Texts that stand for a missing value.
+# Texts that probably mean a missing value.
 WRITTEN_NULLS = {"nan", "NaN", "None", "<NA>", "NaT"}
-# Models trained on texts padded to the full length, without a mask.
+# These models were trained on texts padded to the full length, without a mask.
 FIXED_LENGTH = {"siglip", "siglip2"}
-# Models whose positions start after the padding token, which leaves fewer of them.
+# The positions of these models start after the padding token, so there are fewer.
 SHIFTED = {"camembert", "longformer", "mpnet", "roberta", "xlm-roberta"}
 
 
@@ -48,14 +48,14 @@ class TextEncoder(FrozenEncoder):
         `save_pretrained`. A local copy is used if there is one. Otherwise the model
         is downloaded on first use. Code that comes with a model is never run.
     pooling : {"auto", "cls", "mean", "max"} or None, default="auto"
-        How the tokens of a text are reduced to one embedding. "auto" makes the
-        embedding of sentence-transformers if the model is one of its models (see
-        Notes), and otherwise is "cls". "cls" takes the class token or, if the model
-        has two towers, the embedding that is compared with images. "mean" and "max"
-        pool all tokens except padding. None keeps the tokens, see `max_tokens`.
+        How to reduce the tokens of a text to one embedding. "auto" is the embedding of
+        sentence-transformers for its models (see Notes), and otherwise "cls". "cls" is
+        the class token or, if the model has two towers, the embedding for comparison
+        with images. "mean" and "max" pool all tokens except padding. None keeps the
+        tokens, see `max_tokens`.
     max_length : int, default=None
-        Longer texts are truncated to this number of tokens. None is the maximum of
-        the model, with a warning that counts the truncated texts.
+        Maximum number of tokens. Longer texts are truncated. None is the maximum of
+        the model, and a warning reports the number of truncated texts.
     %(revision, normalize, max_tokens)s
     batch_size : int, default=32
         Maximum number of texts per batch. Texts of similar length share a batch. It
@@ -82,15 +82,15 @@ class TextEncoder(FrozenEncoder):
     Notes
     -----
     `fit` reads only the configuration of the model. The weights are loaded when the
-    first text is encoded, once per process for all clones. A pickle holds the name and
-    the revision of the model, but no weights.
+    first text is encoded, once per process for all clones. A pickle contains the name
+    and the revision of the model, but no weights.
 
-    A model of sentence-transformers has a file `modules.json`. Its maximum of tokens
-    and lower case are always applied; its pooling, its normalization and its default
+    A model of sentence-transformers has a file `modules.json`. Its maximum number of
+    tokens and its lower case are always applied. Its pooling, normalization and default
     prompt are applied with `pooling="auto"`. Other modules, for example a dense layer,
     raise an error, or with another `pooling` a warning.
 
-    A missing text (None, NaN, a null or masked cell) becomes a row of NaN. A text is
+    The embedding of a missing text (None, NaN, a null or masked cell) is NaN. A text is
     blank if it has only spaces, control characters and marks of direction or width.
     A text with half of a surrogate pair, as in a truncated emoji, cannot be encoded.
 
@@ -173,15 +173,15 @@ class TextEncoder(FrozenEncoder):
     def _check_sentence_settings(self, spec, own):
         if own.is_unknown and self.pooling == "auto":
             self._warn(
-                f"whether model={spec.name!r} has a pooling of its own is unknown, "
-                "since its modules.json is not on this machine. pooling='cls' is used. "
-                "Set pooling to accept this."
+                f"the pooling of model={spec.name!r} is unknown, because its "
+                "modules.json is not on this machine. pooling='cls' is used. Set "
+                "pooling to accept this."
             )
         if self.pooling == "auto" and own.unsupported:
             raise ValueError(
-                f"`pooling='auto'` must make the embedding of model={spec.name!r}, but "
-                f"encoders do not implement {own.unsupported}. Choose pooling='mean', "
-                "for example, to do without."
+                f"`pooling='auto'` needs {own.unsupported} for model={spec.name!r}, "
+                "which encoders do not implement. Choose another pooling, for example "
+                "'mean'."
             )
         if self.pooling in ("auto", None) or own.pooling is None:
             return
@@ -258,7 +258,7 @@ class TextEncoder(FrozenEncoder):
         if found:
             (text, n), *_ = found.most_common()
             self._warn(
-                f"{found.total()} of {len(items)} texts are {text!r} or the like, as "
+                f"{found.total()} of {len(items)} texts are {text!r} or similar, as "
                 "str() writes a missing value, and were encoded as words. None is "
                 "missing."
             )
@@ -299,7 +299,7 @@ def _has_tower(cls):
 
 
 def _sentence_settings(spec, cls):
-    """Return how sentence-transformers uses a model; nothing of those with towers."""
+    """Return the settings in sentence-transformers; none for models with towers."""
     return SentenceSettings() if _has_tower(cls) else spec.sentence
 
 
@@ -308,7 +308,7 @@ def _text_config(config):
 
 
 def most_tokens(config):
-    """Return how many tokens a model takes, or None if the configuration has none."""
+    """Return the maximum number of tokens of a model, or None if it has no limit."""
     config = _text_config(config)
     limit = getattr(config, "max_position_embeddings", None)
     if limit and config.model_type in SHIFTED:
@@ -334,7 +334,7 @@ def valid_text(item):
 
 
 def _tokenize(tokenizer, texts, length):
-    """Return the tokens of each text, or its error, and how many were truncated."""
+    """Return the tokens of each text, or its error, and the number of truncations."""
     options = {"return_attention_mask": False}
     cut = options | {"truncation": length is not None, "max_length": length}
     try:
@@ -350,7 +350,7 @@ def _tokenize(tokenizer, texts, length):
     handles = [dict(zip(found.data, row)) for row in zip(*found.data.values())]
     if getattr(found, "encodings", None):
         n_cut = sum(bool(encoding.overflowing) for encoding in found.encodings)
-    else:  # tokenizers in Python do not report what they remove
+    else:  # Python tokenizers do not report truncation
         full = [t for t, h in zip(texts, handles) if len(h["input_ids"]) == length]
         whole = tokenizer(full, **options)["input_ids"] if full else []
         n_cut = sum(len(ids) > length for ids in whole)

@@ -1,4 +1,4 @@
-"""Encodes video by a pretrained model of images."""
+"""Encodes video with a pretrained image model."""
 
 import io
 import os
@@ -25,7 +25,7 @@ from skmissing.encoders._items import BrokenItemError, broken_if_it_fails, why_n
 
 @shared_docs
 class VideoEncoder(FrozenEncoder):
-    """Encode a column of videos by a pretrained model of images.
+    """Encode a column of videos with a pretrained image model.
 
     Evenly spaced frames are encoded one by one, and their embeddings are pooled.
 
@@ -41,9 +41,9 @@ class VideoEncoder(FrozenEncoder):
         Number of frames per video to encode, from the first to the last. All frames
         of a shorter video are encoded.
     pooling : {"mean", "max"} or None, default="mean"
-        How the embeddings of the frames are reduced to one. None keeps them. The
-        output is then a flattened sequence of the layout
-        `(n_frames, embedding_dim_)`, which is NaN after the last frame.
+        How to reduce the embeddings of the frames to one embedding. With None, the
+        output is a flattened sequence of the layout `(n_frames, embedding_dim_)`, which
+        is NaN after the last frame.
     %(revision, normalize)s
     batch_size : int, default=4
         Maximum number of videos per batch, each with `n_frames` images. It is halved,
@@ -67,12 +67,11 @@ class VideoEncoder(FrozenEncoder):
     Notes
     -----
     A video is a path or the bytes of a file that FFmpeg reads, an array of shape
-    (frames, height, width, channels), or a list of images such as
-    :class:`ImageEncoder` takes. All arrays of a video have the same white. Frames of a
-    file are turned and mirrored by its display matrix, as phones record it, and
-    resized if their pixels are not square. Frame `i` of `n_frames` is number
-    `i * (n - 1) / (n_frames - 1)`, rounded, of the `n` frames of the video. With
-    `n_frames=1` the middle frame is encoded.
+    (frames, height, width, channels), or a list of images as in :class:`ImageEncoder`.
+    All arrays of a video have the same white. Frames of a file are rotated and mirrored
+    by its display matrix, which phones record. They are resized if their pixels are not
+    square. Frame `i` of `n_frames` is number `i * (n - 1) / (n_frames - 1)`, rounded,
+    of the `n` frames of the video. With `n_frames=1`, the middle frame is encoded.
 
     Examples
     --------
@@ -202,7 +201,7 @@ def read_frames(item, n_wanted):
 
 def _joint_limits(frames):
     """Return the lowest and highest value of all frames, if they are of one dtype."""
-    # One white for all frames; a dark frame must not become bright.
+    # All frames have the same white, so that dark frames stay dark.
     if isinstance(frames, np.ndarray):
         return value_limits(frames) if frames.size else None
     arrays = [frame for frame in frames if isinstance(frame, np.ndarray)]
@@ -232,7 +231,7 @@ def _count_packets(av, item):
 
 
 def _decode_some(av, item, positions):
-    """Return the frames at some positions as images, and the number of all frames."""
+    """Return the frames at some positions as images, and the total number of frames."""
     wanted, images, n_found = set(positions.tolist()), [], 0
     with _open(av, item) as container:
         stream = container.streams.video[0]
@@ -246,7 +245,7 @@ def _decode_some(av, item, positions):
 
 
 def _widen(image, aspect):
-    """Resize an image with pixels that are not square, as players do."""
+    """Resize an image whose pixels are not square, as players do."""
     if not aspect or aspect == 1:
         return image
     width = max(1, round(image.width * float(aspect)))
@@ -263,7 +262,7 @@ def _display_matrix(frame):
 
 
 def _turn(image, matrix):
-    """Turn and mirror an image by a display matrix, in steps of 90 degrees."""
+    """Rotate and mirror an image by a display matrix, in steps of 90 degrees."""
     if matrix is None:
         return image
     steps = import_optional("PIL.Image", "encoders").Transpose

@@ -266,7 +266,7 @@ def test_code_of_models_is_not_run(tmp_path):
         '{"model_type": "mine", "auto_map": {"AutoConfig": "code.Mine"}}'
     )
     (tmp_path / "code.py").write_text("raise SystemExit('was run')")
-    with pytest.raises(ValueError, match="brings its own code"):
+    with pytest.raises(ValueError, match="has its own code"):
         TextEncoder(tmp_path, **LOCAL).fit(TEXTS)
 
 

@@ -43,7 +43,7 @@ BROKEN = [
     (IMAGE, np.zeros((5, 5, 6), dtype=np.uint8), "an image must have the shape"),
     (AUDIO, (np.zeros(0), 16000), "it has no samples"),
     (AUDIO, (np.zeros(5), 16000), "it has 5 samples at 16000 Hz, too few"),
-    (AUDIO, (np.array([0, np.nan] * 50), 16000), "it holds NaN or infinity"),
+    (AUDIO, (np.array([0, np.nan] * 50), 16000), "it has NaN or infinite samples"),
     (AUDIO, (np.zeros((2, 3, 4)), 16000), "a sound must have the shape"),
     (AUDIO, (np.zeros((2, 500)), 16000), "a sound must have the shape"),
     (AUDIO, (np.array(["a"] * 500), 16000), "its samples must be numbers"),

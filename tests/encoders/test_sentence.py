@@ -167,7 +167,7 @@ UNSUPPORTED = [
 def test_what_is_not_implemented(folder, files, match):
     write(folder, **files)
     for method in ("fit", "transform"):
-        with pytest.raises(ValueError, match=f"do not implement {match}|{match}"):
+        with pytest.raises(ValueError, match=match):
             getattr(TextEncoder(folder, **LOCAL), method)(TEXTS)
     encoder = TextEncoder(folder, pooling="mean", **LOCAL)
     with pytest.warns(ModalityWarning, match=f"{match}, which pooling='mean' ignores"):

@@ -231,7 +231,7 @@ def test_nothing_to_learn_from():
         ({"kernel_size": 4}, "`kernel_size` must be odd; got 4"),
         ({"channels": ()}, r"`channels` must be one or more.*got \(\)"),
         ({"channels": (4, 0)}, r"`channels` must be one or more.*got \(4, 0\)"),
-        ({"modalities": {"a": (2, 32), "a0": 64}}, "own name; got 'a0' twice"),
+        ({"modalities": {"a": (2, 32), "a0": 64}}, "name per channel; got 'a0' twice"),
         ({"latent_dim": 0}, "'latent_dim' parameter of SignalEncoder"),
     ],
 )

@@ -257,7 +257,7 @@ def test_columns_of_every_library(model_path):
 def test_written_nulls_warn(model_path):
     encoder = TextEncoder(model_path("bert"), **LOCAL)
     texts = np.array(["cat", np.nan, "nan", None, "NaN"], dtype=object)
-    with pytest.warns(ModalityWarning, match="2 of 5 texts are 'nan' or the like"):
+    with pytest.warns(ModalityWarning, match="2 of 5 texts are 'nan' or similar"):
         found = encoder.fit_transform(texts)
     assert_array_equal(np.isnan(found).all(axis=1), [False, True, False, True, False])
 
