@@ -5,8 +5,8 @@ Tables of any type, with skrub
 
 This example predicts a diagnosis from three tables: visits with a date, a ward and an
 age, notes in words, and blood values. Notes and blood values are missing for some
-patients. `skrub <https://skrub-data.org>`_ turns words, dates and categories into
-numbers, and tunes how it does so. The example needs skrub.
+patients. `skrub <https://skrub-data.org>`_ converts words, dates and categories to
+numbers, and tunes the encoders. The example needs skrub.
 """
 
 # %%
@@ -68,12 +68,12 @@ skrub.TableReport(X, plot_distributions=False, compute_associations=False, verbo
 # %%
 # A missing modality must stay missing
 # ------------------------------------
-# The `TableVectorizer` of skrub turns a table into numbers. Missing numbers stay
-# missing, but a missing text is encoded as an empty one, and late fusion would then see
-# notes in all samples. In :class:`~skmissing.compose.PerModality`, the vectorizer is
-# fitted per modality, on the samples in which it is observed. In the others, its
-# columns are missing. In both cases, the new columns begin with the name of their
-# modality.
+# The `TableVectorizer` of skrub converts a table to numbers. Missing numbers stay
+# missing, but a missing text is encoded as an empty one. The notes would then be
+# observed in all samples. :class:`~skmissing.compose.PerModality` fits the vectorizer
+# per modality, on the samples in which the modality is observed. In the other samples,
+# its columns are missing. The names of the new columns begin with the name of their
+# modality in both cases.
 
 vectorizer = skrub.TableVectorizer(high_cardinality=skrub.StringEncoder(5))
 per_modality = PerModality(vectorizer).set_output(transform="pandas")
@@ -93,9 +93,9 @@ for name, table in counts.items():
 # %%
 # A plan from tables to predictions
 # ---------------------------------
-# DataOps of skrub record a plan: here the join, the encoders and the estimator. The
-# plan takes the three tables and returns one prediction per visit. It leaves open how
-# many columns are made from a text.
+# DataOps of skrub record a plan. This plan joins the three tables, encodes them, and
+# returns one prediction per visit. The number of columns per text is a parameter of the
+# plan, which is chosen by a search.
 
 visits_op = skrub.var("visits", visits).skb.mark_as_X()
 y = skrub.var("sick", pd.Series(sick.astype(int))).skb.mark_as_y()
@@ -124,8 +124,8 @@ print("ROC AUC on new visits:", round(search.score(split["test"]), 2))
 # %%
 # Scores by pattern
 # -----------------
-# Up to the encoders, the fitted plan returns X of the new visits. Its last step is the
-# fitted estimator.
+# The part of the fitted plan up to the encoders returns X of the new visits. The last
+# step of the plan is the fitted estimator.
 
 learner = search.best_learner_
 scores = score_by_pattern(

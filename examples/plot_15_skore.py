@@ -12,8 +12,8 @@ by pattern, that is, by the modalities that a sample has. It needs skore.
 # Two models
 # ----------
 # Handwritten digits are described by three modalities, each of which is missing in half
-# of the samples. One model fills gaps with means. The other combines the predictions of
-# one model per modality.
+# of the samples. One model imputes means. The other combines the predictions of one
+# model per modality.
 
 import skore
 from sklearn.impute import SimpleImputer
@@ -58,7 +58,7 @@ print(comparison.metrics.summarize(metric=metrics).frame().round(3))
 # %%
 # The report of one model
 # -----------------------
-# The comparison holds an `EstimatorReport` per model. That of late fusion draws the
+# The comparison has an `EstimatorReport` per model. The report of late fusion draws the
 # confusion matrix and lists the checks that passed. Without ``fast_mode``, skore also
 # fits the model to single features, which takes minutes. The check for correlated
 # features is left out, because it does not work with missing values.
@@ -97,5 +97,5 @@ scores = score_by_pattern(
 print(scores.round(3))
 
 # %%
-# Late fusion is ahead by one percentage point in samples with all modalities, and by up
-# to four in samples with one. The mean over all samples does not show this.
+# Late fusion is better by one percentage point on samples with all modalities, and by
+# up to four on samples with one. The mean over all samples does not show this.

@@ -151,3 +151,7 @@ ax.set_ylim(0, 1)
 plt.tight_layout()
 plt.show()
 cache.cleanup()
+
+# %%
+# Late fusion is the best of the three models, on samples with both modalities and on
+# samples with one.
