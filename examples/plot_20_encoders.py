@@ -148,8 +148,7 @@ ax.axhline(0.25, color="black", ls="--", lw=1)
 _ = ax.set(ylabel="accuracy, three folds", ylim=(0, 1), title="Dashed: chance")
 
 # %%
-# The accuracy is about .71 on features computed by hand, .52 on those of the
-# autoencoder and .30 on raw signals, where chance is .25. The class does not depend on
-# the time of a wave, so raw signals are of little use. The autoencoder learns some
-# useful features without labels. Features that were chosen for these waves are better.
-# If such features are known, use them.
+# On raw signals, the accuracy is only a little better than chance, because the class
+# does not depend on the time of a wave. The autoencoder learns some useful features
+# without labels. Features that were chosen for these waves are much better. If you know
+# such features, use them.
