@@ -1,8 +1,8 @@
 """Multimodal learning with scikit-learn when whole modalities are missing.
 
-X is one table of floats; a modality is a named group of its columns; a modality that
-a row lacks is NaN in all of them. Every public name resolves on first use, so that
-importing the package loads neither torch nor transformers nor matplotlib.
+X is one table of floats, and a modality is a named group of columns. A missing modality
+of a sample is NaN in all these columns. Public names are imported on first use, so that
+importing the package does not load torch, transformers or matplotlib.
 """
 
 import importlib

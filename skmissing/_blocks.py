@@ -1,8 +1,8 @@
-"""From X with NaN to what the kernels work on: presence, patterns, scaled blocks.
+"""Conversion of X with NaN for the kernels: presence, patterns and scaled blocks.
 
-Values in the kernels are standardised, divided by the square root of the width of
-their modality, zero where nothing was observed, and in layout order. A squared norm
-over a block is then already the mean over its columns, as eq. (2) of UL4M4 wants it.
+Values in the kernels are standardised, divided by the square root of the width of their
+modality, zero if missing, and in layout order. The squared norm of a block is thus the
+mean over its columns, as in eq. (2) of UL4M4.
 """
 
 from dataclasses import dataclass, replace
@@ -14,49 +14,49 @@ import numpy as np
 from skmissing._modalities import as_slice, count
 from skmissing._parallel import map_in_threads
 
-# Cells read at a time: few enough for a chunk and its temporaries to stay in cache,
-# many enough that numpy's call overhead and the start of a matrix product do not show.
+# Number of cells per chunk. Small enough to stay in cache with temporary arrays, and
+# large enough to hide the overhead of NumPy calls and matrix products.
 CHUNK_CELLS = 1 << 22
-# The same where cells are only read and written once: smaller, to stay in cache, but
-# large enough that threads seldom meet at the interpreter's lock.
+# The same if cells are read and written only once. Small enough to stay in cache, and
+# large enough that threads rarely wait for the lock of the interpreter.
 STREAM_CELLS = 1 << 20
-# Below this many cells, threads take longer to start than the work takes.
+# With fewer cells, starting threads takes longer than the work.
 THREAD_CELLS = 1 << 16
-# A presence pattern gets blocks of its own from this many rows on; rarer ones share
+# Minimum number of samples for a pattern to have its own group. Rarer patterns share
 # one zero-filled group, because every group costs a few calls per iteration.
 MIN_PATTERN_ROWS = 256
-# Into how many pieces rows are cut. Fixed, because sums are rounded per piece: a
-# result must not depend on the number of cores.
+# Number of pieces into which samples are cut. It is fixed, because sums are rounded per
+# piece, and results must not depend on the number of cores.
 N_PIECES = 8
 # Minimum number of cells of a piece.
 PIECE_CELLS = 1 << 18
-# How many standard deviations columns may be away from 0 and still be multiplied as
-# they are: rounding errors of distances grow by about as much.
+# Maximum distance of column means from 0, in standard deviations, to multiply columns
+# without centring. Rounding errors of distances grow by about this factor.
 SHARED_OFFSET = 4
 
 
 def row_chunks(n_rows, n_columns, n_cells=CHUNK_CELLS, most=1 << 13):
-    """Return slices over rows that hold about `n_cells` cells each."""
+    """Return slices over rows with about `n_cells` cells each."""
     least = 256 if n_cells >= CHUNK_CELLS else 16
     step = min(max(n_cells // max(1, n_columns), least), most)
     return [slice(i, min(i + step, n_rows)) for i in range(0, n_rows, step)]
 
 
 def row_pieces(n_rows, n_total=None):
-    """Cut rows into slices of an `N_PIECES`-th of `n_total` rows, by default of all."""
+    """Cut rows into slices of `n_total / N_PIECES` rows, by default of all rows."""
     step = max(1, -(-(n_total or n_rows) // N_PIECES))
     return [slice(i, min(i + step, n_rows)) for i in range(0, n_rows, step)]
 
 
 def map_pieces(function, pieces, n_cells):
-    """Map over pieces of the work, in several threads if there are many cells."""
+    """Map over pieces of work, in several threads if there are many cells."""
     if n_cells < THREAD_CELLS:
         return map(function, pieces)
     return map_in_threads(function, pieces)
 
 
 def block_norms(values, widths):
-    """Sum of squares of each block of each row: (n_rows, n_columns) -> (n_rows, M)."""
+    """Sum of squares per row and block, (n_rows, n_columns) -> (n_rows, M)."""
     if (widths == 1).all():
         return values * values
     stops = np.cumsum(widths)
@@ -68,7 +68,7 @@ def block_norms(values, widths):
 
 
 def find_presence(X, layout):
-    """Which modalities each row of X has, and which rows have one only partially."""
+    """Masks of observed modalities, and of samples with partially observed ones."""
     n_rows = X.shape[0]
     presence = np.ones((n_rows, len(layout.names)), dtype=bool)
     partial = np.zeros(n_rows, dtype=bool)
@@ -84,14 +84,14 @@ def find_presence(X, layout):
 
 
 def _scan(X, layout, presence, partial, piece):
-    """Note the gaps of a slice of the rows in `presence` and `partial`."""
+    """Find missing cells in a slice of samples; update `presence` and `partial`."""
     ones = np.ones(X.shape[1], dtype=X.dtype)
     gaps = False
     for part in row_chunks(piece.stop - piece.start, X.shape[1], STREAM_CELLS):
         chunk = slice(piece.start + part.start, piece.start + part.stop)
         with np.errstate(over="ignore", invalid="ignore"):
-            # A sum is NaN if one of its cells is. Where there was a gap, there are
-            # more: look at the modalities at once.
+            # A sum is NaN if any cell is NaN. After the first missing cell, all further
+            # slices are likely to have some, so this check is left out.
             gaps = gaps or np.isnan(X[chunk] @ ones).any()
             for m, columns in enumerate(layout.columns if gaps else ()):
                 cells = X[chunk, columns]
@@ -105,12 +105,12 @@ def _scan(X, layout, presence, partial, piece):
 
 
 def find_patterns(presence):
-    """Distinct rows of a presence matrix, and which of them each row is."""
+    """Distinct rows of a presence matrix, and the number of the one of each sample."""
     if presence.all() and len(presence):
         return presence[:1], np.zeros(len(presence), dtype=np.intp)
     packed = np.ascontiguousarray(np.packbits(presence, axis=1))
     if packed.shape[1] == 1:
-        keys = packed.ravel()  # numbers sort much faster than strings of bytes
+        keys = packed.ravel()  # sorting numbers is much faster than sorting bytes
     else:
         keys = packed.view(np.dtype((np.void, packed.shape[1]))).ravel()
     _, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
@@ -119,37 +119,37 @@ def find_patterns(presence):
 
 @dataclass(frozen=True)
 class RowGroup:
-    """Rows that the kernels treat alike; only the columns of `modalities` are kept."""
+    """Samples that kernels treat together, with the columns of `modalities` only."""
 
     rows: np.ndarray  # (n_rows,), positions in X, ascending
     # (n_rows, n_columns), in layout order, 0 where not observed. Scaled values are
     # `(source - shift) * factor` if there are `shift` and `factor`, (n_columns,).
     source: np.ndarray
-    presence: np.ndarray  # (1 or n_rows, n_kept), one row if all have the same
-    modalities: np.ndarray  # (n_kept,), those that at least one of the rows has
-    widths: np.ndarray  # (n_kept,), their numbers of columns
+    presence: np.ndarray  # (1 or n_rows, n_kept), one row if all samples are equal
+    modalities: np.ndarray  # (n_kept,), observed in at least one of the samples
+    widths: np.ndarray  # (n_kept,), numbers of columns of these modalities
     columns: object  # slice or positions of the kept columns in layout order
     observed: np.ndarray | None = None  # (n_rows, n_columns), if any row is partial
     shift: np.ndarray | None = None
     factor: np.ndarray | None = None
 
     def scaled(self, rows):
-        """Scaled values of some rows."""
+        """Scaled values of some samples."""
         picked = self.source[rows]
         return picked if self.shift is None else (picked - self.shift) * self.factor
 
     @cached_property
     def values(self):
-        """Scaled values of all rows; copies them if they are read from X itself."""
+        """Scaled values of all samples, copied if they are read from X itself."""
         return self.scaled(slice(None))
 
     def presence_of(self, rows):
-        """Presence of some rows, of shape (1 or n_rows, n_kept)."""
+        """Presence of some samples, shape (1 or n_rows, n_kept)."""
         return self.presence if len(self.presence) == 1 else self.presence[rows]
 
     @cached_property
     def norms(self):
-        """Sum of squares by row and kept modality, shape (n_rows, n_kept)."""
+        """Sum of squares per sample and kept modality, shape (n_rows, n_kept)."""
         out = np.empty((len(self.rows), len(self.widths)), dtype=self.source.dtype)
         for chunk in row_chunks(*self.source.shape):
             out[chunk] = block_norms(self.scaled(chunk), self.widths)
@@ -158,15 +158,15 @@ class RowGroup:
 
 @dataclass(frozen=True)
 class Blocks:
-    """The rows of X in groups."""
+    """The samples of X in groups."""
 
-    groups: list  # of RowGroup; each row of X is in exactly one of them
+    groups: list  # of RowGroup; each sample of X is in exactly one group
     presence: np.ndarray  # (n_samples, n_modalities), in the order of X
     layout: object
     dtype: np.dtype  # of the values
 
     def find(self, position):
-        """Group that holds a row of X, and its place there as an array of one."""
+        """Group of a sample, and its place in the group as an array of length 1."""
         for group in self.groups:
             place = np.searchsorted(group.rows, [position])
             if place[0] < len(group.rows) and group.rows[place[0]] == position:
@@ -174,7 +174,7 @@ class Blocks:
         raise IndexError(f"no row {position} among {len(self.presence)}")
 
     def take(self, positions, hide=None):
-        """Some rows of X as one zero-filled group, perhaps with a modality hidden."""
+        """Some samples as one zero-filled group, with the modality `hide` hidden."""
         values = np.zeros((len(positions), self.layout.n_features), dtype=self.dtype)
         for group in self.groups:
             place = np.searchsorted(group.rows, positions)
@@ -209,14 +209,14 @@ class BlockScaler:
 
     layout: object
     factor: np.ndarray  # multiplies X - mean, in layout order; 0 for unseen columns
-    # All of shape (n_features,); from here on in the order of X.
+    # All have shape (n_features,). The following are in the order of X.
     mean: np.ndarray
     scale: np.ndarray  # ones if columns are not standardised
     variance: np.ndarray  # of the observed cells, in the units of X
-    # Without weight, whatever comes in that column later is mapped to 0, the same for
-    # all rows, and so takes no part in distances.
+    # If a column has no weight, later values are mapped to 0 and do not affect
+    # distances.
     weight: np.ndarray
-    # The same for each column by itself, where tokens of a sequence share the above.
+    # The same per column. Tokens of a sequence share the values above.
     column_mean: np.ndarray
     column_weight: np.ndarray
 
@@ -231,7 +231,7 @@ class BlockScaler:
         scale = np.ones_like(mean)
         if standardize:
             deviation = np.sqrt(variance)
-            # Rounding errors of float64, or what `dtype` cannot hold the inverse of.
+            # Rounding errors of float64, or numbers whose inverse overflows in `dtype`.
             constant = deviation <= 10 * np.finfo(np.float64).eps * np.abs(mean)
             constant |= deviation < np.finfo(dtype).tiny
             scale[~constant] = deviation[~constant]
@@ -244,7 +244,7 @@ class BlockScaler:
         )
 
     def merge(self, other, standardize, dtype):
-        """Scaler of the rows of both, from their moments alone."""
+        """Scaler of the samples of both scalers, computed from their moments."""
         weight, mean, share = _merge_means(
             (self.weight, other.weight), (self.mean, other.mean)
         )
@@ -261,17 +261,17 @@ class BlockScaler:
         )
 
     def centered(self):
-        """The same scale; each column, also that of a token, about its own mean."""
+        """Scaler with the same scale and the mean of each column, also of tokens."""
         return replace(self, mean=self.column_mean)
 
     def split(self, table, min_rows=MIN_PATTERN_ROWS, share=False):
-        """Copy a ModalityTable into scaled, zero-filled groups of rows."""
+        """Copy a ModalityTable into scaled, zero-filled groups of samples."""
         X, presence, partial = table.X, table.presence, table.partial
         shift, factor = self.mean[self.layout.order], self.factor
         coefficients = shift.astype(X.dtype), factor.astype(X.dtype)
         some_partial = partial.any()
         if share and presence.all() and not some_partial and self._may_share(X):
-            # No copy: the kernels scale what they read from X.
+            # Without a copy: the kernels scale the values that they read from X.
             every = np.arange(presence.shape[1])
             group = RowGroup(
                 np.arange(len(X)), X, presence[:1], every, self.layout.widths,
@@ -286,7 +286,7 @@ class BlockScaler:
         rare = np.append(~own, False)[inverse]
         groups = []
         if own.any():
-            # A stable sort lists the rows of each pattern in ascending order.
+            # A stable sort lists the samples of each pattern in ascending order.
             by_pattern = np.split(
                 np.argsort(inverse, kind="stable"), np.cumsum(counts)[:-1]
             )
@@ -302,7 +302,7 @@ class BlockScaler:
         return Blocks(groups, presence, self.layout, X.dtype)
 
     def _may_share(self, X):
-        """Whether products with X, columns neither centred nor sorted, are precise."""
+        """Whether products with X are precise without centring or sorting columns."""
         sorted_ = X.flags.c_contiguous and (np.diff(self.layout.order) == 1).all()
         near = np.square(self.mean) <= SHARED_OFFSET**2 * self.variance
         return bool(sorted_ and len(X) and (near & self.seen).all())
@@ -317,7 +317,7 @@ class BlockScaler:
         shift, factor = (c[columns] for c in coefficients)
         values = np.empty((len(rows), widths.sum()), dtype=X.dtype)
         observed = np.empty(values.shape, dtype=bool) if gappy else None
-        # Columns that stand side by side in X are copied by one call.
+        # Consecutive columns of X are copied by one call.
         source = layout.order[columns]
         runs = np.split(source, np.flatnonzero(np.diff(source) != 1) + 1)
         runs = [as_slice(run) for run in runs if len(run)]
@@ -332,7 +332,7 @@ class BlockScaler:
                 chunk = slice(piece.start + part.start, piece.start + part.stop)
                 picked, out = as_slice(rows[chunk]), values[chunk]
                 for run, start, stop in zip(runs, [0, *stops[:-1]], stops):
-                    # Columns first: a slice of them is a view, and few are copied.
+                    # Columns first, because a slice of columns is a view.
                     is_view = isinstance(run, slice)
                     cells = X[:, run][picked] if is_view else X[picked][:, run]
                     np.subtract(cells, shift[start:stop], out=out[:, start:stop])
@@ -351,7 +351,7 @@ class BlockScaler:
         )
 
     def pieces(self, table, dtype=None):
-        """Yield slices of rows and their Blocks, so that no copy of all is made."""
+        """Yield slices of samples and their Blocks, to save memory."""
         for rows in row_chunks(*table.X.shape, n_cells=8 * CHUNK_CELLS, most=1 << 16):
             part = table[rows]
             if dtype is not None and dtype != part.X.dtype:
@@ -359,7 +359,7 @@ class BlockScaler:
             yield rows, self.split(part, share=True)
 
     def center_blocks(self, centers):
-        """Scale centres given in the units of X, NaN in the modalities they lack."""
+        """Scale centres in the units of X, with NaN in missing modalities."""
         presence, _ = find_presence(centers, self.layout)
         shift = self.mean[self.layout.order].astype(centers.dtype)
         values = centers[:, self.layout.order] - shift
@@ -379,13 +379,13 @@ class BlockScaler:
 
 
 def fit_scaler(table, *, sample_weight=None, standardize=True):
-    """Learn column means and, if asked, standard deviations from observed cells."""
-    # Columns are always centred: rounding errors of distances are smaller near 0.
+    """Learn means and, if asked, standard deviations of columns from observed cells."""
+    # Columns are always centred, because rounding errors are smaller near 0.
     X, layout = table.X, table.layout
     weight = np.ones(len(X)) if sample_weight is None else sample_weight
     base = _near_mean(table, weight).astype(X.dtype)
     for dtype in (X.dtype, np.dtype(np.float64)):
-        # Again in float64 if squares do not fit.
+        # Again in float64 if squares overflow.
         work = partial_function(_column_sums, table, base, weight, dtype)
         sums = np.zeros((3, X.shape[1]))
         for part in map_pieces(work, row_pieces(len(X)), X.size):
@@ -407,7 +407,7 @@ def fit_scaler(table, *, sample_weight=None, standardize=True):
         raise ValueError(
             f"The variance of {count(len(infinite), 'column')} of X overflows: column "
             f"{infinite[0]}, of modality {name!r}, is the first. Values must stay "
-            "below 1e150; divide these columns by a constant."
+            "below 1e150. Divide these columns by a constant."
         )
     return BlockScaler.of_moments(
         layout, mean, variance, n, columns, standardize, X.dtype
@@ -415,14 +415,14 @@ def fit_scaler(table, *, sample_weight=None, standardize=True):
 
 
 def _merge_means(weights, means):
-    """Weight and mean of both, and the share of the second."""
+    """Weight and mean of two sets of samples, and the share of the second set."""
     weight = weights[0] + weights[1]
     share = weights[1] / np.where(weight > 0, weight, 1)
     return weight, means[0] + share * (means[1] - means[0]), share
 
 
 def _near_mean(table, weight):
-    """Mean of each column over a few rows: a shift that keeps variances exact."""
+    """Mean of each column over a few samples, a shift to compute precise variances."""
     X, layout = table.X, table.layout
     every = slice(None, None, -(-len(X) // 256))
     sample = np.array(X[every], dtype=np.float64, order="C")
@@ -439,7 +439,7 @@ def _near_mean(table, weight):
 
 
 def _mean_of_cells(values, axis=0):
-    """Mean of what is not NaN; NaN where there is nothing."""
+    """Mean of the cells that are not NaN, or NaN if there are none."""
     seen = ~np.isnan(values)
     counts = seen.sum(axis=axis)
     mean = np.where(seen, values, 0).sum(axis=axis) / np.maximum(counts, 1)
@@ -447,7 +447,7 @@ def _mean_of_cells(values, axis=0):
 
 
 def _pool_tokens(values, layout, pool):
-    """Replace what belongs to one feature of several tokens by its pool."""
+    """Replace the values of a feature of several tokens by their pool."""
     for modality in layout.values():
         if modality.n_tokens > 1:
             block = values[modality.columns].reshape(modality.shape)
@@ -456,7 +456,7 @@ def _pool_tokens(values, layout, pool):
 
 
 def _out_of_range(n, total, square, dtype):
-    """Whether squares of this dtype may have overflown, or vanished."""
+    """Whether squares of this dtype may have overflowed or underflowed."""
     limits = np.finfo(dtype)
     mean_square = square[n > 0] / n[n > 0]
     inside = (mean_square > limits.tiny * 1e8) & (mean_square < limits.max / 1e8)
@@ -470,7 +470,7 @@ def _column_sums(table, base, weight, dtype, piece):
     total, square = np.zeros((2, X.shape[1]))
     gaps = partial.any() or not presence.all()
     chunks = row_chunks(*X.shape, STREAM_CELLS)
-    # One buffer, in C order: sums must not round differently with the order of X.
+    # One buffer in C order, so that rounding does not depend on the order of X.
     shape = (max((c.stop - c.start for c in chunks), default=0), X.shape[1])
     buffer = np.empty(shape, dtype=dtype)
     with np.errstate(over="ignore", under="ignore"):

@@ -1,7 +1,6 @@
 """The only file that imports scikit-learn's underscored names, and optional packages.
 
-Everything here is steady from scikit-learn 1.6 on; what changed between releases is
-wrapped so that the rest of the library does not have to know.
+These names have not changed since scikit-learn 1.6, or are wrapped here if they have.
 """
 
 import importlib
@@ -34,7 +33,7 @@ CALLBACK_STATE = ("_callback_fit_ctx", "_skl_callbacks_to_teardown")
 
 
 def import_optional(name, extra):
-    """Import a module of an optional package; the error says which extra brings it."""
+    """Import a module of an optional package; errors name the extra to install."""
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as exc:

@@ -1,7 +1,7 @@
-"""Eq. (2) of UL4M4 between rows and centres, one matrix product a chunk.
+"""Eq. (2) of UL4M4 between samples and centres, with one matrix product per chunk.
 
-The squared distance is the mean over shared modalities of the mean squared difference
-of their columns. Arrays in, arrays out; scaled blocks as `_blocks` makes them.
+The squared distance is the mean squared difference of columns, averaged over shared
+modalities. Arrays in and out. Blocks are scaled by `_blocks`.
 """
 
 from functools import cached_property, partial
@@ -20,16 +20,16 @@ from skmissing._blocks import (
 
 
 class GroupDistances:
-    """Squared distances of the rows of one RowGroup to all Centers.
+    """Squared distances of the samples of one RowGroup to all Centers.
 
-    With x the scaled blocks, A and B the presence of rows and centres, and A₂, C₂ the
-    block norms, the sum over shared modalities is A₂Bᵀ − 2XCᵀ + AC₂ᵀ and their number
-    is ABᵀ. Both outer products have the number of modalities as inner dimension, and
-    A₂Bᵀ is constant along a row when the centres are complete.
+    Let X and C be the scaled blocks of samples and centres, A and B their presence, and
+    A₂, C₂ their block norms. The sum over shared modalities is A₂Bᵀ − 2XCᵀ + AC₂ᵀ, and
+    the number of shared modalities is ABᵀ. The inner dimension of A₂Bᵀ and AC₂ᵀ is the
+    number of modalities. If centres are complete, A₂Bᵀ is constant for a sample.
 
-    A partially observed row is compared over its observed cells only: their squared
-    differences count `width / n_observed` fold, and a second product with the mask
-    stands in for AC₂ᵀ.
+    Partially observed modalities are compared over their observed cells only, whose
+    squared differences are multiplied by `width / n_observed`. A second product with
+    the mask replaces AC₂ᵀ.
     """
 
     def __init__(self, centers, group):
@@ -44,13 +44,13 @@ class GroupDistances:
             self._minus_two *= group.factor[:, np.newaxis]
             self._offset = group.shift @ self._minus_two
         self._complete = bool(self._owned.all())
-        # Whether every row is known to share a modality with every centre.
+        # Whether every sample is known to share a modality with every centre.
         self._comparable = len(group.presence) == 1 and bool(
             (group.presence @ self._owned.T > 0).all()
         )
 
     def chunks(self, rows):
-        """Slices of some rows, and room for the distances of the largest of them."""
+        """Slices of some samples, and a buffer for the distances of a slice."""
         n_clusters, n_columns = self._centers.shape
         parts = row_chunks(rows.stop - rows.start, max(n_columns, 8 * n_clusters))
         chunks = [slice(rows.start + p.start, rows.start + p.stop) for p in parts]
@@ -58,7 +58,7 @@ class GroupDistances:
         return chunks, np.empty((most, n_clusters), dtype=self._centers.dtype)
 
     def squared(self, chunk, out=None):
-        """Squared distances of a slice of the rows, inf where nothing is shared."""
+        """Squared distances of a slice of samples; inf if no modality is shared."""
         sums = self._sums(chunk, out)
         norms = self.group.norms[chunk]
         if self.group.observed is not None:
@@ -76,7 +76,7 @@ class GroupDistances:
         return sums
 
     def nearest(self, chunk, out=None):
-        """Index of the nearest centre, -1 where no centre shares a modality."""
+        """Index of the nearest centre; -1 if no centre shares a modality."""
         if not self._complete:
             squared = self.squared(chunk, out)
             labels = squared.argmin(axis=1)
@@ -90,10 +90,10 @@ class GroupDistances:
         return labels
 
     def measure(self, rows, labels, squared):
-        """Write the squared distances of some rows to their labels, 0 for label -1."""
-        # By differences, so that nothing cancels; `labels` are those of all rows of X.
+        """Write the squared distances of some samples to their labels; 0 for -1."""
+        # By differences, to avoid cancellation. `labels` are those of all samples.
         group, n_columns = self.group, self.group.source.shape[1]
-        # Label -1 takes the last centre here, and 0 below.
+        # Label -1 is the last centre here, and the distance is set to 0 below.
         centers = self._centers if group.shift is None else self._unscaled
         parts = row_chunks(rows.stop - rows.start, n_columns, STREAM_CELLS)
         most = max((part.stop - part.start for part in parts), default=0)
@@ -124,11 +124,11 @@ class GroupDistances:
 
     @cached_property
     def _unscaled(self):
-        """Centres in the units of the rows, which are not scaled."""
+        """Centres in the units of samples that are not scaled."""
         return self._centers / self.group.factor + self.group.shift
 
     def _sums(self, chunk, out=None):
-        """The sums over shared modalities, less the norms of the row itself."""
+        """Sums over shared modalities, minus the norms of the sample itself."""
         group = self.group
         x = group.source[chunk]
         if out is not None:
@@ -144,7 +144,7 @@ class GroupDistances:
         return sums
 
     def _inverse_share(self, chunk):
-        """Width over the number of observed cells: (n_chunk, n_kept)."""
+        """Width divided by the number of observed cells, (n_chunk, n_kept)."""
         group, dtype = self.group, self._centers.dtype
         starts = np.cumsum(group.widths) - group.widths
         n_observed = np.add.reduceat(group.observed[chunk], starts, axis=1, dtype=dtype)
@@ -152,7 +152,7 @@ class GroupDistances:
 
 
 def nearest_centers(blocks, centers, return_squared=False):
-    """Label every row with its nearest centre, -1 where no centre shares a modality."""
+    """Label each sample with its nearest centre; -1 if no centre shares a modality."""
     labels = np.empty(len(blocks.presence), dtype=np.int32)
     squared = None
     if return_squared:
@@ -162,7 +162,7 @@ def nearest_centers(blocks, centers, return_squared=False):
 
 
 def _label(labels, squared, piece):
-    """Write the labels of some rows, and their distances while they are in cache."""
+    """Write the labels of some samples, and distances while they are in cache."""
     distances, rows = piece
     chunks, buffer = distances.chunks(rows)
     for chunk in chunks:
@@ -172,22 +172,22 @@ def _label(labels, squared, piece):
 
 
 def map_groups(work, blocks, centers):
-    """Map `work` over pairs of GroupDistances and a slice of the rows of its group."""
+    """Map `work` over pairs of GroupDistances and a slice of the samples of a group."""
     n_rows, n_features = blocks.presence.shape[0], blocks.layout.n_features
-    # Small tables are cut into fewer pieces, each of which costs a few calls.
+    # Small tables are cut into fewer pieces, because each piece costs a few calls.
     n_total = max(n_rows, N_PIECES * PIECE_CELLS // max(1, n_features))
     pieces = [
         (distances, rows)
         for distances in (GroupDistances(centers, group) for group in blocks.groups)
         for rows in row_pieces(len(distances.group.rows), n_total)
     ]
-    # The largest first, so that no thread is left alone with one at the end.
+    # The largest first, so that no thread works alone at the end.
     pieces.sort(key=lambda p: (p[1].start - p[1].stop) * p[0].group.source.shape[1])
     return map_pieces(work, pieces, n_rows * n_features)
 
 
 def squared_distances(blocks, centers):
-    """Squared distance of every row to every centre, inf where nothing is shared."""
+    """Squared distance of each sample to each centre; inf if no modality is shared."""
     shape = len(blocks.presence), len(centers.values)
     squared = np.empty(shape, dtype=blocks.dtype)
     for group in blocks.groups:
@@ -198,7 +198,7 @@ def squared_distances(blocks, centers):
 
 
 def label_distances(blocks, centers, labels):
-    """Squared distance of every row to the centre of its label, 0 for label -1."""
+    """Squared distance of each sample to the centre of its label; 0 for label -1."""
     squared = np.zeros(len(labels), dtype=blocks.dtype)
     pieces = map_groups(
         lambda piece: piece[0].measure(piece[1], labels, squared), blocks, centers

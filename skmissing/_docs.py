@@ -23,11 +23,10 @@ figure_ : matplotlib Figure
     Figure of the axes.
 modalities : None, list of int or dict, default=None
     Which columns form a modality. None groups columns by their prefix if all are named
-    `modality__feature`, and otherwise makes every column a modality of its own. A list
-    gives widths from left to right. A dict maps each name to a width, a token shape
-    `(n_tokens, dim)`, a slice, or a list of column names or positions. The
-    `modalities_` of a fitted estimator are accepted, too. The first level of a
-    `MultiIndex` is the prefix.
+    `modality__feature`. Otherwise, each column is a modality. A list is the widths from
+    left to right. A dict maps each name to a width, a token shape `(n_tokens, dim)`, a
+    slice, or a list of column names or positions. The `modalities_` of a fitted
+    estimator are also accepted. The first level of a `MultiIndex` is the prefix.
 modalities_ : ModalityLayout
     Ordered mapping from the name of each modality to its columns.
 n_features_in_ : int
@@ -47,16 +46,16 @@ revision : str, default=None
 normalize : bool, default=False
     Whether to scale embeddings to Euclidean length 1.
 max_tokens : int, default=None
-    Number of tokens (of sound: frames) per item in the output, required by
+    Number of tokens, or frames of a sound, per item in the output. Required by
     `pooling=None`. The output is a flattened sequence of the layout
-    `(max_tokens, embedding_dim_)`. Shorter items are padded with NaN and longer ones
+    `(max_tokens, embedding_dim_)`. Shorter items are padded with NaN, and longer items
     are truncated.
 cache : joblib.Memory, str or path, default=None
     Where to store embeddings. The key is the content of the item, the revision of the
     model and the parameters that change the embedding. Each item is therefore encoded
     only once, in any order and any fold.
 empty_is_missing : bool, default=True
-    Whether a blank path is a missing item. If False, it is a broken one.
+    Whether a blank path is a missing item. If False, it is a broken item.
 on_error : {"raise", "missing"}, default="raise"
     Whether an item that cannot be read or encoded raises an error, or is treated as
     missing with a warning.
@@ -74,8 +73,8 @@ revision_ : str or None
 def shared_docs(obj=None, *, like=None):
     """Fill lines such as ``%(modalities, n_jobs)s`` in docstrings.
 
-    Decorates a function, or a class with its methods. The paragraphs are taken from the
-    function `like` or from the base classes, and otherwise from `SHARED`.
+    Decorates a function, or a class with its methods. Paragraphs come from the function
+    `like`, the base classes, or `SHARED`.
     """
     if obj is None:
         return partial(shared_docs, like=like)

@@ -1,7 +1,4 @@
-"""Draws subsets of the modalities that rows have, to train on fewer than there are.
-
-numpy only: whoever hides modalities while training a scikit-learn estimator uses it.
-"""
+"""Draws random subsets of observed modalities, to hide the others in training."""
 
 from numbers import Real
 
@@ -27,7 +24,7 @@ def read_dropout(modality_dropout, names):
 
 
 def draw_subsets(presence, rng, *, policy="uniform_size", drop_probability=0.5):
-    """Draw for every row of `presence` a random, non-empty subset of its modalities."""
+    """Draw a random, non-empty subset of the modalities of each row of `presence`."""
     if policy == "uniform_size":
         available = presence.sum(axis=1)
         sizes = 1 + np.floor(rng.random_sample(len(available)) * available)
@@ -35,8 +32,8 @@ def draw_subsets(presence, rng, *, policy="uniform_size", drop_probability=0.5):
     if policy == "uniform_subset":
         kept = np.zeros_like(presence)
         left = np.flatnonzero(presence.any(axis=1))
-        # Drawing empty subsets again leaves the others equally probable; each round
-        # settles at least half of the rows that are left, on average.
+        # If empty subsets are drawn again, all others are equally probable. On average,
+        # each round replaces at least half of the empty subsets.
         while len(left):
             kept[left] = presence[left] & (rng.random_sample(kept[left].shape) < 0.5)
             left = left[~kept[left].any(axis=1)]
@@ -50,7 +47,7 @@ def draw_subsets(presence, rng, *, policy="uniform_size", drop_probability=0.5):
 
 
 def _first_of_shuffled(presence, sizes, rng):
-    """Keep the first `sizes` of each row's modalities in random order."""
+    """Keep the first `sizes` modalities of each row in random order."""
     keys = np.where(presence, rng.random_sample(presence.shape), 2.0)
     ranks = keys.argsort(axis=1).argsort(axis=1)
     return presence & (ranks < np.reshape(sizes, (-1, 1)))

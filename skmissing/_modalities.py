@@ -1,6 +1,6 @@
-"""Resolve the parameter `modalities=` against the columns of X; warn of modalities.
+"""Resolve the parameter `modalities=` for the columns of X, and warn about modalities.
 
-A modality is a named group of columns. Nothing here looks at values.
+A modality is a named group of columns. This file does not use values of X.
 """
 
 import re
@@ -12,7 +12,7 @@ from numbers import Integral
 
 import numpy as np
 
-# Packages whose frames are not the user's.
+# Packages whose stack frames do not belong to the user.
 NOT_USER = {"skmissing", "sklearn", "joblib", "skorch", "threading", "concurrent"}
 
 
@@ -26,15 +26,15 @@ def count(n, one, many=None):
 
 
 def warn(message, category=ModalityWarning):
-    """Warn at the line of the user's code that led here.
+    """Warn at the line of the user's code that called the library.
 
-    Where Python shows a warning once, so does one call of the user: messages that
-    differ in numbers only are alike, or each fold of a search would give its own.
+    If Python shows a warning once per line, show it once per call. Messages that differ
+    only in numbers count as equal. Otherwise, each fold of a search would warn.
     """
     *inner, frame = inner_frames()
     module, line = frame.f_globals.get("__name__", ""), frame.f_lineno
     if inner and _is_shown_once(message, category, module, line):
-        # The frame that the user called. It ends with the call, and this set with it.
+        # The set is stored in the frame that the user called, and is deleted with it.
         shown = inner[-1].f_locals.setdefault("_shown_warnings", set())
         alike = re.sub(r"\b[0-9]+\b", "#", message)
         if alike in shown:
@@ -51,7 +51,7 @@ def warn(message, category=ModalityWarning):
 
 
 def _is_shown_once(message, category, module, line):
-    """Whether the filters show such a warning once, as they do by default."""
+    """Whether the filters show the warning once, which is the default."""
     for action, text, kind, where, number in warnings.filters:
         if (
             issubclass(category, kind)
@@ -64,7 +64,7 @@ def _is_shown_once(message, category, module, line):
 
 
 def inner_frames():
-    """Frames of libraries that the caller runs in, and last the user's."""
+    """Stack frames of libraries, and then the frame of the user."""
     frame = sys._getframe(1)
     while frame.f_back is not None:
         yield frame
@@ -76,7 +76,7 @@ def inner_frames():
 
 
 def lost_names(n_features):
-    """Name of the sklearn object that had column names, and how to get them back.
+    """Name of the scikit-learn object that dropped column names, and a remedy.
 
     A wrapper such as `BaggingClassifier`, or a pipeline with a scaler, passes arrays.
     None if no caller had names with prefixes.
@@ -104,8 +104,8 @@ class Modality:
     """A named group of columns of X."""
 
     name: str
-    columns: np.ndarray  # positions in X, in the order in which the block is read
-    n_tokens: int = 1  # that the block holds, row-major; 1 for a plain vector
+    columns: np.ndarray  # positions in X, in the order of the values
+    n_tokens: int = 1  # number of tokens, row-major; 1 for a plain vector
 
     @property
     def width(self):
@@ -133,9 +133,9 @@ class Modality:
 class ModalityLayout(Mapping):
     """Ordered mapping from modality name to :class:`Modality`.
 
-    Together the modalities hold every column of X exactly once. "Layout order" is
-    the columns of the first modality, then those of the second, and so on; the
-    kernels work in it because there every block is a slice.
+    Every column of X is in exactly one modality. "Layout order" is the columns of the
+    first modality, then of the second modality, and so on. The kernels use this order,
+    in which each modality is a slice.
     """
 
     def __init__(self, modalities):
@@ -147,8 +147,8 @@ class ModalityLayout(Mapping):
         self.n_features = int(self.widths.sum())
         stops = np.cumsum(self.widths)
         starts = stops - self.widths
-        # Where each modality lies in layout order, and the number of the modality of
-        # each position there; `X[:, order]` is X in layout order.
+        # Slice of each modality in layout order, and the number of the modality at each
+        # position. `X[:, order]` is X in layout order.
         self.slices = [slice(int(a), int(b)) for a, b in zip(starts, stops)]
         self.owner = np.repeat(np.arange(len(self.widths)), self.widths)
         self.order = np.concatenate([m.columns for m in listed])
@@ -177,7 +177,7 @@ class ModalityLayout(Mapping):
 
 
 def as_slice(positions):
-    """Return a slice instead of positions that are a run: it indexes without a copy."""
+    """Return consecutive positions as a slice, which indexes without a copy."""
     if not len(positions):
         return slice(0, 0)
     first, length = int(positions[0]), len(positions)
@@ -189,9 +189,9 @@ def as_slice(positions):
 def resolve_modalities(modalities, n_features, feature_names=None, warn=warn):
     """Turn the parameter `modalities` into a layout of X.
 
-    Widths and token shapes in a dict take the columns of that prefix if there are any,
-    be it the first or behind that of a step, and otherwise the next columns, left to
-    right, that no other entry names.
+    Widths and token shapes in a dict are for the columns with this prefix, which may
+    follow the prefix of a step. If there are none, they are for the next columns from
+    left to right that no other entry names.
     """
     if isinstance(modalities, ModalityLayout):
         if modalities.n_features != n_features:
@@ -239,8 +239,8 @@ def _from_names(n_features, feature_names, warn=None):
     if groups and bare and warn:
         warn(
             f"{len(bare)} of the {n_features} column names have no prefix before '__': "
-            f"{_shorten(bare)}; so none are grouped, and each column is a modality of "
-            f"its own. Name all columns modality__feature, as in "
+            f"{_shorten(bare)}. Therefore, no columns are grouped, and each column is "
+            f"a modality of its own. Name all columns modality__feature, as in "
             f"'{bare[0].lstrip('_')}__0', or pass modalities=."
         )
     elif not bare and warn:
@@ -262,16 +262,16 @@ def _from_names(n_features, feature_names, warn=None):
 
 
 def _warn_prefixes(groups, feature_names, warn):
-    """Warn of prefixes that are misspelt, or that are those of a step."""
+    """Warn about prefixes that are misspelt or that belong to a step."""
     spelt = {}
     for prefix in groups:
         spelt.setdefault(prefix.strip().casefold(), []).append(prefix)
     for alike in spelt.values():
         if len(alike) > 1:
             warn(
-                f"the prefixes {_shorten(alike)} of column names differ in blanks or "
-                "in upper and lower case only; they are different modalities. Rename "
-                "the columns if they are one."
+                f"the prefixes {_shorten(alike)} of column names differ only in blanks "
+                "or in upper and lower case. They are different modalities. Rename "
+                "the columns if they are one modality."
             )
     merged = {
         prefix: _second_prefixes(prefix, [str(feature_names[p]) for p in positions])
@@ -282,15 +282,15 @@ def _warn_prefixes(groups, feature_names, warn):
         own = {name: len(p) for name, p in groups.items()}
         warn(
             "columns of several prefixes are one modality, because another prefix is "
-            f"in front: {', '.join(merged)}. If it is that of a step, pass "
+            f"in front: {', '.join(merged)}. If it is the name of a step, pass "
             "verbose_feature_names_out=False to the ColumnTransformer or FeatureUnion, "
             f"or pass modalities=. If it is the modality, pass modalities={own}."
         )
 
 
 def _second_prefixes(prefix, names):
-    """Different prefixes behind a prefix, if all of its columns have a second one."""
-    # A ColumnTransformer also puts columns that had no prefix in its remainder.
+    """Different prefixes after a prefix, if all its columns have a second prefix."""
+    # The remainder of a ColumnTransformer also contains columns without a prefix.
     rests = [name.split("__")[1:] for name in names]
     any_or_all = any if prefix == "remainder" else all
     parts = []
@@ -323,7 +323,7 @@ def _from_dict(modalities, n_features, feature_names):
             columns[name] = _explicit(value, where, n_features, feature_names)
             continue
         tokens[name], widths[name] = _size(value, where)
-        # A step may have put its own prefix in front.
+        # A step may have added its own prefix.
         inner = [n for n, f in enumerate(inner_names) if f"__{name}__" in f]
         if name not in prefixes and len(inner) == widths[name]:
             columns[name] = inner
@@ -355,7 +355,7 @@ def _from_dict(modalities, n_features, feature_names):
 
 
 def _size(value, where):
-    """Number of tokens and width that an int or a token shape stands for."""
+    """Number of tokens and width, from an int or a token shape."""
     if isinstance(value, tuple):
         if len(value) != 2:
             raise ValueError(
@@ -373,7 +373,7 @@ def _size(value, where):
 
 
 def _explicit(value, where, n_features, feature_names):
-    """Positions that a slice or a list of names or positions stands for."""
+    """Positions of columns, from a slice or a list of names or positions."""
     if isinstance(value, slice):
         try:
             positions = list(range(*value.indices(n_features)))
@@ -412,7 +412,7 @@ def _position(value, where, n_features, feature_names):
 
 
 def _check_partition(columns, n_features, feature_names):
-    """Every column must be in exactly one modality."""
+    """Check that every column is in exactly one modality."""
 
     def label(position):
         return position if feature_names is None else str(feature_names[position])

@@ -1,4 +1,4 @@
-"""One pool of threads for chunked kernels, never more than the cores allow."""
+"""A pool of threads for chunked kernels, limited by the number of cores."""
 
 import os
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +11,7 @@ _locks = {}
 
 
 def process_lock(name):
-    """Reentrant lock of a name; a fork must not wait for that of its parent."""
+    """Reentrant lock by name. A forked process does not use the lock of its parent."""
     return _locks.setdefault((name, os.getpid()), RLock())
 
 
@@ -22,18 +22,18 @@ def _controller():
 
 @cache
 def _pool(pid, n_threads):
-    """Threads that stay, one pool per process: a fork has none of its parent."""
+    """Persistent threads, one pool per process. A fork has no threads of its parent."""
     return ThreadPoolExecutor(n_threads, thread_name_prefix="skmissing")
 
 
 def n_blas_threads():
-    """Number of threads that matrix products may use now, by all limits in force."""
+    """Number of threads that matrix products may use now, with all current limits."""
     libraries = _controller().select(user_api="blas").lib_controllers
     return max((library.num_threads for library in libraries), default=1)
 
 
 class SingleBlas:
-    """While any thread is inside, matrix products have one thread each."""
+    """Context in which matrix products use one thread each."""
 
     def __init__(self):
         self._lock = Lock()
@@ -55,18 +55,17 @@ class SingleBlas:
 
 @cache
 def _single_blas(pid):
-    """One per process: a fork must not wait for a thread of its parent."""
+    """One SingleBlas per process, so that a fork does not wait for its parent."""
     return SingleBlas()
 
 
 def map_in_threads(function, items):
     """Yield `function(item)` in the order of the items, computed by several threads.
 
-    As many threads as the matrix library would use, each with one thread of its own
-    for matrix products. The function should spend its time in numpy or scipy calls
-    that release the interpreter, and must not itself map in threads. How the work is
-    cut into items must not depend on the number of threads: then neither does the
-    result.
+    The number of threads is that of the matrix library. In each thread, matrix products
+    use one thread. The function should mainly call NumPy or SciPy functions that
+    release the lock of the interpreter, and must not call `map_in_threads`. Items must
+    not depend on the number of threads, so that results do not.
     """
     n_threads = min(n_blas_threads(), len(items))
     if n_threads <= 1:

@@ -104,7 +104,7 @@ class SkmissingEstimator(CallbackSupportMixin, BaseEstimator):
 
 
 class ModalityMixin:
-    """Validates X into a :class:`ModalityTable`; needs the parameter `modalities`."""
+    """Validates X into a :class:`ModalityTable`. Requires a parameter `modalities`."""
 
     _parameter_constraints: dict = {
         "modalities": [None, list, tuple, np.ndarray, dict, ModalityLayout]
@@ -123,8 +123,8 @@ class ModalityMixin:
         """Validate data in which NaN and masked cells are missing.
 
         Sets `n_features_in_`, `feature_names_in_` and `modalities_` if `reset`.
-        Returns a ModalityTable whose X may be the caller's own array: never write to
-        it. Returns the pair (table, y) if y is given.
+        Returns a ModalityTable, or the pair (table, y) if y is given. Its X may be the
+        caller's own array, so do not write to it.
         """
         has_y = not (isinstance(y, str) and y == "no_validation")
         validate, levels = validate_data, False
@@ -186,9 +186,9 @@ class ModalityMixin:
         return (table, y) if has_y else table
 
     # With more modalities of one column each, `modalities` was probably forgotten. The
-    # first limit is for arrays: embeddings are wider than the tables of scikit-learn's
-    # checks, which have up to 30 columns. The second is for frames without prefixes,
-    # which may be a questionnaire. The string is part of the warning.
+    # first limit is for arrays, because scikit-learn's checks use up to 30 columns and
+    # embeddings have more. The second limit is for dataframes without prefixes, such as
+    # questionnaires. The string is part of the warning.
     _most_columns, _consequence = (30, 64), ""
 
     def _warn_single_columns(self, names):
@@ -223,9 +223,9 @@ class ModalityMixin:
 class ModalityTable:
     """Samples, their observed modalities, and their weights.
 
-    Validation makes a table, and kernels, imputers, ensembles and networks take it. All
-    warnings about samples, columns and modalities are given here. Missing cells of X
-    are NaN. `owner` is the name of the estimator. Warnings begin with it.
+    Validation returns a table for kernels, imputers, ensembles and networks. All
+    warnings about samples, columns and modalities are in this class. They begin with
+    `owner`, the name of the estimator. Missing cells of X are NaN.
 
     Attributes
     ----------
@@ -290,17 +290,17 @@ class ModalityTable:
 
     @cached_property
     def patterns(self):
-        """Distinct rows of `presence`, and the position of that of each sample."""
+        """Distinct rows of `presence`, and the number of the one of each sample."""
         return find_patterns(self.presence)
 
     @cached_property
     def observed_columns(self):
-        """Whether any sample has each column, shape (n_features,)."""
+        """Mask of columns observed in any sample, shape (n_features,)."""
         whole = self.presence[~self.partial].any(axis=0)[self.layout.column_owner]
         return whole | ~np.isnan(self.X[self.partial]).all(axis=0)
 
     def column_means(self):
-        """Weighted means of the observed cells, 0 where there are none, and weights."""
+        """Weighted means of observed cells, 0 if there are none, and total weights."""
         means = np.zeros(self.X.shape[1], dtype=self.X.dtype)
         mass = np.zeros(self.X.shape[1])
         for m in np.flatnonzero(self.presence.any(axis=0)):
@@ -315,7 +315,7 @@ class ModalityTable:
     # ------------------------------------------------------------------ other tables
 
     def replace(self, X):
-        """Table with other values in the observed cells, and the same gaps."""
+        """Table with other values in the observed cells, and the same missing cells."""
         return self._like(X)
 
     def hide(self, hidden):
@@ -353,7 +353,7 @@ class ModalityTable:
         warn(f"{self.owner}: {message}" if self.owner else message, category)
 
     def warn_empty(self, fate, presence=None):
-        """Warn of samples in which nothing is observed; `fate` ends the sentence."""
+        """Warn about samples in which nothing is observed. `fate` ends the sentence."""
         has_any = self.has_any if presence is None else presence.any(axis=1)
         if not has_any.all():
             self.warn(
@@ -362,8 +362,8 @@ class ModalityTable:
             )
 
     def warn_never_observed(self, seen, modalities, columns=None):
-        """Warn of columns, or only of modalities, that no sample of `fit` has."""
-        # `modalities` and `columns` end the sentence: what happens to them.
+        """Warn about columns, or only modalities, that are never observed in `fit`."""
+        # `modalities` and `columns` are ends of sentences: the consequences.
         if seen.all():
             return
         some = seen if columns is None else self.any_column(seen)
@@ -382,7 +382,7 @@ class ModalityTable:
                 )
 
     def warn_unlearnt(self, learnt):
-        """Warn of modalities unknown to `fit`; return the presence of the others."""
+        """Warn about modalities that `fit` did not observe; return others' presence."""
         if not learnt.all():
             ignored = self.presence & ~learnt
             names = [self.layout.names[m] for m in np.flatnonzero(ignored.any(axis=0))]
@@ -390,10 +390,10 @@ class ModalityTable:
         return self.presence & learnt
 
     def warn_codes(self):
-        """Warn of values that fill whole modalities, like codes for missing.
+        """Warn about values that fill whole modalities, like codes for missing.
 
-        Blocks of counts or of 0 and 1 may be all 0 in a sample. They then also have
-        zeros in other samples.
+        Counts or indicators may also be all 0 in a sample. However, they have single
+        zeros in other samples, too.
         """
         found = []
         for m, (name, modality) in enumerate(self.layout.items()):
@@ -418,7 +418,7 @@ class ModalityTable:
             )
 
     def check_enough(self, **wanted):
-        """Number of samples that count; ValueError if below the named parameter."""
+        """Number of usable samples. Raise ValueError if it is below a parameter."""
         ((name, value),) = wanted.items()
         n_usable = np.count_nonzero(self.has_any & (self.weight > 0))
         if n_usable < value:
@@ -430,7 +430,7 @@ class ModalityTable:
         return n_usable
 
     def check_size(self):
-        """Raise if a number is too large for trees and for squares."""
+        """Check that no number is too large for trees and for squares."""
         low, high = np.fmin.reduce(self.X, axis=0), np.fmax.reduce(self.X, axis=0)
         largest = np.fmax(-low, high)
         huge = np.flatnonzero(largest > LARGEST_READ)
@@ -443,7 +443,7 @@ class ModalityTable:
             )
 
     def any_column(self, columns):
-        """Which modalities have any of the chosen columns, shape (n_modalities,)."""
+        """Mask of modalities with any of the chosen columns, shape (n_modalities,)."""
         owner = self.layout.column_owner
         return np.bincount(owner, columns, minlength=len(self.layout)) > 0
 
@@ -461,7 +461,7 @@ class ModalityTable:
         return shown + (", ..." if len(columns) > most else "")
 
     def _warn_ignored(self, what, names, cells):
-        """Warn of what `fit` never saw, and of how many samples have it."""
+        """Warn about columns or modalities that were never observed in `fit`."""
         having = int(cells.any(axis=1).sum())
         if having:
             self.warn(
@@ -473,8 +473,8 @@ class ModalityTable:
 def fill_masked(X):
     """Return X with NaN in masked cells, because scikit-learn ignores the mask.
 
-    In columns of objects, `pandas.NA` also becomes NaN, because numpy rejects it. Names
-    of columns that are tuples are joined: ("text", 0) becomes "text__0".
+    In object columns, `pandas.NA` also becomes NaN, because NumPy rejects it. Column
+    names that are tuples are joined: ("text", 0) becomes "text__0".
     """
     if not isinstance(X, np.ma.MaskedArray):
         return _fill_null(X)
@@ -505,7 +505,7 @@ def _fill_null(X):
 
 
 def validate_numbers(estimator, X, y="no_validation", **check_params):
-    """`validate_data` of numbers or NaN; errors on words and on columns say more."""
+    """`validate_data` for numbers or NaN, with more helpful errors."""
     try:
         return validate_data(estimator, X, y, **check_params)
     except ValueError as error:
@@ -525,23 +525,23 @@ def take_samples(X, rows):
 
 
 def flat_names(X):
-    """A data frame whose column names are not tuples."""
+    """Return a data frame whose column names are not tuples."""
     if not has_levels(X):
         return X
     return X.set_axis(["__".join(map(str, name)) for name in X.columns], axis="columns")
 
 
 def has_levels(X):
-    """Whether the names of the columns are tuples, as those of a MultiIndex are."""
+    """Whether column names are tuples, as in a MultiIndex."""
     columns = getattr(X, "columns", ())
     return len(columns) > 0 and all(isinstance(name, tuple) for name in columns)
 
 
 def check_table(X):
-    """Raise if X is not one table of numbers, and say how to make it one."""
+    """Raise an error with a remedy if X is not one table of numbers."""
     shape = getattr(X, "shape", ())
     if len(shape) == 2 and shape[1] == 0:
-        # scikit-learn looks at the dtypes of a frame first, and reports those.
+        # scikit-learn would check the dtypes of a dataframe first.
         raise ValueError(
             f"Found array with 0 feature(s) (shape={tuple(shape)}) while a minimum "
             "of 1 is required."
@@ -590,7 +590,7 @@ def check_table(X):
 
 
 def _odd_columns(X):
-    """Names and values of the columns of X that are not of a dtype of numbers."""
+    """Names and values of the columns of X without a numeric dtype."""
     if isinstance(X, np.ndarray):
         columns = X.T if X.ndim == 2 and X.dtype == object else ()
         return [(f"x{place}", column) for place, column in enumerate(columns)]
@@ -622,7 +622,7 @@ def explain_words(error, X):
 
 
 def check_unmasked(values, name):
-    """Raise if any value is masked, because scikit-learn ignores the mask."""
+    """Raise an error if any value is masked, because scikit-learn ignores masks."""
     if np.ma.is_masked(values):
         raise ValueError(
             f"{name} must have no masked values; {np.ma.count_masked(values)} of "
@@ -631,9 +631,9 @@ def check_unmasked(values, name):
 
 
 def check_target(y, *, numeric=False, one_column=""):
-    """Raise if values of y are masked or missing, or of several types.
+    """Raise an error if values of y are masked, missing, or of several types.
 
-    `one_column` is the name of an estimator that takes no more columns, or empty.
+    `one_column` is the name of an estimator that accepts one column only, or empty.
     """
     check_unmasked(y, "y")
     if y is None or sparse.issparse(y):
@@ -662,8 +662,8 @@ def check_target(y, *, numeric=False, one_column=""):
     if not known.all():
         known = known.reshape(len(values), -1).all(axis=1)
         raise ValueError(
-            f"y must have no missing values; that of {(~known).sum()} of {len(known)} "
-            "samples is missing. Leave these samples out."
+            f"y must have no missing values; {(~known).sum()} of {len(known)} are "
+            "missing. Leave these samples out."
         )
 
 
@@ -675,7 +675,7 @@ def _is_null(cell):
 
 
 def check_squares(y):
-    """Raise if squares of a target would overflow."""
+    """Raise an error if squares of a target would overflow."""
     if y.dtype.kind not in "biuf":
         raise TypeError(f"y must be numbers; got dtype {y.dtype}.")
     largest = y[np.abs(y).argmax()]
@@ -687,7 +687,7 @@ def check_squares(y):
 
 
 def check_sample_weight(sample_weight, X, dtype=np.float64):
-    """Return non-negative weights, one per sample, not all of them zero."""
+    """Return non-negative weights, one per sample and not all zero."""
     check_unmasked(sample_weight, "sample_weight")
     weight = _check_sample_weight(
         sample_weight, X, dtype=dtype, ensure_non_negative=True
@@ -724,8 +724,8 @@ def check_groups(groups, n_samples):
         kinds, unknown = [], groups != groups
     if unknown.any():
         raise ValueError(
-            "groups must have no missing values; that of "
-            f"{np.count_nonzero(unknown)} of {n_samples} samples is missing."
+            "groups must have no missing values; "
+            f"{np.count_nonzero(unknown)} of {n_samples} are missing."
         )
     try:
         np.unique(groups)
@@ -737,15 +737,15 @@ def check_groups(groups, n_samples):
 
 
 def is_code(block, value, n_filled):
-    """Whether a value that fills some samples is unlike the other cells of a block."""
+    """Whether a value that fills some samples differs from other cells of a block."""
     same = block == value
     others = block[~same & ~np.isnan(block)]
     if len(others) < CODE_SAMPLES * block.shape[1]:
         return False
     if np.count_nonzero(same) == n_filled * block.shape[1]:
         return True
-    # Single cells may have it, too. It is then further from the other values than these
-    # are from each other. 0 may be a count, and the others may all be 1.
+    # If single cells have the value, too, it must be farther from the other values than
+    # they are from each other. 0 may be a count, and the other values may all be 1.
     low, high = others.min(), others.max()
     return value != 0 and max(low - value, value - high) > high - low > 0
 
@@ -756,7 +756,7 @@ def name_list(names):
 
 
 def read_table(X, modalities=None, *, name="X"):
-    """Return the table of an array or a frame, for functions without an estimator."""
+    """Return the table of an array or dataframe, for functions without an estimator."""
     says = None if has_levels(X) else warn
     X, names = read_array(X, name)
     layout = resolve_modalities(modalities, X.shape[1], names, says)
@@ -764,7 +764,7 @@ def read_table(X, modalities=None, *, name="X"):
 
 
 def read_array(X, name):
-    """Return X as an array, perhaps the caller's own, and its column names or None."""
+    """Return X as an array, which may be the caller's own, and column names or None."""
     check_table(X)
     X = fill_masked(X)
     try:

@@ -7,15 +7,15 @@ from threadpoolctl import ThreadpoolController
 
 from skmissing._parallel import process_lock
 
-# Multiplications below which one thread is used. Several would then spend most of
-# their time waiting for each other, and on a busy machine nearly all of it.
+# With fewer multiplications, one thread is used. Several threads would spend most of
+# their time waiting for each other, especially on a busy machine.
 SMALL_WORK = 1 << 25
 
 
 @contextlib.contextmanager
 def seeded(seed, device):
     """Seed torch's global generators, and restore them afterwards."""
-    # Of two trainings in threads, each would draw from the other's numbers.
+    # Without the lock, trainings in several threads would share random numbers.
     devices = [device] if device.type == "cuda" else []
     with process_lock("generators of torch"), torch.random.fork_rng(devices):
         # torch.manual_seed would also seed the devices that were not forked.
@@ -28,7 +28,7 @@ def seeded(seed, device):
 
 @contextlib.contextmanager
 def single_precision():
-    """Let modules be made with float32 weights, whatever torch's default is."""
+    """Context in which modules have float32 weights for any default of torch."""
     before = torch.get_default_dtype()
     torch.set_default_dtype(torch.float32)
     try:
@@ -40,19 +40,19 @@ def single_precision():
 def few_threads(n_multiplications, device):
     """Context in which small work on the CPU is done by one thread."""
     if device.type == "cpu" and n_multiplications < SMALL_WORK:
-        # torch hands OpenMP its number of threads when a thread first computes. Asked
-        # for the number it does so now, and not after the limit was set.
+        # torch sets the number of threads of OpenMP when a thread first computes. This
+        # call makes it do so now, and not after the limit was set.
         torch.get_num_threads()
         return _openmp.limit(limits=1)
     return contextlib.nullcontext()
 
 
-# Made after torch was imported, so that it knows of torch's threads.
+# Created after the import of torch, so that it includes torch's threads.
 _openmp = ThreadpoolController().select(user_api="openmp")
 
 
 def resolve_device(device, *, double=False):
-    """Turn the parameter `device` into a torch device that is there."""
+    """Turn the parameter `device` into an available torch device."""
     counts = {"cuda": torch.cuda.device_count() if torch.cuda.is_available() else 0}
     counts["mps"] = int(torch.backends.mps.is_available())
     if device == "auto":
@@ -60,7 +60,7 @@ def resolve_device(device, *, double=False):
         return torch.device([*usable, "cpu"][0])
     kind, _, index = device.partition(":")
     if kind not in ("cpu", *counts) or (index and not index.isdigit()):
-        try:  # some extension of torch may bring it
+        try:  # an extension of torch may have it
             torch.zeros(1, device=device).cpu()
         except (RuntimeError, AssertionError, ImportError) as exc:
             raise ValueError(

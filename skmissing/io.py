@@ -1,4 +1,4 @@
-"""Saves fitted models with skops, and loads them without running code of the file."""
+"""Saves fitted models with skops, and loads them without running code in the file."""
 
 import io
 import json
@@ -16,10 +16,11 @@ from skmissing._table import warn
 
 __all__ = ["dump", "load"]
 
-# What a file may name, beside the estimators of scikit-learn that skops trusts. Names
-# are listed one by one, since a module also holds what it has imported. Left out are
-# distributions of scipy.stats, which execute a text of their state, and the trees of
-# nearest neighbors, in which compiled code follows indices that nothing checks.
+# Names that a file may contain, besides the estimators of scikit-learn that skops
+# trusts. They are listed one by one, because modules also contain their imports.
+# Distributions of scipy.stats are left out, because they execute text of their state.
+# Trees of nearest neighbors are left out, because compiled code uses their indices
+# without a check.
 PARTS = """
 builtins.range functools.partial numpy.dtype numpy.mean numpy.number
 scipy.sparse._csc.csc_array scipy.sparse._csc.csc_matrix scipy.sparse._csr.csr_array
@@ -44,7 +45,7 @@ PUBLIC = [
     *(metrics.get_scorer(name)._score_func for name in metrics.get_scorer_names()),
 ]
 SKLEARN = {*PARTS, *(f"{part.__module__}.{part.__name__}" for part in PUBLIC)}
-# Classes of this package, whatever their file: estimators, then what these keep.
+# Classes of this package in any file: estimators, then parts of fitted estimators.
 OWN = """
 AudioEncoder ClusterGuidedImputer FactorImputer FusionClassifier FusionRegressor
 ImageEncoder KernelLogisticClassifier KernelRidgeClassifier KernelRidgeRegressor
@@ -59,7 +60,7 @@ LevelScores MHSAFusion MMPFusion Modality ModalityFraction ModalityLayout Modali
 NormalScores OneMissing PatternTable Plan Standard StratumScores TargetScores
 TemperatureScaled TemperatureScores Units
 """.split()
-# Nodes of skops that look a name up without calling it, and what others may call.
+# Nodes of skops that look up a name without calling it, and names that others may call.
 LOOK_UP = "DTypeNode FunctionNode ObjectNode PartialNode TreeNode TypeNode".split()
 LOOK_UP += ["SparseMatrixNode"]
 CALLED = {
@@ -69,21 +70,22 @@ CALLED = {
 
 
 def dump(obj, file, *, trusted=()):
-    """Save a fitted estimator, or anything made of estimators, with skops.
+    """Save a fitted estimator, or an object that contains estimators, with skops.
 
     Parameters
     ----------
     obj : object
         Estimator of skmissing or scikit-learn, pipeline, search, list or dictionary.
     file : str, path-like or binary file object
-        A path ends in `.skops` by convention.
+        File to write. Paths end in `.skops` by convention.
     trusted : sequence of type or str, default=()
         Further classes and functions that `obj` contains, or their full names.
 
     Raises
     ------
     TypeError
-        If `obj` contains other types, or what skops cannot save. Nothing is written.
+        If `obj` contains other types, or objects that skops cannot save. Nothing is
+        written.
 
     See Also
     --------
@@ -102,9 +104,9 @@ def dump(obj, file, *, trusted=()):
     skops = import_optional("skops.io", "io")
     keys = {key for part in _parts(obj) if isinstance(part, dict) for key in part}
     if odd := [key for key in keys if isinstance(key, (bool, np.bool_))]:
-        # skops would load all of them as True.
+        # skops would load all booleans as True.
         raise TypeError(f"keys of dictionaries must not be booleans; got {odd}.")
-    # Requests for metadata know their estimator, for messages alone; a name will do.
+    # Requests for metadata contain their estimator for messages. A name is sufficient.
     kinds = ("MetadataRequest", "MethodMetadataRequest")
     requests = [part for part in _parts(obj) if type(part).__name__ in kinds]
     owners = [request.owner for request in requests]
@@ -130,27 +132,27 @@ def dump(obj, file, *, trusted=()):
 
 
 def load(file, *, trusted=()):
-    """Load what :func:`dump` saved. No code of the file runs, whoever wrote it.
+    """Load a file of :func:`dump`. No code in the file is run, even of unknown files.
 
     Parameters
     ----------
     file : str, path-like or binary file object
-        A file object must be able to seek.
+        File to read. A file object must support seeking.
     trusted : sequence of type or str, default=()
         Further classes and functions that the file may name, or their full names. The
-        file decides with which arguments they are called.
+        file determines the arguments of their calls.
 
     Returns
     -------
     object
-        As it was saved, but folders of caches (`cache`, `memory`) are None, and devices
-        that torch does not find are `"auto"`.
+        The saved object. Folders of caches (`cache`, `memory`) are replaced by None,
+        and devices that torch does not find by `"auto"`.
 
     Raises
     ------
     ValueError
-        If the file is not one of `dump`, is damaged, or names types that are not
-        trusted. The message names the file.
+        If the file was not written by `dump`, is damaged, or contains types that are
+        not trusted. The message names the file.
     OSError
         If the file cannot be read.
     ImportError
@@ -159,7 +161,7 @@ def load(file, *, trusted=()):
     Warns
     -----
     ModalityWarning
-        If another version of skmissing wrote the file, or a device is not there.
+        If another version of skmissing wrote the file, or a device is not available.
 
     See Also
     --------
@@ -198,17 +200,17 @@ def load(file, *, trusted=()):
             f"`trusted` types; got {type(error).__name__}: {error}."
         ) from error
     if version != skmissing.__version__:
-        warn(f"{name} was saved by skmissing {version}; results may differ now.")
+        warn(f"{name} was saved by skmissing {version}. Results may differ now.")
     if moved:
-        warn(f"{name} names devices that are not there, {moved}; they are now 'auto'.")
+        warn(f"{name} names unavailable devices, {moved}. They are now 'auto'.")
     return obj
 
 
 def _known_names(schema, trusted):
-    """Names that a file may look up; raise ValueError if it would call one of them.
+    """Names that a file may look up. Raise ValueError if it would call one of them.
 
-    skops calls the types of keys of dictionaries, and the classes of most nodes, with
-    what the file says. It takes nodes of the same __id__ for the same object.
+    skops calls the types of dictionary keys, and the classes of most nodes, with
+    arguments from the file. It treats nodes with the same __id__ as the same object.
     """
     trusted = [trusted] if isinstance(trusted, (str, type)) else trusted
     names = {
@@ -252,13 +254,13 @@ def _is_listed(name):
 
 
 def _parts(obj):
-    """Yield an object and all that it contains, each once."""
+    """Yield an object and all objects that it contains, each once."""
     seen, queue = {}, [obj]
     while queue:
         part = queue.pop()
         if id(part) in seen or isinstance(part, (type, str)):
             continue
-        seen[id(part)] = part  # so that no other gets its id
+        seen[id(part)] = part  # keeps it alive, so that its id is not reused
         yield part
         if isinstance(part, dict):
             queue.extend([*part.values(), getattr(part, "default_factory", None)])
@@ -272,7 +274,7 @@ def _parts(obj):
 
 
 def _make_safe(obj):
-    """Forget folders and devices that are not ours; check the nodes of trees."""
+    """Remove folders and unavailable devices, and check the nodes of trees."""
     moved = set()
     for part in _parts(obj):
         state = getattr(part, "__dict__", {})
@@ -301,9 +303,9 @@ def _make_safe(obj):
 
 
 def _check_nodes(left, right):
-    """Raise ValueError unless each node but the first has one parent, before it.
+    """Check that each node except the first has one parent, which precedes it.
 
-    Compiled code follows them without a check, and has room for `max_depth` of them.
+    Compiled code follows the nodes without a check, with space for `max_depth` nodes.
     """
     inner = np.flatnonzero(left != -1)
     children = np.concatenate([left[inner], right[inner]])

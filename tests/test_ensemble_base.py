@@ -316,8 +316,8 @@ def test_wrong_class_weight(cls, class_weight, match, small_multimodal):
     [
         (np.arange(5), ValueError, r"shape \(60,\); got an array of shape \(5,\)"),
         (np.zeros((60, 2)), ValueError, r"got an array of shape \(60, 2\)"),
-        (np.r_[np.nan, np.ones(59)], ValueError, "that of 1 of 60 samples is missing"),
-        (np.array([None] + ["a"] * 59), ValueError, "1 of 60 samples is missing"),
+        (np.r_[np.nan, np.ones(59)], ValueError, "values; 1 of 60 are missing"),
+        (np.array([None] + ["a"] * 59), ValueError, "1 of 60 are missing"),
         (np.array([1] + ["a"] * 59, object), TypeError, "numbers or .*; got int, str"),
     ],
 )

@@ -134,7 +134,7 @@ def test_modality_never_observed(estimator):
     assert_finite(fitted(estimator, X, y), X)
 
 
-@fault("Modality at predict time only")
+@fault("Modality in `predict` only")
 @every
 def test_modality_that_comes_later(estimator):
     """A warning names it and counts its samples; the other modalities are used."""
@@ -381,7 +381,7 @@ REGRESSORS = [
     MultipleImputationRegressor(n_imputations=1),
     KernelRidgeRegressor(cv=2),
 ]
-MISSING_IN_Y = "y must have no missing values; that of 4 of 12 samples is missing"
+MISSING_IN_Y = "y must have no missing values; 4 of 12 are missing"
 
 
 def with_gaps(values, gap, dtype=object):

@@ -424,7 +424,9 @@ def test_other_versions():
     """A file of another version of skmissing warns; one of skops alone is loaded."""
     schema, entries = parts(saved(StandardScaler()))
     assert entries["skmissing"].decode() == skmissing.__version__
-    with pytest.warns(skmissing._table.ModalityWarning, match=r"by skmissing 0\.0\.9;"):
+    with pytest.warns(
+        skmissing._table.ModalityWarning, match=r"by skmissing 0\.0\.9\."
+    ):
         loaded(joined(schema, {"skmissing": "0.0.9"}))
     assert isinstance(loaded(skops_io.dumps(StandardScaler())), StandardScaler)
 
