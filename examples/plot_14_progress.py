@@ -4,10 +4,10 @@ Progress of a search, and of each fit
 =====================================
 
 From version 1.9 on, scikit-learn passes the progress of a fit to callbacks. All
-estimators of skmissing report to them: clusterings and mixtures each run and iteration,
-networks each epoch, and ensembles each of their models. This example shows a progress
+estimators of skmissing report to them. Clusterings and mixtures report each run and
+iteration, networks each epoch, and ensembles each of their models. This example shows a progress
 bar for a grid search, and the scores of a clustering after each iteration. With earlier
-versions, it prints the parameter ``verbose`` instead.
+versions, it sets the parameter ``verbose`` instead.
 """
 
 # %%
@@ -81,5 +81,5 @@ ax.set(xlabel="Iteration", ylabel="Inertia")
 plt.show()
 
 # %%
-# The search reported its progress while it ran, and the monitor shows that most of the
-# inertia was lost in the first iterations of each run.
+# The search reported its progress. The monitor shows that the inertia decreases most in
+# the first iterations of each run.
