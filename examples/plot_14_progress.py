@@ -5,9 +5,9 @@ Progress of a search, and of each fit
 
 From version 1.9 on, scikit-learn passes the progress of a fit to callbacks. All
 estimators of skmissing report to them. Clusterings and mixtures report each run and
-iteration, networks each epoch, and ensembles each of their models. This example shows a progress
-bar for a grid search, and the scores of a clustering after each iteration. With earlier
-versions, it sets the parameter ``verbose`` instead.
+iteration, networks each epoch, and ensembles each of their models. This example shows a
+progress bar for a grid search, and the scores of a clustering after each iteration.
+With earlier versions, it sets the parameter ``verbose`` instead.
 """
 
 # %%
