@@ -17,7 +17,7 @@ settings = {
     "group": {"groups": site, "strength": 4.0},
     "burst": {},
 }
-figure, axes = plt.subplots(1, 6, sharey=True, figsize=(6, 3.4), layout="constrained")
+figure, axes = plt.subplots(1, 6, sharey=True, figsize=(5.2, 3.4), layout="constrained")
 for ax, (mechanism, params) in zip(axes, settings.items()):
     _, hidden = ampute(
         X,

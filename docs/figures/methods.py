@@ -17,7 +17,7 @@ names = {
     "ul4m4": "UL4M4",
     "hgb": "boosted trees",
 }
-figure, axes = plt.subplots(1, 2, sharey=True, figsize=(6.2, 4.2), layout="constrained")
+figure, axes = plt.subplots(1, 2, sharey=True, figsize=(5.2, 4.2), layout="constrained")
 for ax, regime in zip(axes, ("R1", "R2")):
     table = pd.read_csv(f"../results/methods_{regime.lower()}.csv", index_col="method")
     table = table.loc[list(names)[::-1]].rename(index=names)
@@ -28,5 +28,5 @@ for ax, regime in zip(axes, ("R1", "R2")):
     ax.axvline(0, color="black", linewidth=0.8)
     ax.grid(axis="x", color="#dddddd", linewidth=0.8)
     ax.set_axisbelow(True)
-    ax.set(title=regime, xlim=(-30, 6))
+    ax.set(title=regime, xlim=(-30, 6), xticks=[-20, -10, 0])
 figure.supxlabel("Accuracy against late fusion, linear, in points", fontsize=10)

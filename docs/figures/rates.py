@@ -11,7 +11,7 @@ curves = {
     "hgb": "boosted trees",
 }
 colors = ["#0072B2", "#56B4E9", "#009E73", "#D55E00", "#CC79A7", "#000000"]
-figure, axes = plt.subplots(1, 2, sharey=True, figsize=(6, 3.5), layout="constrained")
+figure, axes = plt.subplots(1, 2, sharey=True, figsize=(5.2, 3.6), layout="constrained")
 for ax, regime in zip(axes, ("R1", "R2")):
     for method, color, marker in zip(curves, colors, "osD^vX"):
         score = table.loc[method].filter(like=regime)
