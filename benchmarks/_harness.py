@@ -1,4 +1,4 @@
-"""Two sides in one process, in turn; medians, their ratio, peak memory."""
+"""Compares two functions in one process: median times, their ratio, peak memory."""
 
 import json
 import os
@@ -17,7 +17,7 @@ RESULTS = "SKMISSING_BENCHMARK_RESULTS"
 
 
 def embeddings(n_rows, widths, *, missing=0.0, dtype=np.float32, seed=0):
-    """Standard normal rows; each modality missing at a rate, never all of a row."""
+    """Standard normal samples with modalities missing at a rate, but never all."""
     rng = np.random.default_rng(seed)
     X = rng.standard_normal((n_rows, sum(widths)), dtype=dtype)
     if missing:
@@ -37,7 +37,7 @@ def seconds(function):
 
 
 def extra_memory(function):
-    """Peak resident memory of one call above what was held before, in MB (Linux)."""
+    """Additional peak resident memory of one call, in MB (Linux)."""
     Path("/proc/self/clear_refs").write_text("5")
     before = _status("VmRSS")
     function()
@@ -52,21 +52,21 @@ def _status(key):
 
 
 def compare(claim, ours, peer, *, target, shape, repeats=5, per_peer=1.0):
-    """Time two functions in turn, after a warm-up of each, and report the ratio.
+    """Time two functions alternately, after a warm-up of each, and report the ratio.
 
     Parameters
     ----------
     claim : str
-        What is compared with what.
+        Name of the comparison.
     ours, peer : callable
-        Either does the work, or returns the seconds it took by its own clock.
+        The functions. They may return seconds by their own clock.
     target : float
-        The ratio of medians, ours to the peer's, that is to be reached.
+        Upper limit of the ratio of medians, ours to the peer's.
     shape : str
         The data.
     repeats : int
     per_peer : float
-        Factor on the peer's time, if it did a part of the work only.
+        Factor of the peer's time, if it did only a part of the work.
     """
     ours_mb, peer_mb = extra_memory(ours), extra_memory(peer)
     times = {"ours": [], "peer": []}
@@ -90,13 +90,13 @@ def _clock(function):
 
 
 def record(claim, shape, ratio, target, **values):
-    """Print one result, and append it to the file named by the environment."""
+    """Print a result, and append it to the file named by the environment."""
     result = {"claim": claim, "shape": shape, "ratio": ratio, "target": target}
     result |= values | {"met": bool(ratio <= target)}
     print(f"{claim} [{shape}]")
     for name, value in values.items():
         print(f"    {name}: {value}")
-    print(f"    ratio {ratio:.4g}, wanted <= {target:.4g}")
+    print(f"    ratio {ratio:.4g}, limit {target:.4g}")
     print(f"    {machine()}")
     if path := os.environ.get(RESULTS):
         with open(path, "a") as file:
@@ -104,7 +104,7 @@ def record(claim, shape, ratio, target, **values):
 
 
 def machine():
-    """Versions, threads and date, in one line."""
+    """Versions, threads and date in one line."""
     packages = ["skmissing", "scikit-learn", "numpy", "scipy"]
     packages += ["torch"] if "torch" in sys.modules else []
     names = ", ".join(f"{name} {version(name)}" for name in packages)

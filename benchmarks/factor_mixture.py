@@ -1,7 +1,7 @@
 """PartialModalityFactorMixture against PartialModalityKMeans with 100 iterations.
 
-The rows have clusters and 24 factors that all modalities share, so that neither side
-is done after a few steps.
+The samples have clusters and 24 factors shared by all modalities, so that neither side
+converges after a few steps.
 """
 
 import warnings

@@ -1,4 +1,4 @@
-"""Algorithm 2 in closed form against its loops, with centres that are incomplete."""
+"""Algorithm 2 in closed form against its loops, with incomplete centres."""
 
 import sys
 from pathlib import Path
@@ -14,7 +14,7 @@ from tests.reference import greedy_completion  # noqa: E402
 
 WIDTHS, K, SAMPLE = [256] * 3, 100, 1
 X = embeddings(5_000, WIDTHS, missing=0.3)
-# Centres at rows, as they are after one step from few rows: many are incomplete.
+# After one step from few samples, many centres are incomplete.
 start = X[np.flatnonzero(np.isnan(X).any(axis=1))[:K]]
 ours = ClusterGuidedImputer(
     K, modalities=WIDTHS, strategy="greedy", init=start, max_iter=1
@@ -36,7 +36,7 @@ compare(
     loops,
     target=1 / 1000,
     shape="n=5000, widths 256x3, k=100 incomplete centres, 30 % missing; loops on "
-    f"{SAMPLE} row, scaled",
+    f"{SAMPLE} sample, scaled",
     repeats=3,
     per_peer=len(incomplete) / SAMPLE,
 )

@@ -1,4 +1,4 @@
-"""How the time of PartialModalityKMeans grows: n, k, D, M and missing rate, alone.
+"""Time of PartialModalityKMeans against n, k, D, M and missing rate, one at a time.
 
 Saves a picture at the path given as argument.
 """
@@ -46,7 +46,7 @@ def main(path):
         ax.set_yticks(TICKS, TICKS)
         ax.grid(alpha=0.3)
     axes[0].set_ylabel("Seconds, 10 iterations")
-    fig.suptitle("PartialModalityKMeans: 20 000 rows, 50 clusters, 4 x 128 columns")
+    fig.suptitle("PartialModalityKMeans: 20 000 samples, 50 clusters, 4 x 128 columns")
     fig.savefig(path, dpi=120)
 
 

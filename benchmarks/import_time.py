@@ -1,4 +1,4 @@
-"""import skmissing against import sklearn.cluster, each in a fresh interpreter."""
+"""Time to import skmissing against sklearn.cluster, each in a fresh interpreter."""
 
 import subprocess
 import sys
@@ -22,5 +22,5 @@ compare(
     lambda: load("skmissing.cluster"),
     lambda: load("sklearn.cluster"),
     target=1.3,
-    shape="fresh interpreter; what the first estimator costs",
+    shape="fresh interpreter; the time until the first estimator",
 )

@@ -1,16 +1,15 @@
-"""How well imputers fill hidden modalities, and what it does to a linear model.
+"""Errors of imputers on hidden modalities, and scores of models after imputation.
 
-Blocks of complete modalities are hidden at random, in training and in test rows
-alike; imputers see training rows only. Printed are the normalised error on hidden
-test blocks (1 is the column mean), calibration of standard errors, and the score of a
-linear model, or with `--fusion` of the attention network, trained and tested on imputed
-rows.
+Modalities are hidden at random in training and in test samples. Imputers are fitted to
+training samples only. The script prints the normalised error on hidden modalities of
+test samples (1 is the column mean), the calibration of standard errors, and the score
+of a linear model on imputed samples. With `--fusion`, it also prints the score of the
+attention network.
 
     python benchmarks/imputation_quality.py [FOLDER] --results results.csv
 
-FOLDER holds numpy archives as `skmissing.datasets.read_multimodal_npz` reads them;
-without it the embedded sets are used.
-With `--report`, tables are made from results that are there already.
+FOLDER contains archives for `skmissing.datasets.read_multimodal_npz`. Without it, the
+embedded data sets are used. With `--report`, tables are made from existing results.
 """
 
 import argparse
@@ -51,7 +50,7 @@ except ImportError:
     from sklearn.experimental import enable_iterative_imputer  # noqa: F401
     from sklearn.impute import IterativeImputer
 
-# Not modalities, or second versions of one; and a fixture without a target.
+# Arrays that are no modalities or duplicates, and a file without a target.
 LEFT_OUT_ARRAYS = {"text_glove_mean"}
 LEFT_OUT_FILES = {"mosi_dev_seq"}
 EMBEDDED = {"digits": load_digits_views, "breast_cancer": load_breast_cancer_views}
@@ -59,7 +58,7 @@ FIELDS = ["data", "rate", "seed", "method", "measure", "value"]
 
 
 def load(path, most_train, most_test, seed):
-    """Rows, target, layout and the positions of training and test rows."""
+    """Samples, target, layout, and positions of training and test samples."""
     bunch = EMBEDDED[path.stem]() if path.stem in EMBEDDED else read_archive(path)
     rng = np.random.RandomState(seed)
     order = rng.permutation(len(bunch.data))
@@ -86,7 +85,7 @@ def read_archive(path):
 
 
 def hide(X, owner, rate, rng):
-    """Hide each block with probability `rate`, never all that a row has."""
+    """Hide each modality with probability `rate`, but never all of a sample."""
     present = np.stack(
         [~np.isnan(X[:, owner == m]).all(axis=1) for m in range(owner.max() + 1)], 1
     )
@@ -99,7 +98,7 @@ def hide(X, owner, rate, rng):
 
 
 def make_imputers(layout, n_features, n_modalities, seed):
-    """The imputers to compare, by name; the slow ones on narrow tables only."""
+    """Imputers by name. Slow imputers are for narrow tables only."""
     common = {"modalities": layout, "random_state": seed}
 
     def cluster(**params):
@@ -127,7 +126,7 @@ def make_imputers(layout, n_features, n_modalities, seed):
 
 
 def calibration(imputer, X, X_imputed, incomplete, owner):
-    """Mean square of standardised errors, coverage of 90 % intervals; by modality."""
+    """Mean square of standardised errors, and coverage of 90 % intervals."""
     std = imputer.imputation_std(incomplete)
     mask = np.isnan(incomplete) & ~np.isnan(X) & (std > 0)
     z = np.divide(X_imputed - X, std, out=np.zeros(X.shape), where=mask)
@@ -156,7 +155,7 @@ def fusion_for(y, layout, seed, modality_dropout=0.0):
 
 
 def other_models(layout, y, seed):
-    """Models that deal with gaps by themselves, to compare the linear model with."""
+    """Models that accept missing modalities, for comparison with the linear model."""
     factor = FactorImputer(10, modalities=layout, random_state=seed)
     if y.dtype.kind == "f":
         many = MultipleImputationRegressor
@@ -179,7 +178,7 @@ def run(path, rate, seed, options):
     gaps = hide(X, owner, rate, rng)
     known = ~np.isnan(X[test]) & np.isnan(gaps[test])
     scale = np.nanstd(X[train], axis=0)
-    # A column that hardly varies in training would drown all others.
+    # A column that hardly varies in training would dominate all others.
     usual = [np.sqrt(np.mean(scale[owner == m] ** 2)) for m in range(len(widths))]
     scale = np.maximum(scale, 0.1 * np.array(usual)[owner])
     imputers = make_imputers(layout, X.shape[1], len(widths), seed)
@@ -258,7 +257,7 @@ def report(path):
 
 
 def main():
-    """Run what the arguments ask for."""
+    """Run the command."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("folder", type=Path, nargs="?")
     parser.add_argument("--results", type=Path, nargs="+", required=True)

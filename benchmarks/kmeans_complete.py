@@ -1,4 +1,4 @@
-"""PartialModalityKMeans on complete rows against scikit-learn's KMeans."""
+"""PartialModalityKMeans on complete samples against scikit-learn's KMeans."""
 
 from _harness import compare, embeddings
 from sklearn.cluster import KMeans

@@ -1,4 +1,4 @@
-"""PartialModalityKMeans on many narrow rows against scikit-learn's KMeans."""
+"""PartialModalityKMeans on many narrow samples against scikit-learn's KMeans."""
 
 from _harness import compare, embeddings
 from sklearn.cluster import KMeans
@@ -10,7 +10,7 @@ X = embeddings(200_000, WIDTHS)
 PARAMS = {"init": X[:K].copy(), "n_init": 1, "max_iter": 10, "tol": 0}
 
 compare(
-    "PartialModalityKMeans.fit, narrow rows, against sklearn KMeans(lloyd)",
+    "PartialModalityKMeans.fit, narrow samples, against sklearn KMeans(lloyd)",
     lambda: PartialModalityKMeans(K, modalities=WIDTHS, **PARAMS).fit(X),
     lambda: KMeans(K, algorithm="lloyd", **PARAMS).fit(X),
     target=1.2,

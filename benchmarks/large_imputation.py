@@ -1,9 +1,9 @@
-"""A table of 2 GB through ClusterGuidedImputer, in pieces, in bounded memory.
+"""Impute a table of 2 GB by ClusterGuidedImputer, in pieces and bounded memory.
 
-200 000 rows of 2 560 columns in float32, three modalities, 30 % missing. No more than
-one piece of 10 000 rows is held at a time. Peak memory beyond what the process had
-before must stay below 6 pieces: the piece, its scaled copy, what fills it, and the
-temporaries of these.
+The table has 200 000 samples of 2 560 columns in float32, three modalities, and 30 %
+missing. Only one piece of 10 000 samples is in memory at a time. Additional peak memory
+must stay below 6 pieces: the piece, its scaled copy, the imputed values, and temporary
+arrays.
 """
 
 import argparse
@@ -19,12 +19,12 @@ MOST_PIECES = 6
 
 
 def piece(number, n_rows=PIECE):
-    """The rows of one piece, the same each time."""
+    """The samples of one piece, equal in each call."""
     return embeddings(n_rows, WIDTHS, missing=0.3, seed=number)
 
 
 def run(imputer, n_pieces):
-    """Learn from all pieces, then fill all; seconds of each, and cells filled."""
+    """Fit to all pieces, then impute all; return seconds of both, and filled cells."""
     seconds, n_filled = {"fit": 0.0, "transform": 0.0}, 0
     for number in range(n_pieces):
         X = piece(number)
@@ -45,7 +45,7 @@ def run(imputer, n_pieces):
 
 
 def main():
-    """Run it, and print time and memory."""
+    """Run the benchmark, and print time and memory."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", type=int, default=200_000)
     n_pieces = -(-parser.parse_args().rows // PIECE)

@@ -1,19 +1,19 @@
-"""Masked modality projection against plainer ways with missing modalities.
+"""Masked modality projection against simpler methods for missing modalities.
 
     python benchmarks/mmp.py table OUT.csv [DATA.npz ...]
     python benchmarks/mmp.py search OUT.csv [DATA.npz ...]
     python benchmarks/mmp.py consistency OUT.csv [DATA.npz ...]
     python benchmarks/mmp.py cost OUT.csv
 
-`table` trains on complete rows and on rows of which half the modalities are missing,
-and scores on every combination of modalities. `search` draws settings, chooses by rows
-held out of training, and scores the chosen one. `consistency` tries what ties a row's
-reduced view to its fuller one. `cost` counts weights and times. If no files are named,
-only data that come with the packages are used. Each result is one more line of OUT.csv,
-and what stands there already is not computed again.
+`table` trains on complete samples and on samples in which half of the modalities are
+missing, and scores every combination of modalities. `search` draws settings, chooses
+the best on held-out training samples, and scores it. `consistency` compares losses for
+the consistency between fewer and more modalities. `cost` measures numbers of weights
+and times. Without files, only embedded data are used. Results are appended to OUT.csv.
+Results that are already in the file are not computed again.
 
-A file holds its modalities as float32 arrays of two or three axes, the target as `y`,
-and perhaps `split`, whose value 2 marks rows to test on.
+A file contains modalities as float32 arrays of two or three axes, the target `y`, and
+optionally `split`, which is 2 for test samples.
 """
 
 import csv
@@ -46,7 +46,7 @@ FIELDS = [*KEYS, "mean", "full", "one", "valid", "seconds", "params"]
 
 @dataclass
 class Data:
-    """One data set: columns, their modalities, targets, rows to test on or None."""
+    """Data set: columns, their modalities, targets, and test samples or None."""
 
     name: str
     X: np.ndarray
@@ -59,7 +59,7 @@ class Data:
         return self.y.dtype.kind == "f"
 
     def split(self, seed):
-        """At most N_TRAIN rows to train on and N_TEST to test on."""
+        """At most N_TRAIN training samples and N_TEST test samples."""
         rows = np.arange(len(self.y))
         labels = None if self.regression else self.y
         if self.test is None:
@@ -121,7 +121,7 @@ def estimators(data, seed):
 
 
 def scores(model, X, y, modalities):
-    """Mean over all patterns, score of complete rows, mean of single modalities."""
+    """Mean score of all patterns, of complete samples, and of single modalities."""
     table = score_by_pattern(model, X, y, modalities=modalities)
     values, sizes = np.asarray(table.score), np.asarray(table.n_modalities)
     full = values[sizes == sizes.max()].mean()
@@ -158,7 +158,7 @@ class Log:
 
 
 def train_rows(data, regime, seed):
-    """Rows to train and test on; in regime "half", training rows lack modalities."""
+    """Training and test samples. In regime "half", training samples are incomplete."""
     X, y, X_test, y_test = data.split(seed)
     if regime == "half":
         X = ampute(X, 0.5, modalities=data.modalities, random_state=seed + 100)
@@ -166,7 +166,7 @@ def train_rows(data, regime, seed):
 
 
 def run_table(log, sets, part="table", methods=estimators):
-    """Every method on every set, one seed after the other."""
+    """Run every method on every data set, seed by seed."""
     for seed in range(SEEDS):
         for data in sets:
             for regime in ("complete", "half"):
@@ -193,7 +193,7 @@ def tied(data, seed):
 
 
 def run_consistency(log, sets):
-    """The same for kinds of consistency."""
+    """Run the kinds of consistency on every data set."""
     run_table(log, sets, "consistency", tied)
 
 
@@ -209,7 +209,7 @@ ALIGNMENT = [0.1, 0.3, 1.0, 3.0]
 
 
 def run_search(log, sets):
-    """As many draws of settings for each projector; the best of each is tested."""
+    """Draw the same number of settings for each projector, and test the best ones."""
     for data in sets:
         for regime in ("complete", "half"):
             for projector in ("none", "linear", "cross_attention"):
@@ -219,7 +219,7 @@ def run_search(log, sets):
 
 
 def search_one(log, data, regime, projector):
-    """Choose by a third of the training rows, train again on all."""
+    """Choose on a third of the training samples, and train again on all."""
     X, y, X_test, y_test = train_rows(data, regime, 0)
     labels = None if data.regression else y
     cut = train_test_split(np.arange(len(y)), test_size=1 / 3, stratify=labels,
@@ -236,7 +236,7 @@ def search_one(log, data, regime, projector):
             params["alignment_weight"] = weight
         model = make(projector=projector, random_state=0, **params)
         model.fit(X[cut[0]], y[cut[0]])
-        # Rows held out are complete only in the regime in which training rows are.
+        # Held-out samples are complete only if training samples are complete.
         if regime == "complete":
             valid = scores(model, X[cut[1]], y[cut[1]], data.modalities)["mean"]
         else:
@@ -256,7 +256,7 @@ def search_one(log, data, regime, projector):
 
 
 def run_cost(log):
-    """Weights, time an epoch, time to predict 1000 rows; 2 to 12 modalities."""
+    """Weights, time per epoch, time to predict 1000 samples; 2 to 12 modalities."""
     rng = np.random.RandomState(0)
     for n_modalities in (2, 3, 4, 6, 8, 12):
         widths, X = [64] * n_modalities, rng.standard_normal((1280, 64 * n_modalities))

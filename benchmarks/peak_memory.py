@@ -1,4 +1,4 @@
-"""Memory that PartialModalityKMeans.fit takes beyond X."""
+"""Memory of PartialModalityKMeans.fit in addition to X."""
 
 from _harness import embeddings, extra_memory, record
 

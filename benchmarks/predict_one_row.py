@@ -1,4 +1,4 @@
-"""predict on one row against predict of scikit-learn's KMeans."""
+"""Time of predict for one sample, against predict of scikit-learn's KMeans."""
 
 from _harness import compare, embeddings
 from sklearn.cluster import KMeans
@@ -19,9 +19,9 @@ def often(model):
 
 
 compare(
-    "PartialModalityKMeans.predict on one row against KMeans.predict",
+    "PartialModalityKMeans.predict on one sample against KMeans.predict",
     lambda: often(ours),
     lambda: often(peer),
     target=3.0,
-    shape="1 row, widths 768/1024/768, k=70, float32, 200 calls",
+    shape="1 sample, widths 768/1024/768, k=70, float32, 200 calls",
 )

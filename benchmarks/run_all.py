@@ -1,4 +1,4 @@
-"""Run every comparison in a process of its own, and write the table to README.md."""
+"""Run each comparison in a separate process, and write the table to README.md."""
 
 import json
 import os
@@ -28,12 +28,12 @@ SCRIPTS = [
 ]
 HEAD = """# Benchmarks
 
-Each script runs skmissing and a peer in one process, in turn, after a warm-up of
-both, and prints the medians, their ratio, the memory each took beyond what was there,
-and the versions. `python benchmarks/run_all.py` runs those below and writes this page.
-`growth.py` draws how the time grows with the size of the data, `large_imputation.py`
-takes a table of 2 GB through an imputer in pieces, and `soak.py` looks for memory that
-grows over many calls.
+Each script alternately runs skmissing and another program in one process, after a
+warm-up. It prints the median times, their ratio, the additional memory of both, and the
+versions. `python benchmarks/run_all.py` runs the comparisons below and writes this
+page. Other scripts: `growth.py` plots the time against the size of the data.
+`large_imputation.py` imputes a table of 2 GB in pieces. `soak.py` checks that memory
+does not grow over many calls.
 
 """
 
@@ -55,7 +55,7 @@ def main():
         for r in results
     ]
     table = [
-        "| work | data | ours | peer | memory | ratio | wanted | reached |",
+        "| work | data | skmissing | other | memory | ratio | limit | within |",
         "| --- | --- | --- | --- | --- | --- | --- | --- |",
         *rows,
     ]

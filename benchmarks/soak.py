@@ -1,6 +1,6 @@
-"""Many calls of predict and transform, after which memory is what it was.
+"""Check that memory does not grow over many calls of predict and transform.
 
-Leaves with status 1 if it grew by more than the bound.
+Exits with status 1 if memory grew by more than the bound.
 """
 
 import argparse
@@ -14,12 +14,12 @@ from skmissing.ensemble import LateFusionClassifier
 from skmissing.impute import ClusterGuidedImputer, FactorImputer
 
 WIDTHS = [32, 16, 48]
-# What Linux and the allocator keep or give back at their own pace, in MB.
+# Memory in MB that Linux and the allocator may keep.
 MOST_MB = 8
 
 
 def make_models(neural):
-    """Fitted models, and the method to call."""
+    """Fitted models and the methods to call."""
     X = embeddings(2_000, WIDTHS, missing=0.3)
     y = np.arange(len(X)) % 3
     models = [
@@ -48,7 +48,7 @@ def make_models(neural):
 
 
 def call(methods, n_calls):
-    """Call all with batches of changing size and pattern."""
+    """Call all methods with batches of different sizes and patterns."""
     for number in range(n_calls):
         X = embeddings(1 + number % 64, WIDTHS, missing=0.3, seed=number)
         for method in methods:
@@ -56,7 +56,7 @@ def call(methods, n_calls):
 
 
 def main():
-    """Warm up, soak, compare."""
+    """Warm up, make the calls, and compare memory."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--calls", type=int, default=20_000)
     parser.add_argument("--neural", action="store_true", help="a network as well")

@@ -1,6 +1,6 @@
-"""Reports the tasks of a fit to the callbacks of scikit-learn.
+"""Reports the tasks of a fit to the callbacks of scikit-learn (1.9 or newer).
 
-Without callbacks, which scikit-learn has from 1.9 on, nothing here does anything.
+Without callbacks, all methods do nothing.
 """
 
 import copy
@@ -9,7 +9,7 @@ from contextlib import contextmanager, nullcontext
 
 
 class Task:
-    """A task of a fit: all of it, a run, an iteration, or the fit of a member."""
+    """A task of a fit: the whole fit, a run, an iteration, or the fit of a member."""
 
     def __init__(self, estimator=None, data=None, keep=None):
         self._estimator, self._data, self._keep = estimator, data, keep
@@ -17,7 +17,7 @@ class Task:
 
     @classmethod
     def of_fit(cls, estimator, fit, args, kwargs):
-        """Task of a whole call of `fit`, which does not begin yet."""
+        """Make the task of a whole call of `fit`, which begins later."""
         if not getattr(estimator, "_skl_callbacks", None):
             return NO_TASK
         given = inspect.signature(fit).bind(estimator, *args, **kwargs).arguments
@@ -30,7 +30,7 @@ class Task:
         return self._estimator is not None
 
     def __reduce__(self):
-        # A process that fits a member does not report.
+        # Processes that fit members do not report.
         return Task, ()
 
     def begin(self, n_parts=0):
@@ -45,9 +45,9 @@ class Task:
         context.call_on_fit_task_begin(estimator=self._estimator, **self._data)
 
     def keep_by(self, estimator, keep):
-        """Let `keep(estimator, result)` set the attributes after a part.
+        """Use `keep(estimator, result)` to set the attributes after a part.
 
-        Parts of the fit of another estimator, such as an imputer, have none.
+        It is not used for parts of the fit of another estimator, such as an imputer.
         """
         if estimator is self._estimator:
             self._keep = keep
@@ -62,7 +62,7 @@ class Task:
 
     @contextmanager
     def member(self, name, estimator):
-        """Context of the fit of an estimator, which reports its own parts if it can."""
+        """Context of the fit of an estimator. It reports its own parts if possible."""
         if not self:
             yield
             return
@@ -77,9 +77,9 @@ class Task:
             part.end()
 
     def end(self, result=None):
-        """End the task; return whether a callback wants the tasks after it left out.
+        """End the task. Return whether a callback asks to leave out further tasks.
 
-        `result()` returns what the attributes of the fitted estimator are made of.
+        `result()` returns the result from which fitted attributes are set.
         """
         if not self:
             return False
@@ -94,7 +94,7 @@ class Task:
         return self._end(made)
 
     def end_fit(self):
-        """End the fit, whose attributes are set."""
+        """End the fit after its attributes are set."""
         if self:
             if self._context is None:
                 self.begin()
@@ -109,11 +109,11 @@ class Task:
 
     @property
     def return_as(self):
-        """The parameter of `joblib.Parallel` whose results `collect` takes."""
+        """Parameter of `joblib.Parallel` for the results of `collect`."""
         return "generator" if self else "list"
 
     def collect(self, names, results):
-        """List of results, each of which is a part of this task."""
+        """List the results. Each result is a part of this task."""
         if not self:
             return results
         collected = []
@@ -121,7 +121,7 @@ class Task:
             part = self.part(name)
             collected.append(next(results))
             part.end()
-        return collected + list(results)  # of which none is left
+        return collected + list(results)  # none is left
 
 
 NO_TASK = Task()

@@ -1,4 +1,4 @@
-"""Versions of everything that matters in a report of a problem."""
+"""Versions for bug reports."""
 
 import re
 from importlib.metadata import PackageNotFoundError, requires, version
@@ -13,12 +13,12 @@ DEVELOPMENT = {"all", "docs", "test", "test-weights"}
 
 
 def show_versions():
-    """Print the versions that a report of a problem needs.
+    """Print the versions that are needed in bug reports.
 
-    Prints what :func:`sklearn.show_versions` prints, which includes the system and the
-    numerical libraries with their numbers of threads. The version of skmissing follows,
-    with the number of cores and the versions of its dependencies, also of the optional
-    ones. No package is imported for its version.
+    Prints the output of :func:`sklearn.show_versions`, which includes the system and
+    the numerical libraries with their numbers of threads. The version of skmissing, the
+    number of cores, and the versions of required and optional dependencies follow.
+    Packages are not imported for this.
 
     See Also
     --------
