@@ -378,18 +378,14 @@ class BlockScaler:
         return in_columns
 
 
-def fit_scaler(table, *, sample_weight=None, standardize=True):
+def fit_scaler(table, *, standardize=True):
     """Learn means and, if asked, standard deviations of columns from observed cells."""
     # Columns are always centred, because rounding errors are smaller near 0.
     X, layout = table.X, table.layout
-    weight = np.ones(len(X)) if sample_weight is None else sample_weight
-    base = _near_mean(table, weight).astype(X.dtype)
+    base = table.near_mean().astype(X.dtype)
     for dtype in (X.dtype, np.dtype(np.float64)):
         # Again in float64 if squares overflow.
-        work = partial_function(_column_sums, table, base, weight, dtype)
-        sums = np.zeros((3, X.shape[1]))
-        for part in map_pieces(work, row_pieces(len(X)), X.size):
-            sums += part
+        sums = table.sums(_moments, base, dtype)
         if dtype == np.float64 or not _out_of_range(*sums, dtype):
             break
     n, total, square = sums
@@ -414,6 +410,15 @@ def fit_scaler(table, *, sample_weight=None, standardize=True):
     )
 
 
+def _moments(table, base, dtype):
+    """Weights, sums and sums of squares of the observed cells of X - base."""
+    work = partial_function(_column_sums, table, base, dtype)
+    sums = np.zeros((3, table.X.shape[1]))
+    for part in map_pieces(work, row_pieces(len(table)), table.X.size):
+        sums += part
+    return sums
+
+
 def _merge_means(weights, means):
     """Weight and mean of two sets of samples, and the share of the second set."""
     weight = weights[0] + weights[1]
@@ -421,9 +426,9 @@ def _merge_means(weights, means):
     return weight, means[0] + share * (means[1] - means[0]), share
 
 
-def _near_mean(table, weight):
+def near_mean(table):
     """Mean of each column over a few samples, a shift to compute precise variances."""
-    X, layout = table.X, table.layout
+    X, layout, weight = table.X, table.layout, table.weight
     every = slice(None, None, -(-len(X) // 256))
     sample = np.array(X[every], dtype=np.float64, order="C")
     sample[weight[every] <= 0] = np.nan
@@ -433,6 +438,11 @@ def _near_mean(table, weight):
         rows = np.flatnonzero(table.presence[:, m] & (weight > 0))[:256]
         columns = np.flatnonzero(lacking & (layout.column_owner == m))
         mean[columns] = _mean_of_cells(X[np.ix_(rows, columns)].astype(np.float64))
+    return shared_mean(mean, layout)
+
+
+def shared_mean(mean, layout):
+    """Means of columns, those of tokens pooled, and 0 for NaN."""
     if layout.has_tokens:
         mean = _pool_tokens(mean, layout, _mean_of_cells)
     return np.where(np.isnan(mean), 0, mean)
@@ -463,9 +473,9 @@ def _out_of_range(n, total, square, dtype):
     return not (inside.all() and np.isfinite(total).all())
 
 
-def _column_sums(table, base, weight, dtype, piece):
-    """Weight, weighted sum and sum of squares of the observed cells of X - base."""
-    X, weight = table.X[piece], weight[piece]
+def _column_sums(table, base, dtype, piece):
+    """The same of a slice of the rows."""
+    X, weight = table.X[piece], table.weight[piece]
     presence, partial = table.presence[piece], table.partial[piece]
     total, square = np.zeros((2, X.shape[1]))
     gaps = partial.any() or not presence.all()

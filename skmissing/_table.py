@@ -8,10 +8,10 @@ from numbers import Number
 import numpy as np
 from scipy import sparse
 from sklearn.base import BaseEstimator
-from sklearn.utils import check_array
+from sklearn.utils import check_array, check_X_y
 from sklearn.utils.validation import validate_data
 
-from skmissing._blocks import find_patterns, find_presence
+from skmissing._blocks import find_patterns, find_presence, near_mean
 from skmissing._callbacks import NO_TASK, Task
 from skmissing._compat import (
     CALLBACK_STATE,
@@ -29,6 +29,7 @@ from skmissing._modalities import (
     resolve_modalities,
     warn,
 )
+from skmissing._sources import Piece, is_source
 
 # A value may be a code for missing if it fills a modality of at least this many columns
 # in at least as many samples.
@@ -56,6 +57,11 @@ def _fit_context(*, prefer_skip_nested_validation):
                     for name in before:
                         if name.endswith("_") and not name.startswith("_"):
                             delattr(estimator, name)
+                X = args[0] if args else kwargs.get("X")
+                if is_source(X) and not estimator._reads_sources:
+                    from skmissing._source_table import sample_for_fit
+
+                    args, kwargs = sample_for_fit(estimator, args, kwargs)
                 if fit.__name__ == "partial_fit":
                     return fit(estimator, *args, **kwargs)
                 estimator._fit_task = Task.of_fit(estimator, fit, args, kwargs)
@@ -74,6 +80,32 @@ def _fit_context(*, prefer_skip_nested_validation):
         return check(atomic_fit)
 
     return decorate
+
+
+# Methods that treat each sample by itself.
+PER_SAMPLE = {
+    "decision_function",
+    "imputation_std",
+    "predict",
+    "predict_log_proba",
+    "predict_proba",
+    "score_samples",
+    "transform",
+}
+
+
+def in_pieces(method):
+    """Make a method that treats each sample by itself read a source in pieces."""
+
+    @functools.wraps(method)
+    def call(estimator, X, *args, **kwargs):
+        if not is_source(X):
+            return method(estimator, X, *args, **kwargs)
+        from skmissing._source_table import map_source
+
+        return map_source(method, estimator, X, args, kwargs, kwargs.pop("out", None))
+
+    return call
 
 
 class SkmissingEstimator(CallbackSupportMixin, BaseEstimator):
@@ -127,7 +159,17 @@ class ModalityMixin:
         caller's own array, so do not write to it.
         """
         has_y = not (isinstance(y, str) and y == "no_validation")
+        if is_source(X):
+            from skmissing._source_table import validate_source
+
+            return validate_source(
+                self, X, y,
+                reset=reset, sample_weight=sample_weight, check_params=check_params,
+            )  # fmt: skip
         validate, levels = validate_data, False
+        if type(X) is Piece:
+            check_columns(self, X, reset)
+            validate, X = _validate_piece, X.values
         # For an array of numbers, the checks of scikit-learn are sufficient.
         kind = X.dtype.kind if type(X) is np.ndarray and X.ndim == 2 and X.size else ""
         if kind not in ("f", "i", "u", "b"):
@@ -184,6 +226,14 @@ class ModalityMixin:
                 "range": np.stack([np.fmin.reduce(X), np.fmax.reduce(X)]),
             }
         return (table, y) if has_y else table
+
+    # Whether `fit` reads a source in pieces. If not, it is fitted to a sample.
+    _reads_sources = False
+
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        for name in PER_SAMPLE & vars(cls).keys():
+            setattr(cls, name, in_pieces(vars(cls)[name]))
 
     # With more modalities of one column each, `modalities` was probably forgotten. The
     # first limit is for arrays, because scikit-learn's checks use up to 30 columns and
@@ -288,6 +338,20 @@ class ModalityTable:
         """Positions of the samples with a missing cell."""
         return np.flatnonzero(~self.presence.all(axis=1) | self.partial)
 
+    @property
+    def n_empty(self):
+        """Number of samples in which nothing is observed."""
+        return np.count_nonzero(~self.has_any)
+
+    @property
+    def n_usable(self):
+        """Number of samples with an observed cell and a positive weight."""
+        return np.count_nonzero(self.has_any & (self.weight > 0))
+
+    def sums(self, function, *args):
+        """Return `function(table, *args)`; a SourceTable adds it up over its pieces."""
+        return function(self, *args)
+
     @cached_property
     def patterns(self):
         """Distinct rows of `presence`, and the number of the one of each sample."""
@@ -298,6 +362,10 @@ class ModalityTable:
         """Mask of columns observed in any sample, shape (n_features,)."""
         whole = self.presence[~self.partial].any(axis=0)[self.layout.column_owner]
         return whole | ~np.isnan(self.X[self.partial]).all(axis=0)
+
+    def near_mean(self):
+        """Rough means of the columns, which are subtracted to keep variances exact."""
+        return near_mean(self)
 
     def column_means(self):
         """Weighted means of observed cells, 0 if there are none, and total weights."""
@@ -354,11 +422,13 @@ class ModalityTable:
 
     def warn_empty(self, fate, presence=None):
         """Warn about samples in which nothing is observed. `fate` ends the sentence."""
-        has_any = self.has_any if presence is None else presence.any(axis=1)
-        if not has_any.all():
+        n_empty = self.n_empty
+        if presence is not None:
+            n_empty = np.count_nonzero(~presence.any(axis=1))
+        if n_empty:
             self.warn(
-                f"{(~has_any).sum()} of {len(has_any)} samples have no observed "
-                f"modality; they are {fate}."
+                f"{n_empty} of {len(self)} samples have no observed modality; they are "
+                f"{fate}."
             )
 
     def warn_never_observed(self, seen, modalities, columns=None):
@@ -420,11 +490,13 @@ class ModalityTable:
     def check_enough(self, **wanted):
         """Number of usable samples. Raise ValueError if it is below a parameter."""
         ((name, value),) = wanted.items()
-        n_usable = np.count_nonzero(self.has_any & (self.weight > 0))
+        n_usable = self.n_usable
         if n_usable < value:
             found = f"n_samples={len(self)}"
             if n_usable < len(self):
-                weighed = "" if np.all(self.weight > 0) else " and a positive weight"
+                weight = self.sample_weight
+                positive = weight is None or np.all(weight > 0)
+                weighed = "" if positive else " and a positive weight"
                 found += f" ({n_usable} of them with an observed cell{weighed})"
             raise ValueError(f"{found} should be >= {name}={value}.")
         return n_usable
@@ -515,6 +587,35 @@ def validate_numbers(estimator, X, y="no_validation", **check_params):
                 "modalities that X does not have, as missing.\n"
             ) from error
         raise explain_words(error, X) from error
+
+
+def _validate_piece(estimator, X, y="no_validation", *, reset, **check_params):
+    """`validate_data` without the checks of columns."""
+    if isinstance(y, str) and y == "no_validation":
+        return check_array(X, estimator=estimator, input_name="X", **check_params)
+    return check_X_y(X, y, estimator=estimator, **check_params)
+
+
+def check_columns(estimator, source, reset):
+    """Set or check the number and the names of the columns of a source."""
+    if reset:
+        estimator.n_features_in_ = source.shape[1]
+        if source.columns is not None:
+            estimator.feature_names_in_ = np.asarray(source.columns, dtype=object)
+        return
+    if source.shape[1] != estimator.n_features_in_:
+        raise ValueError(
+            f"X has {source.shape[1]} features, but {type(estimator).__name__} is "
+            f"expecting {estimator.n_features_in_} features as input."
+        )
+    wanted = getattr(estimator, "feature_names_in_", None)
+    if wanted is not None and source.columns is not None:
+        other = [n for n, w in zip(source.columns, wanted) if n != w]
+        if other:
+            raise ValueError(
+                "The columns of X must be those of fit, in the same order; got "
+                f"{name_list(other[:5])} in other places."
+            )
 
 
 def take_samples(X, rows):

@@ -148,7 +148,7 @@ def test_scaler_weight_two_is_the_row_twice(seed):
     layout = resolve_modalities([2, 3, 1], 6)
     X = make(layout, seed)
     weight = np.random.RandomState(seed).randint(3, size=len(X))
-    found = fit_scaler(ModalityTable(X, layout), sample_weight=weight)
+    found = fit_scaler(ModalityTable(X, layout, sample_weight=weight))
     repeated = np.repeat(X, weight, axis=0)
     expected = fit_scaler(ModalityTable(repeated, layout))
     assert_allclose(found.mean, expected.mean)
@@ -204,7 +204,7 @@ def test_constant_columns_have_scale_one(value, modalities, dtype, seed):
     rare[7:13, :2] = value
     for rows in (X, rare):
         for weight in (None, rng.rand(2000)):
-            scaler = fit_scaler(ModalityTable(rows, layout), sample_weight=weight)
+            scaler = fit_scaler(ModalityTable(rows, layout, sample_weight=weight))
             assert_array_equal(scaler.scale[:3], 1)
 
 
@@ -235,7 +235,7 @@ def test_rows_without_weight_leave_the_scale_alone(seed):
     kept = X[weight > 0]
     expected = fit_scaler(ModalityTable(kept, layout))
 
-    scaler = fit_scaler(ModalityTable(junk, layout), sample_weight=weight)
+    scaler = fit_scaler(ModalityTable(junk, layout, sample_weight=weight))
     assert_allclose(scaler.scale, expected.scale, rtol=1e-5)
     assert_allclose(scaler.mean, expected.mean, rtol=1e-5)
 

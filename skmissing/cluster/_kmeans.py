@@ -13,6 +13,7 @@ from skmissing._callbacks import NO_TASK
 from skmissing._compat import Interval, StrOptions
 from skmissing._distances import nearest_centers, squared_distances
 from skmissing._docs import shared_docs
+from skmissing._sources import RowSource
 from skmissing._table import (
     ModalityMixin,
     SkmissingEstimator,
@@ -22,10 +23,14 @@ from skmissing._table import (
 from skmissing.cluster._lloyd import (
     centers_at_rows,
     lloyd,
+    lloyd_in_pieces,
     online_step,
     plus_plus_rows,
     random_rows,
 )
+
+# Number of samples of a source from which the initial centres are chosen.
+N_SEED_SAMPLES = 10_000
 
 
 @shared_docs
@@ -201,7 +206,9 @@ class PartialModalityKMeans(
             "distances leave them out and the centres are NaN there",
             "distances leave them out",
         )
-        distinct = len(np.unique(self.labels_[self.labels_ >= 0]))
+        distinct = np.count_nonzero(self._counts.any(axis=1))
+        if self.labels_ is not None:
+            distinct = len(np.unique(self.labels_[self.labels_ >= 0]))
         if distinct < self.n_clusters:
             table.warn(
                 f"Number of distinct clusters ({distinct}) found smaller than "
@@ -239,6 +246,8 @@ class PartialModalityKMeans(
         table.warn_empty("labelled -1")
         return self
 
+    _reads_sources = True
+
     def _fit_table(self, table, task=NO_TASK):
         """Fit to a ModalityTable and return its blocks, without warnings on cells."""
         rng = check_random_state(self.random_state)
@@ -254,9 +263,12 @@ class PartialModalityKMeans(
                 RuntimeWarning,
             )
             n_init = 1
-        weight = table.weight * table.has_any
-        scaler = fit_scaler(table, sample_weight=weight, standardize=self.standardize)
-        blocks = scaler.split(table, share=True)
+        scaler = fit_scaler(table, standardize=self.standardize)
+        in_pieces = isinstance(table.X, RowSource)
+        # The initial centres of a source are chosen from a sample of it.
+        seeds = table.sample(N_SEED_SAMPLES, rng) if in_pieces else table
+        blocks = scaler.split(seeds, share=True)
+        weight = seeds.weight * seeds.has_any
         # The mean variance of the scaled columns.
         variance = (scaler.variance / scaler.scale**2)[table.layout.order]
         widths = table.layout.widths[table.layout.owner]
@@ -271,13 +283,17 @@ class PartialModalityKMeans(
                 rows = choose(blocks, self.n_clusters, weight, rng)
                 start = centers_at_rows(blocks, rows)
             else:
-                start = self._given_centers(table.X, scaler, rng)
+                start = self._given_centers(seeds.X, scaler, rng)
             if self.verbose:
                 print("Initialization complete")
-            run = lloyd(
-                blocks, start, weight,
-                max_iter=self.max_iter, tol=tol, verbose=self.verbose, task=run_task,
-            )  # fmt: skip
+            limits = {
+                "max_iter": self.max_iter, "tol": tol,
+                "verbose": self.verbose, "task": run_task,
+            }  # fmt: skip
+            if in_pieces:
+                run = lloyd_in_pieces(table, scaler, start, **limits)
+            else:
+                run = lloyd(blocks, start, weight, **limits)
             run_task.end()
             if best is None or run.inertia < best.inertia:
                 best = run
@@ -298,7 +314,7 @@ class PartialModalityKMeans(
     def _partial_fit_table(self, table):
         """Update the fitted state with new samples."""
         weight = table.weight * table.has_any
-        new = fit_scaler(table, sample_weight=weight)
+        new = fit_scaler(table)
         scaler = self._scaler.merge(new, self.standardize, table.X.dtype)
         blocks = scaler.split(table, share=True)
         centers = scaler.center_blocks(self.cluster_centers_.astype(table.X.dtype))

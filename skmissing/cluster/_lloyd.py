@@ -1,6 +1,7 @@
 """Initial centres and Lloyd's iteration for eq. (2) of UL4M4: arrays in, arrays out."""
 
 import copy
+import zlib
 from dataclasses import dataclass
 from functools import partial
 
@@ -78,6 +79,90 @@ def _stop(blocks, centers, sample_weight, n_iter, sums):
     return LloydResult(labels, centers, inertia, n_iter, sums.counts())
 
 
+def lloyd_in_pieces(table, scaler, centers, *, max_iter, tol, verbose=0):
+    """Lloyd's iteration over the pieces of a SourceTable: one pass per iteration."""
+    # The steps are those of `lloyd`. Sums are computed anew in each pass, and labels
+    # are compared by their checksums.
+    previous, converged, relocated = None, False, False
+    for n_iter in range(1, max_iter + 1):
+        unsettled = relocated
+        total, lost, labels = table.sums(_assign_piece, scaler, centers)
+        sums = ClusterSums(*total, scaler.layout.owner)
+        if lost is not None:
+            sums.add(lost, sums.sizes.argmax())
+        relocated = False
+        if (sums.sizes <= 0).any():
+            relocated = _relocate_in_pieces(sums, table, scaler, centers)
+        old, centers = centers, sums.centers(centers)
+        if verbose:
+            _, inertia = table.sums(_label_piece, scaler, centers, False)
+            print(f"Iteration {n_iter}, inertia {inertia:.6g}.")
+        unsettled |= relocated
+        converged = not unsettled and labels == previous
+        previous = labels
+        if converged:
+            break
+        if np.array_equal(old.presence, centers.presence):
+            shift = np.square(centers.values - old.values, dtype=np.float64).sum()
+            if shift <= tol:
+                break
+    labels, inertia = table.sums(_label_piece, scaler, centers, not table.X.lazy)
+    labels = np.concatenate(labels) if labels else None
+    return LloydResult(labels, centers, float(inertia), n_iter, sums.counts())
+
+
+def _assign_piece(table, scaler, centers):
+    """Sums by cluster of a piece, those of unassigned samples, and a checksum."""
+    blocks = scaler.split(table, share=True)
+    weight = table.weight * table.has_any
+    labels = np.full(len(table), -1, dtype=np.int32)
+    labels, sums = _reassign(blocks, centers, weight, labels, None)
+    lost, unassigned = None, (labels < 0) & table.has_any
+    if unassigned.any():
+        lost = _no_sums(1, blocks)
+        _adopt(lost, blocks, unassigned, weight, 0)
+        lost = lost.parts()
+    return sums.parts(), lost, [zlib.crc32(labels)]
+
+
+def _label_piece(table, scaler, centers, keep):
+    """Labels of a piece, if they are to be kept, and its inertia."""
+    blocks = scaler.split(table, share=True)
+    labels, squared = nearest_centers(blocks, centers, return_squared=True)
+    return [labels] * keep, float(squared @ (table.weight * table.has_any))
+
+
+def _relocate_in_pieces(sums, table, scaler, centers):
+    """Move centres of empty clusters to the farthest samples; return if any moved."""
+    empty = np.flatnonzero(sums.sizes <= 0)
+    found = table.sums(_farthest, scaler, centers, len(empty))
+    found = sorted(found, key=lambda far: far[0], reverse=True)[: len(empty)]
+    moved = False
+    for cluster, (distance, origin, weight, parts) in zip(empty, found):
+        if distance == 0 or origin < 0 or sums.sizes[origin] <= weight:
+            continue
+        sums.add(parts, cluster)
+        sums.add(parts, origin, -1)
+        moved = True
+    return moved
+
+
+def _farthest(table, scaler, centers, most):
+    """Samples of a piece that are farthest from their centres, with their sums."""
+    blocks = scaler.split(table, share=True)
+    weight = table.weight * table.has_any
+    labels, distances = nearest_centers(blocks, centers, return_squared=True)
+    distances[weight == 0] = 0
+    found = []
+    for position in np.argsort(-distances, kind="stable")[:most]:
+        group, row = blocks.find(position)
+        one = _no_sums(1, blocks)
+        one.add_rows(group, row, weight[[position]], 0)
+        far = distances[position], labels[position], weight[position], one.parts()
+        found.append(far)
+    return found
+
+
 def online_step(blocks, centers, counts, sample_weight):
     """Assign new samples, and move each centre to the mean of old and new samples."""
     labels = np.full(len(blocks.presence), -1, dtype=np.int32)
@@ -129,6 +214,21 @@ class ClusterSums:
             gaps = np.repeat(presence, group.widths, axis=1) & ~group.observed[rows]
             self.missing[cluster, group.columns] += weight @ gaps
 
+    def parts(self):
+        """The sums as a tuple, which can be added to those of another piece."""
+        return self.values, self.weights, self.missing, self.sizes
+
+    def add(self, parts, cluster, sign=1):
+        """Add sums of one cluster, or subtract them."""
+        values, weights, missing, sizes = parts
+        self.values[cluster] += sign * values[0]
+        self.weights[cluster] += sign * weights[0]
+        self.sizes[cluster] += sign * sizes[0]
+        if missing is not None:
+            if self.missing is None:
+                self.missing = np.zeros_like(self.values)
+            self.missing[cluster] += sign * missing[0]
+
     def counts(self):
         """Weight of the observed cells by cluster and column, in layout order."""
         counts = self.weights[:, self.owner]
@@ -153,14 +253,9 @@ def _reassign(blocks, centers, sample_weight, previous, sums):
     """One pass: the nearest centre of each sample, and the sums by cluster."""
     # `sums` are those of the labels `previous`. Only samples with a new label are
     # added and subtracted.
-    n_clusters, owner = len(centers.values), blocks.layout.owner
+    n_clusters = len(centers.values)
     if sums is None:
-        # In float64 for any dtype of the data.
-        some_partial = any(group.observed is not None for group in blocks.groups)
-        values, missing = np.zeros((2, n_clusters, len(owner)))
-        weights = np.zeros((n_clusters, blocks.presence.shape[1]))
-        missing = missing if some_partial else None
-        sums = ClusterSums(values, weights, missing, np.zeros(n_clusters), owner)
+        sums = _no_sums(n_clusters, blocks)
     labels = np.empty_like(previous)
     # These are summed anew, so that the weight of an empty cluster is exactly 0.
     sums.weights[:], sums.sizes[:] = 0, 0
@@ -172,6 +267,16 @@ def _reassign(blocks, centers, sample_weight, previous, sums):
         if missing is not None:
             sums.missing[:, group.columns] += missing
     return labels, sums
+
+
+def _no_sums(n_clusters, blocks):
+    """Sums over no samples, in float64 for any dtype of the data."""
+    owner = blocks.layout.owner
+    some_partial = any(group.observed is not None for group in blocks.groups)
+    values, missing = np.zeros((2, n_clusters, len(owner)))
+    weights = np.zeros((n_clusters, blocks.presence.shape[1]))
+    missing = missing if some_partial else None
+    return ClusterSums(values, weights, missing, np.zeros(n_clusters), owner)
 
 
 def _sum_piece(n_clusters, sample_weight, previous, labels, piece):

@@ -1,5 +1,6 @@
 """Conversion of tables to X and back, and transformers per modality."""
 
+from skmissing._sources import RowSource, scan_table
 from skmissing.compose._mudata import from_anndata, from_mudata, to_mudata
 from skmissing.compose._per_modality import PerModality
 from skmissing.compose._tables import (
@@ -12,12 +13,14 @@ from skmissing.compose._tables import (
 
 __all__ = [
     "PerModality",
+    "RowSource",
     "TableReport",
     "align",
     "from_anndata",
     "from_mudata",
     "from_tables",
     "mark_missing",
+    "scan_table",
     "split_tables",
     "to_mudata",
 ]

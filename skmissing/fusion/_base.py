@@ -334,9 +334,7 @@ class BaseFusion(ModalityMixin, SkmissingEstimator):
 
     def _learn_inputs(self, table):
         """Learn the scales of columns, and which modalities are observed at all."""
-        self._scaler = fit_scaler(
-            table, sample_weight=table.weight, standardize=self.standardize
-        )
+        self._scaler = fit_scaler(table, standardize=self.standardize)
         self._known = table.presence.any(axis=0)
         shapes = self.modalities_.shapes
         self._token_counts = [n for n, _ in shapes]

@@ -282,7 +282,7 @@ class PartialModalityFactorMixture(
         rng = check_random_state(self.random_state)
         self._check_sizes(table)
         weight = table.weight * table.has_any
-        scaler = fit_scaler(table, sample_weight=weight, standardize=self.standardize)
+        scaler = fit_scaler(table, standardize=self.standardize)
         self._scaler = scaler.centered()
         # Frequent patterns have their own groups.
         blocks = self._scaler.split(table, min_rows=max(64, len(table) // 64))

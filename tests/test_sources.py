@@ -1,0 +1,118 @@
+"""Tables that are read in pieces: the same results as in memory."""
+
+import warnings
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn import config_context
+
+from skmissing import ModalityWarning
+from skmissing._sources import as_source
+from skmissing.cluster import PartialModalityKMeans
+
+NAMES = [f"{m}__{c}" for m, w in (("text", 5), ("audio", 3)) for c in range(w)]
+SMALL = {"working_memory": 0.01}  # pieces of 10 samples of float64
+
+
+def table(n_samples=300, dtype=np.float64, seed=0):
+    rng = np.random.RandomState(seed)
+    centers = 3 * rng.normal(size=(4, 8))
+    X = centers[rng.randint(4, size=n_samples)] + rng.normal(size=(n_samples, 8)) + 5
+    X[rng.rand(n_samples) < 0.3, :5] = np.nan
+    X[rng.rand(n_samples) < 0.3, 5:] = np.nan
+    X[3, :2] = np.nan
+    return X.astype(dtype)
+
+
+def memmap(X, folder):
+    np.save(folder / "X.npy", X)
+    return np.load(folder / "X.npy", mmap_mode="r")
+
+
+def zarr_array(X, folder):
+    zarr = pytest.importorskip("zarr")
+    return zarr.array(X, chunks=(50, 8), store=folder / "X.zarr")
+
+
+def hdf5(X, folder):
+    h5py = pytest.importorskip("h5py")
+    return h5py.File(folder / "X.h5", "w").create_dataset("X", data=X)
+
+
+def parquet(X, folder, lists=False):
+    pyarrow = pytest.importorskip("pyarrow")
+    columns = {"key": [str(n) for n in range(len(X))], **dict(zip(NAMES, X.T))}
+    if lists:
+        parts = {"text": X[:, :5], "audio": X[:, 5:]}
+        columns = {
+            name: [None if np.isnan(x).all() else x for x in part]
+            for name, part in parts.items()
+        }
+    file = pyarrow.table(columns)
+    pytest.importorskip("pyarrow.parquet").write_table(
+        file, folder / "X.parquet", row_group_size=90
+    )
+    return folder / "X.parquet"
+
+
+def parquet_lists(X, folder):
+    return parquet(X, folder, lists=True)
+
+
+def dask_array(X, folder):
+    array = pytest.importorskip("dask.array")
+    return array.from_array(X, chunks=(70, 3))
+
+
+def dask_frame(X, folder):
+    frame = pytest.importorskip("dask.dataframe")
+    pandas = pytest.importorskip("pandas")
+    return frame.from_pandas(pandas.DataFrame(X, columns=NAMES), npartitions=3)
+
+
+SOURCES = [memmap, zarr_array, hdf5, parquet, parquet_lists, dask_array, dask_frame]
+
+
+def quietly(call, *args, **kwargs):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ModalityWarning)
+        return call(*args, **kwargs)
+
+
+@pytest.mark.parametrize("make", SOURCES, ids=lambda make: make.__name__)
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_source_holds_the_table(make, dtype, tmp_path):
+    X = table(dtype=dtype)
+    source = as_source(make(X, tmp_path))
+    assert source.shape == X.shape
+    with config_context(**SMALL):
+        rows, pieces = zip(*source.iter_chunks())
+        assert max(map(len, pieces)) <= source.piece_rows
+        assert len(pieces) > 4
+    assert {piece.dtype for piece in pieces} == {source.dtype}
+    assert_array_equal(np.concatenate(pieces), X)
+    assert [s.start for s in rows[1:]] == [s.stop for s in rows[:-1]]
+    assert_array_equal(source.take([0, 100, 299]), X[[0, 100, 299]])
+
+
+@pytest.mark.parametrize("make", SOURCES, ids=lambda make: make.__name__)
+def test_kmeans_in_pieces_is_that_in_memory(make, tmp_path):
+    X, weight = table(), np.random.RandomState(1).rand(300)
+    kmeans = PartialModalityKMeans(4, modalities=[5, 3], random_state=0)
+    quietly(kmeans.fit, X, sample_weight=weight)
+    centers, labels = kmeans.cluster_centers_, kmeans.labels_
+    predicted, distances = quietly(kmeans.predict, X), quietly(kmeans.transform, X)
+    source = make(X, tmp_path)
+    with config_context(**SMALL):
+        quietly(kmeans.fit, source, sample_weight=weight)
+        assert_allclose(kmeans.cluster_centers_, centers, rtol=1e-9)
+        found, again = quietly(kmeans.predict, source), kmeans.transform(source)
+        if hasattr(found, "compute"):
+            assert kmeans.labels_ is None
+            found, again = quietly(found.compute), quietly(again.compute)
+        else:
+            assert_array_equal(kmeans.labels_, labels)
+            again = quietly(again.take, np.arange(300))
+        assert_array_equal(found, predicted)
+        assert_allclose(again, distances, rtol=1e-9)
