@@ -1,5 +1,6 @@
 """Estimators and sources: validation, sums over pieces, and methods piece by piece."""
 
+import copy
 import functools
 import re
 import warnings
@@ -32,8 +33,8 @@ class Summary:
 
     n_empty: int  # samples in which nothing is observed
     n_usable: int  # samples with an observed cell and a positive weight
-    n_partial: int  # samples with a partially observed modality
     n_observed: np.ndarray  # (n_modalities,), samples that have the modality
+    n_partial: np.ndarray  # (n_modalities,), samples that have only a part of it
     patterns: np.ndarray  # distinct rows of `presence`, packed into bits
     low: np.ndarray  # (n_features,), NaN in columns without an observed cell
     high: np.ndarray  # (n_features,)
@@ -49,13 +50,20 @@ class SourceTable(ModalityTable):
         self.X, self.layout = source, layout
         self.sample_weight, self.weight = sample_weight, sample_weight
         self.feature_names, self.owner = feature_names, owner
+        self._change = None
+
+    def change(self, function, *args):
+        """Table in which the values X of each piece are `function(X, *args)`."""
+        changed = copy.copy(self)
+        changed._change = functools.partial(_changed, function, args)
+        return changed
 
     def sums(self, function, *args, per_sample=()):
         """Add up `function(piece, *args, *values)` of all pieces, in order.
 
         `values` are those of `per_sample`, arrays with one value per sample.
         """
-        work = functools.partial(_on_piece, function, self.layout, args)
+        work = functools.partial(_on_piece, function, self.layout, self._change, args)
         return self.X.map_reduce(work, self.sample_weight, *per_sample)
 
     def pieces(self):
@@ -78,7 +86,7 @@ class SourceTable(ModalityTable):
     def _in_memory(self, X, rows):
         weight = self.sample_weight
         return ModalityTable(
-            X,
+            X if self._change is None else self._change(X),
             self.layout,
             sample_weight=None if weight is None else weight[rows],
             feature_names=self.feature_names,
@@ -88,11 +96,12 @@ class SourceTable(ModalityTable):
     @cached_property
     def summary(self):
         """The Summary of all pieces."""
-        counts, n_observed, pieces = self.sums(_describe)
+        counts, n_observed, n_partial, pieces = self.sums(_describe)
         patterns, low, high = zip(*pieces)
         return Summary(
             *map(int, counts),
             n_observed,
+            n_partial,
             np.unique(np.concatenate(patterns), axis=0),
             np.fmin.reduce(low),
             np.fmax.reduce(high),
@@ -114,16 +123,27 @@ class SourceTable(ModalityTable):
     observed_columns = property(lambda self: ~np.isnan(self.summary.low))
 
 
-def _on_piece(function, layout, args, X, weight, *values):
+def _changed(function, args, X):
+    return function(X, *args)
+
+
+def _on_piece(function, layout, change, args, X, weight, *values):
+    if change is not None:
+        X = change(X)
     return function(ModalityTable(X, layout, sample_weight=weight), *args, *values)
 
 
 def _describe(table):
     """Sums, and a list of one for what is not added up."""
-    counts = np.array([table.n_empty, table.n_usable, table.partial.sum()])
+    counts = np.array([table.n_empty, table.n_usable])
+    missing = np.isnan(table.X[table.partial])
+    n_partial = np.zeros(len(table.layout))
+    for m, columns in enumerate(table.layout.columns):
+        gaps = missing[:, columns]
+        n_partial[m] = (gaps.any(axis=1) & ~gaps.all(axis=1)).sum()
     patterns = np.unique(np.packbits(table.presence, axis=1), axis=0)
     low, high = np.fmin.reduce(table.X), np.fmax.reduce(table.X)
-    return counts, table.presence.sum(axis=0), [(patterns, low, high)]
+    return counts, table.presence.sum(axis=0), n_partial, [(patterns, low, high)]
 
 
 def validate_source(estimator, X, y, *, reset, sample_weight, check_params):

@@ -17,6 +17,8 @@ from skmissing._compat import import_optional
 # A piece has this share of scikit-learn's `working_memory`, because its scaled copy,
 # the next piece and what is computed from them need memory, too.
 PIECE_SHARE = 16
+# Number of samples of a source on which initial values and sizes are chosen.
+N_SAMPLED = 10_000
 # How many partial sums are added in one task.
 FAN_IN = 8
 

@@ -386,6 +386,10 @@ class ModalityTable:
         """Table with other values in the observed cells, and the same missing cells."""
         return self._like(X)
 
+    def change(self, function, *args):
+        """Table in which the values X are `function(X, *args)`, with the same gaps."""
+        return self._like(function(self.X, *args))
+
     def hide(self, hidden):
         """Table in which modalities are hidden by a mask like `presence`."""
         X = self.X.copy()

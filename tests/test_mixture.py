@@ -22,7 +22,13 @@ from skmissing.impute import (
 )
 from skmissing.mixture import PartialModalityFactorMixture
 from skmissing.mixture._calibration import HiddenErrors, choice_folds, held_out_rows
-from skmissing.mixture._em import expect, find_parts, fit_factors, start_factors
+from skmissing.mixture._em import (
+    SamplesInMemory,
+    expect,
+    find_parts,
+    fit_factors,
+    start_factors,
+)
 
 WIDTHS = [3, 2, 4]
 nan = np.nan
@@ -149,9 +155,13 @@ def test_weight_of_two_is_the_row_twice(seed):
     options = {"ard": True, "shared_noise": True, "max_iter": 15, "tol": 0}
     weight = np.random.RandomState(1).randint(1, 4, size=len(X))
     scaler, blocks, start = kernel_input(X)
-    weighted = fit_factors(blocks, start, weight.astype(float), **options)
+    weighted = fit_factors(
+        SamplesInMemory(blocks, weight.astype(float)), start, **options
+    )
     again = scaler.split(ModalityTable(np.repeat(X, weight, axis=0), scaler.layout))
-    repeated = fit_factors(again, start, np.ones(weight.sum()), **options)
+    repeated = fit_factors(
+        SamplesInMemory(again, np.ones(weight.sum())), start, **options
+    )
     for name in ("weights", "means", "loadings", "noise", "cov_loadings"):
         values = [getattr(r.params, name) for r in (weighted, repeated)]
         assert_allclose(*values, atol=1e-8)

@@ -10,6 +10,9 @@ from sklearn import config_context
 from skmissing import ModalityWarning
 from skmissing._sources import as_source
 from skmissing.cluster import PartialModalityKMeans
+from skmissing.compose import scan_table
+from skmissing.impute import ClusterGuidedImputer, FactorImputer
+from skmissing.mixture import PartialModalityFactorMixture
 
 NAMES = [f"{m}__{c}" for m, w in (("text", 5), ("audio", 3)) for c in range(w)]
 SMALL = {"working_memory": 0.01}  # pieces of 10 samples of float64
@@ -116,3 +119,61 @@ def test_kmeans_in_pieces_is_that_in_memory(make, tmp_path):
             again = quietly(again.take, np.arange(300))
         assert_array_equal(found, predicted)
         assert_allclose(again, distances, rtol=1e-9)
+
+
+def same_fit(model, source, X, **tolerance):
+    """Fit in memory and in pieces, and compare all public numbers."""
+    quietly(model.fit, X)
+    expected = {
+        name: value
+        for name, value in vars(model).items()
+        if name.endswith("_") and isinstance(value, (np.ndarray, float, int))
+    }
+    with config_context(**SMALL):
+        quietly(model.fit, source)
+    for name, value in expected.items():
+        assert_allclose(getattr(model, name), value, err_msg=name, **tolerance)
+    return sorted(expected)
+
+
+@pytest.mark.parametrize("make", [memmap, dask_array], ids=lambda make: make.__name__)
+@pytest.mark.parametrize("n_factors", [0, 2])
+def test_mixture_in_pieces_is_that_in_memory(make, n_factors, tmp_path):
+    mixture = PartialModalityFactorMixture(
+        3, n_factors=n_factors, modalities=[5, 3], random_state=0, max_iter=30
+    )
+    X = table()
+    names = same_fit(mixture, make(X, tmp_path), X, rtol=1e-6, atol=1e-9)
+    assert {"means_", "loadings_", "lower_bound_"} <= set(names)
+
+
+@pytest.mark.parametrize(
+    "imputer",
+    [
+        ClusterGuidedImputer(random_state=0),
+        ClusterGuidedImputer(strategy="greedy", n_clusters=4, random_state=0),
+        FactorImputer(random_state=0),
+    ],
+    ids=str,
+)
+def test_imputer_in_pieces_is_that_in_memory(imputer, tmp_path):
+    X = table()
+    imputer.set_params(modalities=[5, 3])
+    expected = quietly(imputer.fit_transform, X)
+    with config_context(**SMALL):
+        filled = quietly(imputer.fit_transform, memmap(X, tmp_path))
+        assert filled.shape == X.shape
+        filled = quietly(filled.take, np.arange(len(X)))
+    assert_allclose(filled, expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "X, error, message",
+    [
+        (np.zeros((3, 2)), TypeError, "got an array in memory"),
+        ("no/such/file", FileNotFoundError, "existing path; got no/such/file"),
+    ],
+)
+def test_bad_source(X, error, message):
+    with pytest.raises(error, match=message):
+        scan_table(X)

@@ -13,7 +13,7 @@ from skmissing._callbacks import NO_TASK
 from skmissing._compat import Interval, StrOptions
 from skmissing._distances import nearest_centers, squared_distances
 from skmissing._docs import shared_docs
-from skmissing._sources import RowSource
+from skmissing._sources import N_SAMPLED, RowSource
 from skmissing._table import (
     ModalityMixin,
     SkmissingEstimator,
@@ -28,9 +28,6 @@ from skmissing.cluster._lloyd import (
     plus_plus_rows,
     random_rows,
 )
-
-# Number of samples of a source from which the initial centres are chosen.
-N_SEED_SAMPLES = 10_000
 
 
 @shared_docs
@@ -266,7 +263,7 @@ class PartialModalityKMeans(
         scaler = fit_scaler(table, standardize=self.standardize)
         in_pieces = isinstance(table.X, RowSource)
         # The initial centres of a source are chosen from a sample of it.
-        seeds = table.sample(N_SEED_SAMPLES, rng) if in_pieces else table
+        seeds = table.sample(N_SAMPLED, rng) if in_pieces else table
         blocks = scaler.split(seeds, share=True)
         weight = seeds.weight * seeds.has_any
         # The mean variance of the scaled columns.

@@ -87,7 +87,7 @@ class BaseModalityImputer(ModalityMixin, TransformerMixin, SkmissingEstimator):
         table.warn_never_observed(
             self._seen, f"their columns are {fate}", f"they are {fate}"
         )
-        if self.modalities_.has_tokens and table.partial.any():
+        if self.modalities_.has_tokens:
             _warn_padding(table)
         table.warn_empty("left out of the fit")
         self.statistics_ = self._fit_imputer(table, **params)
@@ -196,16 +196,8 @@ class ImputationStdMixin:
 
 def _warn_padding(table):
     """Warn about sequences with missing tokens, because these will be filled."""
-    for m, modality in enumerate(table.layout.values()):
-        rows = np.flatnonzero(table.presence[:, m] & table.partial)
-        if modality.n_tokens == 1:
-            continue
-        n_tokens = n_samples = 0
-        for chunk in row_chunks(len(rows), modality.width):
-            missing = np.isnan(table.X[np.ix_(rows[chunk], modality.columns)])
-            lacking = missing.reshape(-1, *modality.shape).all(axis=2)
-            n_tokens += int(lacking.sum())
-            n_samples += int(lacking.any(axis=1).sum())
+    for modality, found in zip(table.layout.values(), table.sums(_count_padding)):
+        n_tokens, n_samples = map(int, found)
         if n_tokens:
             table.warn(
                 f"{count(n_tokens, 'token is', 'tokens are')} missing in "
@@ -214,3 +206,17 @@ def _warn_padding(table):
                 "If they are padding of short sequences, pool the tokens first, or do "
                 "not use an imputer."
             )
+
+
+def _count_padding(table):
+    """Numbers of missing tokens and of samples with any, (n_modalities, 2)."""
+    found = np.zeros((len(table.layout), 2))
+    for m, modality in enumerate(table.layout.values()):
+        rows = np.flatnonzero(table.presence[:, m] & table.partial)
+        if modality.n_tokens == 1:
+            continue
+        for chunk in row_chunks(len(rows), modality.width):
+            missing = np.isnan(table.X[np.ix_(rows[chunk], modality.columns)])
+            lacking = missing.reshape(-1, *modality.shape).all(axis=2)
+            found[m] += lacking.sum(), lacking.any(axis=1).sum()
+    return found

@@ -171,12 +171,13 @@ class ClusterGuidedImputer(BaseModalityImputer):
         self.random_state = random_state
         self.verbose = verbose
 
+    _reads_sources = True
+
     def _fit_imputer(self, table):
         names = PartialModalityKMeans._get_param_names()
         clusterer = PartialModalityKMeans(**{n: getattr(self, n) for n in names})
         if self.n_clusters == "auto":
-            n_usable = max(1, np.count_nonzero(table.has_any))
-            clusterer.n_clusters = min(USUAL_CLUSTERS, n_usable)
+            clusterer.n_clusters = min(USUAL_CLUSTERS, max(1, table.n_usable))
         self._hand_on(clusterer)
         blocks = clusterer._fit_table(table, self._fit_task)
         self.clusterer_ = clusterer
@@ -185,8 +186,11 @@ class ClusterGuidedImputer(BaseModalityImputer):
         if self.strategy == "soft":
             self._scores = None
             if self.temperature == "auto":
-                labels = clusterer.labels_
-                self._scores = score_temperatures(blocks, clusterer._centers, labels)
+                # The samples of `blocks` are in the centres, unless there were more.
+                centers, labels = clusterer._centers, None
+                if len(blocks.presence) == len(table):
+                    labels = nearest_centers(blocks, centers)
+                self._scores = score_temperatures(blocks, centers, labels)
             self._set_temperature()
         return clusterer._scaler.column_mean
 

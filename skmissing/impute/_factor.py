@@ -160,6 +160,8 @@ class FactorImputer(ImputationStdMixin, BaseModalityImputer):
         self.random_state = random_state
         self.verbose = verbose
 
+    _reads_sources = True
+
     def _fit_imputer(self, table):
         params = self.get_params(deep=False)
         for name in ("sample_posterior", "add_indicator", "keep_empty_features"):
@@ -169,8 +171,9 @@ class FactorImputer(ImputationStdMixin, BaseModalityImputer):
         if settled is not None:
             mixture.set_params(calibrate=False, n_factors=settled.n_factors_)
             if self.n_components == "auto":
-                n_usable = max(1, np.count_nonzero(table.has_any))
-                mixture.n_components = min(settled.n_components_, n_usable)
+                mixture.n_components = min(
+                    settled.n_components_, max(1, table.n_usable)
+                )
         self._hand_on(mixture)
         scaler = fit_scaler(table)
         reach = MOST_DEVIATIONS * np.sqrt(scaler.variance)
@@ -189,7 +192,7 @@ class FactorImputer(ImputationStdMixin, BaseModalityImputer):
     def _clipped(self, table):
         """Table with clipped outliers, which would dominate the posterior."""
         low, high = (bound.astype(table.X.dtype) for bound in self._bounds)
-        return table.replace(np.clip(table.X, low, high))
+        return table.change(np.clip, low, high)
 
     def _std(self, table):
         return self.mixture_._std(self._clipped(table))

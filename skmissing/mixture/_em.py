@@ -379,11 +379,57 @@ class Moments:
             sums += (masks @ parts.reshape(n_slots, a * b)).reshape(sums.shape)
 
 
+class SamplesInMemory:
+    """Blocks of all samples and their weights, from which EM computes sums."""
+
+    def __init__(self, blocks, weight):
+        self.blocks, self.weight, self._parts = blocks, weight, None
+
+    def squares(self):
+        """Weighted sum of squares and weight of the observed cells of each column."""
+        return _sums_of_squares(self.blocks, self.weight)
+
+    def expect(self, params):
+        """E-step: the Moments of the samples."""
+        if self._parts is None:
+            self._parts = list(find_parts(self.blocks, params))
+        return expect(self._parts, params, self.weight)
+
+
+class SamplesInPieces:
+    """The same for the pieces of a SourceTable, each of which becomes Blocks."""
+
+    def __init__(self, table, scaler):
+        self.table, self.scaler = table, scaler
+
+    def squares(self):
+        """Weighted sum of squares and weight of the observed cells of each column."""
+        return self.table.sums(_squares_of_piece, self.scaler)
+
+    def expect(self, params):
+        """E-step: the Moments of the samples."""
+        return Moments(*self.table.sums(_expect_piece, self.scaler, params))
+
+
+def _piece_blocks(table, scaler):
+    return scaler.split(table, min_rows=max(64, len(table) // 64))
+
+
+def _squares_of_piece(table, scaler):
+    return _sums_of_squares(_piece_blocks(table, scaler), table.weight * table.has_any)
+
+
+def _expect_piece(table, scaler, params):
+    parts = find_parts(_piece_blocks(table, scaler), params)
+    moments = expect(parts, params, table.weight * table.has_any)
+    return tuple(vars(moments).values())
+
+
 def fit_factors(
-    blocks, start, weight, *, ard, shared_noise, max_iter, tol, verbose=0, task=NO_TASK
+    samples, start, *, ard, shared_noise, max_iter, tol, verbose=0, task=NO_TASK
 ):
     """Run EM until the objective increases by less than `tol` per observed cell."""
-    squares, cells = _sums_of_squares(blocks, weight)
+    squares, cells = samples.squares()
     pool = start.units.pool
     floor = NOISE_FLOOR * pool(squares) / np.maximum(pool(cells), 1)
     floor = np.where(floor > 0, floor, NOISE_FLOOR)
@@ -392,14 +438,13 @@ def fit_factors(
         # Nearly flat.
         shape = len(start.units.slices), start.n_factors
         prior = Prior(np.full(shape[0], 1e-2), np.full(shape, 1e-2))
-    parts = list(find_parts(blocks, start))
-    bounds, moments = [], expect(parts, params, weight)
+    bounds, moments = [], samples.expect(params)
     for n_iter in range(1, max_iter + 1):
         step = task.part("iteration")
         params = maximise(moments, params, prior, squares, floor, shared_noise)
         if ard:
             prior = update_prior(params)
-        moments = expect(parts, params, weight)
+        moments = samples.expect(params)
         bounds.append(moments.bound - penalty(params, prior))
         if verbose:
             print(f"Iteration {n_iter}, objective {bounds[-1]:.6g}.")

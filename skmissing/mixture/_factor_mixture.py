@@ -16,6 +16,7 @@ from skmissing._callbacks import NO_TASK
 from skmissing._compat import Interval, StrOptions
 from skmissing._docs import shared_docs
 from skmissing._modalities import count
+from skmissing._sources import N_SAMPLED, RowSource
 from skmissing._table import (
     ModalityMixin,
     SkmissingEstimator,
@@ -27,6 +28,8 @@ from skmissing.cluster._lloyd import centers_at_rows, lloyd, plus_plus_rows, ran
 from skmissing.mixture._calibration import HiddenErrors, choice_folds, held_out_rows
 from skmissing.mixture._em import (
     Posterior,
+    SamplesInMemory,
+    SamplesInPieces,
     Units,
     find_parts,
     fit_factors,
@@ -277,27 +280,33 @@ class PartialModalityFactorMixture(
             )
         return self
 
+    _reads_sources = True
+
     def _fit_table(self, table, task=NO_TASK):
         """Fit to a ModalityTable; called by imputers."""
         rng = check_random_state(self.random_state)
         self._check_sizes(table)
-        weight = table.weight * table.has_any
         scaler = fit_scaler(table, standardize=self.standardize)
         self._scaler = scaler.centered()
+        # Sizes, calibration and initial parameters are chosen on a sample of a source.
+        in_pieces = isinstance(table.X, RowSource)
+        few = table.sample(N_SAMPLED, rng) if in_pieces else table
+        weight = few.weight * few.has_any
         # Frequent patterns have their own groups.
-        blocks = self._scaler.split(table, min_rows=max(64, len(table) // 64))
-        linked = _linked(table, weight)
+        blocks = self._scaler.split(few, min_rows=max(64, len(few) // 64))
+        linked = _linked(few, weight)
         k, r, errors = self._choose_sizes(blocks, weight, rng, task)
         self.shrinkage_, self.std_scale_ = linked.astype(float), np.ones(len(linked))
         if self.calibrate:
             self.shrinkage_ = errors.shrinkage() * linked
             self.std_scale_ = errors.std_scale(self.shrinkage_)
-        total, best = weight.sum(), None
+        total, best = table.sums(_total_weight), None
         task.keep_by(self, lambda fitted, run: fitted._keep(run, total))
+        samples = SamplesInPieces(table, self._scaler) if in_pieces else None
         for _ in range(self.n_init):
             most = self.max_iter + FIRST_ITERATIONS * (r > 0 and k > 1)
             run_task = task.part("run", most)
-            run = self._run(blocks, weight, rng, k, r, run_task)
+            run = self._run(blocks, weight, rng, k, r, run_task, samples)
             run_task.end()
             if best is None or run.bounds[-1] > best.bounds[-1]:
                 best = run
@@ -367,8 +376,11 @@ class PartialModalityFactorMixture(
                 run = self._run(blocks, rest, rng, k, r)
                 errors.add(blocks, run.params, positions, weight)
 
-    def _run(self, blocks, weight, rng, k, r, task=NO_TASK):
-        """One run of EM with k clusters and r factors: one cluster first, then all."""
+    def _run(self, blocks, weight, rng, k, r, task=NO_TASK, samples=None):
+        """One run of EM with k clusters and r factors: one cluster first, then all.
+
+        `samples` are more samples, which the last step is fitted to.
+        """
         options = {
             "ard": self.ard, "shared_noise": self.noise == "modality",
             "tol": self.tol, "verbose": self.verbose, "task": task,
@@ -383,9 +395,15 @@ class PartialModalityFactorMixture(
         start = start_factors(blocks, means, r, weight, rng)
         if r and k > 1:
             first = min(FIRST_ITERATIONS, self.max_iter)
-            run = fit_factors(blocks, start, weight, max_iter=first, **options)
+            few = SamplesInMemory(blocks, weight)
+            run = fit_factors(few, start, max_iter=first, **options)
             start = self._divide(run.params, blocks, weight, rng, k)
-        return fit_factors(blocks, start, weight, max_iter=self.max_iter, **options)
+        if samples is None:
+            samples = SamplesInMemory(blocks, weight)
+        else:
+            split = samples.table.summary.n_partial > 0
+            start = start.with_units(Units(self.modalities_.slices, split))
+        return fit_factors(samples, start, max_iter=self.max_iter, **options)
 
     def _divide(self, params, blocks, weight, rng, k):
         """Parameters of k clusters: k-means of the factors divides the only cluster."""
@@ -707,6 +725,10 @@ class PartialModalityFactorMixture(
     @property
     def _n_features_out(self):
         return self.n_factors_
+
+
+def _total_weight(table):
+    return float(table.weight @ table.has_any)
 
 
 def _linked(table, weight):
