@@ -426,8 +426,9 @@ class ModalityTable:
 
     def warn_empty(self, fate, presence=None):
         """Warn about samples in which nothing is observed. `fate` ends the sentence."""
-        n_empty = self.n_empty
-        if presence is not None:
+        if presence is None:
+            n_empty = self.n_empty
+        else:
             n_empty = np.count_nonzero(~presence.any(axis=1))
         if n_empty:
             self.warn(
