@@ -1,6 +1,6 @@
 """Conversion of tables to X and back, and transformers per modality."""
 
-from skmissing._sources import RowSource, scan_table
+from skmissing._sources import scan_table
 from skmissing.compose._mudata import from_anndata, from_mudata, to_mudata
 from skmissing.compose._per_modality import PerModality
 from skmissing.compose._tables import (
@@ -13,7 +13,6 @@ from skmissing.compose._tables import (
 
 __all__ = [
     "PerModality",
-    "RowSource",
     "TableReport",
     "align",
     "from_anndata",
