@@ -79,13 +79,14 @@ def _stop(blocks, centers, sample_weight, n_iter, sums):
     return LloydResult(labels, centers, inertia, n_iter, sums.counts())
 
 
-def lloyd_in_pieces(table, scaler, centers, *, max_iter, tol, verbose=0):
+def lloyd_in_pieces(table, scaler, centers, *, max_iter, tol, verbose=0, task=NO_TASK):
     """Lloyd's iteration over the pieces of a SourceTable: one pass per iteration."""
     # The steps are those of `lloyd`. Sums are computed anew in each pass, and labels
     # are compared by their checksums.
-    previous, converged, relocated = None, False, False
+    previous, relocated = None, False
     for n_iter in range(1, max_iter + 1):
         unsettled = relocated
+        step = task.part("iteration")
         total, lost, labels = table.sums(_assign_piece, scaler, centers)
         sums = ClusterSums(*total, scaler.layout.owner)
         if lost is not None:
@@ -98,14 +99,21 @@ def lloyd_in_pieces(table, scaler, centers, *, max_iter, tol, verbose=0):
             _, inertia = table.sums(_label_piece, scaler, centers, False)
             print(f"Iteration {n_iter}, inertia {inertia:.6g}.")
         unsettled |= relocated
-        converged = not unsettled and labels == previous
+        done = not unsettled and labels == previous
         previous = labels
-        if converged:
-            break
-        if np.array_equal(old.presence, centers.presence):
+        if not done and np.array_equal(old.presence, centers.presence):
             shift = np.square(centers.values - old.values, dtype=np.float64).sum()
-            if shift <= tol:
-                break
+            done = shift <= tol
+        wanted = step.end(
+            partial(_stop_in_pieces, table, scaler, centers, n_iter, sums)
+        )
+        if done or wanted:
+            break
+    return _stop_in_pieces(table, scaler, centers, n_iter, sums)
+
+
+def _stop_in_pieces(table, scaler, centers, n_iter, sums):
+    """Result of a run; without labels if they are not to leave their partitions."""
     labels, inertia = table.sums(_label_piece, scaler, centers, not table.X.lazy)
     labels = np.concatenate(labels) if labels else None
     return LloydResult(labels, centers, float(inertia), n_iter, sums.counts())
