@@ -281,8 +281,8 @@ def _call(method, estimator, columns, args, kwargs, X):
 
 def _lazy_array(source, work, probe):
     """Array of Dask, with one block per partition."""
-    dask = import_optional("dask", "dask")
-    array = import_optional("dask.array", "dask")
+    dask = import_optional("dask", "large")
+    array = import_optional("dask.array", "large")
     shared = dask.delayed((work, source.columns, source.dtype, source.piece_rows))
     call = dask.delayed(_call_on_part, pure=False)
     blocks = [
@@ -319,8 +319,8 @@ def _write(source, work, estimator, out):
 
 def _write_parquet(source, work, estimator, path):
     """Write the results of all pieces into a file, a row group each."""
-    pyarrow = import_optional("pyarrow", "parquet")
-    parquet = import_optional("pyarrow.parquet", "parquet")
+    pyarrow = import_optional("pyarrow", "large")
+    parquet = import_optional("pyarrow.parquet", "large")
     names = list(map(str, estimator.get_feature_names_out()))
     writer = None
     try:

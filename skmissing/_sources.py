@@ -126,7 +126,7 @@ class RowSource:
 
     def _map_reduce_dask(self, function, per_sample):
         """The same, where each part is a task and only sums leave its worker."""
-        dask = import_optional("dask", "dask")
+        dask = import_optional("dask", "large")
         shared = dask.delayed((function, self.piece_rows, self.dtype, self.columns))
         stops = np.cumsum(self.lengths)
         work = dask.delayed(_reduce_part, pure=False)
@@ -264,7 +264,7 @@ def _of_path(path, columns):
             "other files first, and pass the array: numpy.load(path, mmap_mode='r'), "
             "zarr.open(path), or h5py.File(path)['name']."
         )
-    dataset = import_optional("pyarrow.dataset", "parquet")
+    dataset = import_optional("pyarrow.dataset", "large")
     return _of_dataset(dataset.dataset(path, format="parquet"), columns)
 
 
@@ -367,7 +367,7 @@ def _fill(out, column, width, name):
 
 def _of_dask(X, columns):
     """Source of an array or a data frame of Dask, whose partitions stay in place."""
-    dask = import_optional("dask", "dask")
+    dask = import_optional("dask", "large")
     names = None
     if hasattr(X, "columns"):
         names = list(map(str, X.columns if columns is None else columns))
