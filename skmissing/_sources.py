@@ -437,8 +437,9 @@ def scan_table(X, columns=None):
     >>> from tempfile import TemporaryFile
     >>> import numpy as np
     >>> from skmissing.compose import scan_table
-    >>> X = np.memmap(TemporaryFile(), dtype=np.float32, mode="w+", shape=(100, 8))
-    >>> scan_table(X)
+    >>> with TemporaryFile() as file:
+    ...     X = np.memmap(file, dtype=np.float32, mode="w+", shape=(100, 8))
+    ...     scan_table(X)
     RowSource(shape=(100, 8), dtype=float32)
     """
     if not isinstance(X, RowSource) and type(X) is np.ndarray:
