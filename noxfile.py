@@ -15,7 +15,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))[
 ]
 PINNED = ("-c", "constraints.txt")
 
-nox.options.sessions = ["tests", "lowest", "latest", "docs", "wheel", "workflows"]
+nox.options.sessions = "tests lowest latest coverage docs wheel workflows".split()
 
 
 def floors(*extras):
@@ -49,6 +49,21 @@ def light(session):
     session.install(*PINNED, "-e", ".[plot,datasets,test]")
     session.run(
         "python", "-m", "pytest", "-n", "auto", "-m", "not slow", *session.posargs
+    )
+
+
+@nox.session(python="3.13")
+def coverage(session):
+    """The share of lines of the light packages that tests run: 95 % at least.
+
+    Python 3.12 brought a way to measure that costs little time.
+    """
+    session.install(*PINNED, "-e", ".[plot,datasets,test]", "pytest-cov")
+    session.run(
+        *["python", "-m", "pytest", "-n", "auto", "-m", "not slow", "--cov"],
+        *["--cov-report=term-missing:skip-covered", "--cov-fail-under=95"],
+        *session.posargs,
+        env={"COVERAGE_CORE": "sysmon"},
     )
 
 
