@@ -97,9 +97,9 @@ def from_tables(tables, *, on=None, how="outer", y=None, report=False):
         of the first table ("left"). "position" joins row i of all tables, which must
         have equal lengths.
     y : str, data frame, Series or None, default=None
-        The target: the name of a column of one table, a data frame with the key and one
-        other column, or a Series whose index is the key. With `how="position"`, it may
-        be any array. Samples without a target are left out.
+        The target. A string is a column of one table. A data frame has the key and one
+        other column. The index of a Series is the key. With `how="position"`, y may be
+        any array. Samples without a target are left out.
     report : bool, default=False
         Whether to also return a :class:`TableReport`.
 

@@ -84,8 +84,8 @@ class AudioEncoder(FrozenEncoder):
     (frames, channels). Values are floats from -1 to 1, or integers of 8, 16 or 32 bits
     that use the range of their dtype. Channels are averaged.
 
-    The script of UL4M4 [1]_ pads the sounds of a batch with zeros and averages over
-    all frames, so that an embedding depends on the longest sound of its batch. Here,
+    The script of UL4M4 [1]_ pads the sounds of a batch with zeros and averages over all
+    frames. An embedding therefore depends on the longest sound of its batch. Here,
     padding is masked in the model and excluded from the average. A mask is not enough
     for models whose first layer normalises over time (`feat_extract_norm="group"`).
     Their batches contain only sounds of equal length.

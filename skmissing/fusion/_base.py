@@ -504,12 +504,12 @@ class FusionClassifier(ClassifierMixin, BaseFusion):
         Class of the network, a subclass of :class:`torch.nn.Module`. None is the
         network of :class:`MHSAFusionClassifier`. The constructor takes `shapes`, a list
         of the number of tokens and the token width of each modality, `n_outputs`, and
-        the parameters `module__...`. The method `forward(x, present)` takes the
-        standardized columns of shape `(n_samples, n_columns)`, in the order of the
-        modalities and 0 where missing, and a mask of observed tokens of shape
-        `(n_samples, n_tokens)`. It returns a
-        :class:`skmissing.fusion.modules.FusionOutput`. If there is a third argument
-        `observed=None`, it is the mask before modalities were hidden, in training only.
+        the parameters `module__...`. The method `forward(x, present)` returns a
+        :class:`skmissing.fusion.modules.FusionOutput`. `x` is the standardized columns
+        of shape `(n_samples, n_columns)`, in the order of the modalities and 0 where
+        missing. `present` is a mask of observed tokens of shape `(n_samples,
+        n_tokens)`. If there is a third argument `observed=None`, it is the mask before
+        modalities were hidden, in training only.
     %(modalities, modality_dropout, dropout_policy, optimizer, lr, batch_size)s
     max_epochs : int, default=100
         Number of passes through the training samples.

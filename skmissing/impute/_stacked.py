@@ -50,10 +50,10 @@ class StackedImputer(ImputationStdMixin, MetaEstimatorMixin, BaseModalityImputer
     estimators : list or None, default=None
         The members: names, or pairs `(name, imputer)` with an imputer that accepts NaN.
         The names "factor", "retrieval" and "regression" are the imputers with default
-        parameters, and "soft" is `ClusterGuidedImputer(100)`, or one cluster per 3
-        samples if there are fewer than 300. None is all four, without "regression" if
-        there are more than 10 modalities. Imputers of skmissing get the modalities of
-        this imputer.
+        parameters. "soft" is `ClusterGuidedImputer(100)`, or one cluster per 3 samples
+        if there are fewer than 300. None is all four, without "regression" if there are
+        more than 10 modalities. Imputers of skmissing get the modalities of this
+        imputer.
     %(modalities)s
     cv : int or splitter, default=3
         Folds of samples. Each fold is imputed by members that were fitted to the other

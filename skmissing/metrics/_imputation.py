@@ -87,10 +87,10 @@ def block_nrmse(X_true, X_imputed, mask, *, modalities=None, scale=None, average
         \\left( \\frac{\\hat x_{ic} - x_{ic}}{s_c} \\right)^2 , \\qquad
         \\mathrm{NRMSE}^2 = \\frac{1}{|M'|} \\sum_{m \\in M'} e_m^2 .
 
-    Squares are averaged over modalities, as in :func:`partial_modality_distances`. The
-    error of the column means is exactly 1 if means and scale are those of the hidden
-    cells and each column has the same number of hidden cells. With the means and the
-    scale of the training table, it is close to 1.
+    Squares are averaged over modalities, as in :func:`partial_modality_distances`. With
+    the means and the scale of the training table, the error of the column means is
+    close to 1. It is exactly 1 if means and scale are those of the hidden cells, and if
+    columns have equal numbers of hidden cells.
 
     Examples
     --------

@@ -148,7 +148,7 @@ class ModalityAmputer(
     *Mechanisms.* `"mar"`, `"mnar"`, `"label"` and `"group"` hide modality m in sample i
     with probability :math:`\\sigma(a_m + \\beta s_{im})`. Here, :math:`\\beta` is
     `strength`, and :math:`s` is a score with mean 0 and variance 1 over the training
-    samples. :math:`a_m` is solved in `fit` so that the mean over the training samples
+    samples. The number :math:`a_m` is solved in `fit` so that the mean over the samples
     is the rate. The score is the mean standardised cell of the driver for `"mar"`, and
     of the modality itself for `"mnar"`. It is 0 if this modality is missing. Classes
     and groups get evenly spaced scores in an order that is drawn for each modality. A
