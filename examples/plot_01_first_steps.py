@@ -3,20 +3,20 @@
 First steps: from gaps to a tuned pipeline
 ==========================================
 
-Handwritten digits, seen in four ways: their pixels, the magnitudes of their Fourier
-transform, histograms of their gradients, and the profiles of rows and columns. Half of
-these views are then hidden. :class:`~skmissing.ensemble.LateFusionClassifier` is fitted
-first. It is compared with a pipeline of
-:class:`~skmissing.impute.ClusterGuidedImputer` and
+Handwritten digits are described by four modalities: their pixels, the magnitudes of
+their Fourier transform, histograms of their gradients, and the profiles of rows and
+columns. Half of the modalities are then hidden.
+:class:`~skmissing.ensemble.LateFusionClassifier` is fitted first. It is compared with a
+pipeline of :class:`~skmissing.impute.ClusterGuidedImputer` and
 :class:`~skmissing.fusion.MHSAFusionClassifier`, tuned by cross-validation, and with
-simpler methods. There are two regimes in the literature: gaps at test time only, and
-gaps in the training rows, too.
+simpler methods. There are two regimes in the literature: modalities are missing at test
+time only, or in training, too.
 """
 
 # %%
 # The data
 # --------
-# One table of floats; a view is the group of columns that share a prefix.
+# X is one table of floats. A modality is a group of columns that share a prefix.
 
 from pathlib import Path
 
@@ -38,8 +38,8 @@ X_train, X_test, y_train, y_test = train_test_split(
     X, y, test_size=0.4, stratify=y, random_state=0
 )
 regimes = {
-    "gaps at test only": X_train,
-    "gaps in training too": ampute(X_train, 0.5, random_state=1),
+    "missing at test only": X_train,
+    "missing in training too": ampute(X_train, 0.5, random_state=1),
 }
 X_test = ampute(X_test, 0.5, random_state=2)
 print(X_test.iloc[:4, [0, 1, 64, 65, 104, 105, -2, -1]].round(1))
@@ -47,32 +47,33 @@ print(X_test.iloc[:4, [0, 1, 64, 65, 104, 105, -2, -1]].round(1))
 # %%
 # Start with this
 # ---------------
-# :class:`~skmissing.ensemble.LateFusionClassifier` has several models per view: a
-# linear model, a kernel and trees. It pools them by how well they predict held-out
-# rows, and combines the predictions of the observed views. Nothing is imputed.
+# :class:`~skmissing.ensemble.LateFusionClassifier` has several models per modality: a
+# linear model, a kernel and trees. It weights them by their predictions of held-out
+# samples, and combines the predictions of the observed modalities. Nothing is imputed.
 
 late = LateFusionClassifier(random_state=0)
-late.fit(regimes["gaps in training too"], y_train)
+late.fit(regimes["missing in training too"], y_train)
 print(f"late fusion: {late.score(X_test, y_test):.3f}")
-for view, losses in late.oof_scores_.members.items():
-    print(f"  held-out log-loss, {view:9}", {k: round(v, 2) for k, v in losses.items()})
+for name, losses in late.oof_scores_.members.items():
+    print(f"  held-out log-loss, {name:9}", {k: round(v, 2) for k, v in losses.items()})
 
 # %%
 # The other models
 # ----------------
-# Rows filled by mean or by neighbours go to the same network as those filled by
+# The same network follows imputation by the mean, by neighbours and by
 # :func:`~skmissing.fusion.make_ul4m4`, whose two steps are those of UL4M4. Its imputer
-# fills in averages of the centres (``"soft"``) instead of using the paper's own rule,
+# imputes averages of the centres (``"soft"``) instead of using the rule of the paper,
 # ``"greedy"``, which is the default of `make_ul4m4`. The number of centres is searched.
-# With ``missing="mask"``, its default, the network needs no imputer: missing
-# views get no attention. Here it also hides views in training (``modality_dropout``).
+# With ``missing="mask"``, its default, the network needs no imputer: missing modalities
+# get no attention. By default, it also hides modalities in training
+# (``modality_dropout``).
 
 network = {"max_epochs": 25, "random_state": 0}
 widths = X.columns.str.split("__").str[0].value_counts(sort=False).tolist()
 
 
 def after(imputer):
-    """The network on what an imputer of scikit-learn fills in."""
+    """Return a pipeline of an imputer of scikit-learn and the network."""
     fusion = MHSAFusionClassifier(modalities=widths, modality_dropout=0, **network)
     return make_pipeline(imputer, fusion)
 
@@ -92,10 +93,10 @@ models = {
 }
 
 # %%
-# The search hides views in its folds as well: with complete training rows there is
-# nothing to impute, and any imputer would do. Training rows are therefore given to it
-# with gaps, and the best pipeline is fitted to the rows of the regime. In both regimes
-# that is the one with 200 clusters.
+# The search needs samples with missing modalities: with complete ones, there is nothing
+# to impute, and all imputers are equally good. Half of the modalities are therefore
+# hidden for it, and the best pipeline is then fitted to the samples of the regime. In
+# both regimes, 200 clusters are best.
 
 scores = {name: [] for name in models}
 for rows in regimes.values():
@@ -107,9 +108,9 @@ for rows in regimes.values():
         model.fit(rows, y_train)
         scores[name].append(model.score(X_test, y_test))
 
-print(f"\n{'accuracy':22}" + "".join(f"{regime:>22}" for regime in regimes))
+print(f"\n{'accuracy':22}" + "".join(f"{regime:>25}" for regime in regimes))
 for name, row in scores.items():
-    print(f"{name:22}" + "".join(f"{score:22.3f}" for score in row))
+    print(f"{name:22}" + "".join(f"{score:25.3f}" for score in row))
 
 # %%
 # The picture
@@ -122,11 +123,18 @@ for i, (regime, color) in enumerate(zip(regimes, ["#0072B2", "#D55E00"])):
     values = [row[i] for row in scores.values()]
     ax.scatter(values, places, s=60, label=regime, color=color)
 ax.set(yticks=places, yticklabels=scores, xlabel="Test accuracy")
-ax.set_title("Digits in four views, half of them missing")
+ax.set_title("Digits, half of the modalities missing")
 ax.grid(axis="x", alpha=0.3)
 ax.margins(y=0.2)
 ax.invert_yaxis()
 fig.legend(loc="outside lower center", ncols=2, frameon=False)
 folder = Path("docs/images")
-fig.savefig((folder if folder.is_dir() else Path()) / "first_steps.png", dpi=120)
+if folder.is_dir():  # the picture of the README
+    fig.savefig(folder / "first_steps.png", dpi=120)
 plt.show()
+
+# %%
+# Late fusion is best in both regimes. If the training samples are complete, neighbours
+# and clusters are almost as good, and mean imputation is far behind. Mean imputation is
+# better if modalities are missing in training, too, because the network has then seen
+# imputed samples.

@@ -19,6 +19,7 @@ one patient.
 import tempfile
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from sklearn.compose import make_column_selector, make_column_transformer
@@ -31,6 +32,7 @@ from sklearn.preprocessing import OneHotEncoder
 
 from skmissing.compose import PerModality, align, from_tables, mark_missing
 from skmissing.ensemble import LateFusionClassifier
+from skmissing.inspection import MissingPatternDisplay
 
 rng = np.random.default_rng(0)
 numbers, benign = load_breast_cancer(return_X_y=True, as_frame=True)
@@ -74,6 +76,8 @@ X, y, report = from_tables(files, on="sample", y=outcome, report=True)
 X, codes = mark_missing(X, {"clinic": -9}, report=True)
 patient = X.pop("clinic__patient")
 print(report, codes, sep="\n")
+MissingPatternDisplay.from_data(X)
+plt.show()
 
 # %%
 # The model

@@ -15,6 +15,7 @@ object again. The example needs the extra ``mudata``.
 # other modalities are the proteins and the peaks. Each modality is missing in a third
 # of the cells.
 
+import matplotlib.pyplot as plt
 import mudata
 import numpy as np
 import pandas as pd
@@ -58,6 +59,12 @@ scores = score_by_pattern(late, X[~train], y[~train])
 for pattern, score, count in zip(scores.pattern, scores.score, scores.n_samples):
     print(f"{score:.2f} of {count:3} cells with {pattern}")
 
+fig, ax = plt.subplots(figsize=(6.5, 3), layout="constrained")
+ax.barh(scores.pattern, scores.score)
+ax.invert_yaxis()
+ax.set(xlabel="accuracy", title="Cells by what was measured")
+plt.show()
+
 # %%
 # Impute, and convert to MuData
 # -----------------------------
@@ -67,4 +74,5 @@ imputed = to_mudata(imputer.fit_transform(X), obs=y.to_frame())
 print(imputed)
 
 # %%
-# Each modality now has all cells, and those that were measured are unchanged.
+# The proteins alone predict least, and any two modalities predict more than nine of ten
+# cells. Each modality now has all cells, and measured values are unchanged.

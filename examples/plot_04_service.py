@@ -20,6 +20,7 @@ from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
+import matplotlib.pyplot as plt
 import numpy as np
 
 import skmissing.io
@@ -98,13 +99,19 @@ def ask(request):
 
 
 views = {name: X[1500, m.columns].tolist() for name, m in layout.items()}
-for known in (["pixels"], ["profiles"], list(views)):
+requests = [["pixels"], ["profiles"], list(views)]
+fig, axes = plt.subplots(1, 3, figsize=(9, 2.6), sharey=True, layout="constrained")
+for known, ax in zip(requests, axes):
     answer = ask({name: views[name] for name in known})
     print(f"class {np.argmax(answer)} with probability {max(answer):.2f} from {known}")
+    ax.bar(range(10), answer)
+    ax.set(title=" + ".join(known).replace("r + g", "r\n+ g"), xticks=range(10))
+axes[0].set_ylabel("probability")
+plt.show()
 print(ask({"smell": [1.0]}))
 server.shutdown()
 server.server_close()
 
 # %%
-# One model predicts from any combination of modalities. The answer to a wrong request
-# is an error message.
+# One model predicts from any combination of modalities. Single modalities suggest other
+# digits than all four do. The answer to a wrong request is an error message.

@@ -4,11 +4,12 @@ Texts, images and numbers in a model
 ====================================
 
 A data frame has a column of texts, a column of images and two columns of numbers, and
-each of the three is missing in some rows. Frozen encoders make columns of the texts and
-images, and late fusion uses what a sample has. The encoders are tiny models with random
-weights, made below, so that nothing is downloaded. Replace the two folders by names of
-models, such as ``"sentence-transformers/all-MiniLM-L6-v2"`` and
-``"openai/clip-vit-base-patch32"``. This example needs the extra ``encoders``.
+each of the three is missing in some samples. Frozen encoders turn texts and images into
+columns, and late fusion uses the observed modalities of each sample. The encoders are
+tiny models with random weights. They are made below, so that nothing is downloaded.
+Replace the two folders by the names of models, such as
+``"sentence-transformers/all-MiniLM-L6-v2"`` and ``"openai/clip-vit-base-patch32"``.
+This example needs the extra ``encoders``.
 """
 
 # %%
@@ -19,6 +20,7 @@ import json
 import tempfile
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import torch
@@ -34,6 +36,7 @@ from transformers import (
     ViTConfig,
     ViTModel,
 )
+from transformers.utils import logging
 
 from skmissing.encoders import ImageEncoder, TextEncoder
 from skmissing.ensemble import LateFusionClassifier
@@ -49,6 +52,7 @@ sizes = {
     "initializer_range": 0.5,
 }
 torch.manual_seed(0)
+logging.disable_progress_bar()
 tokenizer = Tokenizer(
     models.WordLevel({word: i for i, word in enumerate(words)}, unk_token="[UNK]")
 )
@@ -68,13 +72,14 @@ processor = {
     "image_processor_type": "ViTImageProcessor",
     "size": {"height": 16, "width": 16},
 }
-(folder / "image" / "preprocessor_config.json").write_text(json.dumps(processor))
+_ = (folder / "image" / "preprocessor_config.json").write_text(json.dumps(processor))
 
 # %%
 # The data
 # --------
 # The class is a colour. The text names it in two of three samples, the image shows it,
-# and the numbers tell a little. A third of each is missing.
+# and the numbers depend on it a little. Each modality is missing in a third of the
+# samples.
 
 rng = np.random.default_rng(0)
 colours = ["red", "green", "blue"]
@@ -119,11 +124,16 @@ model.fit(train, y_train)
 print(model[-1].modalities_)
 
 # %%
-# Which modalities a sample has decides how good the answer is:
+# Score by pattern
+# ----------------
+# The accuracy depends on the modalities of the sample.
 
 scores = score_by_pattern(model[-1], encode.transform(test), y_test, as_frame=True)
 print(scores)
+scores.score.plot.barh(xlabel="accuracy", figsize=(6.5, 3)).invert_yaxis()
+plt.tight_layout()
+plt.show()
 
 # %%
-# Texts say most about the class, and numbers least. No sample was left out, and nothing
-# was imputed.
+# Single texts predict most, and single numbers least. No sample was left out, and
+# nothing was imputed.

@@ -14,6 +14,7 @@ numbers, and tunes the encoders. The example needs skrub.
 # ------------
 # Words of the notes and two blood values depend on the diagnosis.
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import skrub
@@ -136,6 +137,9 @@ scores = score_by_pattern(
     as_frame=True,
 )
 print(scores.round(2))
+scores.score.plot.barh(xlabel="accuracy", figsize=(6.5, 3)).invert_yaxis()
+plt.tight_layout()
+plt.show()
 
 # %%
 # Late fusion found the three modalities by the names of the columns, and missing notes

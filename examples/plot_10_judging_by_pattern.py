@@ -3,17 +3,17 @@
 Judging a model by pattern
 ==========================
 
-What does a model do if a sensor fails? A single score on complete rows does not tell.
-Here three models see handwritten digits in four views, and are scored on every
-combination of views, first with complete training rows, as most papers do, and then
-trained so that they know gaps.
+How good is a model if a sensor fails? A score on complete samples does not show this.
+This example scores three models of handwritten digits on every combination of four
+modalities. They are first trained on complete samples, and one of them is then trained
+with missing modalities.
 """
 
 # %%
 # The data at a glance
 # --------------------
-# Half of each view is hidden from the rows that come later. The picture shows which
-# views are missing together, and how often.
+# Half of each modality is hidden in the test samples. The picture shows which
+# modalities are observed together, and how often.
 
 import matplotlib.pyplot as plt
 from sklearn.impute import SimpleImputer
@@ -42,9 +42,9 @@ plt.show()
 # %%
 # Three models
 # ------------
-# The first fills gaps with the mean, the second from cluster centres; both hand on to
-# the same linear model. The third combines the predictions of one linear model per
-# view.
+# The first imputes the mean, and the second imputes from cluster centres. The same
+# linear model follows both. The third combines the predictions of one linear model per
+# modality.
 
 linear = make_pipeline(StandardScaler(), LogisticRegression(C=0.05, max_iter=1000))
 models = {
@@ -58,10 +58,11 @@ for model in models.values():
     model.fit(X_train, y_train)
 
 # %%
-# One row per pattern
-# -------------------
-# All test rows are reduced to each combination of views in turn. With everything there
-# the models differ little; with one view left they differ a great deal.
+# Scores by pattern
+# -----------------
+# All test samples are reduced to each combination of modalities in turn. With all
+# modalities, the models are almost equally good. With one modality, they differ by up
+# to .28.
 
 tables = {name: score_by_pattern(m, X_test, y_test) for name, m in models.items()}
 patterns = tables["mean"].pattern
@@ -73,8 +74,8 @@ for i, pattern in enumerate(patterns):
 # %%
 # The curve
 # ---------
-# The same in one line a model: accuracy against the share of views that are hidden,
-# drawn three times.
+# One line per model shows the accuracy for each share of hidden modalities, averaged
+# over three draws.
 
 fig, ax = plt.subplots(figsize=(6.5, 4), layout="constrained")
 for name, model in models.items():
@@ -88,15 +89,14 @@ for name, model in models.items():
         name=name,
         ax=ax,
     )
-ax.set_title("Trained on complete rows")
+ax.set_title("Trained on complete samples")
 plt.show()
 
 # %%
-# Training with gaps
-# ------------------
-# Mean imputation is not hopeless: it was never shown a gap. Trained on the rows and on
-# copies of them with views hidden, the same pipeline does much better where views are
-# missing, at some cost where all are there.
+# Training with missing modalities
+# --------------------------------
+# :class:`~skmissing.ensemble.ModalityDropout` trains the pipeline with mean imputation
+# on the samples and on copies of them with hidden modalities.
 
 robust = ModalityDropout(models["mean"], n_copies=2, random_state=0)
 robust.fit(X_train, y_train)
@@ -104,4 +104,10 @@ after = score_by_pattern(robust, X_test, y_test)
 for n in (4, 3, 2, 1):
     rows = after.n_modalities == n
     before = tables["mean"].score[rows].mean()
-    print(f"{n} views: {before:.3f}, with dropout {after.score[rows].mean():.3f}")
+    print(f"{n} modalities: {before:.3f}, with dropout {after.score[rows].mean():.3f}")
+
+# %%
+# On complete samples, mean imputation is as good as imputation from cluster centres.
+# With one observed modality, it is far behind both other models. Training with hidden
+# modalities closes two thirds of this distance, and costs one percentage point on
+# complete samples.

@@ -3,19 +3,18 @@
 Reading a benchmark
 ===================
 
-A table of scores with its best row in bold is soon made, and soon believed. This
-example runs a small benchmark and reads it slowly: two regimes, intervals, paired
-tests, ranks and costs. The same from a shell, with a report in Markdown::
+This example runs a small benchmark, and explains its results: two regimes, intervals,
+paired tests, ranks and costs. This command does the same, and writes a report::
 
     python -m skmissing.benchmark --data digits,breast_cancer --missing mcar:0.5 \\
         --methods mean,knn,nearest,soft,late --n-runs 4 --max-rows 500 --out results/
 """
 
 # %%
-# Running it
-# ----------
-# One cell is a data set, what is missing, a regime, a method and a seed. All methods
-# of one seed get the same rows with the same modalities hidden.
+# Run it
+# ------
+# Each run has a data set, a missing rate, a regime, a method and a seed. All methods
+# get the same samples with the same hidden modalities for the same seed.
 
 import matplotlib.pyplot as plt
 
@@ -28,11 +27,10 @@ results = run_benchmark(
 print(results[["data", "regime", "method", "seed", "scores.accuracy"]])
 
 # %%
-# What was really hidden
-# ----------------------
-# Half of each modality was asked for, but no row loses all that it has. So a little
-# less is hidden, and less still with few modalities. The rates are in each row of the
-# results.
+# How much is hidden
+# ------------------
+# The rate is .5, but no sample loses all modalities. Therefore, less than half is
+# hidden, in particular with few modalities. The results have the rates of each run.
 
 rates = results.filter(like="test_missing.").groupby(results["data"]).mean()
 print(rates.T.round(2))
@@ -40,10 +38,10 @@ print(rates.T.round(2))
 # %%
 # Scores, intervals, tests
 # ------------------------
-# R1 trains on complete rows and R2 on rows with gaps. The p-values compare each method
-# with the best one over the same runs, corrected for the number of methods. Four runs
-# are few: Wilcoxon's test cannot fall below 0.125 with them, before correction.
-# `full` is the score of the same fitted models on complete rows.
+# In R1, the training samples are complete. In R2, modalities are missing in training,
+# too. The p-values compare each method with the best one over the same runs, and are
+# corrected for the number of methods. Four runs are few. `full` is the score of the
+# same fitted models on complete samples.
 
 summary = summarize(results)
 columns = ["mean", "half_width", "best", "p_ttest", "full"]
@@ -52,8 +50,9 @@ print(summary.set_index(["data", "regime", "method"])[columns].round(3))
 # %%
 # The picture
 # -----------
-# Intervals overlap where the paired test tells methods apart: runs share what makes
-# them easy or hard, and the difference of two methods varies less than either.
+# Intervals may overlap although the paired test finds a difference. All methods are
+# better on the same easy runs, so that the difference of two methods varies less than
+# their scores.
 
 fig, axes = plt.subplots(1, 2, figsize=(9, 3.2), layout="constrained")
 for ax, data in zip(axes, ("digits", "breast_cancer")):
@@ -76,10 +75,13 @@ plt.show()
 # %%
 # Ranks and costs
 # ---------------
-# Over data sets methods are compared by their ranks: two data sets show little, a dozen
-# show more. The seconds are those of this machine, and only comparable with each
-# other.
+# Over several data sets, methods are compared by their ranks. Two data sets are few.
+# The seconds depend on the machine.
 
 ranks = rank_methods(summary)
 print(ranks.pivot(index="method", columns="regime", values="mean_rank"))
 print(summary.groupby("method")[["fit_seconds", "predict_seconds"]].mean().round(2))
+
+# %%
+# "soft" and "knn" have the best mean ranks in both regimes. With four runs, few of the
+# differences to the other methods are significant.

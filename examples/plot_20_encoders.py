@@ -16,7 +16,7 @@ predict the class.
 # %%
 # The signals
 # -----------
-# The columns hold three channels of 128 time points each. One channel is missing in a
+# The columns hold three channels of 96 time points each. One channel is missing in a
 # third of the samples, and two channels are missing in another third.
 
 import matplotlib.pyplot as plt
@@ -28,7 +28,7 @@ from sklearn.pipeline import make_pipeline
 from skmissing.encoders import SignalEncoder
 from skmissing.fusion import make_ul4m4
 
-N_SAMPLES, N_CHANNELS, LENGTH = 400, 3, 128
+N_SAMPLES, N_CHANNELS, LENGTH = 300, 3, 96
 
 
 def make_signals(random_state):
@@ -109,7 +109,7 @@ encoder = SignalEncoder(
     LATENT,
     modalities=channels,
     channels=(16, 32, 64),
-    max_epochs=15,
+    max_epochs=10,
     batch_size=64,
     lr=3e-3,
     random_state=0,

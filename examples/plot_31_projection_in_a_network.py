@@ -1,19 +1,20 @@
 """
-===========================================
+=======================================
 The projector in a network of your own
-===========================================
+=======================================
 
-:class:`~skmissing.fusion.modules.ModalityProjector` fits between the embedding and the
-fusion of any torch network. Here it sits in a small network that labels each pixel of
-an image seen by two cameras, one of which may fail: what its paper does, as a toy.
+:class:`~skmissing.fusion.modules.ModalityProjector` can be used between the embedding
+and the fusion of any torch network. In this example, a small network labels each pixel
+of images of two cameras, one of which may fail. The paper does this with large
+networks.
 """
 
 # %%
 # Images in two modalities
 # ------------------------
-# Each image holds a square and a disc. A colour camera sees what is square, a thermal
-# one what is warm; the shapes overlap, and in each camera one of the two is faint. A
-# label is background, square or disc.
+# Each image has a square and a disc, which may overlap. The square is bright and the
+# disc is faint in the colour camera. In the heat camera, it is the other way round. The
+# labels are background, square and disc.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -23,13 +24,13 @@ from torch import nn
 
 from skmissing.fusion.modules import ModalityProjector, alignment_loss
 
-SIZE, PATCH, DIM, CLASSES = 32, 4, 32, 3
+SIZE, PATCH, DIM, CLASSES = 32, 4, 24, 3
 N_TOKENS = (SIZE // PATCH) ** 2
 rng = np.random.RandomState(0)
 
 
 def make_images(n):
-    """Images (n, 2, SIZE, SIZE) of two cameras, and the label of each pixel."""
+    """Make images (n, 2, SIZE, SIZE) of two cameras, and the label of each pixel."""
     row, column = np.mgrid[:SIZE, :SIZE]
     labels = np.zeros((n, SIZE, SIZE), dtype=int)
     images = 0.8 * rng.standard_normal((n, 2, SIZE, SIZE))
@@ -46,13 +47,13 @@ def make_images(n):
 # %%
 # The network
 # -----------
-# A convolution makes one token a patch and camera, a projector or zeros fill what is
-# hidden, the tokens of both cameras are added up, and two convolutions tell the label
-# of each pixel. The projector needs three lines.
+# A convolution makes one token per patch and camera. Missing tokens are zeros, or are
+# estimated by the projector, which needs three lines. Two convolutions predict the
+# label of each pixel from the tokens of both cameras.
 
 
 class Segmenter(nn.Module):
-    """Labels pixels from the cameras that are there."""
+    """Label pixels from the observed cameras."""
 
     def __init__(self, projected):
         super().__init__()
@@ -94,7 +95,7 @@ class Segmenter(nn.Module):
         return h.flatten(4, 5).flatten(2, 3), alignment
 
 
-def train(projected, images, labels, epochs=24, batch=32):
+def train(projected, images, labels, epochs=12, batch=32):
     """Train with one camera hidden in half of the images."""
     torch.manual_seed(0)
     network = Segmenter(projected)
@@ -115,14 +116,11 @@ def train(projected, images, labels, epochs=24, batch=32):
 # %%
 # Mean intersection over union
 # ----------------------------
-# For both cameras, the first only and the second only. Here zeros do slightly better
-# than the projector: the convolutions behind the slots learn what zeros mean, while
-# eight aggregated tokens have to carry 64 patches. The paper, which starts from a large
-# network that was trained with modality dropout, reports gains.
+# It is computed with both cameras, and with either.
 
 
 def mean_iou(labels, found):
-    """Mean over classes of what both have over what either has."""
+    """Return the mean over classes of intersection over union."""
     shares = [
         ((labels == c) & (found == c)).sum() / ((labels == c) | (found == c)).sum()
         for c in range(CLASSES)
@@ -132,8 +130,8 @@ def mean_iou(labels, found):
 
 cases = {"both": [True, True], "colour only": [True, False], "heat only": [False, True]}
 torch.set_num_threads(1)
-images, labels = make_images(400)
-late, truth = make_images(200)
+images, labels = make_images(300)
+late, truth = make_images(100)
 found = {}
 for name, projected in {"zeros": False, "projector": True}.items():
     network = train(projected, images, labels)
@@ -146,7 +144,7 @@ for name, projected in {"zeros": False, "projector": True}.items():
     print()
 
 # %%
-# One image, its labels, and what the two networks make of the heat camera alone.
+# One image, its labels, and the predictions of both networks from the heat camera only.
 
 fig, axes = plt.subplots(1, 5, figsize=(10, 2.4), layout="constrained")
 panels = {
@@ -161,3 +159,9 @@ for ax, (title, panel) in zip(axes, panels.items()):
     ax.set_title(title, fontsize=9)
     ax.axis("off")
 plt.show()
+
+# %%
+# In this short training, zeros are better than the projector by .02 to .04. The
+# convolutions learn that zeros mean a missing camera, and the projector has only eight
+# tokens for 64 patches. The paper starts from a large network that was trained with
+# modality dropout, and reports gains.

@@ -33,6 +33,9 @@ onload = () => {
     if (!page.querySelector("h1")) add("is empty");
     const root = page.scrollingElement, over = root.scrollWidth - root.clientWidth;
     if (over > 0) add(`scrolls sideways by ${over} pixels`);
+    for (const part of page.querySelectorAll("article :is(h1, h2, p, dt, dd, li)"))
+      if (part.scrollWidth > part.clientWidth + 1 && part.clientWidth)
+        add(`cuts off ${part.tagName} ${part.innerText.slice(0, 50)}`);
     for (const image of page.images)
       if (!image.complete || !image.naturalWidth) add(`has no image ${image.src}`);
   }

@@ -108,7 +108,7 @@ class PartialModalityKMeans(
     columns of modality m. The squared distance is
 
     .. math:: d^2(i, j) = \\frac{1}{|S|} \\sum_{m \\in S}
-              \\frac{\\|z_i^m - c_j^m\\|^2}{d_m},
+              \\frac{\\left\\|z_i^m - c_j^m\\right\\|^2}{d_m},
 
     which is eq. (2) of [1]_. It is infinite if S is empty. In a partially observed
     modality, the mean is over the observed cells only. With complete data and

@@ -45,7 +45,7 @@ def partial_modality_distances(X, Y=None, *, modalities=None, squared=False):
 
     .. math::
         d^2(x, y) = \\frac{1}{|S|} \\sum_{m \\in S}
-        \\frac{1}{d_m} \\lVert x^m - y^m \\rVert^2 ,
+        \\frac{1}{d_m} \\left\\| x^m - y^m \\right\\|^2 ,
 
     where S is the modalities that both samples have, and d_m is the width of modality
     m. Wide and narrow modalities thus have the same weight, and samples are not closer
