@@ -409,7 +409,7 @@ def scan_table(X, columns=None):
         `numpy.memmap`, `zarr.Array`, `h5py.Dataset`, or an array or data frame of
         Dask.
     columns : list of str, default=None
-        Names of columns, or prefixes such as "text" for all columns "text__...". A
+        Names of columns, or prefixes such as "text" for ``text__0`` and others. A
         column of lists counts as one column per place in the lists. If None, these
         are the columns of a Parquet file that are lists or have a prefix, or all
         columns if there are none.
