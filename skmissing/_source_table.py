@@ -12,7 +12,7 @@ import numpy as np
 from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils.validation import check_is_fitted
 
-from skmissing._blocks import shared_mean
+from skmissing._blocks import find_patterns, shared_mean
 from skmissing._compat import import_optional
 from skmissing._modalities import count, resolve_modalities, warn
 from skmissing._sources import Piece, RowSource, as_source, working_memory
@@ -35,7 +35,9 @@ class Summary:
     n_usable: int  # samples with an observed cell and a positive weight
     n_observed: np.ndarray  # (n_modalities,), samples that have the modality
     n_partial: np.ndarray  # (n_modalities,), samples that have only a part of it
-    patterns: np.ndarray  # distinct rows of `presence`, packed into bits
+    patterns: np.ndarray  # (n_patterns, n_modalities), distinct rows of `presence`
+    counts: np.ndarray  # (n_patterns,), samples that have the pattern
+    partial_counts: np.ndarray  # (n_patterns,), those with a partial modality
     low: np.ndarray  # (n_features,), NaN in columns without an observed cell
     high: np.ndarray  # (n_features,)
 
@@ -97,12 +99,15 @@ class SourceTable(ModalityTable):
     def summary(self):
         """The Summary of all pieces."""
         counts, n_observed, n_partial, pieces = self.sums(_describe)
-        patterns, low, high = zip(*pieces)
+        patterns, own, low, high = zip(*pieces)
+        patterns, inverse = find_patterns(np.concatenate(patterns))
+        own = [np.bincount(inverse, n).astype(int) for n in np.concatenate(own, axis=1)]
         return Summary(
             *map(int, counts),
             n_observed,
             n_partial,
-            np.unique(np.concatenate(patterns), axis=0),
+            patterns,
+            *own,
             np.fmin.reduce(low),
             np.fmax.reduce(high),
         )
@@ -121,6 +126,12 @@ class SourceTable(ModalityTable):
     n_empty = property(lambda self: self.summary.n_empty)
     n_usable = property(lambda self: self.summary.n_usable)
     observed_columns = property(lambda self: ~np.isnan(self.summary.low))
+
+    @property
+    def pattern_counts(self):
+        """Distinct rows of `presence`, and how many samples are so, and partial."""
+        found = self.summary
+        return found.patterns, found.counts, found.partial_counts
 
 
 def _changed(function, args, X):
@@ -141,9 +152,10 @@ def _describe(table):
     for m, columns in enumerate(table.layout.columns):
         gaps = missing[:, columns]
         n_partial[m] = (gaps.any(axis=1) & ~gaps.all(axis=1)).sum()
-    patterns = np.unique(np.packbits(table.presence, axis=1), axis=0)
+    patterns, *own = table.pattern_counts
     low, high = np.fmin.reduce(table.X), np.fmax.reduce(table.X)
-    return counts, table.presence.sum(axis=0), n_partial, [(patterns, low, high)]
+    found = [(patterns, np.stack(own), low, high)]
+    return counts, table.presence.sum(axis=0), n_partial, found
 
 
 def validate_source(estimator, X, y, *, reset, sample_weight, check_params):
@@ -178,7 +190,8 @@ def validate_source(estimator, X, y, *, reset, sample_weight, check_params):
         estimator._training = {
             "n_samples": len(source),
             "missing_rate": 1 - found.n_observed / len(source),
-            "patterns": found.patterns,
+            "patterns": np.packbits(found.patterns, axis=1),
+            "pattern_counts": found.counts,
             "range": np.stack([found.low, found.high]),
         }
     if isinstance(y, str) and y == "no_validation":
@@ -251,12 +264,13 @@ def map_source(method, estimator, X, args, kwargs, out=None):
     if out is not None:
         return _write(source, work, estimator, out)
     is_transform = method.__name__ == "transform"
-    if not (source.lazy or is_transform):
+    is_collection = source.lazy and not isinstance(X, RowSource)
+    if not (is_collection or is_transform):
         return np.concatenate([values for _, values in _results(source, work)])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         probe = work(np.zeros((1, source.shape[1]), dtype=source.dtype))
-    if source.lazy and not isinstance(X, RowSource):
+    if is_collection:
         return _lazy_array(source, work, probe)
     names = None
     if is_transform and hasattr(estimator, "get_feature_names_out"):
@@ -342,6 +356,11 @@ class MappedSource(RowSource):
         super().__init__([], source.lengths, n_columns, dtype=dtype, columns=columns)
         self.source, self.work = source, work
         self._warnings = PieceWarnings(len(source))
+
+    def __getitem__(self, rows):
+        """Source of some samples, by their positions."""
+        source = self.source[rows]
+        return MappedSource(source, self.work, self.shape[1], self.dtype, self.columns)
 
     def iter_chunks(self):
         """Yield the rows of each piece, and the result for it."""

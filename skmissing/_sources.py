@@ -116,7 +116,7 @@ class RowSource:
         of the samples of its piece. It returns numbers, arrays, lists, or tuples of
         these. Lists are joined. Sums are added in a fixed order.
         """
-        if self.lazy:
+        if self.lazy and self.parts:
             return self._map_reduce_dask(function, per_sample)
         total = None
         for rows, X in self.iter_chunks():
@@ -140,14 +140,111 @@ class RowSource:
         return sums[0].compute()
 
     def take(self, positions):
-        """Read some samples, by ascending positions, as one array."""
-        marked = np.zeros(len(self), dtype=bool)
-        marked[positions] = True
-        return np.concatenate(self.map_reduce(_picked, marked))
+        """Read some samples, by their positions, as one array."""
+        read = self[positions].map_reduce(_listed)
+        return np.concatenate(read or [np.empty((0, self.shape[1]), self.dtype)])
+
+    def __getitem__(self, rows):
+        """Source of some samples: a slice, a mask or positions, in their order.
+
+        Only the parts that have these samples are read. They are read once if the
+        positions ascend, otherwise once per piece.
+        """
+        positions = self._positions(rows)
+        if (np.diff(positions) > 0).all():
+            return self._ascending(positions)
+        parts, lengths = [], []
+        for start in range(0, len(positions), self.piece_rows):
+            wanted = positions[start : start + self.piece_rows]
+            unique, order = np.unique(wanted, return_inverse=True)
+            picked = self._ascending(unique)
+            part = partial(_gathered, picked, order)
+            if self.lazy:
+                dask = import_optional("dask", "large")
+                join = dask.delayed(_joined, pure=False)
+                part = join(picked.parts, self.columns, order)
+            parts.append(part)
+            lengths.append(len(wanted))
+        return self._like(parts, lengths)
+
+    def _positions(self, rows):
+        """Positions of samples from a slice, a mask or positions."""
+        if isinstance(rows, tuple) and rows[1:] in ((...,), (slice(None),)):
+            rows = rows[0]  # scikit-learn asks for X[rows, ...]
+        if isinstance(rows, slice):
+            return np.arange(len(self))[rows]
+        picked = np.asarray(rows)
+        if picked.ndim == 1 and not picked.size:
+            picked = picked.astype(np.intp)
+        if picked.ndim != 1 or picked.dtype.kind not in "biu":
+            raise TypeError(
+                "The rows of a source must be a slice, a mask or an array of "
+                f"positions; got {rows!r}."
+            )
+        return np.arange(len(self))[picked]
+
+    def _ascending(self, positions):
+        """Source of samples by ascending positions."""
+        stops = np.cumsum(self.lengths)
+        cuts = np.searchsorted(positions, stops)
+        parts, lengths = [], []
+        for part, n, stop, a, b in zip(
+            self.parts, self.lengths, stops, [0, *cuts[:-1]], cuts
+        ):
+            if b > a:
+                whole = b - a == n
+                own = positions[a:b] - (stop - n)
+                parts.append(part if whole else self._picked(part, own))
+                lengths.append(int(b - a))
+        return self._like(parts, lengths)
+
+    def _picked(self, part, positions):
+        """Part with some of its samples."""
+        if not self.lazy:
+            return partial(_pick, part, positions)
+        dask = import_optional("dask", "large")
+        return dask.delayed(_joined, pure=False)([part], self.columns, positions)
+
+    def _like(self, parts, lengths):
+        """Source of other samples with the same columns."""
+        return RowSource(
+            parts, lengths, self.shape[1],
+            dtype=self.dtype, columns=self.columns, lazy=self.lazy,
+        )  # fmt: skip
+
+    def __array__(self, dtype=None, copy=None):
+        size = len(self) * self.shape[1] * self.dtype.itemsize
+        if size > working_memory():
+            raise ValueError(
+                f"X must fit in working_memory to be read as one array; got {size} "
+                "bytes. Raise working_memory with sklearn.set_config, or use "
+                "estimators that read pieces."
+            )
+        return self.take(slice(None)).astype(dtype or self.dtype, copy=False)
 
 
-def _picked(X, marked):
-    return [X[marked]]
+def _listed(X):
+    return [X]
+
+
+def _pick(part, positions):
+    """Yield some rows of the arrays of a part, by ascending positions."""
+    start = 0
+    for X in part():
+        a, b = np.searchsorted(positions, [start, start + len(X)])
+        if b > a:
+            yield X[positions[a:b] - start]
+        start += len(X)
+
+
+def _gathered(picked, order):
+    """Yield the rows of a source, which are read as one array, in another order."""
+    yield picked.take(slice(None))[order]
+
+
+def _joined(parts, columns, rows):
+    """Some rows of several partitions, by their positions."""
+    return np.concatenate([_as_array(part, columns) for part in parts])[rows]
 
 
 def piece_rows(n_columns, dtype):
@@ -431,6 +528,11 @@ def scan_table(X, columns=None):
     A piece takes a sixteenth of the `working_memory` of :func:`sklearn.set_config`. The
     default is 1 GiB. An array of `numpy.memmap` that is smaller than this memory is
     read as a whole.
+
+    ``source[rows]`` with a slice, a mask or positions is again a table that is read in
+    pieces. Therefore, :func:`sklearn.model_selection.cross_val_score` and
+    :class:`sklearn.model_selection.GridSearchCV` accept `source` as X. If positions do
+    not ascend, as after shuffling, the table is read once per piece.
 
     Examples
     --------

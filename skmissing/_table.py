@@ -216,12 +216,11 @@ class ModalityMixin:
             # What new samples are compared with (skmissing.inspection.check_drift),
             # and what the HTML representation shows.
             X, presence = table.X, table.presence
-            patterns = np.packbits(presence, axis=1)
-            patterns, counts = np.unique(patterns, axis=0, return_counts=True)
+            patterns, counts, _ = table.pattern_counts
             self._training = {
                 "n_samples": len(X),
                 "missing_rate": 1 - presence.mean(axis=0),
-                "patterns": patterns,
+                "patterns": np.packbits(patterns, axis=1),
                 "pattern_counts": counts,
                 "range": np.stack([np.fmin.reduce(X), np.fmax.reduce(X)]),
             }
@@ -356,6 +355,14 @@ class ModalityTable:
     def patterns(self):
         """Distinct rows of `presence`, and the number of the one of each sample."""
         return find_patterns(self.presence)
+
+    @property
+    def pattern_counts(self):
+        """Distinct rows of `presence`, and how many samples are so, and partial."""
+        patterns, inverse = self.patterns
+        partial = inverse[self.partial]
+        counts = (np.bincount(i, minlength=len(patterns)) for i in (inverse, partial))
+        return patterns, *counts
 
     @cached_property
     def observed_columns(self):

@@ -6,6 +6,9 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn import config_context
+from sklearn.model_selection import KFold, ShuffleSplit, cross_val_score
+from sklearn.naive_bayes import GaussianNB
+from sklearn.pipeline import make_pipeline
 
 from skmissing import ModalityWarning
 from skmissing._sources import as_source
@@ -96,7 +99,43 @@ def test_source_holds_the_table(make, dtype, tmp_path):
     assert {piece.dtype for piece in pieces} == {source.dtype}
     assert_array_equal(np.concatenate(pieces), X)
     assert [s.start for s in rows[1:]] == [s.stop for s in rows[:-1]]
-    assert_array_equal(source.take([0, 100, 299]), X[[0, 100, 299]])
+    rng = np.random.RandomState(0)
+    picks = slice(299, 20, -3), rng.rand(300) < 0.4, rng.randint(300, size=70)
+    for rows in (*picks, np.arange(70, 140), np.array([], dtype=int)):
+        found = source[rows]
+        assert found.shape == X[rows].shape
+        assert_array_equal(found.take(slice(None)), X[rows])
+        chunks = [chunk for _, chunk in found.iter_chunks()]
+        assert_array_equal(np.concatenate([X[:0], *chunks]), X[rows])
+
+
+def test_rows_of_a_source(tmp_path):
+    source = scan_table(memmap(table(), tmp_path))
+    with pytest.raises(TypeError, match="a slice, a mask or an array of positions; g"):
+        source[3]
+    with pytest.raises(TypeError, match="got .'a'."):
+        source[["a"]]
+    with config_context(**SMALL), pytest.raises(ValueError, match="got 19200 bytes"):
+        np.asarray(source)
+
+
+@pytest.mark.parametrize("make", [memmap, dask_frame], ids=lambda make: make.__name__)
+def test_cross_validation_of_a_source(make, tmp_path):
+    X = table()
+    y = np.nan_to_num(X[:, 5]) > 5
+    params = {"modalities": [5, 3], "random_state": 0, "max_iter": 2}
+    kmeans, imputer = (
+        PartialModalityKMeans(4, **params),
+        ClusterGuidedImputer(4, **params),
+    )
+    pipeline = make_pipeline(imputer, GaussianNB())
+    source = scan_table(make(X, tmp_path))
+    for model, folds in ((kmeans, KFold(2)), (pipeline, ShuffleSplit(2))):
+        folds = list(folds.split(X))
+        expected = quietly(cross_val_score, model, X, y, cv=folds)
+        with config_context(working_memory=0.02):
+            found = quietly(cross_val_score, model, source, y, cv=folds)
+        assert_allclose(found, expected)
 
 
 @pytest.mark.parametrize("make", SOURCES, ids=lambda make: make.__name__)
@@ -110,6 +149,7 @@ def test_kmeans_in_pieces_is_that_in_memory(make, tmp_path):
     with config_context(**SMALL):
         quietly(kmeans.fit, source, sample_weight=weight)
         assert_allclose(kmeans.cluster_centers_, centers, rtol=1e-9)
+        assert "The most frequent patterns" in kmeans._repr_html_()
         found, again = quietly(kmeans.predict, source), kmeans.transform(source)
         if hasattr(found, "compute"):
             assert kmeans.labels_ is None

@@ -18,7 +18,9 @@ from skmissing._table import (
     ModalityMixin,
     SkmissingEstimator,
     _fit_context,
+    check_sample_weight,
     fill_masked,
+    in_pieces,
 )
 from skmissing.cluster._lloyd import (
     centers_at_rows,
@@ -261,9 +263,9 @@ class PartialModalityKMeans(
             )
             n_init = 1
         scaler = fit_scaler(table, standardize=self.standardize)
-        in_pieces = isinstance(table.X, RowSource)
+        from_source = isinstance(table.X, RowSource)
         # The initial centres of a source are chosen from a sample of it.
-        seeds = table.sample(N_SAMPLED, rng) if in_pieces else table
+        seeds = table.sample(N_SAMPLED, rng) if from_source else table
         blocks = scaler.split(seeds, share=True)
         weight = seeds.weight * seeds.has_any
         # The mean variance of the scaled columns.
@@ -287,7 +289,7 @@ class PartialModalityKMeans(
                 "max_iter": self.max_iter, "tol": tol,
                 "verbose": self.verbose, "task": run_task,
             }  # fmt: skip
-            if in_pieces:
+            if from_source:
                 run = lloyd_in_pieces(table, scaler, start, **limits)
             else:
                 run = lloyd(blocks, start, weight, **limits)
@@ -407,22 +409,29 @@ class PartialModalityKMeans(
         score : float
             Samples that share no modality with any centre are left out.
         """
-        table = self._check_known(X, sample_weight)
-        centers, inertia = self._centers_as(table.X.dtype), 0.0
+        squared = self._squared_distances(X)
+        weight = check_sample_weight(sample_weight, squared[:, None])
+        return -float(squared @ weight)
+
+    @in_pieces
+    def _squared_distances(self, X):
+        """Squared distance of each sample to its nearest centre."""
+        table = self._check_known(X)
+        centers, squared = self._centers_as(table.X.dtype), np.empty(len(table))
         for rows, blocks in self._scaler.pieces(table):
-            _, squared = nearest_centers(blocks, centers, return_squared=True)
-            inertia += squared @ table.weight[rows]
-        return -float(inertia)
+            found = nearest_centers(blocks, centers, return_squared=True)
+            squared[rows] = found[1]
+        return squared
 
     def _centers_as(self, dtype):
         """Scaled centres in the dtype of the data, so that products need no cast."""
         values = self._centers.values.astype(dtype, copy=False)
         return Centers(values, self._centers.presence)
 
-    def _check_known(self, X, sample_weight=None):
+    def _check_known(self, X):
         """Validate samples of `predict`, and warn of cells that cannot be used."""
         check_is_fitted(self)
-        table = self._validate(X, reset=False, sample_weight=sample_weight)
+        table = self._validate(X, reset=False)
         return table.learnt(self._learnt_columns())
 
     def _learnt_columns(self):
