@@ -9,6 +9,7 @@ of numpy, scipy and scikit-learn, which needs a network.
 
 import os
 from importlib.util import find_spec
+from pathlib import Path
 
 from docutils import nodes
 from docutils.utils.math.latex2mathml import tex2mathml
@@ -35,6 +36,7 @@ templates_path = ["templates"]
 exclude_patterns = ["_build", "templates"]
 source_suffix = {".rst": "restructuredtext", ".md": "markdown"}
 default_role = "literal"
+toc_object_entries_show_parents = "hide"
 
 autosummary_generate = True
 # The templates list the members; numpydoc would list them again.
@@ -80,7 +82,7 @@ sphinx_gallery_conf = {
     # Each page of the API shows the examples that use the object.
     "backreferences_dir": "generated/backreferences",
     "doc_module": ("skmissing",),
-    "default_thumb_file": "_static/favicon.svg",
+    "default_thumb_file": str(Path(__file__).parent / "_static" / "favicon.svg"),
     "download_all_examples": False,
     "notebook_extensions": set(),
     "show_memory": False,
