@@ -232,7 +232,11 @@ class ModalityMixin:
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
         for name in PER_SAMPLE & vars(cls).keys():
-            setattr(cls, name, in_pieces(vars(cls)[name]))
+            method = vars(cls)[name]
+            if hasattr(method, "fn"):  # available_if
+                method.fn = in_pieces(method.fn)
+            else:
+                setattr(cls, name, in_pieces(method))
 
     # With more modalities of one column each, `modalities` was probably forgotten. The
     # first limit is for arrays, because scikit-learn's checks use up to 30 columns and
