@@ -12,7 +12,12 @@ from sklearn.decomposition import PCA, TruncatedSVD
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.feature_selection import SelectKBest, f_classif
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
+from sklearn.preprocessing import (
+    FunctionTransformer,
+    OneHotEncoder,
+    OrdinalEncoder,
+    StandardScaler,
+)
 
 from skmissing._table import ModalityWarning
 from skmissing.compose import (
@@ -167,6 +172,24 @@ def frame(**columns):
         ({"a": FRAME}, {"on": {"b": "id"}}, ValueError, "on must name .*a.*; got .*b"),
         ({"a": FRAME}, {"on": "id", "y": "z"}, ValueError, "y='z' must be a column"),
         ({"a": FRAME}, {"on": ["id", "v"]}, ValueError, "a column besides its key"),
+        (
+            {"a": FRAME.set_axis(["id", "id"], axis=1)},
+            {"on": "id"},
+            ValueError,
+            "unique columns; got 'id' more than once",
+        ),
+        (
+            {"a": FRAME, "b": FRAME},
+            {"on": {"a": "id"}},
+            ValueError,
+            "on must have the key of each table; got none of b",
+        ),
+        (
+            {"a": FRAME},
+            {"on": {"a": "id"}, "y": FRAME.assign(w=1)},
+            ValueError,
+            "one column besides the key; got 2: 'v', 'w'",
+        ),
         (
             {"a": frame(id=["p", "p"])},
             {"on": "id"},
@@ -389,6 +412,9 @@ def test_bad_transformers():
         PerModality({"text": "keep", "audio": PCA(1)}).fit(X)
     with pytest.raises(ValueError, match="requires y"):
         PerModality(SelectKBest(k=1)).fit(X)
+    named = PerModality(FunctionTransformer(np.abs)).set_output(transform="pandas")
+    with pytest.raises(ValueError, match="must have get_feature_names_out; got Func"):
+        named.fit_transform(X)
     X.iloc[15, 0] = np.nan
     with pytest.raises(ValueError, match="NaN") as caught:
         PerModality(PCA(2)).fit(X)
@@ -443,6 +469,10 @@ def test_mudata_there_and_back():
     assert one.shape == (20, 7)
     with pytest.raises(ValueError, match=r"obsm of 'text' must be one of \['X_pca'\]"):
         from_mudata(mdata, obsm={"text": "X_umap"})
+    with pytest.raises(ValueError, match="or an embedding; got .raw. and"):
+        from_mudata(mdata, layers={"text": "raw"}, obsm={"text": "X_pca"})
+    with pytest.raises(ValueError, match="layer of .audio. must be .* got .z"):
+        from_mudata(mdata, layers={"audio": "z"})
     with pytest.raises(ValueError, match="layers must name modalities .* got video"):
         from_mudata(mdata, layers={"video": "raw"})
     with pytest.raises(ValueError, match="y must be a column of mdata.obs"):
@@ -459,6 +489,9 @@ def test_mudata_there_and_back():
         from_mudata(mdata, obsm=["X_pca"])
     with pytest.raises(TypeError, match="must be an AnnData object; got MuData"):
         from_anndata(mdata, modalities={"a": None})
+    mdata["text"].X = None
+    with pytest.raises(ValueError, match="'a' must have X; got None"):
+        from_anndata(mdata["text"], modalities={"a": None})
 
 
 def test_columns_of_two_levels():

@@ -385,6 +385,7 @@ def test_panels_of_ones_own(rings, estimator):
         ("best", "estimator"),
         ({"modality0": "auto"}, "per modality, 'modality0', 'modality1'; got"),
         ([("a", GaussianNB()), ("a", GaussianNB())], "pairs .* with different names"),
+        ({"modality0": "huge", "modality1": "auto"}, "one of .*'auto'.* got 'huge'"),
         ([], "list of pairs"),
         ([GaussianNB()], "list of pairs"),
         (["linear", "lines"], "one of 'linear', .*'logistic'; got 'lines'"),

@@ -269,8 +269,6 @@ def _draw_factors(
     layout = resolve_modalities(sizes, sum(sizes))
     names = list(widths) if isinstance(widths, dict) else layout.names
     n_factors = n_shared + n_private
-    if n_factors == 0:
-        raise ValueError("n_shared + n_private must be at least 1; got 0.")
     shared = rng.standard_normal((n_samples, n_shared))
     blocks, private = {}, {}
     for name, width in zip(names, sizes):
