@@ -50,9 +50,35 @@ class SourceTable(ModalityTable):
 
     def __init__(self, source, layout, *, sample_weight, feature_names, owner):
         self.X, self.layout = source, layout
-        self.sample_weight, self.weight = sample_weight, sample_weight
+        self.sample_weight = sample_weight
         self.feature_names, self.owner = feature_names, owner
         self._change = None
+
+    def __getitem__(self, rows):
+        """Table of some of the samples: a slice, a mask or positions."""
+        weight = self.sample_weight
+        picked = SourceTable(
+            self.X[rows],
+            self.layout,
+            sample_weight=None if weight is None else weight[rows],
+            feature_names=self.feature_names,
+            owner=self.owner,
+        )
+        picked._change = self._change
+        return picked
+
+    @cached_property
+    def weight(self):
+        """Weights of the samples, or ones."""
+        weight = self.sample_weight
+        return np.ones(len(self)) if weight is None else weight
+
+    @cached_property
+    def has_any(self):
+        """Mask of the samples in which anything is observed."""
+        if not self.n_empty:
+            return np.ones(len(self), dtype=bool)
+        return np.concatenate(self.sums(_has_any))
 
     def change(self, function, *args):
         """Table in which the values X of each piece are `function(X, *args)`."""
@@ -132,6 +158,10 @@ class SourceTable(ModalityTable):
         """Distinct rows of `presence`, and how many samples are so, and partial."""
         found = self.summary
         return found.patterns, found.counts, found.partial_counts
+
+
+def _has_any(table):
+    return [table.has_any]
 
 
 def _changed(function, args, X):
@@ -362,9 +392,9 @@ class MappedSource(RowSource):
         source = self.source[rows]
         return MappedSource(source, self.work, self.shape[1], self.dtype, self.columns)
 
-    def iter_chunks(self):
+    def iter_chunks(self, rng=None):
         """Yield the rows of each piece, and the result for it."""
-        for rows, X in self.source.iter_chunks():
+        for rows, X in self.source.iter_chunks(rng):
             with self._warnings:
                 values = self.work(X)
             yield rows, values

@@ -89,17 +89,25 @@ class RowSource:
         """Number of samples of a piece."""
         return piece_rows(self.shape[1], self.dtype)
 
-    def iter_chunks(self):
-        """Yield the rows of each piece, a slice, and its values in order."""
-        start = 0
-        # Settings of scikit-learn are those of this thread, not of the one that reads.
-        for X in _ahead(self._read(self.piece_rows)):
-            yield slice(start, start + len(X)), X
-            start += len(X)
+    def iter_chunks(self, rng=None):
+        """Yield the rows of each piece, a slice, and its values.
 
-    def _read(self, n_rows):
-        for part in self.parts:
-            yield from self.split_part(part.compute() if self.lazy else part, n_rows)
+        They come in order, or the parts in an order that is drawn by `rng`.
+        """
+        places = np.arange(len(self.parts))
+        if rng is not None:
+            rng.shuffle(places)
+        # Settings of scikit-learn are those of this thread, not of the one that reads.
+        return _ahead(self._read(places, self.piece_rows))
+
+    def _read(self, places, n_rows):
+        starts = np.cumsum(self.lengths) - self.lengths
+        for place in places:
+            part, start = self.parts[place], starts[place]
+            part = part.compute() if self.lazy else part
+            for X in self.split_part(part, n_rows):
+                yield slice(start, start + len(X)), X
+                start += len(X)
 
     def split_part(self, part, n_rows):
         """Yield the arrays of one part, each of at most so many rows."""

@@ -21,12 +21,15 @@ from skmissing._compat import Interval, StrOptions
 from skmissing._docs import shared_docs
 from skmissing._masking import POLICIES, read_dropout
 from skmissing._modalities import count
+from skmissing._source_table import SourceTable
+from skmissing._sources import is_source, working_memory
 from skmissing._table import ModalityMixin, SkmissingEstimator, _fit_context, name_list
 from skmissing._torch import few_threads, resolve_device
 from skmissing.fusion._training import (
     OPTIMIZERS,
     Masking,
     Samples,
+    StreamedSamples,
     Target,
     arrays_of,
     fit_net,
@@ -39,6 +42,8 @@ from skmissing.fusion._training import (
 
 # Approximate maximum number of values in all tensors of a prediction.
 PREDICT_CELLS = 1 << 21
+# Validation samples have at most this share of scikit-learn's `working_memory`.
+HELD_SHARE = 4
 # Keeps the logit finite for a label of all training samples, or of no training sample.
 TINY = 1e-9
 PREDICTED = "predicted from the training targets alone"
@@ -133,7 +138,7 @@ class BaseFusion(ModalityMixin, SkmissingEstimator):
         The network for predictions, in double precision.
     """
 
-    _has_parts = True
+    _has_parts = _reads_sources = True
     _parameter_constraints: dict = {
         **ModalityMixin._parameter_constraints,
         "modality_dropout": [Interval(Real, 0, 1, closed="both"), dict],
@@ -238,7 +243,7 @@ class BaseFusion(ModalityMixin, SkmissingEstimator):
         # Samples without any modality are not used in training, except for the prior.
         learnt, valid, monitor = slice(None), None, None
         if self.early_stopping:
-            used, held_out = self._split(used, labels, split_seed)
+            used, held_out = self._split(used, labels, table, split_seed)
             learnt = np.setdiff1d(np.arange(len(table)), held_out)
         target = self._learn_target(y, labels, table.weight, learnt, used)
         self._prior = target.prior
@@ -249,20 +254,22 @@ class BaseFusion(ModalityMixin, SkmissingEstimator):
         masking = Masking(self._token_counts, *dropout, **parts["iterator_train"])
         samples = self._make_samples(table, used, target, device)
         if self.early_stopping:
-            valid = self._make_samples(table, held_out, target, device)
+            held = table[held_out]
+            if isinstance(held, SourceTable):
+                held = held.sample(len(held), rng)  # all of them, in memory
+            valid = self._make_samples(table, held_out, target, device, held.X)
             tokens = valid.tokens.cpu().numpy()
             tokens = masking(tokens, np.random.RandomState(mask_seed))
             valid.tokens = torch.from_numpy(tokens).to(device)
             if scorer is not None:
-                held_out, y = table[held_out], y[held_out]
-                monitor = self._make_monitor(scorer, held_out, tokens, y)
+                monitor = self._make_monitor(scorer, held, tokens, y[held_out])
         task = self._fit_task.begin(self.max_epochs)
         task.keep_by(self, lambda fitted, net: fitted._keep(net, target))
         net = self._make_net(
             parts, target, device, samples=samples, valid=valid, masking=masking,
             monitor=monitor, rng=np.random.RandomState(seed), task=task,
         )  # fmt: skip
-        n_rows = samples.tokens.shape[1] * self.batch_size
+        n_rows = sum(self._token_counts) * self.batch_size
         fit_net(net, samples, seed=seed, n_rows=n_rows)
         self._keep(net, target)
         self._net = make_predictor(net.module_, self._task, self._history, device)
@@ -322,20 +329,28 @@ class BaseFusion(ModalityMixin, SkmissingEstimator):
             self.validation_curve_ = [epoch[name] for epoch in self._history]
         self._task, self._weights = target.task, arrays_of(net.module_)
 
-    def _split(self, used, labels, seed):
+    def _split(self, used, labels, table, seed):
         """Positions of the training samples and of the validation samples."""
-        classes = None
+        classes, fraction = None, self.validation_fraction
         if labels is not None:
             classes, labels = self.classes_, labels[used]
-        parts = split_samples(
-            len(used), labels, classes, self.validation_fraction, seed
-        )
-        return [used[part] for part in parts]
+        if isinstance(table, SourceTable):
+            row = table.X.shape[1] * table.X.dtype.itemsize
+            most = max(1, int(working_memory() / HELD_SHARE // row))
+            if fraction * len(used) > most:
+                fraction = most / len(used)
+                self._warn(
+                    "validation samples are held in memory, so that validation_fraction"
+                    f"={self.validation_fraction} is lowered to {fraction:.2g}. To use "
+                    "more, raise working_memory with sklearn.set_config."
+                )
+        parts = split_samples(len(used), labels, classes, fraction, seed)
+        return [np.sort(used[part]) for part in parts]
 
     def _learn_inputs(self, table):
         """Learn the scales of columns, and which modalities are observed at all."""
         self._scaler = fit_scaler(table, standardize=self.standardize)
-        self._known = table.presence.any(axis=0)
+        self._known = table.any_column(self._scaler.seen)
         shapes = self.modalities_.shapes
         self._token_counts = [n for n, _ in shapes]
         widths = [d for n, d in shapes for _ in range(n)]
@@ -361,15 +376,10 @@ class BaseFusion(ModalityMixin, SkmissingEstimator):
             values[:, unseen[order]] = 0.0
         return values, ~np.logical_and.reduceat(gaps, starts, axis=1)
 
-    def _make_samples(self, table, index, target, device):
-        """Tensors of the samples at these positions."""
-        known = np.repeat(self._known, self._token_counts)
-        X, weight = table.X, table.weight[index]
-        values = np.empty((len(index), X.shape[1]), dtype=np.float32)
-        tokens = np.empty((len(index), len(known)), dtype=bool)
-        for chunk in row_chunks(*values.shape):
-            values[chunk], tokens[chunk] = self._inputs(X[index[chunk]])
-        tokens &= known
+    def _make_samples(self, table, index, target, device, X=None):
+        """Samples at these positions, as tensors or as a stream from a source."""
+        # X: the values of these samples if they are in memory
+        weight = table.weight[index]
         kind = np.int64 if target.task == "multiclass" else np.float32
         if target.factor is not None:
             weight = weight * target.factor[index]
@@ -381,8 +391,25 @@ class BaseFusion(ModalityMixin, SkmissingEstimator):
                 )
         targets = target.values[index].astype(kind)
         weight = (weight / weight.mean()).astype(np.float32)
-        arrays = values, tokens, targets, weight
+        if X is None and isinstance(table, SourceTable):
+            source, read = table.X[index], self._read_inputs
+            return StreamedSamples(source, targets, weight, read=read, device=device)
+        inputs = (
+            self._read_inputs(table.X, index) if X is None else self._read_inputs(X)
+        )
+        arrays = *inputs, targets, weight
         return Samples(*(torch.from_numpy(array).to(device) for array in arrays))
+
+    def _read_inputs(self, X, index=None):
+        """Values and tokens, for training, of all samples or those at `index`."""
+        known = np.repeat(self._known, self._token_counts)
+        n_samples = len(X) if index is None else len(index)
+        values = np.empty((n_samples, X.shape[1]), dtype=np.float32)
+        tokens = np.empty((n_samples, len(known)), dtype=bool)
+        for chunk in row_chunks(*values.shape):
+            part = X[chunk] if index is None else X[index[chunk]]
+            values[chunk], tokens[chunk] = self._inputs(part)
+        return values, tokens & known
 
     def _count_cells(self, params):
         """Approximate number of values in the network per sample."""
@@ -397,6 +424,11 @@ class BaseFusion(ModalityMixin, SkmissingEstimator):
         # `fate` ends the warning about samples without a modality. A dtype of None is
         # that of X.
         check_is_fitted(self)
+        if is_source(X):
+            raise TypeError(
+                "X must be in memory for this method; got a table that is read in "
+                "pieces. Call the method with some samples at a time."
+            )
         table = self._validate(X, reset=False, scan=False)
         if self.missing == "error":
             self._refuse_gaps(table)

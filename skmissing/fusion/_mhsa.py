@@ -118,20 +118,26 @@ class BaseMHSA(BaseFusion):
 
     def _refuse_gaps(self, table):
         """Raise ValueError if a modality or a part of a token is missing."""
-        found = {}
-        for modality in self.modalities_.values():
-            gaps = np.isnan(table.X[:, modality.columns])
-            gaps = gaps.reshape(len(table), *modality.shape)
-            partial = gaps.any(axis=2) & ~gaps.all(axis=2)
-            rows = partial.any(axis=1) | gaps.all(axis=(1, 2))
-            if rows.any():
-                found[modality.name] = int(rows.sum())
+        counts = table.sums(_count_gaps).tolist()
+        found = {name: n for name, n in zip(self.modalities_, counts) if n}
         if found:
             raise ValueError(
                 "with missing='error', X must have no missing modality; got "
                 f"incomplete samples per modality: {found}, of {len(table)}. Impute "
                 "first, or use missing='mask'."
             )
+
+
+def _count_gaps(table):
+    """Number of samples per modality that lack it or a part of a token."""
+    counts = []
+    for modality in table.layout.values():
+        gaps = np.isnan(table.X[:, modality.columns])
+        gaps = gaps.reshape(len(table), *modality.shape)
+        partial = gaps.any(axis=2) & ~gaps.all(axis=2)
+        rows = partial.any(axis=1) | gaps.all(axis=(1, 2))
+        counts.append(np.count_nonzero(rows))
+    return np.array(counts)
 
 
 @shared_docs

@@ -59,6 +59,47 @@ class Samples(torch.utils.data.Dataset):
     def __len__(self):
         return len(self.values)
 
+    def __getitem__(self, index):
+        tensors = self.values, self.tokens, self.targets, self.weight
+        return Samples(*(tensor[index] for tensor in tensors))
+
+    def join(self, other):
+        """Samples of both."""
+        pairs = zip(vars(self).values(), vars(other).values())
+        return Samples(*map(torch.cat, pairs))
+
+    def blocks(self, rng):
+        """Yield parts of the samples that are shuffled together: here, all."""
+        yield self
+
+
+class StreamedSamples(torch.utils.data.Dataset):
+    """Samples that are read from a source in each epoch."""
+
+    def __init__(self, source, targets, weight, *, read, device):
+        # read: function that returns standardized values and tokens of X
+        self.source, self.read, self.device = source, read, device
+        self.targets, self.weight = targets, weight
+
+    def __len__(self):
+        return len(self.source)
+
+    def blocks(self, rng):
+        """Yield blocks of at most the size of a piece, in an order drawn by `rng`."""
+        source, block = self.source, None
+        several = len(source) > source.piece_rows
+        for rows, X in source.iter_chunks(rng if several else None):
+            arrays = *self.read(X), self.targets[rows], self.weight[rows]
+            new = Samples(*(torch.from_numpy(v).to(self.device) for v in arrays))
+            if block is None:
+                block = new
+            elif len(block) + len(new) <= source.piece_rows:
+                block = block.join(new)
+            else:
+                yield block
+                block = new
+        yield block
+
 
 class Target(NamedTuple):
     """The target in the form for training."""
@@ -112,29 +153,48 @@ class Masking:
 
 
 class Batches:
-    """Iterates over slices of whole tensors, so that samples are not collated."""
+    """Iterates over slices of whole tensors, so that samples are not collated.
+
+    Each block of the samples is shuffled. Samples at its end that do not fill a batch
+    are put before the next block.
+    """
 
     def __init__(self, samples, batch_size, masking=None, rng=None, observed=False):
         self.samples, self.batch_size = samples, batch_size
         self.masking, self.rng, self.observed = masking, rng, observed
         # Sizes are nearly equal, because a small last batch would be a noisy step.
         self.n_batches = -(-len(samples) // batch_size)
-        self._tokens = samples.tokens.cpu().numpy()
 
     def __iter__(self):
-        samples, device = self.samples, self.samples.values.device
-        n_samples = len(samples)
-        order = np.arange(n_samples)
-        if self.rng is not None:
-            order = self.rng.permutation(n_samples)
-        present = samples.tokens
-        if self.masking is not None:
-            batch = np.empty(n_samples, dtype=np.intp)
-            batch[order] = np.arange(n_samples) * self.n_batches // n_samples
-            present = self.masking(self._tokens, self.rng, batch)
-            present = torch.from_numpy(present).to(device)
-        ends = -(-np.arange(1, self.n_batches) * n_samples // self.n_batches)
-        for index in np.split(order, ends):
+        # Positions behind the last sample of each batch.
+        ends = np.arange(1, self.n_batches + 1) * len(self.samples)
+        ends = -(-ends // self.n_batches)
+        start, rest = 0, None
+        for block in self.samples.blocks(self.rng):
+            order = np.arange(len(block))
+            if self.rng is not None:
+                order = self.rng.permutation(len(block))
+            if rest is not None:
+                order = np.append(np.arange(len(rest)), len(rest) + order)
+                block = rest.join(block)
+            cuts = ends[(ends > start) & (ends <= start + len(block))] - start
+            *batches, left = np.split(order, cuts)
+            rest = block[torch.from_numpy(left).to(block.values.device)]
+            yield from self._slices(block, batches)
+            start += cuts[-1] if len(cuts) else 0
+
+    def _slices(self, samples, batches):
+        """Yield batches of samples at these positions."""
+        present, device = samples.tokens, samples.values.device
+        if self.masking is not None and batches:
+            batch = np.full(len(samples), -1)
+            for number, index in enumerate(batches):
+                batch[index] = number
+            drawn = batch >= 0
+            tokens = present.cpu().numpy().copy()
+            tokens[drawn] = self.masking(tokens[drawn], self.rng, batch[drawn])
+            present = torch.from_numpy(tokens).to(device)
+        for index in batches:
             index = torch.from_numpy(index).to(device)
             observed = samples.tokens[index]
             X = {"x": samples.values[index], "present": present[index]}
