@@ -379,6 +379,19 @@ def test_panels_of_ones_own(rings, estimator):
     assert set(model.predict(X)) <= {"inner", "outer"}
 
 
+@pytest.mark.parametrize("cls", [KernelLogisticClassifier, KernelRidgeClassifier])
+def test_parameters_are_chosen_on_some_landmarks(cls, rings, monkeypatch):
+    """The model is fitted to all of them, and is about as good on held-out samples."""
+    X, y = np.nan_to_num(rings[0]), rings[1]
+    model = cls(cv=3, gamma=[0.1, 1.0, 10.0])
+    whole = model.fit(X, y).oof_log_proba_
+    for name in ("_kernels", "_least_squares"):
+        monkeypatch.setattr(f"skmissing.ensemble.{name}.ENOUGH_SAMPLES", len(X) // 3)
+    part = model.fit(X, y).oof_log_proba_
+    right = [(log_proba.argmax(axis=1) == y).mean() for log_proba in (whole, part)]
+    assert right[1] > right[0] - 0.05
+
+
 @pytest.mark.parametrize(
     "estimator, match",
     [
