@@ -432,23 +432,23 @@ def near_mean(table):
     every = slice(None, None, -(-len(X) // 256))
     sample = np.array(X[every], dtype=np.float64, order="C")
     sample[weight[every] <= 0] = np.nan
-    mean = _mean_of_cells(sample)
+    mean = mean_of_cells(sample)
     lacking = np.isnan(mean)
     for m in np.unique(layout.column_owner[lacking]):
         rows = np.flatnonzero(table.presence[:, m] & (weight > 0))[:256]
         columns = np.flatnonzero(lacking & (layout.column_owner == m))
-        mean[columns] = _mean_of_cells(X[np.ix_(rows, columns)].astype(np.float64))
+        mean[columns] = mean_of_cells(X[np.ix_(rows, columns)].astype(np.float64))
     return shared_mean(mean, layout)
 
 
 def shared_mean(mean, layout):
     """Means of columns, those of tokens pooled, and 0 for NaN."""
     if layout.has_tokens:
-        mean = _pool_tokens(mean, layout, _mean_of_cells)
+        mean = _pool_tokens(mean, layout, mean_of_cells)
     return np.where(np.isnan(mean), 0, mean)
 
 
-def _mean_of_cells(values, axis=0):
+def mean_of_cells(values, axis=0):
     """Mean of the cells that are not NaN, or NaN if there are none."""
     seen = ~np.isnan(values)
     counts = seen.sum(axis=axis)

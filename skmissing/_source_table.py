@@ -12,7 +12,7 @@ import numpy as np
 from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils.validation import check_is_fitted
 
-from skmissing._blocks import find_patterns, shared_mean
+from skmissing._blocks import find_patterns, mean_of_cells, shared_mean
 from skmissing._compat import import_optional
 from skmissing._modalities import count, resolve_modalities, warn
 from skmissing._sources import Piece, RowSource, as_source, working_memory
@@ -40,6 +40,7 @@ class Summary:
     partial_counts: np.ndarray  # (n_patterns,), those with a partial modality
     low: np.ndarray  # (n_features,), NaN in columns without an observed cell
     high: np.ndarray  # (n_features,)
+    near_mean: np.ndarray  # (n_features,), over a few samples of each piece
 
 
 class SourceTable(ModalityTable):
@@ -107,9 +108,8 @@ class SourceTable(ModalityTable):
         return self._in_memory(self.X.take(positions), positions)
 
     def near_mean(self):
-        """Midpoints of the ranges of the columns."""
-        low, high = self.summary.low, self.summary.high
-        return shared_mean(low / 2 + high / 2, self.layout)
+        """Rough means of the columns, which are subtracted to keep variances exact."""
+        return shared_mean(self.summary.near_mean, self.layout)
 
     def _in_memory(self, X, rows):
         weight = self.sample_weight
@@ -125,7 +125,7 @@ class SourceTable(ModalityTable):
     def summary(self):
         """The Summary of all pieces."""
         counts, n_observed, n_partial, pieces = self.sums(_describe)
-        patterns, own, low, high = zip(*pieces)
+        patterns, own, low, high, near = zip(*pieces)
         patterns, inverse = find_patterns(np.concatenate(patterns))
         own = [np.bincount(inverse, n).astype(int) for n in np.concatenate(own, axis=1)]
         return Summary(
@@ -136,6 +136,7 @@ class SourceTable(ModalityTable):
             *own,
             np.fmin.reduce(low),
             np.fmax.reduce(high),
+            mean_of_cells(np.stack(near)),
         )
 
     def check_finite(self):
@@ -184,7 +185,9 @@ def _describe(table):
         n_partial[m] = (gaps.any(axis=1) & ~gaps.all(axis=1)).sum()
     patterns, *own = table.pattern_counts
     low, high = np.fmin.reduce(table.X), np.fmax.reduce(table.X)
-    found = [(patterns, np.stack(own), low, high)]
+    with np.errstate(over="ignore", invalid="ignore"):  # infinite cells
+        near = np.where(np.isnan(low), np.nan, table.near_mean())
+    found = [(patterns, np.stack(own), low, high, near)]
     return counts, table.presence.sum(axis=0), n_partial, found
 
 

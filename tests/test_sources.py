@@ -138,6 +138,18 @@ def test_cross_validation_of_a_source(make, tmp_path):
         assert_allclose(found, expected)
 
 
+def test_outlier_of_weight_zero_costs_no_precision(tmp_path):
+    """Sums of squares are exact only around a value near the mean."""
+    X, weight = table(dtype=np.float32), np.ones(300)
+    X[11, :5], weight[11] = 1e7, 0
+    kmeans = PartialModalityKMeans(4, modalities=[5, 3], random_state=0)
+    quietly(kmeans.fit, X, sample_weight=weight)
+    expected = kmeans._scaler.scale
+    with config_context(working_memory=0.005):
+        quietly(kmeans.fit, memmap(X, tmp_path), sample_weight=weight)
+    assert_allclose(kmeans._scaler.scale, expected, rtol=1e-5)
+
+
 @pytest.mark.parametrize("make", SOURCES, ids=lambda make: make.__name__)
 def test_kmeans_in_pieces_is_that_in_memory(make, tmp_path):
     X, weight = table(), np.random.RandomState(1).rand(300)
