@@ -107,6 +107,11 @@ class SourceTable(ModalityTable):
             positions = np.sort(rng.choice(len(self), n_samples, replace=False))
         return self._in_memory(self.X.take(positions), positions)
 
+    def in_memory(self, random_state=0):
+        """Table in memory of the samples that fit there, drawn at random."""
+        positions = _fitting_rows(self.X, random_state, self.warn)
+        return self._in_memory(self.X.take(positions), positions)
+
     def near_mean(self):
         """Rough means of the columns, which are subtracted to keep variances exact."""
         return shared_mean(self.summary.near_mean, self.layout)
@@ -250,21 +255,26 @@ def per_sample(values, source, name):
     return values
 
 
+def _fitting_rows(source, random_state, warn):
+    """Positions of the samples that fit in memory, drawn at random, with a warning."""
+    row = source.shape[1] * source.dtype.itemsize
+    most = max(1, int(working_memory() / 4 // row))
+    if len(source) <= most:
+        return np.arange(len(source))
+    warn(
+        f"fit needs X in memory. It is fitted to {most} of {len(source)} samples, "
+        "drawn at random. To use more, raise working_memory with sklearn.set_config."
+    )
+    rng = check_random_state(random_state)
+    return np.sort(rng.choice(len(source), most, replace=False))
+
+
 def sample_for_fit(estimator, args, kwargs):
     """Arguments of `fit` with a sample of the source X that fits in memory."""
     args = list(args)
     source = as_source(args[0] if args else kwargs["X"])
-    row = source.shape[1] * source.dtype.itemsize
-    most = max(1, int(working_memory() / 4 // row))
-    positions = np.arange(len(source))
-    if len(source) > most:
-        rng = check_random_state(getattr(estimator, "random_state", 0))
-        positions = np.sort(rng.choice(len(source), most, replace=False))
-        estimator._warn(
-            f"fit needs X in memory. It is fitted to {most} of {len(source)} samples, "
-            "drawn at random. To use more, raise working_memory with "
-            "sklearn.set_config."
-        )
+    random_state = getattr(estimator, "random_state", 0)
+    positions = _fitting_rows(source, random_state, estimator._warn)
 
     def picked(value, name):
         if value is None or isinstance(value, (str, Number)):

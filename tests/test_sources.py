@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn import config_context
+from sklearn.linear_model import LinearRegression
 from sklearn.model_selection import KFold, ShuffleSplit, cross_val_score
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
@@ -14,7 +15,7 @@ from skmissing import ModalityWarning
 from skmissing._sources import as_source
 from skmissing.cluster import PartialModalityKMeans
 from skmissing.compose import scan_table
-from skmissing.impute import ClusterGuidedImputer, FactorImputer
+from skmissing.impute import ClusterGuidedImputer, FactorImputer, RegressionImputer
 from skmissing.mixture import PartialModalityFactorMixture
 
 NAMES = [f"{m}__{c}" for m, w in (("text", 5), ("audio", 3)) for c in range(w)]
@@ -205,6 +206,8 @@ def test_mixture_in_pieces_is_that_in_memory(make, n_factors, tmp_path):
         ClusterGuidedImputer(random_state=0),
         ClusterGuidedImputer(strategy="greedy", n_clusters=4, random_state=0),
         FactorImputer(random_state=0),
+        RegressionImputer(),
+        RegressionImputer(standardize=False, min_rows=100),
     ],
     ids=str,
 )
@@ -217,6 +220,42 @@ def test_imputer_in_pieces_is_that_in_memory(imputer, tmp_path):
         assert filled.shape == X.shape
         filled = quietly(filled.take, np.arange(len(X)))
     assert_allclose(filled, expected, rtol=1e-6)
+
+
+def test_regressions_in_pieces_are_those_in_memory(tmp_path):
+    X = np.random.RandomState(1).standard_t(2, size=(300, 8))  # some are clipped
+    X[:, 6] += X[:, 0]
+    X[:100, :3], X[50:150, 3:6], X[120:200, 6] = np.nan, np.nan, np.nan
+    X[200, 0] = np.nan
+    imputer = RegressionImputer(modalities=[3, 3, 1, 1])
+    quietly(imputer.fit, X)
+    models = imputer.named_estimators_
+    new = np.tile(X[299:], (2, 1))
+    new[0, 7] = new[1, 3:] = np.nan  # patterns that are not in X
+    expected = imputer.transform(new)
+    for make in (memmap, dask_array):
+        with config_context(working_memory=0.02):
+            quietly(imputer.fit, make(X, tmp_path))
+        assert list(imputer.named_estimators_) == list(models)
+        for name, model in imputer.named_estimators_.items():
+            assert_allclose(model.coef_, models[name].coef_, rtol=1e-9, atol=1e-12)
+            assert_allclose(model.intercept_, models[name].intercept_, atol=1e-12)
+        assert_allclose(imputer.transform(new), expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize(
+    "imputer, memory",
+    [(RegressionImputer(LinearRegression()), 0.02), (RegressionImputer(), 0.01)],
+    ids=str,
+)
+def test_regressions_of_a_sample(imputer, memory, tmp_path):
+    X, most = np.random.RandomState(0).rand(300, 8), int(memory * 2**20 / 4 / 64)
+    X[:100, :4] = X[200:, 4] = X[150:250, 5] = np.nan
+    imputer.set_params(modalities=[4, 1, 1, 1, 1])
+    with config_context(working_memory=memory):
+        with pytest.warns(ModalityWarning, match=f"fitted to {most} of 300 samples"):
+            imputer.fit(scan_table(memmap(X, tmp_path)))
+    assert_allclose(imputer.statistics_, np.nanmean(X, axis=0))
 
 
 @pytest.mark.parametrize(
