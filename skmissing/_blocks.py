@@ -35,6 +35,20 @@ PIECE_CELLS = 1 << 18
 SHARED_OFFSET = 4
 
 
+# Functions for `ModalityTable.sums`, and those that do the same for arrays on a device.
+ON_DEVICE = {}
+
+
+def on_device(function):
+    """Decorate what is called for an array on a device instead of a function."""
+
+    def register(own):
+        ON_DEVICE[function] = own
+        return own
+
+    return register
+
+
 def row_chunks(n_rows, n_columns, n_cells=CHUNK_CELLS, most=1 << 13):
     """Return slices over rows with about `n_cells` cells each."""
     least = 256 if n_cells >= CHUNK_CELLS else 16
@@ -269,8 +283,7 @@ class BlockScaler:
         X, presence, partial = table.X, table.presence, table.partial
         shift, factor = self.mean[self.layout.order], self.factor
         coefficients = shift.astype(X.dtype), factor.astype(X.dtype)
-        some_partial = partial.any()
-        if share and presence.all() and not some_partial and self._may_share(X):
+        if share and presence.all() and not partial.any() and self._may_share(X):
             # Without a copy: the kernels scale the values that they read from X.
             every = np.arange(presence.shape[1])
             group = RowGroup(
@@ -278,28 +291,36 @@ class BlockScaler:
                 slice(None), None, *coefficients,
             )  # fmt: skip
             return Blocks([group], presence, self.layout, X.dtype)
+        groups = [
+            self._group(X, *members, coefficients)
+            for members in self.row_sets(table, min_rows)
+        ]
+        return Blocks(groups, presence, self.layout, X.dtype)
+
+    @staticmethod
+    def row_sets(table, min_rows):
+        """Samples of each group, their presence, and whether some are partial."""
+        presence, partial = table.presence, table.partial
         patterns, inverse = find_patterns(presence)
         inverse = np.where(partial, len(patterns), inverse)
         counts = np.bincount(inverse, minlength=len(patterns) + 1)
-        whole = len(patterns) == 1 and not some_partial
+        whole = len(patterns) == 1 and not partial.any()
         own = (counts[:-1] >= min_rows) | whole
         rare = np.append(~own, False)[inverse]
-        groups = []
+        sets = []
         if own.any():
             # A stable sort lists the samples of each pattern in ascending order.
             by_pattern = np.split(
                 np.argsort(inverse, kind="stable"), np.cumsum(counts)[:-1]
             )
-            groups = [
-                self._group(X, by_pattern[p], patterns[p : p + 1], coefficients)
-                for p in np.flatnonzero(own)
+            sets = [
+                (by_pattern[p], patterns[p : p + 1], False) for p in np.flatnonzero(own)
             ]
         for members, gappy in ((rare, False), (partial, True)):
             rows = np.flatnonzero(members)
             if len(rows):
-                group = self._group(X, rows, presence[rows], coefficients, gappy)
-                groups.append(group)
-        return Blocks(groups, presence, self.layout, X.dtype)
+                sets.append((rows, presence[rows], gappy))
+        return sets
 
     def _may_share(self, X):
         """Whether products with X are precise without centring or sorting columns."""
@@ -307,7 +328,7 @@ class BlockScaler:
         near = np.square(self.mean) <= SHARED_OFFSET**2 * self.variance
         return bool(sorted_ and len(X) and (near & self.seen).all())
 
-    def _group(self, X, rows, presence, coefficients, gappy=False):
+    def _group(self, X, rows, presence, gappy, coefficients):
         layout = self.layout
         modalities = np.flatnonzero(presence.any(axis=0))
         widths = layout.widths[modalities]
@@ -381,9 +402,9 @@ class BlockScaler:
 def fit_scaler(table, *, standardize=True):
     """Learn means and, if asked, standard deviations of columns from observed cells."""
     # Columns are always centred, because rounding errors are smaller near 0.
-    X, layout = table.X, table.layout
-    base = table.near_mean().astype(X.dtype)
-    for dtype in (X.dtype, np.dtype(np.float64)):
+    layout = table.layout
+    base = table.near_mean().astype(table.dtype)
+    for dtype in (table.dtype, np.dtype(np.float64)):
         # Again in float64 if squares overflow.
         sums = table.sums(_moments, base, dtype)
         if dtype == np.float64 or not _out_of_range(*sums, dtype):
@@ -406,7 +427,7 @@ def fit_scaler(table, *, standardize=True):
             "below 1e150. Divide these columns by a constant."
         )
     return BlockScaler.of_moments(
-        layout, mean, variance, n, columns, standardize, X.dtype
+        layout, mean, variance, n, columns, standardize, table.dtype
     )
 
 

@@ -49,6 +49,8 @@ class SourceTable(ModalityTable):
     Statistics are computed by `sums`. There are no arrays of all cells here.
     """
 
+    in_pieces = True
+
     def __init__(self, source, layout, *, sample_weight, feature_names, owner):
         self.X, self.layout = source, layout
         self.sample_weight = sample_weight

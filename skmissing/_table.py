@@ -8,7 +8,7 @@ from numbers import Number
 import numpy as np
 from scipy import sparse
 from sklearn.base import BaseEstimator
-from sklearn.utils import check_array, check_X_y
+from sklearn.utils import check_array, check_random_state, check_X_y
 from sklearn.utils.validation import validate_data
 
 from skmissing._blocks import find_patterns, find_presence, near_mean
@@ -19,6 +19,9 @@ from skmissing._compat import (
     _check_sample_weight,
     _get_feature_names,
     checked_fit,
+    device_namespace,
+    max_precision,
+    to_numpy,
 )
 from skmissing._html import modalities_html
 from skmissing._modalities import (
@@ -29,7 +32,7 @@ from skmissing._modalities import (
     resolve_modalities,
     warn,
 )
-from skmissing._sources import Piece, is_source
+from skmissing._sources import N_SAMPLED, Piece, is_source
 
 # A value may be a code for missing if it fills a modality of at least this many columns
 # in at least as many samples.
@@ -150,6 +153,7 @@ class ModalityMixin:
         reset,
         sample_weight=None,
         scan=True,
+        on_device=None,
         **check_params,
     ):
         """Validate data in which NaN and masked cells are missing.
@@ -159,6 +163,7 @@ class ModalityMixin:
         caller's own array, so do not write to it.
         """
         has_y = not (isinstance(y, str) and y == "no_validation")
+        on_device = self._reads_devices if on_device is None else on_device
         if is_source(X):
             from skmissing._source_table import validate_source
 
@@ -166,6 +171,11 @@ class ModalityMixin:
                 self, X, y,
                 reset=reset, sample_weight=sample_weight, check_params=check_params,
             )  # fmt: skip
+        xp = device_namespace(X)
+        if xp is not None and not on_device:
+            self._warn("X is copied to the memory of the host, as a NumPy array.")
+            X, xp = to_numpy(X), None
+        y, sample_weight = to_numpy(y), to_numpy(sample_weight)
         validate, levels = validate_data, False
         if type(X) is Piece:
             check_columns(self, X, reset)
@@ -186,7 +196,7 @@ class ModalityMixin:
                 numeric=check_params.get("y_numeric", False),
                 one_column="" if many else type(self).__name__,
             )
-        X = validate(self, X, y, reset=reset, **NUMBERS, **check_params)
+        X = validate(self, X, y, reset=reset, **numbers_of(xp, X), **check_params)
         if has_y:
             X, y = X
         names = getattr(self, "feature_names_in_", None)
@@ -199,35 +209,44 @@ class ModalityMixin:
             if self.modalities is None:
                 self._warn_single_columns(names)
         if sample_weight is not None:
-            sample_weight = check_sample_weight(sample_weight, X)
-        table = ModalityTable(
+            per_sample = X if xp is None else np.broadcast_to(0.0, (X.shape[0], 1))
+            sample_weight = check_sample_weight(sample_weight, per_sample)
+        kind, more = ModalityTable, {"scan": scan}
+        if xp is not None:
+            from skmissing._device import DeviceTable
+
+            kind, more = DeviceTable, {"xp": xp}
+        table = kind(
             X,
             self.modalities_,
             sample_weight=sample_weight,
             feature_names=names,
             owner=type(self).__name__,
-            scan=scan,
+            **more,
         )
         # A layout comes from another estimator, which has already warned.
         is_wide = reset and (self.modalities_.widths >= CODE_WIDTH).any()
         if is_wide and scan and not isinstance(self.modalities, ModalityLayout):
-            table.warn_codes()
+            few = table.sample(N_SAMPLED, check_random_state(0)) if xp else table
+            few.warn_codes()
         if reset:
             # What new samples are compared with (skmissing.inspection.check_drift),
             # and what the HTML representation shows.
-            X, presence = table.X, table.presence
+            presence = table.presence
             patterns, counts, _ = table.pattern_counts
             self._training = {
-                "n_samples": len(X),
+                "n_samples": len(table),
                 "missing_rate": 1 - presence.mean(axis=0),
                 "patterns": np.packbits(patterns, axis=1),
                 "pattern_counts": counts,
-                "range": np.stack([np.fmin.reduce(X), np.fmax.reduce(X)]),
+                "range": table.range(),
             }
         return (table, y) if has_y else table
 
     # Whether `fit` reads a source in pieces. If not, it is fitted to a sample.
     _reads_sources = False
+    # Whether arrays on a device stay there. If not, they are copied.
+    _reads_devices = False
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
@@ -270,6 +289,8 @@ class ModalityMixin:
         tags.input_tags.allow_nan = True
         if tags.transformer_tags is not None:
             tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        # `array_api_support` stays False. For True, scikit-learn's checks want an error
+        # if X of `predict` is not on the device of X of `fit`, which is possible here.
         return tags
 
 
@@ -292,6 +313,9 @@ class ModalityTable:
         `sample_weight`, or ones if it is None.
     """
 
+    # Whether exact fits add up sums, with initial values from a sample in memory.
+    in_pieces = False
+
     def __init__(
         self,
         X,
@@ -307,7 +331,7 @@ class ModalityTable:
         self.X = X
         self.layout = layout
         self.sample_weight = sample_weight
-        self.weight = np.ones(len(X)) if sample_weight is None else sample_weight
+        self.weight = np.ones(X.shape[0]) if sample_weight is None else sample_weight
         self.feature_names = feature_names
         self.owner = owner
         if presence is None and scan:
@@ -323,7 +347,7 @@ class ModalityTable:
         """Table of some of the samples: a slice, a mask or positions."""
         weight = self.sample_weight
         return self._like(
-            self.X[rows],
+            self._take(rows),
             sample_weight=None if weight is None else weight[rows],
             presence=self.presence[rows],
             partial=self.partial[rows],
@@ -332,7 +356,27 @@ class ModalityTable:
     def _like(self, X, **changes):
         kept = ("sample_weight", "feature_names", "owner", "presence", "partial")
         kept = {name: getattr(self, name) for name in kept}
-        return ModalityTable(X, self.layout, **{**kept, **changes})
+        return type(self)(X, self.layout, **{**kept, **changes})
+
+    def _take(self, rows):
+        return self.X[rows]
+
+    def _cells(self, columns):
+        return self.X[:, columns]
+
+    def _without(self, columns):
+        X = self.X.copy()
+        X[:, columns] = np.nan
+        return self._like(X, presence=None, partial=None)
+
+    @property
+    def dtype(self):
+        """NumPy dtype of X."""
+        return self.X.dtype
+
+    def as_given(self, array):
+        """Return an array in the namespace and on the device of X."""
+        return array
 
     # ------------------------------------------------------------------ what there is
 
@@ -373,6 +417,10 @@ class ModalityTable:
         """Mask of columns observed in any sample, shape (n_features,)."""
         whole = self.presence[~self.partial].any(axis=0)[self.layout.column_owner]
         return whole | ~np.isnan(self.X[self.partial]).all(axis=0)
+
+    def range(self):
+        """Lowest and highest value of each column, NaN if there are none."""
+        return np.stack([np.fmin.reduce(self.X), np.fmax.reduce(self.X)])
 
     def near_mean(self):
         """Rough means of the columns, which are subtracted to keep variances exact."""
@@ -419,15 +467,15 @@ class ModalityTable:
     def learnt(self, columns):
         """Table without the cells of columns that `fit` never saw, with a warning."""
         unlearnt = np.flatnonzero(~columns)
-        if np.isnan(self.X[:, unlearnt]).all():
+        cells = self._cells(unlearnt) if len(unlearnt) else np.empty((len(self), 0))
+        if np.isnan(cells).all():
             return self
         known = self.any_column(columns)
         self.warn_unlearnt(known)
         odd = unlearnt[known[self.layout.column_owner[unlearnt]]]
-        self._warn_ignored("columns", self.name_columns(odd), ~np.isnan(self.X[:, odd]))
-        X = self.X.copy()
-        X[:, unlearnt] = np.nan
-        return self._like(X, presence=None, partial=None)
+        seen = ~np.isnan(cells[:, np.isin(unlearnt, odd)])
+        self._warn_ignored("columns", self.name_columns(odd), seen)
+        return self._without(unlearnt)
 
     # ----------------------------------------------------------------------- warnings
 
@@ -556,6 +604,13 @@ class ModalityTable:
                 f"{what} that were not observed in fit are ignored: {names}, which "
                 f"{having} of {len(self)} samples have."
             )
+
+
+def numbers_of(xp, X):
+    """Checks of X by scikit-learn, for an array in a namespace or for NumPy."""
+    if xp is None:
+        return NUMBERS
+    return {**NUMBERS, "dtype": [max_precision(xp, X.device), xp.float32]}
 
 
 def fill_masked(X):
@@ -884,7 +939,8 @@ def read_array(X, name):
     """Return X as an array, which may be the caller's own, and column names or None."""
     check_table(X)
     X = fill_masked(X)
+    numbers = numbers_of(device_namespace(X), X)
     try:
-        return check_array(X, input_name=name, **NUMBERS), _get_feature_names(X)
+        return check_array(X, input_name=name, **numbers), _get_feature_names(X)
     except ValueError as error:
         raise explain_words(error, X) from error

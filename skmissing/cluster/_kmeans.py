@@ -10,10 +10,10 @@ from sklearn.utils.validation import check_is_fitted
 
 from skmissing._blocks import Centers, fit_scaler
 from skmissing._callbacks import NO_TASK
-from skmissing._compat import Interval, StrOptions
+from skmissing._compat import Interval, StrOptions, to_numpy
 from skmissing._distances import nearest_centers, squared_distances
 from skmissing._docs import shared_docs
-from skmissing._sources import N_SAMPLED, RowSource
+from skmissing._sources import N_SAMPLED
 from skmissing._table import (
     ModalityMixin,
     SkmissingEstimator,
@@ -207,7 +207,8 @@ class PartialModalityKMeans(
         )
         distinct = np.count_nonzero(self._counts.any(axis=1))
         if self.labels_ is not None:
-            distinct = len(np.unique(self.labels_[self.labels_ >= 0]))
+            labels = to_numpy(self.labels_)
+            distinct = len(np.unique(labels[labels >= 0]))
         if distinct < self.n_clusters:
             table.warn(
                 f"Number of distinct clusters ({distinct}) found smaller than "
@@ -240,12 +241,14 @@ class PartialModalityKMeans(
         """
         if not hasattr(self, "cluster_centers_"):
             return self.fit(X, y, sample_weight=sample_weight)
-        table = self._validate(X, reset=False, sample_weight=sample_weight)
+        table = self._validate(
+            X, reset=False, sample_weight=sample_weight, on_device=False
+        )
         self._partial_fit_table(table)
         table.warn_empty("labelled -1")
         return self
 
-    _reads_sources = True
+    _reads_sources = _reads_devices = True
 
     def _fit_table(self, table, task=NO_TASK):
         """Fit to a ModalityTable and return its blocks, without warnings on cells."""
@@ -263,9 +266,8 @@ class PartialModalityKMeans(
             )
             n_init = 1
         scaler = fit_scaler(table, standardize=self.standardize)
-        from_source = isinstance(table.X, RowSource)
         # The initial centres of a source are chosen from a sample of it.
-        seeds = table.sample(N_SAMPLED, rng) if from_source else table
+        seeds = table.sample(N_SAMPLED, rng) if table.in_pieces else table
         blocks = scaler.split(seeds, share=True)
         weight = seeds.weight * seeds.has_any
         # The mean variance of the scaled columns.
@@ -273,7 +275,7 @@ class PartialModalityKMeans(
         widths = table.layout.widths[table.layout.owner]
         tol = self.tol * float((variance / widths).mean())
         task.begin(n_init)
-        task.keep_by(self, lambda fitted, run: fitted._keep(scaler, run, n_steps=1))
+        task.keep_by(self, lambda fitted, run: fitted._keep(scaler, run, 1, table))
         best = None
         for _ in range(n_init):
             run_task = task.part("run", self.max_iter)
@@ -289,26 +291,26 @@ class PartialModalityKMeans(
                 "max_iter": self.max_iter, "tol": tol,
                 "verbose": self.verbose, "task": run_task,
             }  # fmt: skip
-            if from_source:
+            if table.in_pieces:
                 run = lloyd_in_pieces(table, scaler, start, **limits)
             else:
                 run = lloyd(blocks, start, weight, **limits)
             run_task.end()
             if best is None or run.inertia < best.inertia:
                 best = run
-        self._keep(scaler, best, n_steps=1)
+        self._keep(scaler, best, 1, table)
         return blocks
 
-    def _keep(self, scaler, run, n_steps):
+    def _keep(self, scaler, run, n_steps, table):
         self._scaler = scaler
         self._centers = run.centers
         self._counts = run.counts
-        self.center_presence_ = run.centers.presence
-        self.labels_ = run.labels
+        self.center_presence_ = table.as_given(run.centers.presence)
+        self.labels_ = table.as_given(run.labels)
         self.inertia_ = run.inertia
         self.n_iter_ = run.n_iter
         self.n_steps_ = n_steps
-        self.cluster_centers_ = scaler.to_units(run.centers)
+        self.cluster_centers_ = table.as_given(scaler.to_units(run.centers))
 
     def _partial_fit_table(self, table):
         """Update the fitted state with new samples."""
@@ -316,9 +318,13 @@ class PartialModalityKMeans(
         new = fit_scaler(table)
         scaler = self._scaler.merge(new, self.standardize, table.X.dtype)
         blocks = scaler.split(table, share=True)
-        centers = scaler.center_blocks(self.cluster_centers_.astype(table.X.dtype))
+        centers = scaler.center_blocks(self._units().astype(table.X.dtype))
         run = online_step(blocks, centers, self._counts, weight)
-        self._keep(scaler, run, self.n_steps_ + 1)
+        self._keep(scaler, run, self.n_steps_ + 1, table)
+
+    def _units(self):
+        """Centres in the units of X, as a NumPy array."""
+        return to_numpy(self.cluster_centers_)
 
     def _given_centers(self, X, scaler, rng):
         """Initial centres from `init`, an array or a callable."""
@@ -326,7 +332,7 @@ class PartialModalityKMeans(
         if callable(init):
             init = init(X, self.n_clusters, random_state=rng)
         init = check_array(
-            fill_masked(init),
+            fill_masked(to_numpy(init)),
             dtype=X.dtype,
             ensure_all_finite="allow-nan",
             input_name="init",
@@ -355,11 +361,13 @@ class PartialModalityKMeans(
             -1, with a warning, for samples that share no modality with any centre.
         """
         table = self._check_known(X)
+        table.warn_empty("labelled -1")
+        centers = self._centers_as(table.dtype)
+        if table.in_pieces:
+            return table.map_blocks(self._scaler, lambda b: b.nearest(centers)[0])
         labels = np.empty(len(table), dtype=np.int32)
-        centers = self._centers_as(table.X.dtype)
         for rows, blocks in self._scaler.pieces(table):
             labels[rows] = nearest_centers(blocks, centers)
-        table.warn_empty("labelled -1")
         return labels
 
     def transform(self, X):
@@ -375,12 +383,16 @@ class PartialModalityKMeans(
             Infinite where sample and centre share no modality.
         """
         table = self._check_known(X)
-        squared = np.empty((len(table), len(self.cluster_centers_)), table.X.dtype)
+        table.warn_empty("infinitely far from all centers")
         # In float64, because cancellation in float32 would distort small distances.
         centers = self._centers_as(np.float64)
+        if table.in_pieces:
+            return table.map_blocks(
+                self._scaler, lambda b: table.like_X(b.squared(centers) ** 0.5), True
+            )
+        squared = np.empty((len(table), self._n_features_out), table.X.dtype)
         for rows, blocks in self._scaler.pieces(table, dtype=np.float64):
             squared[rows] = squared_distances(blocks, centers)
-        table.warn_empty("infinitely far from all centers")
         return np.sqrt(squared, out=squared)
 
     def fit_transform(self, X, y=None, sample_weight=None):
@@ -410,14 +422,17 @@ class PartialModalityKMeans(
             Samples that share no modality with any centre are left out.
         """
         squared = self._squared_distances(X)
-        weight = check_sample_weight(sample_weight, squared[:, None])
+        weight = check_sample_weight(to_numpy(sample_weight), squared[:, None])
         return -float(squared @ weight)
 
     @in_pieces
     def _squared_distances(self, X):
         """Squared distance of each sample to its nearest centre."""
         table = self._check_known(X)
-        centers, squared = self._centers_as(table.X.dtype), np.empty(len(table))
+        centers, squared = self._centers_as(table.dtype), np.empty(len(table))
+        if table.in_pieces:
+            nearest = table.map_blocks(self._scaler, lambda b: b.nearest(centers)[1])
+            return table.get(nearest).astype(np.float64)
         for rows, blocks in self._scaler.pieces(table):
             found = nearest_centers(blocks, centers, return_squared=True)
             squared[rows] = found[1]
@@ -436,7 +451,7 @@ class PartialModalityKMeans(
 
     def _learnt_columns(self):
         """Columns of which `fit` saw a cell, shape (n_features,)."""
-        in_centers = self.center_presence_.any(axis=0)[self.modalities_.column_owner]
+        in_centers = self._centers.presence.any(axis=0)[self.modalities_.column_owner]
         return in_centers & (self._scaler.column_weight > 0)
 
     def __sklearn_is_fitted__(self):

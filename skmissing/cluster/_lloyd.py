@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 from scipy.sparse import csc_array
 
-from skmissing._blocks import STREAM_CELLS, Centers
+from skmissing._blocks import STREAM_CELLS, Centers, on_device
 from skmissing._callbacks import NO_TASK
 from skmissing._distances import (
     label_distances,
@@ -114,8 +114,11 @@ def lloyd_in_pieces(table, scaler, centers, *, max_iter, tol, verbose=0, task=NO
 
 def _stop_in_pieces(table, scaler, centers, n_iter, sums):
     """Result of a run; without labels if they are not to leave their partitions."""
-    labels, inertia = table.sums(_label_piece, scaler, centers, not table.X.lazy)
-    labels = np.concatenate(labels) if labels else None
+    keep = not getattr(table.X, "lazy", False)
+    labels, inertia = table.sums(_label_piece, scaler, centers, keep)
+    if len(labels) > 1:
+        labels = [np.concatenate(labels)]
+    labels = labels[0] if labels else None
     return LloydResult(labels, centers, float(inertia), n_iter, sums.counts())
 
 
@@ -140,6 +143,25 @@ def _label_piece(table, scaler, centers, keep):
     return [labels] * keep, float(squared @ (table.weight * table.has_any))
 
 
+@on_device(_assign_piece)
+def _assign_on_device(table, scaler, centers):
+    parts, positions, number = table.blocks(scaler).assign(centers)
+    lost = None
+    if len(positions):
+        few = table.host(positions)
+        blocks = scaler.split(few)
+        lost = _no_sums(1, blocks)
+        _adopt(lost, blocks, few.has_any, few.weight, 0)
+        lost = lost.parts()
+    return parts, lost, [number]
+
+
+@on_device(_label_piece)
+def _label_on_device(table, scaler, centers, keep):
+    labels, squared = table.blocks(scaler).nearest(centers)
+    return [labels], table.total(squared, table.weight * table.has_any)
+
+
 def _relocate_in_pieces(sums, table, scaler, centers):
     """Move centres of empty clusters to the farthest samples; return if any moved."""
     empty = np.flatnonzero(sums.sizes <= 0)
@@ -161,8 +183,23 @@ def _farthest(table, scaler, centers, most):
     weight = table.weight * table.has_any
     labels, distances = nearest_centers(blocks, centers, return_squared=True)
     distances[weight == 0] = 0
+    positions = np.argsort(-distances, kind="stable")[:most]
+    return _describe_far(blocks, positions, distances, labels, weight)
+
+
+@on_device(_farthest)
+def _farthest_on_device(table, scaler, centers, most):
+    labels, squared = map(table.get, table.blocks(scaler).nearest(centers))
+    weight = table.weight * table.has_any
+    squared = np.where(weight == 0, 0, squared)
+    rows = np.argsort(-squared, kind="stable")[:most]
+    blocks, each = scaler.split(table.host(rows)), np.arange(len(rows))
+    return _describe_far(blocks, each, squared[rows], labels[rows], weight[rows])
+
+
+def _describe_far(blocks, positions, distances, labels, weight):
     found = []
-    for position in np.argsort(-distances, kind="stable")[:most]:
+    for position in positions:
         group, row = blocks.find(position)
         one = _no_sums(1, blocks)
         one.add_rows(group, row, weight[[position]], 0)

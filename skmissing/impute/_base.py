@@ -4,8 +4,8 @@ import numpy as np
 from sklearn.base import TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from skmissing._blocks import CHUNK_CELLS, row_chunks
-from skmissing._compat import _check_feature_names_in
+from skmissing._blocks import CHUNK_CELLS, on_device, row_chunks
+from skmissing._compat import _check_feature_names_in, to_numpy
 from skmissing._docs import shared_docs
 from skmissing._modalities import count
 from skmissing._table import ModalityMixin, SkmissingEstimator, _fit_context
@@ -90,7 +90,7 @@ class BaseModalityImputer(ModalityMixin, TransformerMixin, SkmissingEstimator):
         if self.modalities_.has_tokens:
             _warn_padding(table)
         table.warn_empty("left out of the fit")
-        self.statistics_ = self._fit_imputer(table, **params)
+        self.statistics_ = table.as_given(self._fit_imputer(table, **params))
         return self
 
     def transform(self, X):
@@ -111,6 +111,13 @@ class BaseModalityImputer(ModalityMixin, TransformerMixin, SkmissingEstimator):
         table = self._validate(X, reset=False)
         known = table.learnt(self._seen)
         known.warn_empty("imputed with the training mean")
+        statistics = to_numpy(self.statistics_)
+        if table.in_pieces:
+            filled, n_unreached = table.fill(
+                known, self._impute, self._seen, statistics
+            )
+            self._warn_unreached(table, n_unreached)
+            return self._finish_on_device(table, filled)
         filled = table.X.copy()
         n_unreached = 0
         n_incomplete = len(table.incomplete)
@@ -125,18 +132,31 @@ class BaseModalityImputer(ModalityMixin, TransformerMixin, SkmissingEstimator):
             no_answer = missing & np.isnan(values)
             unreached = (no_answer & self._seen)[given.has_any].any(axis=1)
             n_unreached += int(unreached.sum())
-            np.copyto(values, self.statistics_, where=no_answer, casting="same_kind")
+            np.copyto(values, statistics, where=no_answer, casting="same_kind")
             np.copyto(part, values, where=missing)
             filled[rows] = part
+        self._warn_unreached(table, n_unreached)
+        if not self.keep_empty_features and not self._seen.all():
+            filled = filled[:, self._seen]
+        if self.add_indicator:
+            filled = np.hstack([filled, (~table.presence).astype(filled.dtype)])
+        return filled
+
+    def _warn_unreached(self, table, n_unreached):
         if n_unreached:
             table.warn(
                 f"{n_unreached} of {len(table)} samples have missing cells that no "
                 "observed cell predicts. They are imputed with the training mean."
             )
+
+    def _finish_on_device(self, table, filled):
+        """The last lines of `transform` for an array on a device."""
+        xp = table.xp
         if not self.keep_empty_features and not self._seen.all():
-            filled = filled[:, self._seen]
+            filled = xp.take(filled, table.put(np.flatnonzero(self._seen)), axis=1)
         if self.add_indicator:
-            filled = np.hstack([filled, (~table.presence).astype(filled.dtype)])
+            missing = table.put((~table.presence).astype(float))
+            filled = xp.concat([filled, missing], axis=1)
         return filled
 
     def get_feature_names_out(self, input_features=None):
@@ -220,3 +240,8 @@ def _count_padding(table):
             lacking = missing.reshape(-1, *modality.shape).all(axis=2)
             found[m] += lacking.sum(), lacking.any(axis=1).sum()
     return found
+
+
+@on_device(_count_padding)
+def _count_padding_on_device(table):
+    return _count_padding(table.host(np.flatnonzero(table.partial)))

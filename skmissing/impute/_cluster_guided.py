@@ -173,6 +173,10 @@ class ClusterGuidedImputer(BaseModalityImputer):
 
     _reads_sources = True
 
+    @property
+    def _reads_devices(self):
+        return self.strategy != "greedy"
+
     def _fit_imputer(self, table):
         names = PartialModalityKMeans._get_param_names()
         clusterer = PartialModalityKMeans(**{n: getattr(self, n) for n in names})
@@ -227,7 +231,7 @@ class ClusterGuidedImputer(BaseModalityImputer):
         """
         if not hasattr(self, "statistics_"):
             return self.fit(X, y)
-        table = self._validate(X, reset=False)
+        table = self._validate(X, reset=False, on_device=False)
         table.warn_empty("left out of the fit")
         self._seen = self._seen | table.observed_columns
         if self._strategy == "soft" and self.temperature == "auto":
@@ -245,10 +249,14 @@ class ClusterGuidedImputer(BaseModalityImputer):
         return self
 
     def _impute(self, table):
+        centers = self.clusterer_._centers_as(table.dtype)
+        units = self.clusterer_._units().astype(table.dtype, copy=False)
+        if table.in_pieces:
+            temperature = self.temperature_ if self._strategy == "soft" else None
+            squared = table.blocks(self.clusterer_._scaler).squared(centers)
+            return fill_on_device(table, squared, centers, units, temperature)
         X, layout = table.X, self.modalities_
         blocks = self.clusterer_._scaler.split(table)
-        centers = self.clusterer_._centers_as(X.dtype)
-        units = self.clusterer_.cluster_centers_.astype(X.dtype, copy=False)
         values = np.full_like(X, np.nan)
         if self._strategy == "soft":
             squared = squared_distances(blocks, centers)
@@ -312,6 +320,30 @@ def soft_values(weights, centers, owned):
     reached = total > 0
     shares /= np.where(reached, total, 1)
     return shares @ centers[owned], reached[:, 0]
+
+
+def fill_on_device(table, squared, centers, units, temperature=None):
+    """Cells of all modalities, "soft" if there is a temperature, or "nearest"."""
+    xp, parts = table.xp, []
+    lowest = xp.min(squared, axis=1, keepdims=True)
+    lowest = xp.where(xp.isinf(lowest), 0.0, lowest)
+    for m, columns in enumerate(table.layout.columns):
+        # Without any owner, the cells of the first centre are NaN.
+        owners = np.flatnonzero(centers.presence[:, m])
+        owners = owners if len(owners) else np.zeros(1, dtype=np.intp)
+        cells = table.put(units[owners][:, columns])
+        own = xp.take(squared, table.put(owners), axis=1)
+        reached = ~xp.isinf(xp.min(own, axis=1))
+        if temperature is None:
+            filling = xp.take(cells, xp.argmin(own, axis=1), axis=0)
+        else:
+            shares = xp.exp((lowest - own) / temperature)
+            total = xp.sum(shares, axis=1, keepdims=True)
+            reached = total[:, 0] > 0
+            filling = (shares / xp.where(total > 0, total, 1.0)) @ cells
+        parts.append(xp.where(reached[:, None], filling, xp.nan))
+    in_columns = table.put(np.argsort(table.layout.order))
+    return xp.take(xp.concat(parts, axis=1), in_columns, axis=1)
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ import numpy as np
 from sklearn import get_config
 
 from skmissing._blocks import fit_scaler
+from skmissing._compat import device_namespace
 from skmissing._distances import squared_distances
 from skmissing._docs import shared_docs
 from skmissing._modalities import resolve_modalities
@@ -80,6 +81,8 @@ def partial_modality_distances(X, Y=None, *, modalities=None, squared=False):
     names = check_same_columns(first, second, "X", "Y")
     (X, _), (other, _) = first, second
     layout = resolve_modalities(modalities, X.shape[1], names)
+    if device_namespace(X) is not None or device_namespace(other) is not None:
+        return _on_device(X, None if Y is None else other, layout, squared)
     dtype = np.result_type(X.dtype, other.dtype)
     # Dataframes are column-major. Sums must not depend on the memory order.
     X = np.ascontiguousarray(X, dtype=np.float64)
@@ -100,15 +103,49 @@ def partial_modality_distances(X, Y=None, *, modalities=None, squared=False):
         distances[:, partial] = part.T
         rows = np.flatnonzero(left.partial)
         x, y = ((t - scaler.mean)[:, layout.order] for t in (X[rows], other[partial]))
-        n_cells = get_config()["working_memory"] * 2**20 / 8 / 4
-        step = max(1, int(n_cells / len(partial)))
-        for chunk in (slice(i, i + step) for i in range(0, len(rows), step)):
-            distances[np.ix_(rows[chunk], partial)] = _cellwise(x[chunk], y, layout)
+        for chunk in _steps(len(rows), len(partial)):
+            cells = _cellwise(np, x[chunk], y, layout)
+            distances[np.ix_(rows[chunk], partial)] = cells
     if not squared:
         np.sqrt(distances, out=distances)
     if Y is None:
         np.fill_diagonal(distances, np.where(left.has_any, 0, np.inf))
     return distances
+
+
+def _on_device(X, Y, layout, squared):
+    """The same for arrays on a device, in its highest precision."""
+    from skmissing._device import DeviceTable, full_products
+
+    xp, other = device_namespace(X), X if Y is None else Y
+    if device_namespace(other) is not xp or X.device != other.device:
+        kinds = [f"{type(a).__module__}.{type(a).__name__}" for a in (X, other)]
+        raise ValueError(
+            "X and Y must be arrays of the same package on the same device; got "
+            f"{kinds[0]} on {getattr(X, 'device', 'cpu')} and {kinds[1]} on "
+            f"{getattr(other, 'device', 'cpu')}."
+        )
+    table, dtype = DeviceTable(X, layout, xp=xp), xp.result_type(X, other)
+    wide = table.wide
+    shift, order = table.put(table.near_mean(), wide), table.put(layout.order)
+    x, y = (xp.take(xp.astype(a, wide) - shift, order, axis=1) for a in (X, other))
+    number, parts = xp.arange(y.shape[0], device=X.device), []
+    with full_products(xp):
+        for rows in _steps(x.shape[0], y.shape[0]):
+            part = _cellwise(xp, x[rows, :], y, layout)
+            part = part if squared else xp.sqrt(part)
+            if Y is None:
+                same = number[rows][:, None] == number[None, :]
+                part = xp.where(same & ~xp.isinf(part), 0.0, part)
+            parts.append(xp.astype(part, dtype))
+    return xp.concat(parts, axis=0)
+
+
+def _steps(n_rows, n_columns):
+    """Slices of rows whose distances fit in memory."""
+    n_cells = get_config()["working_memory"] * 2**20 / 8 / 4
+    step = max(1, int(n_cells / n_columns))
+    return [slice(i, min(i + step, n_rows)) for i in range(0, n_rows, step)]
 
 
 def _fill(distances, left, right, columns, scaler):
@@ -120,19 +157,23 @@ def _fill(distances, left, right, columns, scaler):
         distances[:, chunk] = squared_distances(blocks, centers)
 
 
-def _cellwise(x, y, layout):
+def _cellwise(xp, x, y, layout):
     """Squared distances over shared cells, (n, d) and (k, d) with NaN -> (n, k)."""
-    total, n_shared = np.zeros((2, len(x), len(y)))
+    # Each square is expanded in one product. `xp` is NumPy, or a similar namespace.
+    total = n_shared = 0.0
     for columns in layout.slices:
-        a, b = x[:, columns], y[:, columns]
-        a_seen, b_seen = (~np.isnan(a)).astype(float), (~np.isnan(b)).astype(float)
-        a, b = np.nan_to_num(a), np.nan_to_num(b)
+        (a, a_seen), (b, b_seen) = (
+            (xp.where(gaps, 0.0, z), xp.where(gaps, 0.0, xp.ones_like(z)))
+            for z, gaps in ((z, xp.isnan(z)) for z in (x[:, columns], y[:, columns]))
+        )
         n_cells = a_seen @ b_seen.T
-        block = np.hstack([a**2, a, a_seen]) @ np.hstack([b_seen, -2 * b, b**2]).T
-        total += np.maximum(block, 0) / np.maximum(n_cells, 1)
-        n_shared += n_cells > 0
-    mean = np.full_like(total, np.inf)
-    return np.divide(total, n_shared, out=mean, where=n_shared > 0)
+        left = xp.concat([a**2, a, a_seen], axis=1)
+        block = left @ xp.concat([b_seen, -2 * b, b**2], axis=1).T
+        block = xp.where(block > 0, block, 0.0)
+        total = total + block / xp.where(n_cells > 0, n_cells, 1.0)
+        n_shared = n_shared + xp.where(n_cells > 0, 1.0, n_cells)
+    mean = total / xp.where(n_shared > 0, n_shared, 1.0)
+    return xp.where(n_shared > 0, mean, xp.inf)
 
 
 def check_same_columns(first, second, first_name, second_name):
