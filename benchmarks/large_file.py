@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from skmissing import ModalityWarning
+from skmissing._sources import release
 from skmissing.cluster import PartialModalityKMeans
 from skmissing.compose import scan_table
 from skmissing.impute import ClusterGuidedImputer
@@ -40,11 +41,11 @@ def make(path, n_samples):
         for m, (a, b) in enumerate(zip(starts[:-1], starts[1:])):
             part[missing[:, m], a:b] = np.nan
         X[start:stop] = part
-    X.flush()
+        release(X)
 
 
 def peak():
-    """Largest resident memory so far, in MB. It includes pages of the file."""
+    """Largest resident memory so far, in MB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 

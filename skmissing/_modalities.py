@@ -32,6 +32,16 @@ def warn(message, category=ModalityWarning):
     only in numbers count as equal. Otherwise, each fold of a search would warn.
     """
     *inner, frame = inner_frames()
+    try:
+        _warn_at(message, category, inner, frame)
+    finally:
+        # One of the frames is that of this function. With the list, they would be kept
+        # alive with all of their arrays.
+        del inner, frame
+
+
+def _warn_at(message, category, inner, frame):
+    """Warn at a frame, which called the others."""
     module, line = frame.f_globals.get("__name__", ""), frame.f_lineno
     if inner and _is_shown_once(message, category, module, line):
         # The set is stored in the frame that the user called, and is deleted with it.

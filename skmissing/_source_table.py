@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 from skmissing._blocks import find_patterns, mean_of_cells, shared_mean
 from skmissing._compat import import_optional
 from skmissing._modalities import count, resolve_modalities, warn
-from skmissing._sources import Piece, RowSource, as_source, working_memory
+from skmissing._sources import Piece, RowSource, as_source, release, working_memory
 from skmissing._table import (
     ModalityTable,
     check_columns,
@@ -373,6 +373,7 @@ def _write(source, work, estimator, out):
                 f"{tuple(out.shape)}."
             )
         out[rows] = values
+        release(out)
     return out
 
 

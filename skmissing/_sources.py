@@ -4,6 +4,7 @@ A source has the shape of X, and yields its samples in arrays that fit in memory
 over its pieces are all that an exact fit needs.
 """
 
+import mmap
 import os
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial, reduce
@@ -347,7 +348,17 @@ def _of_array(X):
 
 def _read_rows(X, start, stop):
     # A copy: reading pages of a memory map would otherwise be left to the kernels.
-    yield np.array(X[start:stop])
+    piece = np.array(X[start:stop])
+    release(X)
+    yield piece
+
+
+def release(X):
+    """Give the pages of a memory map back, because they count as memory."""
+    pages = getattr(X, "_mmap", None)
+    # Pages of mode "c" hold what was written.
+    if pages is not None and X.mode != "c" and hasattr(mmap, "MADV_DONTNEED"):
+        pages.madvise(mmap.MADV_DONTNEED)
 
 
 def _float_dtype(dtypes, name):

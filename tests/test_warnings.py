@@ -3,9 +3,11 @@
 The tests of encoders check theirs; they take raw items.
 """
 
+import gc
 import inspect
 import re
 import warnings
+import weakref
 
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 
 from skmissing import LateFusionClassifier, ModalityWarning
+from skmissing._modalities import warn
 from skmissing.cluster import PartialModalityKMeans
 
 from .test_common import TABULAR, make_data, name_of, with_widths
@@ -178,3 +181,17 @@ def test_codes_for_missing_warn(kind, match, estimator):
     assert len(caught) == 1
     model.predict(X)
     model.fit(np.where(np.isin(X, [-9, -8, -99, -999, 0]), np.nan, X), y)
+
+
+def test_warning_keeps_no_frame_alive():
+    def work():
+        X = np.zeros(3)
+        with pytest.warns(ModalityWarning):
+            warn("words")
+        return weakref.ref(X)
+
+    gc.disable()
+    try:
+        assert work()() is None
+    finally:
+        gc.enable()
