@@ -50,7 +50,7 @@ def full_products(xp):
 class DeviceTable(ModalityTable):
     """A table whose cells X are on a device, and everything else in NumPy arrays."""
 
-    in_pieces = True
+    in_pieces = on_device = True
 
     def __init__(self, X, layout, *, xp, presence=None, partial=None, **kwargs):
         X = X.detach() if hasattr(X, "detach") else X  # no gradients
@@ -129,6 +129,11 @@ class DeviceTable(ModalityTable):
             partial=part.partial,
         )
 
+    def change(self, function, *args):
+        """Table with the values of a function of NumPy that the namespace has, too."""
+        own = getattr(self.xp, function.__name__)
+        return self._like(own(self.X, *map(self.put, args)))
+
     def sample(self, n_samples, rng):
         """Table in memory of samples drawn at random; of all if there are not more."""
         if len(self) <= n_samples:
@@ -156,6 +161,11 @@ class DeviceTable(ModalityTable):
                 piece = self[rows].widen() if wide else self[rows]
                 parts.append(function(DeviceBlocks(piece, scaler)))
         return parts[0] if len(parts) == 1 else self.xp.concat(parts, axis=0)
+
+    @property
+    def n_partial(self):
+        """Number of samples in which each modality is partially observed."""
+        return self.host(np.flatnonzero(self.partial)).n_partial
 
     def fill(self, known, impute, seen, statistics):
         """X with `impute(samples)` in missing cells, or with statistics for NaN.

@@ -159,6 +159,7 @@ class SourceTable(ModalityTable):
 
     n_empty = property(lambda self: self.summary.n_empty)
     n_usable = property(lambda self: self.summary.n_usable)
+    n_partial = property(lambda self: self.summary.n_partial)
     observed_columns = property(lambda self: ~np.isnan(self.summary.low))
 
     @property
@@ -185,17 +186,12 @@ def _on_piece(function, layout, change, args, X, weight, *values):
 def _describe(table):
     """Sums, and a list of one for what is not added up."""
     counts = np.array([table.n_empty, table.n_usable])
-    missing = np.isnan(table.X[table.partial])
-    n_partial = np.zeros(len(table.layout))
-    for m, columns in enumerate(table.layout.columns):
-        gaps = missing[:, columns]
-        n_partial[m] = (gaps.any(axis=1) & ~gaps.all(axis=1)).sum()
     patterns, *own = table.pattern_counts
     low, high = np.fmin.reduce(table.X), np.fmax.reduce(table.X)
     with np.errstate(over="ignore", invalid="ignore"):  # infinite cells
         near = np.where(np.isnan(low), np.nan, table.near_mean())
     found = [(patterns, np.stack(own), low, high, near)]
-    return counts, table.presence.sum(axis=0), n_partial, found
+    return counts, table.presence.sum(axis=0), table.n_partial, found
 
 
 def validate_source(estimator, X, y, *, reset, sample_weight, check_params):

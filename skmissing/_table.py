@@ -315,6 +315,8 @@ class ModalityTable:
 
     # Whether exact fits add up sums, with initial values from a sample in memory.
     in_pieces = False
+    # Whether X is an array of another package than NumPy.
+    on_device = False
 
     def __init__(
         self,
@@ -394,6 +396,13 @@ class ModalityTable:
     def n_usable(self):
         """Number of samples with an observed cell and a positive weight."""
         return np.count_nonzero(self.has_any & (self.weight > 0))
+
+    @property
+    def n_partial(self):
+        """Number of samples in which each modality is partially observed."""
+        missing = np.isnan(self.X[self.partial])
+        gaps = (missing[:, columns] for columns in self.layout.columns)
+        return np.array([(g.any(axis=1) & ~g.all(axis=1)).sum() for g in gaps])
 
     def sums(self, function, *args):
         """Return `function(table, *args)`; a SourceTable adds it up over its pieces."""

@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn import config_context
+from sklearn.exceptions import ConvergenceWarning
 
 from skmissing import ModalityWarning
 from skmissing._compat import to_numpy
 from skmissing.cluster import PartialModalityKMeans
-from skmissing.impute import ClusterGuidedImputer, RegressionImputer
+from skmissing.impute import ClusterGuidedImputer, FactorImputer, RegressionImputer
 from skmissing.metrics import partial_modality_distances
+from skmissing.mixture import PartialModalityFactorMixture
 
 MODALITIES = {"text": [0, 2, 4, 6, 7], "audio": [1, 3, 5], "empty": [8]}
 
@@ -27,8 +29,9 @@ def on_strict(X):
     return strict.asarray(X.copy(), device=strict.Device("device1"))
 
 
-DEVICES = pytest.mark.parametrize("put", [on_torch, on_strict])
-DTYPES = pytest.mark.parametrize("dtype", [np.float64, np.float32])
+CASES = pytest.mark.parametrize(
+    "put, dtype", [(on_torch, np.float32), (on_strict, np.float64)]
+)
 
 
 @pytest.fixture(autouse=True)
@@ -46,7 +49,8 @@ def table(dtype, n_samples=700, seed=0):
     X = centers[rng.randint(4, size=n_samples)] + rng.normal(size=(n_samples, 9)) + 5
     X[:, 8] = np.nan
     X[np.ix_(np.flatnonzero(rng.rand(n_samples) < 0.4), MODALITIES["text"])] = np.nan
-    X[:40, 1] = np.nan
+    X[:40, 1] = X[20:60, 4] = np.nan
+    X[np.ix_(range(60, 90), MODALITIES["audio"])] = np.nan
     X[3] = np.nan
     return X.astype(dtype)
 
@@ -70,8 +74,7 @@ def tolerance(dtype):
     return {"rtol": 1e-9, "atol": 1e-9} if dtype == np.float64 else {"atol": 3e-5}
 
 
-@DEVICES
-@DTYPES
+@CASES
 def test_kmeans(put, dtype):
     X, new = table(dtype), table(dtype, 300, seed=1)
     weight = np.random.RandomState(1).rand(len(X))
@@ -106,8 +109,7 @@ def test_kmeans_relocates_and_adopts():
     assert_same(on_device(kmeans.fit, on_torch(X)).labels_, expected)
 
 
-@DEVICES
-@DTYPES
+@CASES
 @pytest.mark.parametrize("strategy", ["soft", "nearest"])
 def test_cluster_guided_imputer(put, dtype, strategy):
     X, new = table(dtype), table(dtype, 300, seed=1)
@@ -124,16 +126,56 @@ def test_cluster_guided_imputer(put, dtype, strategy):
     assert_array_equal(to_numpy(filled)[:, :9][seen], new[seen])
 
 
-@DEVICES
+@CASES
+@pytest.mark.parametrize("n_factors", [0, 2])
+def test_mixture(put, dtype, n_factors):
+    X, new = table(dtype), table(dtype, 300, seed=1)
+    weight = np.random.RandomState(1).rand(len(X))
+    mixture = PartialModalityFactorMixture(
+        3, n_factors=n_factors, modalities=MODALITIES, max_iter=20, random_state=0
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        mixture.fit(X, sample_weight=weight)
+        methods = ("predict_proba", "predict", "transform", "score_samples", "impute")
+        before, given = dict(vars(mixture)), put(new)
+        expected = {name: getattr(mixture, name)(new) for name in methods}
+        scores = mixture.score(new), mixture.bic(new)
+        on_device(mixture.fit, put(X), sample_weight=put(weight))
+    for name in ("weights_", "means_", "loadings_", "noise_variance_", "shrinkage_"):
+        assert_same(getattr(mixture, name), before[name], given, **tolerance(dtype))
+    assert mixture.lower_bound_ == pytest.approx(before["lower_bound_"], rel=1e-5)
+    close = tolerance(dtype) if dtype == np.float64 else {"rtol": 1e-4, "atol": 1e-4}
+    for name, values in expected.items():
+        assert_same(on_device(getattr(mixture, name), given), values, given, **close)
+    found = on_device(mixture.score, given), on_device(mixture.bic, given)
+    assert found == pytest.approx(scores, rel=1e-5)
+    assert mixture.sample(4)[0].shape == (4, 9)
+
+
+@CASES
+def test_factor_imputer(put, dtype):
+    X, new = table(dtype), table(dtype, 300, seed=1)
+    X[100, 0] = 200  # clipped
+    imputer = FactorImputer(2, n_factors=2, modalities=MODALITIES, random_state=0)
+    expected, given = imputer.fit(X).transform(new), put(new)
+    filled = on_device(on_device(imputer.fit, put(X)).transform, given)
+    assert_same(filled, expected, given, **tolerance(dtype))
+    with pytest.warns(ModalityWarning, match="copied to the memory of the host"):
+        std = on_device(imputer.imputation_std, given)
+    assert_allclose(std, imputer.imputation_std(new), rtol=1e-5)
+
+
+@CASES
 @pytest.mark.parametrize("squared", [False, True])
-def test_distances(put, squared):
-    X, Y = table(np.float32), table(np.float64, 150, seed=1)
+def test_distances(put, dtype, squared):
+    X, Y = table(np.float64), table(dtype, 150, seed=1)
     options = {"modalities": MODALITIES, "squared": squared}
     for pair in ((X, Y), (X,)):
         expected = partial_modality_distances(*pair, **options)
         with config_context(array_api_dispatch=True, working_memory=0.5):
             found = partial_modality_distances(*map(put, pair), **options)
-        assert_same(found, expected, put(pair[-1]), rtol=1e-6, atol=1e-6)
+        assert_same(found, expected, put(X), rtol=1e-6, atol=1e-6)
 
 
 def test_distances_on_two_devices():

@@ -363,7 +363,7 @@ class PartialModalityKMeans(
         table = self._check_known(X)
         table.warn_empty("labelled -1")
         centers = self._centers_as(table.dtype)
-        if table.in_pieces:
+        if table.on_device:
             return table.map_blocks(self._scaler, lambda b: b.nearest(centers)[0])
         labels = np.empty(len(table), dtype=np.int32)
         for rows, blocks in self._scaler.pieces(table):
@@ -386,7 +386,7 @@ class PartialModalityKMeans(
         table.warn_empty("infinitely far from all centers")
         # In float64, because cancellation in float32 would distort small distances.
         centers = self._centers_as(np.float64)
-        if table.in_pieces:
+        if table.on_device:
             return table.map_blocks(
                 self._scaler, lambda b: table.like_X(b.squared(centers) ** 0.5), True
             )
@@ -430,7 +430,7 @@ class PartialModalityKMeans(
         """Squared distance of each sample to its nearest centre."""
         table = self._check_known(X)
         centers, squared = self._centers_as(table.dtype), np.empty(len(table))
-        if table.in_pieces:
+        if table.on_device:
             nearest = table.map_blocks(self._scaler, lambda b: b.nearest(centers)[1])
             return table.get(nearest).astype(np.float64)
         for rows, blocks in self._scaler.pieces(table):

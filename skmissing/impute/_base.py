@@ -112,7 +112,7 @@ class BaseModalityImputer(ModalityMixin, TransformerMixin, SkmissingEstimator):
         known = table.learnt(self._seen)
         known.warn_empty("imputed with the training mean")
         statistics = to_numpy(self.statistics_)
-        if table.in_pieces:
+        if table.on_device:
             filled, n_unreached = table.fill(
                 known, self._impute, self._seen, statistics
             )
@@ -208,7 +208,7 @@ class ImputationStdMixin:
             observed in `fit`. The columns of `add_indicator` are not included.
         """
         check_is_fitted(self)
-        table = self._validate(X, reset=False)
+        table = self._validate(X, reset=False, on_device=False)
         std = self._std(table.learnt(self._seen))
         std = np.where(np.isnan(table.X), std, 0)
         return std if self.keep_empty_features else std[:, self._seen]

@@ -251,7 +251,7 @@ class ClusterGuidedImputer(BaseModalityImputer):
     def _impute(self, table):
         centers = self.clusterer_._centers_as(table.dtype)
         units = self.clusterer_._units().astype(table.dtype, copy=False)
-        if table.in_pieces:
+        if table.on_device:
             temperature = self.temperature_ if self._strategy == "soft" else None
             squared = table.blocks(self.clusterer_._scaler).squared(centers)
             return fill_on_device(table, squared, centers, units, temperature)

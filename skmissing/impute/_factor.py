@@ -162,6 +162,11 @@ class FactorImputer(ImputationStdMixin, BaseModalityImputer):
 
     _reads_sources = True
 
+    @property
+    def _reads_devices(self):
+        # Draws depend on NumPy's generator.
+        return not self.sample_posterior
+
     def _fit_imputer(self, table):
         params = self.get_params(deep=False)
         for name in ("sample_posterior", "add_indicator", "keep_empty_features"):
@@ -191,7 +196,7 @@ class FactorImputer(ImputationStdMixin, BaseModalityImputer):
 
     def _clipped(self, table):
         """Table with clipped outliers, which would dominate the posterior."""
-        low, high = (bound.astype(table.X.dtype) for bound in self._bounds)
+        low, high = (bound.astype(table.dtype) for bound in self._bounds)
         return table.change(np.clip, low, high)
 
     def _std(self, table):
@@ -207,7 +212,7 @@ class FactorImputer(ImputationStdMixin, BaseModalityImputer):
             rng = np.random.RandomState([seed, samples])
         values = self.mixture_._values(self._clipped(table), rng)
         # The means do not include the part that was clipped.
-        values += self._shift.astype(table.X.dtype)
+        values += table.as_given(self._shift.astype(table.dtype))
         return values
 
     def __sklearn_tags__(self):

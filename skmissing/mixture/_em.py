@@ -137,15 +137,18 @@ class Posterior:
         with np.errstate(divide="ignore"):
             self._log_weights = np.log(params.weights)
 
+    def products(self, columns, dtype):
+        """Matrix that columns are multiplied by, and the inverse of their noise."""
+        weight = np.hstack([self._scaled[columns], self._scaled_means[columns]])
+        return weight.astype(dtype), (1 / self.params.noise[columns]).astype(dtype)
+
     def chunks(self, parts):
         """Yield a RowPosterior for each Part."""
         group = None
         for part in parts:
             if part.group is not group:
-                group, columns = part.group, part.group.columns
-                weight = np.hstack([self._scaled[columns], self._scaled_means[columns]])
-                weight = weight.astype(group.values.dtype)
-                inverse = (1 / self.params.noise[columns]).astype(weight.dtype)
+                group = part.group
+                weight, inverse = self.products(group.columns, group.values.dtype)
             yield RowPosterior(self, part, weight, inverse)
 
     def moments(self, masks):

@@ -13,10 +13,10 @@ from sklearn.utils.validation import check_is_fitted
 
 from skmissing._blocks import fit_scaler
 from skmissing._callbacks import NO_TASK
-from skmissing._compat import Interval, StrOptions
+from skmissing._compat import Interval, StrOptions, to_numpy
 from skmissing._docs import shared_docs
 from skmissing._modalities import count
-from skmissing._sources import N_SAMPLED, RowSource
+from skmissing._sources import N_SAMPLED
 from skmissing._table import (
     ModalityMixin,
     SkmissingEstimator,
@@ -41,6 +41,11 @@ USUAL_COMPONENTS = 10
 # Candidates of "auto". The first number of factors is used to choose n_components.
 AUTO_COMPONENTS = 1, 10, 40
 AUTO_FACTORS = 32, 8, 64
+# Fitted attributes that are arrays.
+FITTED = (
+    "weights_", "means_", "loadings_", "noise_variance_", "relevance_", "shrinkage_",
+    "std_scale_",
+)  # fmt: skip
 # Iterations with one cluster before the samples are clustered by their factors.
 FIRST_ITERATIONS = 10
 
@@ -271,7 +276,7 @@ class PartialModalityFactorMixture(
             "their means are 0 and nothing is learnt about them",
             "nothing is learnt about them",
         )
-        n_dead = np.count_nonzero(self.weights_ < np.finfo(np.float64).eps)
+        n_dead = np.count_nonzero(self._params.weights < np.finfo(np.float64).eps)
         if n_dead:
             self._warn(
                 f"{n_dead} of {self.n_components_} clusters have weight 0, possibly "
@@ -280,7 +285,7 @@ class PartialModalityFactorMixture(
             )
         return self
 
-    _reads_sources = True
+    _reads_sources = _reads_devices = True
 
     def _fit_table(self, table, task=NO_TASK):
         """Fit to a ModalityTable; called by imputers."""
@@ -289,8 +294,7 @@ class PartialModalityFactorMixture(
         scaler = fit_scaler(table, standardize=self.standardize)
         self._scaler = scaler.centered()
         # Sizes, calibration and initial parameters are chosen on a sample of a source.
-        in_pieces = isinstance(table.X, RowSource)
-        few = table.sample(N_SAMPLED, rng) if in_pieces else table
+        few = table.sample(N_SAMPLED, rng) if table.in_pieces else table
         weight = few.weight * few.has_any
         # Frequent patterns have their own groups.
         blocks = self._scaler.split(few, min_rows=max(64, len(few) // 64))
@@ -302,7 +306,13 @@ class PartialModalityFactorMixture(
             self.std_scale_ = errors.std_scale(self.shrinkage_)
         total, best = table.sums(_total_weight), None
         task.keep_by(self, lambda fitted, run: fitted._keep(run, total))
-        samples = SamplesInPieces(table, self._scaler) if in_pieces else None
+        samples = None
+        if table.on_device:
+            from skmissing.mixture._em_device import SamplesOnDevice
+
+            samples = SamplesOnDevice(table, self._scaler)
+        elif table.in_pieces:
+            samples = SamplesInPieces(table, self._scaler)
         for _ in range(self.n_init):
             most = self.max_iter + FIRST_ITERATIONS * (r > 0 and k > 1)
             run_task = task.part("run", most)
@@ -311,6 +321,8 @@ class PartialModalityFactorMixture(
             if best is None or run.bounds[-1] > best.bounds[-1]:
                 best = run
         self._keep(best, total)
+        for name in FITTED:
+            setattr(self, name, table.as_given(getattr(self, name)))
         if not self.converged_:
             table.warn(
                 f"EM did not converge in max_iter={self.max_iter} iterations; raise "
@@ -401,7 +413,7 @@ class PartialModalityFactorMixture(
         if samples is None:
             samples = SamplesInMemory(blocks, weight)
         else:
-            split = samples.table.summary.n_partial > 0
+            split = samples.table.n_partial > 0
             start = start.with_units(Units(self.modalities_.slices, split))
         return fit_factors(samples, start, max_iter=self.max_iter, **options)
 
@@ -472,21 +484,18 @@ class PartialModalityFactorMixture(
         """Columns of which `fit` saw a cell, shape (n_features,)."""
         return self._scaler.column_weight > 0
 
-    def _check_known(self, X, fate):
+    def _check_known(self, X, fate, on_device=None):
         """Validate samples; return the table with and without unlearnt cells."""
         check_is_fitted(self)
-        table = self._validate(X, reset=False)
+        table = self._validate(X, reset=False, on_device=on_device)
         known = table.learnt(self._learnt_columns())
         known.warn_empty(fate)
         return table, known
 
     def _posteriors(self, table, *, plug_in=False):
         """Yield the posterior of each chunk of a table, and the parameters used."""
-        params = self._params.plug_in() if plug_in else self._params
+        params = self._params_for(table, plug_in)
         blocks = self._scaler.split(table, min_rows=1 + len(table) // 50)
-        if table.partial.any():
-            split = np.ones(len(self.modalities_), dtype=bool)
-            params = params.with_units(Units(self.modalities_.slices, split))
         for rows in Posterior(params).chunks(find_parts(blocks, params)):
             yield params, rows
 
@@ -505,8 +514,25 @@ class PartialModalityFactorMixture(
         _, known = self._check_known(X, "given the weights of the clusters")
         return self._proba(known)
 
+    def _map_on_device(self, table, function, plug_in=False):
+        """Join `function` of the posteriors of samples on a device."""
+        from skmissing.mixture._em_device import map_posterior
+
+        params = self._params_for(table, plug_in)
+        return map_posterior(table, self._scaler, params, function)
+
+    def _params_for(self, table, plug_in):
+        """Parameters, with a unit per column if a modality is partially observed."""
+        params = self._params.plug_in() if plug_in else self._params
+        if not table.partial.any():
+            return params
+        split = np.ones(len(self.modalities_), dtype=bool)
+        return params.with_units(Units(self.modalities_.slices, split))
+
     def _proba(self, table):
-        proba = np.empty((len(table), len(self.weights_)))
+        if table.on_device:
+            return self._map_on_device(table, lambda rows: rows.resp)
+        proba = np.empty((len(table), self.n_components_))
         for _, rows in self._posteriors(table):
             proba[rows.rows] = rows.resp
         return proba
@@ -524,7 +550,11 @@ class PartialModalityFactorMixture(
             -1, with a warning, for samples in which nothing is observed.
         """
         _, known = self._check_known(X, "labelled -1")
-        labels = self._proba(known).argmax(axis=1)
+        proba = self._proba(known)
+        if known.on_device:
+            xp, has_any = known.xp, known.put(known.has_any)
+            return xp.where(has_any, xp.argmax(proba, axis=1), -1)
+        labels = proba.argmax(axis=1)
         labels[~known.has_any] = -1
         return labels
 
@@ -556,6 +586,8 @@ class PartialModalityFactorMixture(
             not included.
         """
         _, known = self._check_known(X, "given factors of 0")
+        if known.on_device:
+            return self._map_on_device(known, lambda rows: rows.factors())
         factors = np.empty((len(known), self.n_factors_), dtype=known.X.dtype)
         for _, rows in self._posteriors(known):
             factors[rows.rows] = rows.factors()
@@ -574,9 +606,17 @@ class PartialModalityFactorMixture(
             In the units of X; 0 for samples in which nothing is observed.
         """
         _, known = self._check_known(X, "given a log-likelihood of 0")
-        scores = np.empty(len(known))
         order = self.modalities_.order
         log_factor = np.log(self._factor()) * self._learnt_columns()[order]
+        if known.on_device:
+            scores = self._map_on_device(
+                known, lambda rows: rows.log_likelihood(), plug_in=True
+            )
+            seen = ~known.xp.isnan(known.X)
+            return scores + known.like_X(seen) @ known.put(
+                log_factor[np.argsort(order)]
+            )
+        scores = np.empty(len(known))
         for _, rows in self._posteriors(known, plug_in=True):
             seen = ~np.isnan(known.X[np.ix_(rows.rows, order)])
             scores[rows.rows] = rows.log_likelihood + seen @ log_factor
@@ -594,12 +634,12 @@ class PartialModalityFactorMixture(
         log_likelihood : float
             In the units of X.
         """
-        scores = self.score_samples(X)
-        weight = check_sample_weight(sample_weight, scores[:, None])
+        scores = to_numpy(self.score_samples(X))
+        weight = check_sample_weight(to_numpy(sample_weight), scores[:, None])
         return float(np.average(scores, weights=weight))
 
     def _n_parameters(self):
-        k, n_features, r = len(self.weights_), self.n_features_in_, self.n_factors_
+        k, n_features, r = self.n_components_, self.n_features_in_, self.n_factors_
         n_noise = len(self.modalities_) if self.noise == "modality" else n_features
         rotations = r * (r - 1) // 2
         return (k - 1) + (k + r) * n_features - rotations + n_noise
@@ -616,7 +656,7 @@ class PartialModalityFactorMixture(
         bic : float
             Every loading counts as a parameter, even if `ard` turned it off.
         """
-        scores = self.score_samples(X)
+        scores = to_numpy(self.score_samples(X))
         return float(-2 * scores.sum() + self._n_parameters() * np.log(len(scores)))
 
     def aic(self, X):
@@ -631,7 +671,8 @@ class PartialModalityFactorMixture(
         aic : float
             Every loading counts as a parameter, even if `ard` turned it off.
         """
-        return float(-2 * self.score_samples(X).sum() + 2 * self._n_parameters())
+        scores = to_numpy(self.score_samples(X))
+        return float(-2 * scores.sum() + 2 * self._n_parameters())
 
     def sample(self, n_samples=1):
         """Draw complete samples from the model.
@@ -652,12 +693,13 @@ class PartialModalityFactorMixture(
         if n_samples < 1:
             raise ValueError(f"n_samples must be at least 1; got {n_samples}.")
         rng = check_random_state(self.random_state)
-        weights = self.weights_ / self.weights_.sum()
+        means, loadings = to_numpy(self.means_), to_numpy(self.loadings_)
+        weights = self._params.weights / self._params.weights.sum()
         labels = np.repeat(np.arange(len(weights)), rng.multinomial(n_samples, weights))
         factors = rng.standard_normal((n_samples, self.n_factors_))
-        X = self.means_[labels] + factors @ self.loadings_.T
+        X = means[labels] + factors @ loadings.T
         noise = rng.standard_normal(X.shape)
-        return X + noise * np.sqrt(self.noise_variance_), labels
+        return X + noise * np.sqrt(to_numpy(self.noise_variance_)), labels
 
     def impute(self, X):
         """Fill missing cells with their posterior means.
@@ -673,7 +715,8 @@ class PartialModalityFactorMixture(
             0, or in a sequence the mean of the other tokens.
         """
         table, known = self._check_known(X, "imputed with the training mean")
-        return np.where(np.isnan(table.X), self._values(known), table.X)
+        values, xp = self._values(known), table.xp if table.on_device else np
+        return xp.where(xp.isnan(table.X), values, table.X)
 
     def imputation_std(self, X):
         """Return standard errors of imputed cells.
@@ -689,22 +732,34 @@ class PartialModalityFactorMixture(
             in the units of X. 0 for observed cells, and NaN for missing cells of
             columns that were never observed in `fit`.
         """
-        table, known = self._check_known(X, "imputed with the training mean")
+        table, known = self._check_known(
+            X, "imputed with the training mean", on_device=False
+        )
         return np.where(np.isnan(table.X), self._std(known), 0)
 
     def _values(self, table, rng=None):
         """Values of all cells, drawn from the posterior if there is a generator."""
         layout, factor = self.modalities_, self._factor()
+        shrinkage, std_scale = to_numpy(self.shrinkage_), to_numpy(self.std_scale_)
+        if table.on_device:
+            trust = np.where(table.presence, 1.0, shrinkage)
+            trust = table.put(trust * table.has_any[:, None])
+            member = table.put(np.eye(len(layout))[:, layout.owner] / factor)
+            values = self._map_on_device(table, lambda rows: rows.values())
+            values = values * (trust @ member)
+            order = table.put(np.argsort(layout.order))
+            values = table.xp.take(values, order, axis=1)
+            return values + table.put(self._scaler.mean)
         seen = self._scaler.seen[layout.order]
         values = np.empty(table.X.shape, dtype=table.X.dtype)
         for params, rows in self._posteriors(table):
             part, presence = rows.values(params), table.presence[rows.rows]
-            trust = np.where(presence, 1.0, self.shrinkage_)
+            trust = np.where(presence, 1.0, shrinkage)
             has_any = presence.any(axis=1)
             scaled = part * (trust * has_any[:, None])[:, layout.owner]
             if rng is not None:
                 spread = rows.draw(params, rng) - part
-                scaled += spread * (self.std_scale_[layout.owner] * seen)
+                scaled += spread * (std_scale[layout.owner] * seen)
             in_columns = np.empty_like(part)
             in_columns[:, layout.order] = scaled / factor
             values[rows.rows] = in_columns + self._scaler.mean
@@ -713,7 +768,7 @@ class PartialModalityFactorMixture(
     def _std(self, table):
         """Standard errors of all cells; NaN in columns that `fit` never saw."""
         layout = self.modalities_
-        scale = self.std_scale_[layout.owner] / self._factor()
+        scale = to_numpy(self.std_scale_)[layout.owner] / self._factor()
         std = np.empty(table.X.shape, dtype=table.X.dtype)
         for params, rows in self._posteriors(table):
             part = np.empty((len(rows.rows), table.X.shape[1]))
