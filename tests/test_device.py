@@ -169,13 +169,13 @@ def test_factor_imputer(put, dtype):
 @CASES
 @pytest.mark.parametrize("squared", [False, True])
 def test_distances(put, dtype, squared):
-    X, Y = table(np.float64), table(dtype, 150, seed=1)
+    X, Y = table(dtype), table(np.float64, 150, seed=1)
     options = {"modalities": MODALITIES, "squared": squared}
     for pair in ((X, Y), (X,)):
         expected = partial_modality_distances(*pair, **options)
         with config_context(array_api_dispatch=True, working_memory=0.5):
             found = partial_modality_distances(*map(put, pair), **options)
-        assert_same(found, expected, put(X), rtol=1e-6, atol=1e-6)
+        assert_same(found, expected, put(pair[-1]), rtol=1e-6, atol=1e-6)
 
 
 def test_distances_on_two_devices():
