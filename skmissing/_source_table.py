@@ -157,6 +157,7 @@ class SourceTable(ModalityTable):
                 f"{self.name_columns(infinite)}."
             )
 
+    bounds = property(lambda self: (self.summary.low, self.summary.high))
     n_empty = property(lambda self: self.summary.n_empty)
     n_usable = property(lambda self: self.summary.n_usable)
     n_partial = property(lambda self: self.summary.n_partial)

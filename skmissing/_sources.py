@@ -306,6 +306,14 @@ def add(total, part):
     return total + part
 
 
+class KeyedSums(dict):
+    """Sums by key, such as a pattern, which are added up over pieces."""
+
+    def __add__(self, other):
+        keys = {**self, **other}
+        return KeyedSums({key: add(self.get(key), other.get(key)) for key in keys})
+
+
 # ------------------------------------------------------------------- kinds of sources
 
 

@@ -437,16 +437,14 @@ class ModalityTable:
 
     def column_means(self):
         """Weighted means of observed cells, 0 if there are none, and total weights."""
-        means = np.zeros(self.X.shape[1], dtype=self.X.dtype)
-        mass = np.zeros(self.X.shape[1])
-        for m in np.flatnonzero(self.presence.any(axis=0)):
-            columns, rows = self.layout.columns[m], self.presence[:, m]
-            part = self.X[:, columns][rows]
-            seen = ~np.isnan(part)
-            mass[columns] = self.weight[rows] @ seen
-            total = self.weight[rows] @ np.where(seen, part, 0)
-            means[columns] = total / np.where(mass[columns] > 0, mass[columns], 1)
-        return means, mass
+        total, mass = self.sums(_column_totals)
+        means = total / np.where(mass > 0, mass, 1)
+        return means.astype(self.X.dtype), mass
+
+    @property
+    def bounds(self):
+        """Smallest and largest observed value of each column, NaN if there is none."""
+        return np.fmin.reduce(self.X, axis=0), np.fmax.reduce(self.X, axis=0)
 
     # ------------------------------------------------------------------ other tables
 
@@ -576,7 +574,7 @@ class ModalityTable:
 
     def check_size(self):
         """Check that no number is too large for trees and for squares."""
-        low, high = np.fmin.reduce(self.X, axis=0), np.fmax.reduce(self.X, axis=0)
+        low, high = self.bounds
         largest = np.fmax(-low, high)
         huge = np.flatnonzero(largest > LARGEST_READ)
         if len(huge):
@@ -620,6 +618,18 @@ def numbers_of(xp, X):
     if xp is None:
         return NUMBERS
     return {**NUMBERS, "dtype": [max_precision(xp, X.device), xp.float32]}
+
+
+def _column_totals(table):
+    """Weighted sums of the observed cells of each column, and their weights."""
+    total, mass = np.zeros((2, table.X.shape[1]))
+    for m in np.flatnonzero(table.presence.any(axis=0)):
+        columns, rows = table.layout.columns[m], table.presence[:, m]
+        part = table.X[:, columns][rows]
+        seen = ~np.isnan(part)
+        mass[columns] = table.weight[rows] @ seen
+        total[columns] = table.weight[rows] @ np.where(seen, part, 0)
+    return total, mass
 
 
 def fill_masked(X):

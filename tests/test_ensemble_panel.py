@@ -27,7 +27,7 @@ from skmissing.ensemble import (
     LateFusionRegressor,
     PatternClassifier,
     PatternRegressor,
-    _late_fusion,
+    _members,
     _panel,
 )
 from skmissing.ensemble._base import EncodedClassifier, make_linear, tree_means
@@ -313,7 +313,7 @@ def test_many_narrow_modalities_are_linear(cls, monkeypatch):
     y = (X[:, 0] > 0).astype(int)
     with pytest.warns(ModalityWarning, match="with a linear model of its own"):
         cls("auto", combine="mean").fit(X, y)
-    monkeypatch.setattr(_late_fusion, "MANY_MODALITIES", 5)
+    monkeypatch.setattr(_members, "MANY_MODALITIES", 5)
     widths = {"wide": 10, "pair": 2} | {f"m{i}": 1 for i in range(4)}
     X = X[:, :16]
     model = cls("auto", modalities=widths, combine="mean", random_state=0).fit(X, y)

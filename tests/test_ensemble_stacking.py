@@ -12,6 +12,7 @@ from skmissing.ensemble._stacking import (
     joint_covariance,
     nested_subsets,
     regression_weights,
+    scatters_of,
     stacking_loss,
 )
 
@@ -153,7 +154,9 @@ def test_stacking_uses_a_part_of_many_samples(seed, monkeypatch):
 
 def test_stacking_without_any_sample_is_plain():
     nothing = np.zeros((4, 3), dtype=bool)
-    w, g = fit_stacking(np.zeros((4, 3, 2)), np.arange(4) % 2, nothing, np.zeros(2), 1)
+    w, g = fit_stacking(
+        np.zeros((4, 3, 2)), np.arange(4) % 2, nothing, np.zeros(2), np.ones(4)
+    )
     assert_array_equal([w, g], np.ones((2, 3)))
 
 
@@ -161,7 +164,7 @@ def test_joint_covariance_of_complete_samples(seed):
     rng = np.random.RandomState(seed)
     Z, weight = rng.standard_normal((50, 4)), rng.uniform(size=50)
     expected = (Z * weight[:, None]).T @ Z / weight.sum()
-    found = joint_covariance(Z, weight, prior_samples=0.0)
+    found = joint_covariance(scatters_of(Z, weight), prior_samples=0.0)
     assert_allclose(found, expected)
 
 
@@ -176,7 +179,7 @@ def test_joint_covariance_of_monotone_gaps(seed):
     left = np.mean((y[both] - slope * x[both]) ** 2)
     xx = np.mean(x**2)
     expected = [[xx, slope * xx], [slope * xx, left + slope**2 * xx]]
-    found = joint_covariance(Z, np.ones(200), prior_samples=0.0)
+    found = joint_covariance(scatters_of(Z, np.ones(200)), prior_samples=0.0)
     assert_allclose(found, expected, rtol=1e-5)
 
 
@@ -188,7 +191,7 @@ def test_joint_covariance_is_positive_semidefinite(seed):
         value = rng.standard_normal(30)
         rows = slice(30 * k, 30 * k + 30)
         Z[rows, i], Z[rows, j] = value, sign * value
-    found = joint_covariance(Z, np.ones(90), prior_samples=1.0)
+    found = joint_covariance(scatters_of(Z, np.ones(90)), prior_samples=1.0)
     assert np.linalg.eigvalsh(found).min() > -1e-10
 
 
@@ -212,12 +215,14 @@ def test_pairwise_covariance_of_many_columns(monkeypatch):
     Z -= Z.mean(axis=0)
     expected, weight = Z.T @ Z / 400, np.ones(400)
     gaps = np.where(random_presence(rng, 400, 6, 0.7), Z, np.nan)
-    exact = joint_covariance(gaps, weight)
+    exact = joint_covariance(scatters_of(gaps, weight))
     monkeypatch.setattr("skmissing.ensemble._stacking.MAX_PATTERN_COST", 0)
     assert_allclose(
-        joint_covariance(Z, weight, prior_samples=1e-6), expected, rtol=1e-6
+        joint_covariance(scatters_of(Z, weight), prior_samples=1e-6),
+        expected,
+        rtol=1e-6,
     )
-    found = joint_covariance(gaps, weight)
+    found = joint_covariance(scatters_of(gaps, weight))
     assert np.abs(found - exact).max() < 0.2 * np.abs(exact).max()
     scale = np.sqrt(np.diag(found))
     assert np.linalg.eigvalsh(found / np.outer(scale, scale)).min() > 0.02

@@ -263,7 +263,11 @@ class BlockEnsemble(MetaEstimatorMixin, ModalityMixin, SkmissingEstimator):
         ----------
         X : array-like of shape (n_samples, n_features)
             NaN and masked cells are missing. Samples in which nothing is observed are
-            left out, with a warning.
+            left out, with a warning. If X is read in pieces
+            (:func:`skmissing.compose.scan_table`), late fusion with
+            `estimator="linear"` is fitted to all samples. Other ensembles are fitted to
+            a random sample that fits in a quarter of the `working_memory` of
+            :func:`sklearn.set_config`, with a warning.
         y : array-like of shape (n_samples,)
             Class labels, or numbers to predict.
         sample_weight : array-like of shape (n_samples,) or None, default=None
@@ -307,7 +311,7 @@ class BlockEnsemble(MetaEstimatorMixin, ModalityMixin, SkmissingEstimator):
             table, y = table[used], y[used]
         self._factor = self._find_factor(table.X.dtype) if self._own else None
         if self._factor is not None:
-            table = table.replace(table.X * self._factor)
+            table = table.change(np.multiply, self._factor)
         if classifier:
             labels, codes = self.classes_, np.searchsorted(self.classes_, y)
             if self.class_weight is not None:
@@ -319,7 +323,7 @@ class BlockEnsemble(MetaEstimatorMixin, ModalityMixin, SkmissingEstimator):
             # The strength of a prior is a number of samples, so weights must be, too.
             table.sample_weight = table.weight / table.weight.mean()
             table.weight = table.sample_weight
-        self._seen = table.presence.any(axis=0)
+        self._seen = table.pattern_counts[0].any(axis=0)
         table.warn_never_observed(self._seen, "they are ignored")
         if not classifier:
             labels, codes = None, np.zeros(len(y), dtype=np.intp)

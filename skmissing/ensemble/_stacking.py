@@ -9,6 +9,8 @@ import numpy as np
 from scipy.linalg import LinAlgError, cho_factor, cho_solve
 from scipy.optimize import minimize
 
+from skmissing._sources import KeyedSums
+
 # Standard deviation of the normal prior on the logarithms of stacking weights. Without
 # evidence against it, they stay within a factor of about 1.6 of plain late fusion.
 PRIOR_DEVIATION = 0.5
@@ -58,6 +60,15 @@ def combine_evidence(D, presence, log_prior, modality_weights, count_weights):
     return log_prior + count_weights[counts - 1][:, None] * total
 
 
+def stacking_rows(codes, n_modalities, n_classes):
+    """Samples that stacking weights are fitted to: all, or every n-th of each class."""
+    size = len(nested_subsets(n_modalities)) * n_modalities * n_classes
+    step = -(-len(codes) // max(MIN_SAMPLES, MAX_TERMS // size))
+    if step <= 1:
+        return slice(None)
+    return np.sort(np.argsort(codes, kind="stable")[::step])
+
+
 def fit_stacking(D, codes, presence, log_prior, sample_weight):
     """Fit one weight per modality and one per number of observed modalities.
 
@@ -73,12 +84,9 @@ def fit_stacking(D, codes, presence, log_prior, sample_weight):
     # (n_samples, n_modalities), log_prior (n_classes,), sample_weight (n_samples,).
     n_modalities = D.shape[1]
     subsets = nested_subsets(n_modalities)
-    enough = max(MIN_SAMPLES, MAX_TERMS // (len(subsets) * D[0].size))
-    step = -(-len(codes) // enough)
-    if step > 1:
-        rows = np.sort(np.argsort(codes, kind="stable")[::step])
-        D, codes, presence = D[rows], codes[rows], presence[rows]
-        sample_weight = sample_weight[rows]
+    rows = stacking_rows(codes, *D.shape[1:])
+    D, codes, presence = D[rows], codes[rows], presence[rows]
+    sample_weight = sample_weight[rows]
     counts = presence @ subsets.T.astype(np.intp)
     observed = counts > 0
     shares = sample_weight / np.maximum(observed.sum(axis=1), 1)
@@ -175,29 +183,37 @@ def _piece_loss(D, codes, counts, weight, starts, members, log_prior, u, v):
     return loss, np.concatenate([scales * np.concatenate(slopes), by_count])
 
 
-def joint_covariance(Z, sample_weight, *, prior_samples=PRIOR_SAMPLES, max_iter=200):
-    """Maximum a posteriori covariance of centred columns with missing values, by EM.
-
-    Z has shape (n_samples, n_columns), with NaN where missing. No sample is all NaN.
-    The prior is the diagonal of variances, and is worth `prior_samples` samples. The
-    result is positive semi-definite. With many columns and many patterns, EM would take
-    hours. Pairwise covariances, corrected to be positive definite, are used instead.
-    """
+def scatters_of(Z, sample_weight):
+    """Weight and sum of outer products of the samples of each pattern of NaN."""
+    # Z (n, columns) -> (weight, (columns, columns)) by pattern
     observed = ~np.isnan(Z)
     filled = np.where(observed, Z, 0)
-    mass = sample_weight @ observed
-    variances = sample_weight @ filled**2 / np.where(mass > 0, mass, 1)
     patterns, inverse = np.unique(observed, axis=0, return_inverse=True)
+    inverse, found = inverse.reshape(-1), KeyedSums()
+    for p, pattern in enumerate(patterns):
+        part, weight = filled[inverse == p], sample_weight[inverse == p]
+        found[pattern.tobytes()] = weight.sum(), (part * weight[:, None]).T @ part
+    return found
+
+
+def joint_covariance(scatters, *, prior_samples=PRIOR_SAMPLES, max_iter=200):
+    """Maximum a posteriori covariance of centred columns with missing values, by EM.
+
+    `scatters` are those of :func:`scatters_of`. No sample is all NaN. The prior is the
+    diagonal of variances, and is worth `prior_samples` samples. The result is positive
+    semi-definite. With many columns and many patterns, EM would take hours. Pairwise
+    covariances, corrected to be positive definite, are used instead.
+    """
+    patterns = [np.frombuffer(key, dtype=bool) for key in sorted(scatters)]
+    patterns = np.array(patterns)
+    counts, scatters = zip(*(scatters[key] for key in sorted(scatters)))
+    counts, scatters = np.array(counts), np.array(scatters)
+    mass = counts @ patterns
+    variances = np.diag(scatters.sum(axis=0)) / np.where(mass > 0, mass, 1)
     if len(patterns) * len(mass) ** 3 > MAX_PATTERN_COST:
         return pairwise_covariance(
-            filled, observed, sample_weight, variances, prior_samples
+            patterns, counts, scatters.sum(axis=0), variances, prior_samples
         )
-    inverse = inverse.reshape(-1)
-    counts = np.bincount(inverse, sample_weight)
-    scatters = []
-    for p in range(len(patterns)):
-        part = filled[inverse == p]
-        scatters.append((part * sample_weight[inverse == p][:, None]).T @ part)
     covariance = np.diag(variances)
     for _ in range(max_iter):
         new = prior_samples * np.diag(variances)
@@ -211,19 +227,19 @@ def joint_covariance(Z, sample_weight, *, prior_samples=PRIOR_SAMPLES, max_iter=
     return covariance
 
 
-def pairwise_covariance(filled, observed, sample_weight, variances, prior_samples):
+def pairwise_covariance(patterns, counts, scatter, variances, prior_samples):
     """Covariances of pairs of columns, from the samples in which both are observed.
 
     The eigenvalues of the correlations are at least the share of the prior.
     """
-    # filled and observed (n, columns), variances (columns,) -> (columns, columns)
+    # patterns (p, columns), counts (p,), variances (columns,) -> (columns, columns)
     scale = np.sqrt(variances)
-    unit = filled / np.where(scale > 0, scale, 1)
-    mass = (observed.T * sample_weight) @ observed
-    R = (unit.T * sample_weight) @ unit / (mass + prior_samples)
+    unit = np.where(scale > 0, scale, 1)
+    mass = (patterns.T * counts) @ patterns
+    R = scatter / np.outer(unit, unit) / (mass + prior_samples)
     R[np.diag_indices_from(R)] = 1
     w, U = np.linalg.eigh(R)
-    least = prior_samples / (sample_weight.sum() + prior_samples)
+    least = prior_samples / (counts.sum() + prior_samples)
     return (U * np.maximum(w, least)) @ U.T * np.outer(scale, scale)
 
 

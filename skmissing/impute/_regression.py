@@ -12,7 +12,7 @@ from sklearn.utils import Bunch, get_tags
 from skmissing._blocks import fit_scaler
 from skmissing._compat import HasMethods, Interval
 from skmissing._docs import shared_docs
-from skmissing._sources import RowSource, add, working_memory
+from skmissing._sources import KeyedSums, working_memory
 from skmissing.impute._base import MOST_DEVIATIONS, BaseModalityImputer
 
 
@@ -139,7 +139,7 @@ class RegressionImputer(BaseModalityImputer):
     def _learn(self, table):
         """Keep what regressions are fitted to: samples, or sums of a SourceTable."""
         self._products = self._train = self._presence = None
-        if isinstance(table.X, RowSource):
+        if table.in_pieces:
             patterns = table.pattern_counts[0]
             widths = patterns[patterns.sum(axis=1) > 1] @ self.modalities_.widths
             # There may be two matrices of float64 per pattern.
@@ -286,21 +286,13 @@ def columns_of(layout, modalities):
     return layout.order[np.isin(layout.owner, chosen)]
 
 
-class PatternSums(dict):
-    """Sums by pattern, which are added up over pieces."""
-
-    def __add__(self, other):
-        keys = {**self, **other}
-        return PatternSums({key: add(self.get(key), other.get(key)) for key in keys})
-
-
 def _sum_products(table, scaler):
     """Sums of columns, of clipped columns, and of their products, by pattern.
 
     Products are those of clipped columns, and those of clipped columns with what was
     clipped, which is None if there is nothing.
     """
-    sums, cells = PatternSums(), standardized(table.X, scaler)
+    sums, cells = KeyedSums(), standardized(table.X, scaler)
     patterns, inverse = table.patterns
     for p, pattern in enumerate(patterns):
         if pattern.sum() < 2:
