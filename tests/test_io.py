@@ -83,6 +83,7 @@ def test_estimators(estimator, framed):
     if framed:
         X = as_pandas(X)
         fitted = clone(estimator).fit(X, y)
+        expected = outputs(fitted, X)
     twin = round_trip(fitted)
     assert type(twin) is type(fitted)
     if hasattr(fitted, "modalities_"):
