@@ -185,7 +185,9 @@ def test_every_container_has_the_same_result_and_is_not_edited(estimator, contai
     given, untouched, y_before = container(X), container(X), y.copy()
     model = with_widths(estimator) if container in ARRAYS else clone(estimator)
     found = outputs(model.fit(given, y), given)
-    assert_same(found, expected)
+    # scikit-learn before 1.7 computes means in the order of the memory.
+    steps = {"rtol": 1e-12} if "transformer" in model.get_params() else {}
+    assert_same(found, expected, **steps)
     assert_array_equal(y, y_before)
     if container in FRAMES:
         assert given.equals(untouched)

@@ -26,6 +26,8 @@ from skmissing.ensemble import (
 )
 from skmissing.ensemble._base import accepts_nan, all_classes, weight_names
 
+from .estimators import skip_if_weights_do_not_count
+
 BOOSTING = HistGradientBoostingClassifier()
 ENSEMBLES = [
     LateFusionClassifier,
@@ -221,6 +223,7 @@ def test_equal_weights_below_one_are_no_weights(model, scale, small_multimodal):
 
 @pytest.mark.parametrize("cls", [LateFusionClassifier, PatternRegressor])
 def test_weights_with_a_mean_below_one_are_scaled_to_one(cls, small_multimodal):
+    skip_if_weights_do_not_count(cls)
     X, y, widths = small_multimodal
     weight = np.arange(60) / 59 + 0.01
     model = cls(LINEAR.get(cls), modalities=widths, cv=2)
@@ -234,6 +237,7 @@ def test_weights_with_a_mean_below_one_are_scaled_to_one(cls, small_multimodal):
 
 @pytest.mark.parametrize("cls", ENSEMBLES)
 def test_sample_weight_is_repetition(cls, small_multimodal):
+    skip_if_weights_do_not_count(cls)
     X, y, widths = small_multimodal
     weight = np.arange(60) % 3
     rows = np.repeat(np.arange(60), weight)

@@ -8,7 +8,7 @@ from numpy.testing import assert_allclose
 from sklearn.base import clone, is_classifier, is_regressor
 from sklearn.utils import get_tags
 
-from ..estimators import make_instances
+from ..estimators import make_instances, skip_if_weights_do_not_count
 from .conftest import few
 from .strategies import (
     FORMS,
@@ -131,6 +131,7 @@ def test_order_of_modalities_is_nothing(estimator, table, random):
 @few
 @given(tables(min_rows=12, ties=False), st.randoms(use_true_random=False))
 def test_weight_is_repetition(estimator, table, random):
+    skip_if_weights_do_not_count(estimator)
     weight = np.array([random.randint(0, 2) for _ in table.X])
     weight[:4] = 1
     rows = np.repeat(np.arange(len(weight)), weight)
