@@ -32,11 +32,19 @@ def is_source(X):
         return X.ndim == 2 and X.nbytes > working_memory()
     if isinstance(X, (str, os.PathLike, RowSource)):
         return True
-    package = type(X).__module__.partition(".")[0]
-    kind = f"{package}.{type(X).__name__}"
-    return package in ("dask", "dask_expr") or kind in (
+    kind = f"{_package(X)}.{type(X).__name__}"
+    return is_dask(X) or kind in (
         "zarr.Array", "h5py.Dataset", "pyarrow.FileSystemDataset"
     )  # fmt: skip
+
+
+def is_dask(X):
+    """Whether X is a collection of Dask."""
+    return _package(X) in ("dask", "dask_expr")
+
+
+def _package(X):
+    return type(X).__module__.partition(".")[0]
 
 
 def working_memory():
@@ -323,10 +331,9 @@ def as_source(X, columns=None):
         return X
     if isinstance(X, (str, os.PathLike)):
         return _of_path(Path(X), columns)
-    package = type(X).__module__.partition(".")[0]
-    if package in ("dask", "dask_expr"):
+    if is_dask(X):
         return _of_dask(X, columns)
-    if package == "pyarrow":
+    if _package(X) == "pyarrow":
         return _of_dataset(X, columns)
     if not hasattr(X, "shape") or len(X.shape) != 2:
         raise ValueError(

@@ -117,6 +117,8 @@ class SkmissingEstimator(CallbackSupportMixin, BaseEstimator):
     _doc_link_module = "skmissing"
     # The task of the current fit. `fit` begins it if it consists of parts.
     _fit_task, _has_parts = NO_TASK, False
+    # Whether `fit` reads a source in pieces. If not, it is fitted to a sample.
+    _reads_sources = False
 
     @property
     def _doc_link_template(self):
@@ -243,8 +245,6 @@ class ModalityMixin:
             }
         return (table, y) if has_y else table
 
-    # Whether `fit` reads a source in pieces. If not, it is fitted to a sample.
-    _reads_sources = False
     # Whether arrays on a device stay there. If not, they are copied.
     _reads_devices = False
 

@@ -20,6 +20,7 @@ from skmissing._compat import (
 )
 from skmissing._docs import shared_docs
 from skmissing._modalities import count
+from skmissing._sources import is_dask
 from skmissing._table import SkmissingEstimator, _fit_context
 from skmissing._torch import resolve_device
 from skmissing.encoders._cache import EmbeddingCache
@@ -100,6 +101,7 @@ class FrozenEncoder(TransformerMixin, SkmissingEstimator, ABC):
     }
     _stem = "item"  # prefix of output columns if the input has no name
     _takes_arrays = True
+    _reads_sources = True  # `fit` reads the configuration only
 
     # ------------------------------------------------------------------ to override
 
@@ -211,6 +213,8 @@ class FrozenEncoder(TransformerMixin, SkmissingEstimator, ABC):
     def _read(self, X, reset):
         """Return the items, and a mask of those that are not missing."""
         owner = type(self).__name__
+        if is_dask(X):  # names and types, without items
+            X = getattr(X, "_meta", [])
         items = read_column(X, owner, self._takes_arrays)
         if hasattr(X, "columns") and hasattr(X, "shape"):
             validate_data(self, X, reset=reset, skip_check_array=True)
@@ -234,18 +238,22 @@ class FrozenEncoder(TransformerMixin, SkmissingEstimator, ABC):
         Parameters
         ----------
         X : sequence or table of one column
-            The items.
+            The items. They may also be a series, a data frame, an array or a bag of
+            Dask.
 
         Returns
         -------
         embeddings : ndarray of shape (n_samples, n_features_out), dtype float32
-            Embeddings. NaN for missing items.
+            Embeddings. NaN for missing items. For a collection of Dask, a lazy array
+            of Dask, whose blocks are encoded where the partitions are.
 
         Raises
         ------
         ValueError
             If an item cannot be read, unless `on_error="missing"`.
         """
+        if is_dask(X):
+            return self._encode_partitions(X)
         fitted = hasattr(self, "embedding_dim_")
         if not fitted:
             self._validate_params()
@@ -268,6 +276,22 @@ class FrozenEncoder(TransformerMixin, SkmissingEstimator, ABC):
             out[rows, : len(found)] = found
         self._report(items, broken, cache, remarks)
         return out.reshape(len(items), self._n_tokens * dim)
+
+    def _encode_partitions(self, X):
+        """Embeddings of a collection of Dask, with a block per partition."""
+        dask = import_optional("dask", "large")
+        array = import_optional("dask.array", "large")
+        parts = X.to_delayed()
+        parts = list(getattr(parts, "flat", parts))
+        # Items are counted first, because counting embeddings would compute them.
+        lengths = dask.compute(*(dask.delayed(_count_items)(part) for part in parts))
+        shape = self.transform([]).shape
+        encode = dask.delayed(_encode_partition, pure=False)
+        blocks = [
+            array.from_delayed(encode(self, part), (n, *shape[1:]), np.float32)
+            for n, part in zip(lengths, parts)
+        ]
+        return array.concatenate(blocks)
 
     def _group(self, items, rows, spec, broken):
         """Group rows with equal items, so that each item is encoded once."""
@@ -424,6 +448,20 @@ class FrozenEncoder(TransformerMixin, SkmissingEstimator, ABC):
         tags.requires_fit = False
         tags.transformer_tags.preserves_dtype = []
         return tags
+
+
+def _encode_partition(encoder, part):
+    # The weights are loaded once per process.
+    return np.asarray(encoder.transform(_list_items(part)))
+
+
+def _count_items(part):
+    return len(_list_items(part))
+
+
+def _list_items(part):
+    # Partitions of bags may be iterators.
+    return part if hasattr(part, "shape") else list(part)
 
 
 def batches(sizes, batch_size, encode, warn):

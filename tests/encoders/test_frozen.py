@@ -88,6 +88,35 @@ def test_every_kind_of_column(model_path):
         assert_allclose(clone(encoder).fit_transform(column), expected, atol=1e-6)
 
 
+@pytest.mark.parametrize("kind", ["bag", "array", "series", "frame"])
+def test_partitions_are_encoded_lazily(model_path, n_encoded, kind):
+    dask = pytest.importorskip("dask")
+    pd = pytest.importorskip("pandas")
+    items = [*TEXTS[:7], None]
+    frame = pd.DataFrame({"review": pd.Series(items, dtype=object)})
+    if kind == "bag":
+        X = pytest.importorskip("dask.bag").from_sequence(items, npartitions=3)
+        X = X.map(lambda item: item)  # partitions are iterators
+    elif kind == "array":
+        X = pytest.importorskip("dask.array").from_array(frame["review"].values, 3)
+    else:
+        X = pytest.importorskip("dask.dataframe").from_pandas(frame, npartitions=3)
+        X = X["review"] if kind == "series" else X
+    encoder = TextEncoder(model_path("bert"), **LOCAL)
+    expected = encoder.fit_transform(items)
+    unload_models()
+    n_encoded.clear()
+    found = clone(encoder).fit_transform(X)
+    assert found.shape == expected.shape and len(found.chunks[0]) == 3
+    assert not n_encoded
+    with dask.config.set(scheduler="threads"):
+        assert_allclose(found.compute(), expected, atol=1e-6)
+    assert len(n_encoded) == 3
+    assert sum(key[0] == "model" for key in _models._loaded) == 1
+    names = encoder.fit(X).get_feature_names_out()
+    assert names[0] == ("text__00" if kind in ("bag", "array") else "review__00")
+
+
 @pytest.mark.parametrize(
     "X, error, match",
     [
