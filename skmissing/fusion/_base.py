@@ -93,7 +93,8 @@ class BaseFusion(ModalityMixin, SkmissingEstimator):
     validation_fraction : float, default=0.1
         Share of the samples for validation in `early_stopping`, stratified by class,
         with at least one sample of each class. Modalities are hidden as in training,
-        but drawn only once.
+        but drawn only once. Of a table that is read in pieces, they take at most a
+        quarter of `working_memory`.
     n_iter_no_change : int, default=10
         Number of epochs without improvement before training stops.
     scoring : str or callable, default="loss"
