@@ -202,17 +202,19 @@ class DeviceTable(ModalityTable):
 
     def range(self):
         """Lowest and highest value of each column, NaN if there are none."""
-        xp, missing = self.xp, self.xp.isnan(self.X)
-        low = xp.min(xp.where(missing, xp.inf, self.X), axis=0)
-        high = xp.max(xp.where(missing, -xp.inf, self.X), axis=0)
-        found = self.get(xp.stack([low, high]))
-        return np.where(np.isinf(found), np.nan, found)
+        xp, found = self.xp, []
+        for rows in row_chunks(*self.X.shape, DEVICE_CELLS, most=1 << 16):
+            x = self.X[rows, :]
+            low = xp.min(xp.where(xp.isnan(x), xp.inf, x), axis=0)
+            high = xp.max(xp.where(xp.isnan(x), -xp.inf, x), axis=0)
+            found.append(self.get(xp.stack([low, -high])))
+        low, high = np.min(found, axis=0)
+        return np.where(np.isinf(low), np.nan, [low, -high])
 
     @cached_property
     def observed_columns(self):
         """Mask of columns observed in any sample, shape (n_features,)."""
-        seen = self.xp.any(~self.xp.isnan(self.X), axis=0)
-        return self.get(seen)
+        return ~np.isnan(self.range()[0])
 
     def _cells(self, columns):
         return self.get(self.xp.take(self.X, self.put(columns), axis=1))

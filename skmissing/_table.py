@@ -136,6 +136,10 @@ class SkmissingEstimator(CallbackSupportMixin, BaseEstimator):
             attributes._html_repr = lambda: table() + modalities
         return attributes
 
+    def __getstate__(self):
+        """State in which attributes on a device are NumPy arrays."""
+        return {k: to_numpy(v) for k, v in super().__getstate__().items()}
+
     def _warn(self, message, category=ModalityWarning):
         warn(f"{type(self).__name__}: {message}", category)
 
@@ -954,8 +958,10 @@ def read_table(X, modalities=None, *, name="X"):
     return ModalityTable(X, layout, feature_names=names)
 
 
-def read_array(X, name):
+def read_array(X, name, on_device=False):
     """Return X as an array, which may be the caller's own, and column names or None."""
+    if not on_device:
+        X = to_numpy(X)
     check_table(X)
     X = fill_masked(X)
     numbers = numbers_of(device_namespace(X), X)

@@ -1,5 +1,6 @@
 """Arrays of torch and of the Array API standard: the same results as with NumPy."""
 
+import pickle
 import warnings
 
 import numpy as np
@@ -12,6 +13,7 @@ from skmissing import ModalityWarning
 from skmissing._compat import to_numpy
 from skmissing.cluster import PartialModalityKMeans
 from skmissing.impute import ClusterGuidedImputer, FactorImputer, RegressionImputer
+from skmissing.inspection import check_drift
 from skmissing.metrics import partial_modality_distances
 from skmissing.mixture import PartialModalityFactorMixture
 
@@ -182,6 +184,32 @@ def test_distances_on_two_devices():
     X = table(np.float64)
     with pytest.raises(ValueError, match="same device; got torch.Tensor on cpu and nu"):
         on_device(partial_modality_distances, on_torch(X), X)
+
+
+def test_device_without_float64(monkeypatch):
+    # As MPS. Sums are then added on the host.
+    monkeypatch.setattr("skmissing._device.max_precision", lambda xp, _: xp.float32)
+    X = table(np.float32)
+    kmeans = PartialModalityKMeans(4, modalities=MODALITIES, random_state=0)
+    mixture = PartialModalityFactorMixture(
+        1, n_factors=1, modalities=MODALITIES, random_state=0
+    )
+    for model, name in ((kmeans, "cluster_centers_"), (mixture, "loadings_")):
+        expected, distances = getattr(model.fit(X), name), model.transform(X)
+        on_device(model.fit, on_torch(X))
+        assert_same(getattr(model, name), expected, rtol=1e-4, atol=1e-5)
+        found = on_device(model.transform, on_torch(X))
+        assert_same(found, distances, on_torch(X), rtol=1e-3, atol=1e-4)
+
+
+def test_saved_and_copied_estimators_hold_numpy_arrays():
+    X = table(np.float32)
+    kmeans = PartialModalityKMeans(3, modalities=MODALITIES, random_state=0)
+    on_device(kmeans.fit, on_torch(X))
+    loaded = pickle.loads(pickle.dumps(kmeans))
+    assert type(loaded.labels_) is type(loaded.cluster_centers_) is np.ndarray
+    assert_array_equal(loaded.predict(X), to_numpy(kmeans.labels_))
+    assert on_device(check_drift, kmeans, on_torch(X)).n_samples == len(X)
 
 
 def test_what_is_copied():

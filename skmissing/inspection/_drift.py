@@ -4,7 +4,7 @@ import numpy as np
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
-from skmissing._compat import import_optional
+from skmissing._compat import import_optional, to_numpy
 from skmissing._docs import shared_docs
 from skmissing._modalities import count
 from skmissing._table import ModalityMixin
@@ -91,7 +91,7 @@ def check_drift(estimator, X, *, as_frame=False):
     'audio' has 1 column outside of its range in training: 'x3'.
     """
     estimator, X = find_last(estimator, X)
-    table = estimator._validate(X, reset=False)
+    table = estimator._validate(to_numpy(X), reset=False)
     seen, presence = estimator._training, table.presence
     n_samples, names = len(table), list(table.layout.names)
     rates, before = 1 - presence.mean(axis=0), seen["missing_rate"]

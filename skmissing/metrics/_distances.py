@@ -76,8 +76,8 @@ def partial_modality_distances(X, Y=None, *, modalities=None, squared=False):
            [ 4.,  0.,  0., inf],
            [16.,  0., inf,  0.]])
     """
-    first = read_array(X, "X")
-    second = first if Y is None else read_array(Y, "Y")
+    first = read_array(X, "X", on_device=True)
+    second = first if Y is None else read_array(Y, "Y", on_device=True)
     names = check_same_columns(first, second, "X", "Y")
     (X, _), (other, _) = first, second
     layout = resolve_modalities(modalities, X.shape[1], names)
