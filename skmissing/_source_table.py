@@ -109,10 +109,10 @@ class SourceTable(ModalityTable):
             positions = np.sort(rng.choice(len(self), n_samples, replace=False))
         return self._in_memory(self.X.take(positions), positions)
 
-    def in_memory(self, random_state=0):
-        """Table in memory of the samples that fit there, drawn at random."""
-        positions = _fitting_rows(self.X, random_state, self.warn)
-        return self._in_memory(self.X.take(positions), positions)
+    def in_memory(self, random_state=0, what="fit needs X in memory. It is"):
+        """Table in memory of the samples that fit there, and their positions."""
+        positions = _fitting_rows(self.X, random_state, self.warn, what)
+        return self._in_memory(self.X.take(positions), positions), positions
 
     def near_mean(self):
         """Rough means of the columns, which are subtracted to keep variances exact."""
@@ -254,15 +254,15 @@ def per_sample(values, source, name):
     return values
 
 
-def _fitting_rows(source, random_state, warn):
+def _fitting_rows(source, random_state, warn, what="fit needs X in memory. It is"):
     """Positions of the samples that fit in memory, drawn at random, with a warning."""
     row = source.shape[1] * source.dtype.itemsize
     most = max(1, int(working_memory() / 4 // row))
     if len(source) <= most:
         return np.arange(len(source))
     warn(
-        f"fit needs X in memory. It is fitted to {most} of {len(source)} samples, "
-        "drawn at random. To use more, raise working_memory with sklearn.set_config."
+        f"{what} fitted to {most} of {len(source)} samples, drawn at random. To use "
+        "more, raise working_memory with sklearn.set_config."
     )
     rng = check_random_state(random_state)
     return np.sort(rng.choice(len(source), most, replace=False))

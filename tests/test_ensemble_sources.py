@@ -7,6 +7,7 @@ from sklearn import config_context
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import ShuffleSplit
 
+from skmissing import ModalityWarning
 from skmissing.compose import scan_table
 from skmissing.ensemble import LateFusionClassifier, LateFusionRegressor, _linear
 
@@ -55,7 +56,11 @@ SPLITS = ShuffleSplit(3, random_state=0)  # some samples are held out twice, som
     "model, make, weigh",
     [
         (LateFusionClassifier("linear"), memmap, False),
-        (LateFusionClassifier("linear", class_weight="balanced"), dask_array, True),
+        (
+            LateFusionClassifier("linear", class_weight="balanced", cv=2),
+            dask_array,
+            True,
+        ),
         (LateFusionClassifier("linear", combine="log", cv=SPLITS), memmap, True),
         (LateFusionClassifier("linear", cv=SPLITS), memmap, True),
         (LateFusionClassifier("linear", combine="mean"), memmap, True),
@@ -105,12 +110,12 @@ def test_wide_columns_without_their_products(tmp_path):
 
 def test_linear_members_that_need_more(tmp_path, monkeypatch):
     X, y, number, _ = task()
-    X[np.isnan(X).all(axis=1)] = 0
+    X[np.isnan(X).all(axis=1)] = np.arange(8)
     source = scan_table(memmap(X, tmp_path))
     regressor = LateFusionRegressor("linear", modalities=[5, 3])
-    with config_context(working_memory=1e-3):
-        with pytest.raises(ValueError, match="working_memory must be .*; got 0.001"):
-            quietly(regressor.fit, source, number)
+    with config_context(working_memory=1.5e-3):
+        with pytest.warns(ModalityWarning, match="fitted to 6 of 300 samples"):
+            regressor.fit(source, number)
     monkeypatch.setattr(_linear, "MOST_PASSES", 2)
     model = LateFusionClassifier("linear", modalities=[5, 3], combine="mean")
     message = "^LateFusionClassifier: logistic regression did not converge in [23] pas"
@@ -123,3 +128,48 @@ def test_one_class_in_pieces(tmp_path):
     model = LateFusionClassifier("linear", modalities=[5, 3])
     quietly(model.fit, scan_table(memmap(X, tmp_path)), np.repeat("a", 300))
     assert quietly(model.predict, X).tolist() == ["a"] * 300
+
+
+PANEL = ["linear", "rbf"]
+
+
+@pytest.mark.parametrize("kind", [LateFusionClassifier, LateFusionRegressor])
+def test_panel_on_a_sample(kind, tmp_path):
+    """Linear members are fitted to all samples, and kernels to a sample."""
+    new, classes, number, _ = task()
+    y = classes if kind is LateFusionClassifier else number
+    X = np.where(np.isnan(new).all(axis=1, keepdims=True), np.arange(8), new)
+    source = scan_table(memmap(X, tmp_path))
+    linear = kind("linear", modalities=[5, 3]).fit(source, y)
+    model = kind(PANEL, modalities=[5, 3], random_state=0)
+    message = "members that are not linear need X in memory. .* fitted to 122 of 300"
+    with config_context(working_memory=0.03):
+        with pytest.warns(ModalityWarning, match=message):
+            model.fit(source, y)
+        method = getattr(model, "predict_proba", model.predict)
+        with pytest.warns(ModalityWarning, match="26 of 300 .* are given") as caught:
+            found = method(scan_table(memmap(new, tmp_path)))
+        assert len(caught) == 1
+    assert_allclose(found, quietly(method, new))
+    for panel, alone in zip(model.estimators_, linear.estimators_):
+        assert_allclose(panel.linear[-1].coef_, alone[-1].coef_, atol=1e-5)
+    whole = kind(PANEL, modalities=[5, 3]).fit(X, y)
+    expected = getattr(whole, method.__name__)(X)
+    assert np.corrcoef(method(X).ravel(), expected.ravel())[0, 1] > 0.95
+    model.fit(scan_table(memmap(X, tmp_path)), y)  # all samples fit in memory
+    assert_allclose(method(X), expected)
+
+
+def test_modality_that_is_not_in_the_sample(tmp_path):
+    X, y, _, _ = task()
+    X[np.isnan(X[:, :5]).all(axis=1), :5] = np.arange(5)
+    X[1:, 5:] = np.nan
+    model = LateFusionClassifier(PANEL, modalities=[5, 3], random_state=0)
+    message = "not observed in any sample: 'modality1'"
+    with config_context(working_memory=0.02):
+        with (
+            pytest.warns(ModalityWarning, match="fitted to 81 of 300"),
+            pytest.warns(ModalityWarning, match=message),
+        ):
+            model.fit(scan_table(memmap(X, tmp_path)), y)
+    assert list(model.named_estimators_) == ["modality0"]

@@ -3,7 +3,7 @@
 A block holds some samples and some columns of X.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from inspect import Parameter, signature
 from numbers import Integral, Real
 from weakref import WeakKeyDictionary
@@ -74,6 +74,12 @@ class TrainingData:
     dtype: object  # of the blocks to which the clones are fitted
     used: np.ndarray  # mask of these samples among those given to `fit`
     given: tuple  # X, y and groups given to `fit`, for a splitter of the user
+    # If these are a part of the samples of a table in pieces: the TrainingData of all,
+    # the positions of the part, and the linear members by number of the modality, with
+    # their held-out predictions.
+    whole: object = None
+    rows: object = None
+    linear: dict = field(default_factory=dict)
 
     @property
     def grouped(self):
@@ -264,9 +270,9 @@ class BlockEnsemble(MetaEstimatorMixin, ModalityMixin, SkmissingEstimator):
         X : array-like of shape (n_samples, n_features)
             NaN and masked cells are missing. Samples in which nothing is observed are
             left out, with a warning. If X is read in pieces
-            (:func:`skmissing.compose.scan_table`), late fusion with
-            `estimator="linear"` is fitted to all samples. Other ensembles are fitted to
-            a random sample that fits in a quarter of the `working_memory` of
+            (:func:`skmissing.compose.scan_table`), the linear members of late fusion
+            are fitted to all samples. All other models are fitted to a random sample
+            that fits in a quarter of the `working_memory` of
             :func:`sklearn.set_config`, with a warning.
         y : array-like of shape (n_samples,)
             Class labels, or numbers to predict.
@@ -387,6 +393,8 @@ class BlockEnsemble(MetaEstimatorMixin, ModalityMixin, SkmissingEstimator):
 
     def _splits(self, data):
         """Return pairs of samples to fit on and to hold out, as masks."""
+        if data.whole is not None:
+            return [[m[data.rows] for m in s] for s in self._splits(data.whole)]
         X, y, groups = data.given
         if isinstance(self.cv, Integral):
             if groups is None:
@@ -544,11 +552,11 @@ def make_linear(classifier):
     return Pipeline([(type(step).__name__.lower(), step) for step in steps])
 
 
-def is_default_linear(estimator):
-    """Whether an unfitted estimator is the default linear classifier."""
+def is_default_linear(estimator, classifier=True):
+    """Whether an unfitted estimator is the default linear model."""
     if type(estimator) is not Pipeline:
         return False
-    default = make_linear(classifier=True)
+    default = make_linear(classifier)
     if len(estimator.steps) != len(default.steps):
         return False
     for (_, step), (_, own) in zip(estimator.steps, default.steps):

@@ -1,5 +1,7 @@
 """Late fusion: models per modality, whose predictions are combined."""
 
+from numbers import Integral
+
 import numpy as np
 from scipy.special import softmax
 from sklearn.base import ClassifierMixin, RegressorMixin
@@ -10,12 +12,15 @@ from sklearn.utils.validation import check_is_fitted
 from skmissing._blocks import find_patterns
 from skmissing._compat import StrOptions
 from skmissing._docs import shared_docs
+from skmissing._sources import working_memory
 from skmissing.ensemble._base import FLOOR, predict_values
 from skmissing.ensemble._least_squares import log_loss, mass_frequencies
 from skmissing.ensemble._linear import (
     fit_logistic,
     fit_ridge,
     fold_masks,
+    held_out_evidence,
+    held_out_values,
     linear_classifiers,
     score_values,
     stack_in_pieces,
@@ -170,13 +175,15 @@ class LateFusionClassifier(ClassifierMixin, LateFusion):
     the members. For multilabel targets, use
     ``OneVsRestClassifier(LateFusionClassifier())``.
 
-    If X is read in pieces (:func:`skmissing.compose.scan_table`) and
-    `estimator="linear"`, all logistic regressions are fitted at the same time, those
-    without a fold, too. One pass over X is one step of L-BFGS, and about 20 passes are
-    needed, because columns are transformed by the root of a bound of the Hessian
-    matrix. Each derivative of the mean loss is below :math:`10^{-6}` at the end. The
-    solver in memory ends at :math:`10^{-4}`, so coefficients differ by about
-    :math:`10^{-3}`.
+    If X is read in pieces (:func:`skmissing.compose.scan_table`), "linear" members are
+    fitted to all samples. All of these logistic regressions, those without a fold, too,
+    are fitted at the same time. One pass over X is one step of L-BFGS, and about 20
+    passes are needed, because columns are transformed by the root of a bound of the
+    Hessian matrix. At the end, each derivative of the mean loss is below
+    :math:`10^{-6}`. The solver in memory ends at :math:`10^{-4}`, so coefficients
+    differ by about :math:`10^{-3}`. All other members are fitted to a random sample.
+    Held-out predictions for the pools and the stacking are those of this sample. If all
+    members are "linear", they are those of all samples, as in memory.
 
     References
     ----------
@@ -235,13 +242,15 @@ class LateFusionClassifier(ClassifierMixin, LateFusion):
 
     def _fit(self, data):
         if data.table.in_pieces:
-            return self._fit_in_pieces(data)
+            if self.estimator == "linear":
+                return self._fit_in_pieces(data)
+            data = self._sampled(data)
         table, codes = data.table, data.codes
         n_classes = len(self.classes_)
         self._frequencies = np.ones((table.presence.shape[1], n_classes))
         for m in np.flatnonzero(self._seen):
             self._frequencies[m] = data.class_frequencies(table.presence[:, m])
-        self.class_prior_ = data.class_frequencies()
+        self.class_prior_ = (data.whole or data).class_frequencies()
         panels = self._resolve_panels()
         self._averages = self.combine == "mean"
         stacked = self.combine == "stacked" and n_classes > 1
@@ -270,6 +279,18 @@ class LateFusionClassifier(ClassifierMixin, LateFusion):
         if len(rows) and not self._averages:
             L = self._join(np.nan_to_num(D[rows]), ~np.isnan(D[rows, :, 0]))
             self.oof_scores_.total = log_loss(L, codes[rows], table.weight[rows])
+
+    def _fit_linear(self, data, modalities, hold_out):
+        """Fit linear members to all samples of a table in pieces.
+
+        Return them and their evidence on held-out samples of data, which are a part.
+        """
+        whole, rows = data.whole, data.rows
+        masks = fold_masks(self._splits(whole) if hold_out else [], len(whole.y))
+        problems = fit_logistic(whole, self._means, modalities, masks)
+        E = held_out_evidence(data.table, self._means, problems, masks[1][rows])
+        members, presence = linear_classifiers(problems), data.table.presence
+        return {m: (members[m], E[presence[:, m], m]) for m in modalities}
 
     def _fit_in_pieces(self, data):
         """Fit linear members, and the weights of modalities, over pieces."""
@@ -544,10 +565,13 @@ class LateFusionRegressor(RegressorMixin, LateFusion):
     :class:`LateFusionClassifier`. For several targets, use
     ``MultiOutputRegressor(LateFusionRegressor())``.
 
-    If X is read in pieces (:func:`skmissing.compose.scan_table`) and
-    `estimator="linear"`, all ridge regressions are computed in one pass over X, from
-    sums of products of columns: `cv + 1` matrices per modality. They are those in
-    memory, up to rounding.
+    If X is read in pieces (:func:`skmissing.compose.scan_table`), "linear" members are
+    fitted to all samples, in one pass over X, from sums of products of columns:
+    `cv + 1` matrices per modality. They are those in memory, up to rounding. If these
+    matrices do not fit in the `working_memory` of :func:`sklearn.set_config`, and for
+    all other members, the models are fitted to a random sample. Held-out predictions
+    for the pools and the covariance are those of this sample. If all members are
+    "linear", they are those of all samples, as in memory.
 
     References
     ----------
@@ -593,14 +617,17 @@ class LateFusionRegressor(RegressorMixin, LateFusion):
 
     def _fit(self, data):
         if data.table.in_pieces:
-            return self._fit_in_pieces(data)
+            if self.estimator == "linear" and self._linear_fits(data):
+                return self._fit_in_pieces(data)
+            data = self._sampled(data)
         presence, weight = data.table.presence, data.table.weight
         # Mean target of each modality and of all samples, in the unit of the models.
         self._offsets = np.zeros(presence.shape[1])
         for m in np.flatnonzero(self._seen):
             rows = presence[:, m]
             self._offsets[m] = np.average(data.y[rows], weights=weight[rows])
-        self._centre = np.average(data.y, weights=weight)
+        every = data.whole or data
+        self._centre = np.average(every.y, weights=every.table.weight)
         panels = self._resolve_panels()
         pooled = any(len(p) > 1 for p in panels.values())
         held_out = self._fit_members(data, panels, self.combine != "mean" or pooled)
@@ -627,6 +654,24 @@ class LateFusionRegressor(RegressorMixin, LateFusion):
             )
             if pooled:
                 self._score_whole(data, every)
+
+    def _linear_fits(self, data):
+        """Whether the products of the columns of all modalities fit in memory."""
+        n_folds = self.cv if isinstance(self.cv, Integral) else len(self._splits(data))
+        widths = self.modalities_.widths.astype(float)
+        return 8 * (n_folds + 1) * (widths @ widths) <= working_memory()
+
+    def _fit_linear(self, data, modalities, hold_out):
+        """Fit linear members to all samples of a table in pieces.
+
+        Return them and their predictions of held-out samples of data, a part.
+        """
+        whole, rows = data.whole, data.rows
+        masks = fold_masks(self._splits(whole) if hold_out else [], len(whole.y))
+        problems, models = fit_ridge(whole, self._means, modalities, masks)
+        P = held_out_values(data.table, self._means, problems, masks[1][rows])
+        presence = data.table.presence
+        return {m: (models[m], P[presence[:, m], m]) for m in modalities}
 
     def _fit_in_pieces(self, data):
         """Fit linear members, and the covariance of predictions, over pieces."""

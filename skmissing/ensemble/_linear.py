@@ -355,15 +355,7 @@ def _score_joined(table, means, problems, rule, codes, outside):
 
 def fit_ridge(data, means, seen, masks):
     """Bayesian ridge regressions per modality and problem, and the fitted models."""
-    table, n_problems = data.table, masks.shape[2] + 1
-    widths = np.array([len(means[table.layout.columns[m]]) for m in seen])
-    size = 8 * n_problems * float((widths**2).sum())
-    if size > working_memory():
-        raise ValueError(
-            "working_memory must be at least the size of the products of columns, "
-            f"{size / 2**20:.0f} MiB; got {working_memory() / 2**20:g}. Raise it with "
-            "sklearn.set_config, or reduce cv."
-        )
+    table = data.table
     found = table.sums(_product_sums, means, seen, per_sample=(data.y, masks[0]))
     problems, models = {}, {}
     for m, (n_rows, total, first, products, target, cross, square) in zip(seen, found):
@@ -451,14 +443,20 @@ def as_regressor(one, model):
     return pipeline
 
 
-def score_values(table, means, problems, offsets, centre, y, outside):
-    """Squared errors and weights per modality, and scatters of held-out predictions."""
+def held_out_values(table, means, problems, outside):
+    """Predictions for held-out samples, (n, modalities), NaN if not held out."""
     fold, every = last_fold(outside), np.full(table.presence.shape, np.nan)
     for m, one in problems.items():
         slopes, intercepts = one.affine(means[table.layout.columns[m]])
         for rows, Z in blocks(table, m, means, len(slopes)):
             values = (Z @ slopes.T + intercepts)[np.arange(len(rows)), fold[rows]]
             every[rows, m] = np.where(fold[rows] >= 0, values, np.nan)
+    return every
+
+
+def score_values(table, means, problems, offsets, centre, y, outside):
+    """Squared errors and weights per modality, and scatters of held-out predictions."""
+    every = held_out_values(table, means, problems, outside)
     errors = np.where(np.isnan(every), 0, every - y[:, None]) ** 2
     sums = table.weight @ errors, table.weight @ ~np.isnan(every)
     centred = np.column_stack([every - offsets, y - centre])

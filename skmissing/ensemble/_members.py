@@ -1,6 +1,6 @@
 """Panels of models per modality: which members there are, and how they are fitted."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from numbers import Integral
 
@@ -11,7 +11,12 @@ from sklearn.utils.parallel import Parallel, delayed
 
 from skmissing._compat import HasMethods, StrOptions
 from skmissing._table import name_list
-from skmissing.ensemble._base import BlockEnsemble, accepts_nan, take_block
+from skmissing.ensemble._base import (
+    BlockEnsemble,
+    accepts_nan,
+    is_default_linear,
+    take_block,
+)
 from skmissing.ensemble._panel import (
     KERNELS,
     LEAST_GAP,
@@ -90,10 +95,34 @@ class LateFusion(BlockEnsemble):
             )
         return super().set_params(**params)
 
-    @property
-    def _reads_sources(self):
-        """Whether all members are linear, so that they are fitted in pieces."""
-        return isinstance(self.estimator, str) and self.estimator == "linear"
+    _reads_sources = True
+
+    def _sampled(self, data):
+        """Samples of a table in pieces that fit in memory.
+
+        All members but the linear ones are fitted to these.
+        """
+        members = chain.from_iterable(self._resolve_panels().values())
+        linear = self._linear_fits(data) and any(map(self._is_linear, members))
+        text = "members that are not linear need X in memory. They are"
+        what = {"what": text} if linear else {}
+        table, rows = data.table.in_memory(self.random_state, **what)
+        if len(rows) == len(data.y):
+            return replace(data, table=table)
+        self._seen = table.presence.any(axis=0)
+        table.warn_never_observed(self._seen, "they are ignored")
+        return replace(
+            data, table=table, y=data.y[rows], codes=data.codes[rows],
+            whole=data, rows=rows, linear={},
+        )  # fmt: skip
+
+    def _is_linear(self, member):
+        """Whether a pair of name and estimator is our linear model."""
+        return is_default_linear(member[1], is_classifier(self))
+
+    def _linear_fits(self, data):
+        """Whether the linear members can be fitted to a table in pieces."""
+        return True
 
     @property
     def _consequence(self):
@@ -178,6 +207,13 @@ class LateFusion(BlockEnsemble):
         accepting = {key: accepts_nan(e) for key, e in accepting.items()}
         routed = {id(member): key for key, member in self._routed().items()}
         splits = self._splits(data) if hold_out else None
+        if data.whole is not None:
+            if self._linear_fits(data.whole):
+                linear = [n for n, p in panels.items() if any(map(self._is_linear, p))]
+                modalities = [self.modalities_.names.index(name) for name in linear]
+                data.linear.update(self._fit_linear(data, modalities, hold_out))
+            # Sources such as HDF5 files cannot be sent to other processes.
+            data = replace(data, whole=None)
         for name, members in panels.items():
             m = self.modalities_.names.index(name)
             rows = np.flatnonzero(presence[:, m])
@@ -235,6 +271,9 @@ class LateFusion(BlockEnsemble):
 
     def _fit_named(self, data, names, *task):
         """Fit a member, and add its name and modality to errors."""
+        template, _, m, *_ = task
+        if m in data.linear and self._is_linear((None, template)):
+            return data.linear[m]
         try:
             return self._fit_member(data, *task)
         except Exception as error:

@@ -149,7 +149,7 @@ class RegressionImputer(BaseModalityImputer):
                 sums = table.sums(_sum_products, self._scaler)
                 self._products = [sums.get(p.tobytes()) for p in patterns]
             else:
-                table = table.in_memory()
+                table, _ = table.in_memory()
         self._patterns, self._counts, self._partial_counts = table.pattern_counts
         if self._products is None:
             self._presence = table.presence
