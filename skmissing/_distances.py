@@ -32,22 +32,25 @@ class GroupDistances:
     the mask replaces AC₂ᵀ.
     """
 
-    def __init__(self, centers, group):
+    # norms: squared norms of the blocks of the centres, (n_clusters, n_modalities).
+    def __init__(self, centers, group, norms):
         self.group = group
         self._centers = centers.values[:, group.columns]
         self._minus_two = np.multiply(self._centers.T, -2, order="F")
         dtype = self._centers.dtype
         self._owned = centers.presence[:, group.modalities].astype(dtype)
-        self._center_norms = block_norms(self._centers, group.widths).T
+        self._center_norms = norms[:, group.modalities].T
         self._offset = None
         if group.shift is not None:
             self._minus_two *= group.factor[:, np.newaxis]
             self._offset = group.shift @ self._minus_two
         self._complete = bool(self._owned.all())
+        # Number of shared modalities per centre, if it is the same for all samples.
+        self._shared = None
+        if len(group.presence) == 1:
+            self._shared = group.presence[0] @ self._owned.T
         # Whether every sample is known to share a modality with every centre.
-        self._comparable = len(group.presence) == 1 and bool(
-            (group.presence @ self._owned.T > 0).all()
-        )
+        self._comparable = self._shared is not None and bool(self._shared.all())
 
     def chunks(self, rows):
         """Slices of some samples, and a buffer for the distances of a slice."""
@@ -65,8 +68,10 @@ class GroupDistances:
             norms = norms * self._inverse_share(chunk)
         sums += norms @ self._owned.T
         np.maximum(sums, 0, out=sums)
-        if self._comparable and self._complete:
-            sums /= self._owned.shape[1]
+        if self._shared is not None:
+            sums /= np.where(self._shared > 0, self._shared, 1)
+            if not self._comparable:
+                sums[:, self._shared == 0] = np.inf
             return sums
         shared = self.group.presence_of(chunk).astype(sums.dtype) @ self._owned.T
         shared = np.broadcast_to(shared, sums.shape)
@@ -151,6 +156,13 @@ class GroupDistances:
         return group.widths.astype(dtype) / np.maximum(n_observed, 1)
 
 
+def _by_group(blocks, centers):
+    """Yield the GroupDistances of all groups."""
+    norms = block_norms(centers.values, blocks.layout.widths)
+    for group in blocks.groups:
+        yield GroupDistances(centers, group, norms)
+
+
 def nearest_centers(blocks, centers, return_squared=False):
     """Label each sample with its nearest centre; -1 if no centre shares a modality."""
     labels = np.empty(len(blocks.presence), dtype=np.int32)
@@ -178,7 +190,7 @@ def map_groups(work, blocks, centers):
     n_total = max(n_rows, N_PIECES * PIECE_CELLS // max(1, n_features))
     pieces = [
         (distances, rows)
-        for distances in (GroupDistances(centers, group) for group in blocks.groups)
+        for distances in _by_group(blocks, centers)
         for rows in row_pieces(len(distances.group.rows), n_total)
     ]
     # The largest first, so that no thread works alone at the end.
@@ -190,8 +202,8 @@ def squared_distances(blocks, centers):
     """Squared distance of each sample to each centre; inf if no modality is shared."""
     shape = len(blocks.presence), len(centers.values)
     squared = np.empty(shape, dtype=blocks.dtype)
-    for group in blocks.groups:
-        distances = GroupDistances(centers, group)
+    for distances in _by_group(blocks, centers):
+        group = distances.group
         for chunk in row_chunks(*group.source.shape):
             squared[group.rows[chunk]] = distances.squared(chunk)
     return squared
