@@ -68,7 +68,7 @@ def test_one_piece_is_as_in_memory(model):
 @pytest.mark.parametrize("make", SOURCES, ids=lambda make: make.__name__)
 def test_kinds_of_sources_give_one_network(make, tmp_path):
     X = table()
-    y, model = target(X), MHSAFusionClassifier(**SHORT)
+    y, model = target(X), MHSAFusionClassifier(**{**SHORT, "max_epochs": 1})
     expected = quietly(model.fit, scan_table(memmap(X, tmp_path)), y)._weights
     quietly(model.fit, scan_table(make(X, tmp_path)), y)
     for name, value in expected.items():
@@ -116,14 +116,14 @@ def test_batches_across_pieces_lose_the_same_modalities():
 
 
 def test_network_learns_from_pieces():
-    X = table(2000)
+    X = table(1000)
     y = target(X)
-    model = MHSAFusionClassifier(max_epochs=6, **FAST)
+    model = MHSAFusionClassifier(max_epochs=8, **FAST)
     expected = quietly(model.fit, X, y)
     loss, score = expected.loss_curve_[-1], quietly(expected.score, X, y)
     with config_context(**SMALL):
-        quietly(model.fit, in_parts(X, 40), y)
-        assert quietly(model.score, in_parts(X, 40), y) > score - 0.03
+        quietly(model.fit, in_parts(X, 20), y)
+        assert quietly(model.score, in_parts(X, 20), y) > score - 0.03
     assert score > 0.85
     assert abs(model.loss_curve_[-1] - loss) < 0.05
 
