@@ -11,7 +11,7 @@ from skmissing import ModalityWarning
 from skmissing.compose import scan_table
 from skmissing.ensemble import LateFusionClassifier, LateFusionRegressor, _linear
 
-from .test_sources import dask_array, memmap, quietly, table
+from .test_sources import dask_array, hdf5, memmap, quietly, table
 
 
 def task():
@@ -133,15 +133,17 @@ def test_one_class_in_pieces(tmp_path):
 PANEL = ["linear", "rbf"]
 
 
-@pytest.mark.parametrize("kind", [LateFusionClassifier, LateFusionRegressor])
-def test_panel_on_a_sample(kind, tmp_path):
+@pytest.mark.parametrize(
+    "kind, n_jobs", [(LateFusionClassifier, None), (LateFusionRegressor, 2)]
+)
+def test_panel_on_a_sample(kind, n_jobs, tmp_path):
     """Linear members are fitted to all samples, and kernels to a sample."""
     new, classes, number, _ = task()
     y = classes if kind is LateFusionClassifier else number
     X = np.where(np.isnan(new).all(axis=1, keepdims=True), np.arange(8), new)
-    source = scan_table(memmap(X, tmp_path))
+    source = scan_table(hdf5(X, tmp_path))  # which no other process can read
     linear = kind("linear", modalities=[5, 3]).fit(source, y)
-    model = kind(PANEL, modalities=[5, 3], random_state=0)
+    model = kind(PANEL, modalities=[5, 3], random_state=0, n_jobs=n_jobs)
     message = "members that are not linear need X in memory. .* fitted to 122 of 300"
     with config_context(working_memory=0.03):
         with pytest.warns(ModalityWarning, match=message):

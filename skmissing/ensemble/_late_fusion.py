@@ -177,7 +177,7 @@ class LateFusionClassifier(ClassifierMixin, LateFusion):
 
     If X is read in pieces (:func:`skmissing.compose.scan_table`), "linear" members are
     fitted to all samples. All of these logistic regressions, those without a fold, too,
-    are fitted at the same time. One pass over X is one step of L-BFGS, and about 20
+    are fitted at the same time. One pass over X is one step of L-BFGS, and 15 to 30
     passes are needed, because columns are transformed by the root of a bound of the
     Hessian matrix. At the end, each derivative of the mean loss is below
     :math:`10^{-6}`. The solver in memory ends at :math:`10^{-4}`, so coefficients

@@ -212,8 +212,8 @@ class LateFusion(BlockEnsemble):
                 linear = [n for n, p in panels.items() if any(map(self._is_linear, p))]
                 modalities = [self.modalities_.names.index(name) for name in linear]
                 data.linear.update(self._fit_linear(data, modalities, hold_out))
-            # Sources such as HDF5 files cannot be sent to other processes.
-            data = replace(data, whole=None)
+        # Sources such as HDF5 files cannot be sent to other processes.
+        data = replace(data, whole=None, given=(None, None, data.given[2]))
         for name, members in panels.items():
             m = self.modalities_.names.index(name)
             rows = np.flatnonzero(presence[:, m])
