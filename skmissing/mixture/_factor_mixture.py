@@ -5,6 +5,7 @@ from dataclasses import replace
 from numbers import Integral, Real
 
 import numpy as np
+from sklearn import config_context
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, DensityMixin, TransformerMixin
 from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
@@ -431,7 +432,8 @@ class PartialModalityFactorMixture(
             max_iter=50 if self.init == "k-means++" else 1,
             random_state=rng.randint(np.iinfo(np.int32).max),
         )
-        with warnings.catch_warnings():
+        # Old releases of scikit-learn fail with dispatch, also for NumPy arrays.
+        with warnings.catch_warnings(), config_context(array_api_dispatch=False):
             # With fewer distinct samples than clusters, the other clusters get weight 0
             # in EM, and `fit` warns about them.
             warnings.simplefilter("ignore", ConvergenceWarning)
