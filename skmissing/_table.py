@@ -5,6 +5,7 @@ import sys
 from functools import cached_property
 from numbers import Number
 
+import narwhals.stable.v2 as nw
 import numpy as np
 from scipy import sparse
 from sklearn.base import BaseEstimator
@@ -719,6 +720,22 @@ def take_samples(X, rows):
     return (X if hasattr(X, "shape") else np.asarray(X))[rows]
 
 
+def framed(values, X, names):
+    """Return an array of columns as a data frame of the library of X, if X is one.
+
+    With as many samples as X, it has the index of X. Without names, it is an array.
+    """
+    if names is None:
+        return values
+    frame = nw.from_native(X, eager_only=True, pass_through=True)
+    if not isinstance(frame, nw.DataFrame):
+        return values
+    named = nw.from_numpy(values, list(names), backend=frame.implementation).to_native()
+    if hasattr(X, "index") and len(named) == len(X):
+        named.index = X.index
+    return named
+
+
 def flat_names(X):
     """Return a data frame whose column names are not tuples."""
     if not has_levels(X):
@@ -793,9 +810,10 @@ def _odd_columns(X):
         kinds = np.array([getattr(dtype, "kind", "O") for dtype in X.dtypes])
         places = np.flatnonzero(np.isin(kinds, ["O", "M", "m"]))
         return [(X.columns[place], X.iloc[:, place]) for place in places]
-    if hasattr(X, "get_columns"):
-        odd = (c for c in X.get_columns() if not c.dtype.is_numeric())
-        return [(column.name, column) for column in odd]
+    frame = nw.from_native(X, eager_only=True, pass_through=True)
+    if isinstance(frame, nw.DataFrame):
+        dtypes = frame.schema.items()
+        return [(name, frame[name]) for name, d in dtypes if not d.is_numeric()]
     return []
 
 

@@ -7,8 +7,11 @@ import pandas as pd
 import polars as pl
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from pandas.testing import assert_frame_equal
+from sklearn.base import clone
 from sklearn.compose import make_column_transformer
 from sklearn.decomposition import PCA, TruncatedSVD
+from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.feature_selection import SelectKBest, f_classif
 from sklearn.pipeline import make_pipeline
@@ -30,8 +33,9 @@ from skmissing.compose import (
     split_tables,
     to_mudata,
 )
-from skmissing.ensemble import LateFusionClassifier
-from skmissing.impute import RegressionImputer
+from skmissing.ensemble import LateFusionClassifier, ModalityDropout
+from skmissing.impute import FactorImputer, RegressionImputer, masked_imputation_score
+from skmissing.simulate import ampute
 
 GENE = {"id": ["p3", "p1", "p2"], "a": [3, 1, 2], "b": [True, False, True]}
 CLINIC = {"id": ["p2", "p4"], "sex": ["f", "m"], "sick": [1, 0]}
@@ -501,3 +505,31 @@ def test_columns_of_two_levels():
     per = PerModality(PCA(2)).fit(two)
     assert_allclose(per.transform(two), PerModality(PCA(2)).fit_transform(X))
     pd.testing.assert_frame_equal(align(two[["audio"]], per), align(X.iloc[:, 5:], per))
+
+
+def test_tables_of_pyarrow():
+    """They are data frames like the others, and the same kind is returned."""
+    pa = pytest.importorskip("pyarrow")
+    X = np.random.RandomState(0).standard_normal((40, 4))
+    X[:10, :2] = np.nan
+    frame = pd.DataFrame(X, columns=["a__0", "a__1", "b__0", "b__1"])
+    table = pa.Table.from_pandas(frame)  # null where missing
+    y = np.arange(40) % 2
+    tree = HistGradientBoostingClassifier(max_iter=2, min_samples_leaf=2)
+    for estimator in (ModalityDropout(tree, random_state=0), FactorImputer(1)):
+        fitted = clone(estimator).fit(table, y)
+        method = "predict_proba" if hasattr(fitted, "predict") else "transform"
+        expected = getattr(estimator.fit(frame, y), method)(frame)
+        assert_allclose(getattr(fitted, method)(table), expected)
+        assert fitted.feature_names_in_.tolist() == list(frame)
+    scores = [masked_imputation_score(fitted, X) for X in (table, frame)]
+    assert scores[0] == pytest.approx(scores[1])
+    lost = ampute(table, 0.3, random_state=0)
+    assert isinstance(lost, pa.Table)
+    for column, match in (
+        (["x", "y"], "'x', in column 'b'"),
+        (np.array([1, 2], "M8[s]"), r"column 'b' has dates or times \(Datetime"),
+    ):
+        with pytest.raises((TypeError, ValueError), match=match):
+            FactorImputer().fit(pa.table({"a": [0.0, 1.0], "b": column}))
+    assert_frame_equal(lost.to_pandas(), ampute(frame, 0.3, random_state=0))

@@ -22,6 +22,7 @@ from skmissing._table import (
     SkmissingEstimator,
     _fit_context,
     check_target,
+    framed,
 )
 from skmissing.ensemble._base import route_weight
 
@@ -35,19 +36,6 @@ def _inner_has(method):
         return True
 
     return check
-
-
-def _as_given(values, X):
-    """Put `values` in a dataframe like X, if X is one, to keep the column names.
-
-    Arrays are column-major like dataframes, so that rounding errors are the same.
-    """
-    values = np.asfortranarray(values)
-    if hasattr(X, "iloc"):
-        return type(X)(values, columns=X.columns)
-    if hasattr(X, "columns"):
-        return type(X)(values, schema=list(X.columns))
-    return values
 
 
 @shared_docs
@@ -203,7 +191,7 @@ class ModalityDropout(MetaEstimatorMixin, ModalityMixin, SkmissingEstimator):
         params = {}
         if sample_weight is not None:
             params = route_weight(self, self.estimator, table.weight[rows])
-        copies = _as_given(self._with_copies(table), X)
+        copies = framed(self._with_copies(table), X, table.feature_names)
         estimator = clone(self.estimator)
         try:
             with self._fit_task.begin(1).member("estimator", estimator):
@@ -250,7 +238,9 @@ class ModalityDropout(MetaEstimatorMixin, ModalityMixin, SkmissingEstimator):
 
     def _validated(self, X):
         check_is_fitted(self)
-        return _as_given(self._validate(X, reset=False).X, X)
+        table = self._validate(X, reset=False)
+        # Column-major like data frames, so that rounding errors are the same.
+        return framed(np.asfortranarray(table.X), X, table.feature_names)
 
     @property
     def classes_(self):

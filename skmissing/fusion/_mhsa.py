@@ -9,8 +9,9 @@ from sklearn.pipeline import make_pipeline
 from torch import nn
 
 from skmissing import impute
-from skmissing._compat import Interval, StrOptions, import_optional, validate_params
+from skmissing._compat import Interval, StrOptions, validate_params
 from skmissing._docs import shared_docs
+from skmissing._table import framed
 from skmissing.fusion._base import (
     BOUNDS,
     CLASS_WEIGHT,
@@ -370,10 +371,8 @@ class ClusterGuidedImputer(impute.ClusterGuidedImputer):
 
     def transform(self, X):
         filled = super().transform(X)
-        if isinstance(filled, np.ndarray) and hasattr(X, "columns"):
-            names, index = self.get_feature_names_out(), getattr(X, "index", None)
-            pandas = import_optional("pandas", "datasets")
-            return pandas.DataFrame(filled, columns=names, index=index)
+        if isinstance(filled, np.ndarray):
+            return framed(filled, X, self.get_feature_names_out())
         return filled
 
 

@@ -7,7 +7,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skmissing._compat import _get_feature_names
 from skmissing._modalities import resolve_modalities
-from skmissing._table import ModalityTable, fill_masked
+from skmissing._table import NUMBERS, ModalityTable, fill_masked, framed
 
 
 def masked_imputation_score(estimator, X, y=None, *, modalities=None):
@@ -69,11 +69,9 @@ def masked_imputation_score(estimator, X, y=None, *, modalities=None):
     if isinstance(estimator, Pipeline):
         X = estimator[:-1].transform(X) if len(estimator) > 1 else X
         estimator = estimator[-1]
-    names = _get_feature_names(X)
-    frame = X if hasattr(X, "columns") else None
-    X = check_array(
-        fill_masked(X), dtype=[np.float64, np.float32], ensure_all_finite="allow-nan"
-    )
+    X = fill_masked(X)
+    names, frame = _get_feature_names(X), X
+    X = check_array(X, **NUMBERS)
     layout = getattr(estimator, "modalities_", None)
     if modalities is not None or layout is None or layout.n_features != X.shape[1]:
         layout = resolve_modalities(modalities, X.shape[1], names)
@@ -90,8 +88,8 @@ def masked_imputation_score(estimator, X, y=None, *, modalities=None):
         if len(hidden):
             true = hidden[:, modality.columns]
             hidden[:, modality.columns] = np.nan
-            filled = _transform(estimator, hidden, frame)[:, modality.columns]
-            ratios.extend(_error_ratio(true, filled, estimator))
+            filled = _transform(estimator, framed(hidden, frame, names), X.shape[1])
+            ratios.extend(_error_ratio(true, filled[:, modality.columns], estimator))
     if not ratios:
         raise ValueError(
             "X must have a column that varies among its samples with two modalities; "
@@ -100,15 +98,12 @@ def masked_imputation_score(estimator, X, y=None, *, modalities=None):
     return -float(np.sqrt(np.mean(ratios)))
 
 
-def _transform(estimator, hidden, frame):
+def _transform(estimator, hidden, n_features):
     """Output of the imputer as an array of at least the columns of X."""
-    table = hidden
-    if frame is not None:
-        table = type(frame)(dict(zip(frame.columns, hidden.T)))
-    filled = np.asarray(estimator.transform(table))
-    if filled.shape[1] < hidden.shape[1]:
+    filled = np.asarray(estimator.transform(hidden))
+    if filled.shape[1] < n_features:
         raise ValueError(
-            f"{type(estimator).__name__} must return at least {hidden.shape[1]} "
+            f"{type(estimator).__name__} must return at least {n_features} "
             f"columns; got {filled.shape[1]}. Set keep_empty_features=True."
         )
     return filled

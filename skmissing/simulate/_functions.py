@@ -1,6 +1,6 @@
 """Functions around :class:`skmissing.simulate.ModalityAmputer`."""
 
-from skmissing._table import read_table
+from skmissing._table import framed, read_table
 from skmissing.simulate._amputer import MECHANISMS, ModalityAmputer
 from skmissing.simulate._config import read_missing, read_numbers
 
@@ -58,11 +58,8 @@ def ampute(X, missing=None, *, y=None, groups=None, return_mask=False, **params)
         if name in params:
             raise TypeError(f"ampute hides modalities once and takes no {name}.")
     amputer = ModalityAmputer(missing, when="fit", **params)
-    library = type(X).__module__.partition(".")[0]
-    amputer.set_output(
-        transform=library if library in ("pandas", "polars") else "default"
-    )
-    Xt = amputer.fit_transform(X, y, groups=groups)
+    Xt = amputer.set_output(transform="default").fit_transform(X, y, groups=groups)
+    Xt = framed(Xt, X, amputer.get_feature_names_out())
     if not return_mask:
         return Xt
     before, after = (read_table(t, amputer.modalities_).presence for t in (X, Xt))
