@@ -546,18 +546,14 @@ def split_tables(X, *, drop_missing=False):
 
 def observed_rows(frame):
     """Mask of the rows with an observed cell."""
-    observed = np.zeros(len(frame), bool)
-    for name in frame.columns:
-        observed |= ~null_cells(frame[name])
-    return observed
+    return ~np.all([null_cells(column) for column in frame.iter_columns()], axis=0)
 
 
 def null_cells(column):
     """Mask of the missing cells of a column."""
-    null = column.is_null()
     if column.dtype.is_float():
-        null = null | column.is_nan()
-    return null.fill_null(True).to_numpy().astype(bool)
+        return np.isnan(column.to_numpy())  # null becomes NaN
+    return column.is_null().to_numpy().astype(bool)
 
 
 def align(X, estimator):

@@ -9,9 +9,10 @@ from skmissing._compat import import_optional
 from skmissing._docs import shared_docs
 from skmissing._modalities import count
 from skmissing._table import read_array, warn
+from skmissing.compose._tables import is_pandas
 from skmissing.inspection._displays import COLORS, tidy
 from skmissing.inspection._scores import check_names
-from skmissing.inspection._scoring import as_table, is_pandas
+from skmissing.inspection._scoring import as_table
 from skmissing.metrics._distances import check_same_columns
 
 _COLUMNS = 3

@@ -2,6 +2,7 @@
 
 import functools
 
+import narwhals.stable.v2 as nw
 import numpy as np
 from sklearn.base import (
     BaseEstimator,
@@ -16,7 +17,6 @@ from sklearn.utils import Bunch, get_tags
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_is_fitted
 
-from skmissing._compat import import_optional
 from skmissing._modalities import Modality, ModalityLayout, resolve_modalities
 from skmissing._table import (
     ModalityTable,
@@ -29,6 +29,7 @@ from skmissing._table import (
     take_samples,
     warn,
 )
+from skmissing.compose._tables import is_pandas, observed_rows
 
 _RESPONSES = ("predict", "predict_proba", "predict_log_proba", "decision_function")
 # Class of the scorers that need predictions only.
@@ -52,7 +53,7 @@ class FrameTable(ModalityTable):
         if is_pandas(self.X):
             X = self.X.mask(cells)
         else:
-            polars = import_optional("polars", "test")
+            polars = nw.get_native_namespace(self.X)
             X = self.X.with_columns(
                 polars.when(polars.Series(~gone)).then(polars.col(name)).alias(name)
                 for name, gone in zip(self.X.columns, cells.T)
@@ -82,21 +83,13 @@ def as_table(X, modalities, estimator=None):
     layout = resolve_modalities(modalities, X.shape[1], names, says)
     if not is_frame:
         return ModalityTable(X, layout)
-    if is_pandas(X):
-        missing = X.isna().to_numpy()
-        # The names that the estimator knows, which may have several levels.
-        X = X.set_axis(given.columns, axis="columns")
-    else:
-        missing = np.column_stack([_missing_polars(c) for c in X.get_columns()])
+    frame = nw.from_native(X)
     presence = np.column_stack(
-        [~missing[:, m.columns].all(axis=1) for m in layout.values()]
+        [observed_rows(frame[:, m.columns.tolist()]) for m in layout.values()]
     )
+    if has_levels(given):  # the estimator knows the names with several levels
+        X = X.set_axis(given.columns, axis="columns")
     return FrameTable(X, layout, presence=presence)
-
-
-def is_pandas(X):
-    """Whether X is a pandas dataframe."""
-    return hasattr(X, "iloc") and hasattr(X, "mask") and hasattr(X, "columns")
 
 
 def find_layout(estimator, n_features, names):
@@ -209,13 +202,6 @@ def _places(names, among):
             name = name.partition("__")[2]
         places.append(known.get(name))
     return None if None in places or len(known) < len(among) else np.array(places)
-
-
-def _missing_polars(column):
-    missing = column.is_null()
-    if column.dtype.is_float():
-        missing = missing | column.is_nan().fill_null(True)
-    return missing.to_numpy()
 
 
 def hide_modalities(table, hidden):
