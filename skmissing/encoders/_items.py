@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import sys
 import unicodedata
 from collections.abc import Sequence
 from numbers import Number
@@ -10,6 +9,7 @@ from numbers import Number
 import numpy as np
 
 from skmissing._modalities import count
+from skmissing._table import _is_null
 
 # Types of items in a table of one column given as nested lists.
 SCALARS = (str, bytes, os.PathLike, float, type(None))
@@ -122,8 +122,7 @@ def is_missing(item, empty_is_missing):
         return bool(floats and np.isnan(item).all())
     if isinstance(item, (Number, np.generic)):  # NaN and NaT of Python and NumPy
         return bool(item != item)
-    pandas = sys.modules.get("pandas")
-    return pandas is not None and (item is pandas.NA or item is pandas.NaT)
+    return _is_null(item)
 
 
 def describe(item):
