@@ -15,7 +15,14 @@ from sklearn.utils.validation import check_is_fitted
 from skmissing._blocks import find_patterns, mean_of_cells, shared_mean
 from skmissing._compat import import_optional
 from skmissing._modalities import count, resolve_modalities, warn
-from skmissing._sources import Piece, RowSource, as_source, release, working_memory
+from skmissing._sources import (
+    Piece,
+    RowSource,
+    as_source,
+    release,
+    split_part,
+    working_memory,
+)
 from skmissing._table import (
     ModalityTable,
     check_columns,
@@ -339,7 +346,7 @@ def _lazy_array(source, work, probe):
     """Array of Dask, with one block per partition."""
     dask = import_optional("dask", "large")
     array = import_optional("dask.array", "large")
-    shared = dask.delayed((work, source.columns, source.dtype, source.piece_rows))
+    shared = dask.delayed((work, source.piece_rows, source.dtype, source.columns))
     call = dask.delayed(_call_on_part, pure=False)
     blocks = [
         array.from_delayed(call(part, shared), (n, *probe.shape[1:]), probe.dtype)
@@ -349,9 +356,8 @@ def _lazy_array(source, work, probe):
 
 
 def _call_on_part(part, shared):
-    work, columns, dtype, n_rows = shared
-    pieces = RowSource([part], [0], 1, dtype=dtype, columns=columns)
-    return np.concatenate([work(X) for X in pieces.split_part(part, n_rows)])
+    work, *how = shared
+    return np.concatenate([work(X) for _, X in split_part(part, *how)])
 
 
 def _write(source, work, estimator, out):

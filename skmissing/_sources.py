@@ -112,19 +112,9 @@ class RowSource:
     def _read(self, places, n_rows):
         starts = np.cumsum(self.lengths) - self.lengths
         for place in places:
-            part, start = self.parts[place], starts[place]
+            part = self.parts[place]
             part = part.compute() if self.lazy else part
-            for X in self.split_part(part, n_rows):
-                yield slice(start, start + len(X)), X
-                start += len(X)
-
-    def split_part(self, part, n_rows):
-        """Yield the arrays of one part, each of at most so many rows."""
-        arrays = part() if callable(part) else [_as_array(part, self.columns)]
-        for X in arrays:
-            for start in range(0, len(X), n_rows):
-                piece = X[start : start + n_rows]
-                yield np.ascontiguousarray(piece, dtype=self.dtype)
+            yield from split_part(part, n_rows, self.dtype, self.columns, starts[place])
 
     def map_reduce(self, function, *per_sample):
         """Add up `function(X, *values)` over all pieces.
@@ -135,11 +125,7 @@ class RowSource:
         """
         if self.lazy and self.parts:
             return self._map_reduce_dask(function, per_sample)
-        total = None
-        for rows, X in self.iter_chunks():
-            part = function(X, *(None if v is None else v[rows] for v in per_sample))
-            total = part if total is None else add(total, part)
-        return total
+        return _total(function, self.iter_chunks(), per_sample)
 
     def _map_reduce_dask(self, function, per_sample):
         """The same, where each part is a task and only sums leave its worker."""
@@ -290,19 +276,31 @@ def _ahead(arrays):
 
 def _reduce_part(part, shared, values):
     """What a function returns for the pieces of one partition, added up."""
-    function, n_rows, dtype, columns = shared
-    X = _as_array(part, columns)
+    function, *how = shared
+    return _total(function, split_part(part, *how), values)
+
+
+def split_part(part, n_rows, dtype, columns, start=0):
+    """Yield the rows of a part, which begin at `start`, and their values in pieces."""
+    arrays = part() if callable(part) else [_as_array(part, columns)]
+    for X in arrays:
+        for first in range(0, len(X), n_rows):
+            piece = np.ascontiguousarray(X[first : first + n_rows], dtype=dtype)
+            yield slice(start, start + len(piece)), piece
+            start += len(piece)
+
+
+def _total(function, chunks, per_sample):
+    """Add up `function(X, *values)` over rows and values of pieces."""
     total = None
-    for start in range(0, len(X), n_rows):
-        rows = slice(start, start + n_rows)
-        piece = np.ascontiguousarray(X[rows], dtype=dtype)
-        one = function(piece, *(None if v is None else v[rows] for v in values))
-        total = one if total is None else add(total, one)
+    for rows, X in chunks:
+        values = (None if v is None else v[rows] for v in per_sample)
+        total = add(total, function(X, *values))
     return total
 
 
 def _add_all(sums):
-    return reduce(add, (one for one in sums if one is not None), None)
+    return reduce(add, sums, None)
 
 
 def add(total, part):
