@@ -6,6 +6,7 @@ importing the package does not load torch, transformers or matplotlib.
 """
 
 import importlib
+import importlib.util
 
 __version__ = "0.1.0.dev0"
 
@@ -57,11 +58,24 @@ _homes = {
     "show_versions": "_show_versions",
 }
 
+# Packages that a submodule needs.
+_needs = {
+    "benchmark": ["pandas"],
+    "encoders": ["torch"],
+    "fusion": ["torch", "skorch"],
+}
+
 __all__ = sorted([*_homes, *_submodules, "__version__"])
 
 
 def __dir__():
-    return __all__
+    """Names whose packages are installed, so that `help` can look at each of them."""
+    lost = {
+        home
+        for home, packages in _needs.items()
+        if not all(map(importlib.util.find_spec, packages))
+    }
+    return [name for name in __all__ if _homes.get(name, name) not in lost]
 
 
 def __getattr__(name):

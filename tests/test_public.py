@@ -1,5 +1,7 @@
 """What is public: names, light imports, the API page, the extras that errors name."""
 
+import importlib.util
+import inspect
 import re
 import subprocess
 import sys
@@ -91,7 +93,28 @@ def test_top_level_names_resolve():
         home = skmissing._homes.get(name, name)
         if is_installed(NEEDS.get(home, "skmissing")):
             assert getattr(skmissing, name) is not None
-        assert name in dir(skmissing)
+            assert name in dir(skmissing)
+
+
+def test_help_leaves_out_names_whose_packages_are_not_installed(monkeypatch):
+    find, load = importlib.util.find_spec, importlib.import_module
+
+    def missing(name):
+        return None if name in ("torch", "pandas") else find(name)
+
+    def refused(name):
+        if name.partition(".")[2] in ("benchmark", "encoders", "fusion"):
+            raise ImportError("torch or pandas is needed here")
+        return load(name)
+
+    monkeypatch.setattr(importlib.util, "find_spec", missing)
+    monkeypatch.setattr(importlib, "import_module", refused)
+    for name in ("benchmark", "encoders", "fusion"):
+        monkeypatch.delattr(skmissing, name, raising=False)
+    names = [name for name, _ in inspect.getmembers(skmissing)]
+    assert "LateFusionClassifier" in names and "MMPClassifier" not in names
+    with pytest.raises(ImportError, match="is needed here"):
+        skmissing.MMPClassifier  # noqa: B018
 
 
 def test_unknown_top_level_name_is_refused():
