@@ -53,16 +53,17 @@ def archive(**changes):
 
 
 def test_npz_round_trip(save):
-    """Float arrays become modalities, in the file's order; the rest are extras."""
+    """Arrays of numbers become modalities, in the file's order; others are extras."""
     arrays = archive(class_names=np.array(list("uvwxyz")))
     bunch = read_multimodal_npz(save(**arrays))
-    assert bunch.modalities == {"image": 4, "audio": (3, 2)}
-    assert bunch.data.dtype == np.float32
+    assert bunch.modalities == {"image": 4, "audio": (3, 2), "frame_rate": 1}
+    assert bunch.data.dtype == np.float64
     assert_array_equal(bunch.data[:, :4], arrays["image"])
-    assert_array_equal(bunch.data[:, 4:].reshape(6, 3, 2), arrays["audio"])
+    assert_array_equal(bunch.data[:, 4:10].reshape(6, 3, 2), arrays["audio"])
+    assert_array_equal(bunch.data[:, 10:], arrays["frame_rate"])
     assert_array_equal(bunch.target, arrays["y"])
     assert_array_equal(bunch.split, arrays["split"])
-    assert set(bunch.extras) == {"speaker", "frame_rate"}
+    assert set(bunch.extras) == {"speaker"}
     assert bunch.target_names == list("uvwxyz")
     assert bunch.feature_names[4:7] == ["audio__t0_0", "audio__t0_1", "audio__t1_0"]
     assert missing_rates(bunch.data, modalities=bunch.modalities)["image"] == 1 / 6
@@ -81,15 +82,18 @@ def test_npz_choices(save):
     assert bunch.split.tolist() == [0, 1] * 3
     X, y = read_multimodal_npz(path, return_X_y=True, as_frame=True)
     assert list(X.columns[:1]) == ["image__0"] and len(y) == 6
-    assert X["half__0"].dtype == np.float32
+    assert X["image__0"].dtype == np.float64  # integers become float64
     assert read_multimodal_npz(save(**archive(split=None))).split is None
 
 
 BAD_ARCHIVES = [
     ({"y": None}, r"data.npz must have the key 'y'; got \['image', 'audio', 'split'"),
     ({"y": np.float64(3)}, r"key 'y' must have a value per sample; got one"),
-    ({"y": np.arange(5)}, r"samples; got 'image' 6, 'audio' 6, 'y' 5"),
-    ({"image": None, "audio": None}, r"at least one float array besides 'y' must"),
+    ({"y": np.arange(5)}, r"samples; got 'image' 6, 'audio' 6, 'frame_rate' 6, 'y' 5"),
+    (
+        {"image": None, "audio": None, "frame_rate": None},
+        r"one array of numbers besides 'y' must",
+    ),
     ({"audio": np.full((6, 2), np.inf)}, r"must be finite, .* got 12 infinite values"),
     ({"split": np.arange(6)}, r"must have the codes 0 \(train\), .* got \[3\]"),
     (

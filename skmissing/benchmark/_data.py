@@ -14,6 +14,7 @@ from sklearn.model_selection import (
 from sklearn.utils.multiclass import type_of_target
 
 from skmissing import datasets
+from skmissing._modalities import warn
 from skmissing._table import read_table
 
 TASKS = {
@@ -192,7 +193,8 @@ def load_data(
         "digits", "breast_cancer", "mfeat", or the path of a file for
         :func:`skmissing.datasets.read_multimodal_npz`.
     modalities : list of str or None, default=None
-        Arrays of the file to use. None uses all float arrays with two or three axes.
+        Arrays of the file to use. None uses all arrays of numbers with two or three
+        axes.
     split : str, default="auto"
         Array of the file with the split. "auto" uses `split` if there is such an array.
         "random" ignores it.
@@ -214,6 +216,11 @@ def load_data(
     ValueError
         If there is no such data set or array, or if another argument is given for a
         named data set.
+
+    Warns
+    -----
+    ModalityWarning
+        If arrays of the file are not used, and `modalities` is None.
 
     Examples
     --------
@@ -247,6 +254,13 @@ def load_data(
     if groups is not None and groups not in bunch.extras:
         raise ValueError(
             f"{text}: no array groups={groups!r}; found {', '.join(bunch.extras)}."
+        )
+    unused = {k: a.shape for k, a in bunch.extras.items() if k not in ("split", groups)}
+    if unused and modalities is None:
+        shown = ", ".join(f"{key!r} of shape {shape}" for key, shape in unused.items())
+        warn(
+            f"{text}: arrays that are not used: {shown}. A modality must be numbers "
+            "with two or three axes. Name groups by groups=, or give modalities=."
         )
     return BenchmarkData(
         text.replace("\\", "/").rpartition("/")[2].removesuffix(".npz"),

@@ -44,9 +44,9 @@ def read_multimodal_npz(
     path : str or path-like
         File written by `numpy.savez` or `numpy.savez_compressed`.
     modalities : list of str or None, default=None
-        Arrays to read, in this order. None reads all float arrays with two or three
-        axes except the target, in the order of the file. Three axes are samples, tokens
-        and columns. Missing modalities are NaN.
+        Arrays to read, in this order. None reads all arrays of numbers with two or
+        three axes except the target, in the order of the file. Three axes are samples,
+        tokens and columns. Missing modalities are NaN. Integers become floats.
     target : str, default="y"
         Array with the targets.
     split : str or None, default="split"
@@ -92,13 +92,13 @@ def read_multimodal_npz(
         modalities = [
             key
             for key, array in arrays.items()
-            if array.dtype.kind == "f" and array.ndim in (2, 3) and key != target
+            if array.dtype.kind in "fiu" and array.ndim in (2, 3) and key != target
         ]
         if not modalities:
             found = ", ".join(f"{k!r} {a.dtype} {a.shape}" for k, a in arrays.items())
             raise ValueError(
-                f"{path}: at least one float array besides {target!r} must have two or "
-                f"three axes; got {found}."
+                f"{path}: at least one array of numbers besides {target!r} must have "
+                f"two or three axes; got {found}."
             )
     blocks = {key: _modality(arrays, key, path) for key in modalities}
     n_samples = _check_lengths({**blocks, target: y}, path)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
+from skmissing import ModalityWarning
 from skmissing.benchmark import _methods, _protocol, load_data
 from skmissing.benchmark._data import split_rows
 from skmissing.benchmark._protocol import check_metric, draw_rows, make_cells, run_cell
@@ -196,18 +197,26 @@ def test_load_data_reads_files(tmp_path):
     np.savez(
         path,
         image=rng.standard_normal((6, 3)),
-        text=rng.standard_normal((6, 2)),
+        text=np.arange(12).reshape(6, 2),
         y=np.arange(6) % 2,
+        age=np.arange(6.0),
         split=np.array([0, 0, 0, 1, 2, 2]),
         director=np.array(list("aabbcc")),
     )
-    data = load_data(path)
+    unused = r"films.npz: .* not used: 'age' of shape \(6,\), 'director' of shape"
+    with pytest.warns(ModalityWarning, match=unused):
+        data = load_data(path)
     assert (data.name, data.modalities) == ("films", {"image": 3, "text": 2})
+    assert_array_equal(data.X[:, 3:], np.arange(12).reshape(6, 2))
     assert_array_equal(data.split, [0, 0, 0, 1, 2, 2])
+    with pytest.warns(ModalityWarning, match="not used: 'age' of shape"):
+        load_data(path, groups="director")
     data = load_data(path, modalities=["text"], split="random", groups="director")
     assert data.modalities == {"text": 2} and data.split is None
     assert_array_equal(data.groups, list("aabbcc"))
-    with pytest.raises(ValueError, match="no array groups='actor'; found director"):
+    with pytest.raises(
+        ValueError, match="no array groups='actor'; found age, director"
+    ):
         load_data(path, groups="actor")
 
 
