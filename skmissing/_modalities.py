@@ -214,7 +214,7 @@ def resolve_modalities(modalities, n_features, feature_names=None, warn=warn):
     if modalities is None:
         return ModalityLayout(_from_names(n_features, feature_names, warn))
     if isinstance(modalities, Mapping):
-        return ModalityLayout(_from_dict(modalities, n_features, feature_names))
+        return ModalityLayout(_from_dict(modalities, n_features, feature_names, warn))
     if not isinstance(modalities, (list, tuple, np.ndarray)):
         raise TypeError(
             "modalities must be None, a list of widths or a dict; got "
@@ -318,7 +318,7 @@ def _check_width(width, where):
     return int(width)
 
 
-def _from_dict(modalities, n_features, feature_names):
+def _from_dict(modalities, n_features, feature_names, warn=None):
     if not modalities:
         raise ValueError("modalities is empty; give at least one modality.")
     for name in modalities:
@@ -354,14 +354,36 @@ def _from_dict(modalities, n_features, feature_names):
             f"{count(asked, 'column')}, but X has {count(n_features, 'feature')}, "
             f"of which {len(free)} are free."
         )
-    for name in modalities:
-        if name not in columns:
-            columns[name], free = free[: widths[name]], free[widths[name] :]
+    counted = [name for name in modalities if name not in columns]
+    for name in counted:
+        columns[name], free = free[: widths[name]], free[widths[name] :]
     _check_partition(columns, n_features, feature_names)
+    if warn:
+        _warn_counted({n: columns[n] for n in counted}, columns, prefixes, warn)
     return [
         Modality(name, np.array(columns[name], dtype=np.intp), tokens.get(name, 1))
         for name in modalities
     ]
+
+
+def _warn_counted(counted, columns, prefixes, warn):
+    """Warn if modalities that no prefix names have columns with other prefixes.
+
+    All prefixes may be renamed, one may be divided, and whole ones may be joined.
+    """
+    owner = {c: prefix for prefix, group in prefixes.items() for c in group}
+    for name, group in counted.items():
+        others = {owner.get(c) for c in group} - {None}
+        n_columns = sum(len(prefixes[prefix]) for prefix in others)
+        renamed = n_columns == len(group) and any(p in columns for p in prefixes)
+        divided = n_columns > len(group)
+        if (len(others) > 1 and divided) or (len(others) == 1 and renamed):
+            part = "some of the" if divided else "the"
+            warn(
+                f"modalities[{name!r}] takes {part} columns with the prefix "
+                f"{' or '.join(map(repr, sorted(others)))}, because no columns are "
+                f"named '{name}__...'. Correct the name, or list the columns."
+            )
 
 
 def _size(value, where):

@@ -48,7 +48,6 @@ def columns(layout):
         ({"a": [4, 0], "b": 3}, None, {"a": [4, 0], "b": [1, 2, 3]}),
         ({"a": ["audio__1", 0], "b": [1, 2, 3]}, NAMES, {"a": [4, 0], "b": [1, 2, 3]}),
         ({"audio": 2, "text": (3, 1)}, NAMES, {"audio": [2, 4], "text": [0, 1, 3]}),
-        ({"video": 2, "text": 3}, NAMES, {"video": [2, 4], "text": [0, 1, 3]}),
         ({"a": 1, "audio": 1, "text": 3}, MIXED, LEFT),
         # Behind the prefix of a step, in whatever order.
         ({"audio": 2, "text": 3}, [f"s__{n}" for n in NAMES],
@@ -59,6 +58,39 @@ def test_forms(modalities, names, expected):
     layout = resolve_modalities(modalities, 5, names)
     assert columns(layout) == expected
     assert list(layout) == list(expected)
+
+
+@pytest.mark.parametrize(
+    "modalities, match",
+    [
+        (
+            {"video": 2, "text": 3},
+            r"\['video'\] takes the columns .* prefix 'audio', b",
+        ),
+        (
+            {"audios": 1, "texts": 4},
+            r"\['texts'\] takes some of .* 'audio' or 'text', b",
+        ),
+    ],
+)
+def test_counts_of_misspelt_names_warn(modalities, match):
+    with pytest.warns(ModalityWarning, match=match) as caught:
+        layout = resolve_modalities(modalities, 5, NAMES)
+    assert {name: m.width for name, m in layout.items()} == modalities
+    assert len(caught) == 1
+
+
+@pytest.mark.parametrize(
+    "modalities",
+    [
+        {"a": 1, "b": 2, "c": 2},
+        {"text": 1, "audio": 2, "a": 1, "b": 1},
+        {"a": 3, "image": 2},
+    ],
+)
+def test_prefixes_may_be_renamed_divided_and_joined(modalities):
+    names = ["text__0", "audio__0", "audio__1", "image__0", "image__1"]
+    assert list(resolve_modalities(modalities, 5, names)) == list(modalities)
 
 
 def test_names_of_which_some_have_no_prefix_warn():
