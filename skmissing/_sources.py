@@ -393,8 +393,14 @@ def _of_path(path, columns):
             "other files first, and pass the array: numpy.load(path, mmap_mode='r'), "
             "zarr.open(path), or h5py.File(path)['name']."
         )
-    dataset = import_optional("pyarrow.dataset", "large")
-    return _of_dataset(dataset.dataset(path, format="parquet"), columns)
+    open_dataset = import_optional("pyarrow.dataset", "large").dataset
+    try:
+        dataset = open_dataset(path, format="parquet")
+    except ValueError as error:
+        raise ValueError(
+            f"X must be the path of a Parquet file or folder; got {path}: {error}"
+        ) from error
+    return _of_dataset(dataset, columns)
 
 
 def _of_dataset(dataset, columns):

@@ -676,10 +676,10 @@ def validate_numbers(estimator, X, y="no_validation", **check_params):
     try:
         return validate_data(estimator, X, y, **check_params)
     except ValueError as error:
-        if "seen at fit time, yet now missing" in str(error):
+        if "feature names should match" in str(error):
             raise ValueError(
-                f"{error}skmissing.compose.align(X, estimator) adds the columns of "
-                "modalities that X does not have, as missing.\n"
+                f"{error}skmissing.compose.align(X, estimator) sorts the columns, adds "
+                "those of missing modalities, and leaves out unknown ones.\n"
             ) from error
         raise explain_words(error, X) from error
 

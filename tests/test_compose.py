@@ -238,6 +238,18 @@ def test_keys_that_never_meet_warn():
         assert len(from_tables({"a": FRAME, "b": other}, on="id")) == 4
 
 
+def test_a_table_whose_keys_match_no_other_warns(tables):
+    """Also if all other tables match."""
+    odd = type(tables["gene"])({"id": ["P1", "P2"], "size": [1.0, 2.0]})
+    what = (
+        r"none of the 2 keys of tables\['scan'\] is in another table; got 'P1', and "
+        "'p3' in another table. Some keys are equal if blanks and case"
+    )
+    with pytest.warns(ModalityWarning, match=what) as caught:
+        assert len(from_tables({**tables, "scan": odd}, on="id")) == 6
+    assert len(caught) == 1
+
+
 def test_split_is_the_way_back(tables):
     X = from_tables(tables, on="id")
     parts = split_tables(X, drop_missing=True)
@@ -248,6 +260,20 @@ def test_split_is_the_way_back(tables):
         pd.testing.assert_frame_equal(again, X, check_names=False)
     with pytest.raises(ValueError, match="named modality__feature; got .*id"):
         split_tables(tables["gene"])
+
+
+@pytest.mark.parametrize("columns", [["b__0", "a__0"], ["b__0"]])
+@pytest.mark.parametrize("name", ["imputer", "per_modality"])
+def test_other_columns_than_in_fit_hint_at_align(name, columns):
+    X = pd.DataFrame({"a__0": [1.0, 2, 3], "b__0": [2.0, 4, 6]})
+    models = {
+        "imputer": RegressionImputer(min_rows=2),
+        "per_modality": PerModality(StandardScaler()),
+    }
+    model = models[name].fit(X)
+    with pytest.raises(ValueError, match=r"compose.align\(X, estimator\) sorts the"):
+        model.transform(X[columns])
+    assert np.isfinite(model.transform(align(X[columns], model))[:, 1]).all()
 
 
 def test_align():

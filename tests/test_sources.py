@@ -268,3 +268,11 @@ def test_regressions_of_a_sample(imputer, memory, tmp_path):
 def test_bad_source(X, error, message):
     with pytest.raises(error, match=message):
         scan_table(X)
+
+
+def test_other_files_are_refused_with_their_path(tmp_path):
+    pytest.importorskip("pyarrow")
+    path = tmp_path / "x.py"
+    path.write_text("X = 1")
+    with pytest.raises(ValueError, match=r"path of a Parquet file .*; got /.*/x\.py"):
+        scan_table(path)

@@ -12,7 +12,6 @@ from sklearn.utils import check_consistent_length, get_tags
 from sklearn.utils.validation import (
     _check_feature_names_in,
     check_is_fitted,
-    validate_data,
 )
 
 from skmissing._compat import HasMethods
@@ -25,6 +24,7 @@ from skmissing._table import (
     flat_names,
     name_list,
     take_samples,
+    validate_numbers,
 )
 from skmissing.compose._tables import observed_rows
 
@@ -236,7 +236,7 @@ class PerModality(
                     "minimum of 1 is required."
                 )
         X = flat_names(X)
-        validate_data(self, X, reset=reset, skip_check_array=True)
+        validate_numbers(self, X, reset=reset, skip_check_array=True)
         names = list(X.columns)
         if reset:
             self.modalities_ = resolve_modalities(self.modalities, len(names), names)

@@ -126,8 +126,8 @@ def from_tables(tables, *, on=None, how="outer", y=None, report=False):
     Warns
     -----
     ModalityWarning
-        If no key is in more than one table, or if samples without a target are left
-        out.
+        If no key of a table is in another table, or if samples without a target are
+        left out.
 
     See Also
     --------
@@ -417,7 +417,7 @@ def read_target(y, like, on, how):
 
 
 def check_keys(frames, target, how):
-    """Check that keys are unique, complete and of one type; warn if none is shared."""
+    """Check that keys are unique, complete and of one type, and whether they match."""
     seen = Counter(key for frame in frames.values() for key in frame.rows)
     tables, frames = frames, {**frames} if target is None else {**frames, "y": target}
     if how == "position":
@@ -448,22 +448,34 @@ def check_keys(frames, target, how):
     named = {kind for kind in kinds.values() if kind}
     if len(named) > 1 or any(" and " in kind for kind in named):
         raise TypeError(f"Keys must be of one type in all tables; got {kinds}.")
-    if len(tables) > 1 and max(seen.values(), default=2) < 2:
-        examples = ", ".join(
-            f"{frame.keys[0]!r} in {frame.where}" for frame in tables.values()
-            if frame.keys
-        )  # fmt: skip
-        plain = Counter(
-            key
-            for frame in tables.values()
-            for key in {str(k).strip().casefold() for k in frame.keys}
+    warn_unmatched(list(tables.values()), seen)
+
+
+def warn_unmatched(tables, seen):
+    """Warn about tables that share no key with another table."""
+    tables = [frame for frame in tables if frame.keys]
+    alone = [frame for frame in tables if all(seen[key] == 1 for key in frame.keys)]
+    if len(tables) < 2 or not alone:
+        return
+    plain = Counter(
+        key
+        for frame in tables
+        for key in {str(k).strip().casefold() for k in frame.keys}
+    )
+    for frame in alone:
+        others = [key for key in seen if key not in frame.rows]
+        what = (
+            f"none of the {count(len(frame.keys), 'key')} of {frame.where} is in "
+            f"another table; got {frame.keys[0]!r}, and {others[0]!r} in another table."
         )
-        hint = (
-            " Some keys are equal if blanks and case are ignored."
-            if max(plain.values(), default=0) > 1
-            else ""
-        )
-        warn(f"from_tables: no key is in two tables ({examples}).{hint}")
+        if len(alone) == len(tables):
+            examples = (f"{each.keys[0]!r} in {each.where}" for each in tables)
+            what = f"no key is in two tables ({', '.join(examples)})."
+        if any(plain[str(key).strip().casefold()] > 1 for key in frame.keys):
+            what += " Some keys are equal if blanks and case are ignored."
+        warn(f"from_tables: {what}")
+        if len(alone) == len(tables):
+            return
 
 
 def is_missing(key):
