@@ -5,17 +5,23 @@ On the command line: `python -m skmissing.benchmark --list`.
 
 from skmissing.benchmark._data import BenchmarkData, load_data
 from skmissing.benchmark._methods import list_methods, make_method
+from skmissing.benchmark._protocol import Split
 from skmissing.benchmark._report import rank_methods, summarize, write_report
-from skmissing.benchmark._runner import read_results, run_benchmark
+from skmissing.benchmark._results import BenchmarkResults, read_results, score_parts
+from skmissing.benchmark._runner import run_benchmark, splits
 
 __all__ = [
     "BenchmarkData",
+    "BenchmarkResults",
+    "Split",
     "list_methods",
     "load_data",
     "make_method",
     "rank_methods",
     "read_results",
     "run_benchmark",
+    "score_parts",
+    "splits",
     "summarize",
     "write_report",
 ]

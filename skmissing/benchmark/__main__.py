@@ -1,6 +1,7 @@
 """The benchmark as a command: `python -m skmissing.benchmark`."""
 
 import argparse
+import importlib
 import re
 import sys
 
@@ -9,6 +10,7 @@ from skmissing.benchmark._methods import list_methods
 from skmissing.benchmark._protocol import REGIMES, check_metric
 from skmissing.benchmark._report import write_report
 from skmissing.benchmark._runner import run_benchmark
+from skmissing.benchmark._scores import read_scoring
 
 # These defaults do not need torch, and take minutes on embedded data.
 _DEFAULT = "mean,mean+indicator,knn,nearest,soft,ridge,hgb,late,auto"
@@ -45,21 +47,26 @@ def main(arguments=None):
                 modalities=_words(args.modalities),
                 split=args.split,
                 groups=args.groups,
+                score_groups=args.score_groups,
                 sentiment=args.sentiment,
                 task=args.task,
             )
             for source in _words(args.data)
         ]
+        scoring = _words(args.scoring)
         if args.metric is not None:
-            check_metric(args.metric, data)
+            check_metric(args.metric, data, read_scoring(scoring))
+        methods = dict.fromkeys(_words(args.methods) or ())
+        methods |= dict(_load_method(text) for text in args.method)
         results = run_benchmark(
             data,
             _words(" ".join(args.missing).replace(" ", ",")),
-            _words(args.methods),
+            methods,
             regimes=_words(args.regimes),
             n_runs=args.n_runs,
             test_size=args.test_size,
             max_rows=args.max_rows,
+            scoring=scoring,
             out=args.out,
             retry_failed=args.retry_failed,
             n_jobs=args.n_jobs,
@@ -87,6 +94,28 @@ def _words(text):
     # A number after mcar:0.4 is the second number of a pair.
     words = re.findall(r"\w+:[0-9. ]+,[0-9. ]+(?=,|$)|[^,]+", text)
     return [word.strip() for word in words if word.strip()]
+
+
+def _load_method(text):
+    """Name and estimator or factory of `name=package.module:attribute`."""
+    match = re.fullmatch(r"([^=]+)=([\w.]+):([\w.]+)", text)
+    if match is None:
+        raise ValueError(
+            f"--method must be name=package.module:attribute; got {text!r}."
+        )
+    name, module, attribute = match.groups()
+    sys.path.insert(0, "")  # modules in the current folder
+    try:
+        found = importlib.import_module(module)
+    except ImportError as exc:
+        raise ImportError(f"--method {text}: {exc}") from exc
+    finally:
+        sys.path.remove("")
+    for part in attribute.split("."):
+        if not hasattr(found, part):
+            raise ValueError(f"--method {text}: {module} has no {attribute}.")
+        found = getattr(found, part)
+    return name.strip(), found
 
 
 def _listing():
@@ -137,6 +166,14 @@ def _make_parser():
         default="R1,R2",
         help="R1: missing in test only; R2: in both (default: %(default)s)",
     )
+    add(
+        "--method",
+        action="append",
+        default=[],
+        metavar="NAME=MODULE:ATTRIBUTE",
+        help="your own method: an estimator, or a function f(modalities, random_state) "
+        "that returns one; may be repeated",
+    )
     add("--n-runs", type=int, default=5, help="number of seeds (default: %(default)s)")
     add("--out", default="results", help="folder of the results (default: %(default)s)")
     add("--max-rows", type=int, help="largest number of samples per data set")
@@ -149,12 +186,14 @@ def _make_parser():
     add("--modalities", help="arrays of the .npz files to use, separated by commas")
     add("--split", default="auto", help="array with the split; 'random' ignores it")
     add("--groups", help="array of groups that are never split")
+    add("--score-groups", help="array of groups to score apart, such as hospitals")
     add(
         "--sentiment",
         action="store_true",
         help="y is a sentiment from -3 to 3: add sentiment scores",
     )
     add("--task", help="classification or regression (default: inferred from y)")
+    add("--scoring", help="further scorers of scikit-learn, separated by commas")
     add("--metric", help="score in the report (default: by task)")
     add("--n-jobs", type=int, default=1, help="number of cells run in parallel")
     add("--retry-failed", action="store_true", help="run failed cells again")

@@ -47,6 +47,8 @@ class BenchmarkData:
         Groups, such as persons or films. A drawn split never divides a group.
     sentiment : bool, default=False
         Whether y is a sentiment from -3 to 3, which has its own scores.
+    score_groups : array-like of shape (n_samples,) or None, default=None
+        Groups, such as hospitals, for scores by group. See :func:`score_parts`.
     task : {"classification", "regression", "multilabel"} or None, default=None
         Task. None infers it from y and treats whole numbers as classes. Use
         "regression" for ages in years, for example.
@@ -68,6 +70,7 @@ class BenchmarkData:
     groups: np.ndarray | None = None
     sentiment: bool = False
     task: str | None = None
+    score_groups: np.ndarray | None = None
 
     def __post_init__(self):
         where = f"data {self.name!r}"
@@ -80,7 +83,7 @@ class BenchmarkData:
             given["modalities"] = {
                 m.name: m.shape if m.n_tokens > 1 else m.width for m in layout.values()
             }
-        for key in ("y", "split", "groups"):
+        for key in ("y", "split", "groups", "score_groups"):
             value = getattr(self, key)
             if value is not None:
                 given[key] = _read_values(value, f"{where}: {key}", key, len(table))
@@ -99,7 +102,7 @@ class BenchmarkData:
     def fingerprint(self):
         """Checksum of the values, to recognise results on other data."""
         digest = hashlib.blake2b(digest_size=8)
-        for array in (self.X, self.y, self.split, self.groups):
+        for array in (self.X, self.y, self.split, self.groups, self.score_groups):
             if array is not None:
                 digest.update(np.ascontiguousarray(array).tobytes())
         digest.update(repr((self.modalities, self.sentiment)).encode())
@@ -183,7 +186,14 @@ NAMED = {
 
 
 def load_data(
-    source, *, modalities=None, split="auto", groups=None, sentiment=False, task=None
+    source,
+    *,
+    modalities=None,
+    split="auto",
+    groups=None,
+    score_groups=None,
+    sentiment=False,
+    task=None,
 ):
     """Load a data set by name, or from a numpy archive.
 
@@ -201,6 +211,8 @@ def load_data(
     groups : str or None, default=None
         Array of the file with groups, which are not divided when test samples are
         drawn.
+    score_groups : str or None, default=None
+        Array of the file with groups for scores by group.
     sentiment : bool, default=False
         Whether y is a sentiment from -3 to 3.
     task : {"classification", "regression", "multilabel"} or None, default=None
@@ -231,7 +243,11 @@ def load_data(
     """
     text = str(source)
     if text in NAMED:
-        options = {"modalities": modalities, "groups": groups}
+        options = {
+            "modalities": modalities,
+            "groups": groups,
+            "score_groups": score_groups,
+        }
         options["split"] = None if split in ("auto", "random") else split
         options["sentiment"] = sentiment or None
         for name, value in options.items():
@@ -251,16 +267,21 @@ def load_data(
         )
     key = {"auto": "split", "random": None}.get(split, split)
     bunch = datasets.read_multimodal_npz(source, modalities=modalities, split=key)
-    if groups is not None and groups not in bunch.extras:
-        raise ValueError(
-            f"{text}: no array groups={groups!r}; found {', '.join(bunch.extras)}."
-        )
-    unused = {k: a.shape for k, a in bunch.extras.items() if k not in ("split", groups)}
+    for key, value in (("groups", groups), ("score_groups", score_groups)):
+        if value is not None and value not in bunch.extras:
+            raise ValueError(
+                f"{text}: no array {key}={value!r}; found {', '.join(bunch.extras)}."
+            )
+    unused = {
+        k: a.shape
+        for k, a in bunch.extras.items()
+        if k not in ("split", groups, score_groups)
+    }
     if unused and modalities is None:
         shown = ", ".join(f"{key!r} of shape {shape}" for key, shape in unused.items())
         warn(
             f"{text}: arrays that are not used: {shown}. A modality must be numbers "
-            "with two or three axes. Name groups by groups=, or give modalities=."
+            "with two or three axes. Name groups by groups= or score_groups=, or give modalities=."
         )
     return BenchmarkData(
         text.replace("\\", "/").rpartition("/")[2].removesuffix(".npz"),
@@ -271,6 +292,7 @@ def load_data(
         None if groups is None else bunch.extras[groups],
         sentiment,
         task,
+        None if score_groups is None else bunch.extras[score_groups],
     )
 
 

@@ -4,8 +4,11 @@ Methods that only complete or encode the data are followed by the same linear mo
 that they differ only in how they treat missing modalities.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+import joblib
+from sklearn.base import clone
 from sklearn.ensemble import (
     HistGradientBoostingClassifier,
     HistGradientBoostingRegressor,
@@ -128,11 +131,11 @@ def _ul4m4(s):
 def _clusters(strategy, n_clusters):
     """Builder of a ClusterGuidedImputer before the linear model."""
 
-    def build(s):
+    def make(s):
         k = min(n_clusters, s.most_clusters)
         return s.before_head(ClusterGuidedImputer(k, strategy=strategy, **s.seeded))
 
-    return build
+    return make
 
 
 # Builder and description by name. Builders take a Setting. KEEP is for columns that are
@@ -238,20 +241,81 @@ def list_methods():
     }
 
 
-def check_methods(names):
-    """Check that methods exist and that their packages are installed."""
-    for name in names:
-        if name not in METHODS:
+def read_methods(methods):
+    """Methods by name: names of the benchmark, estimators, or factories."""
+    if isinstance(methods, str):
+        methods = [methods]
+    if not isinstance(methods, Mapping):
+        for method in methods:
+            if not isinstance(method, str):
+                raise TypeError(
+                    "methods must be a dict to name estimators, as in "
+                    f"{{'mine': estimator}}; got a list with {method!r}."
+                )
+        doubled = next((m for m in methods if list(methods).count(m) > 1), None)
+        if doubled is not None:
             raise ValueError(
-                f"methods must be among {', '.join(METHODS)}; got {name!r}."
-                f"{did_you_mean(name, METHODS)}"
+                f"methods must hold each entry once; got {doubled!r} twice."
             )
-        if name in TORCH:
-            try:
-                import_optional("torch", "neural")
-                import_optional("skorch", "neural")
-            except ImportError as exc:
-                raise ImportError(f"The method {name!r} cannot run: {exc}") from exc
+        methods = dict.fromkeys(methods)
+    found = {name: name if m is None else m for name, m in methods.items()}
+    for name, method in found.items():
+        if isinstance(method, str):
+            _check_known(method)
+        elif isinstance(method, type) or not (is_estimator(method) or callable(method)):
+            raise TypeError(
+                f"methods[{name!r}] must be a name of the benchmark, an estimator with "
+                "fit and predict, a factory f(modalities, random_state), or None; got "
+                f"{method!r}."
+            )
+    return found
+
+
+def is_estimator(method):
+    """Whether a method is an estimator, and not a factory."""
+    return hasattr(method, "fit") and hasattr(method, "predict")
+
+
+def _check_known(name):
+    """Check that a method exists and that its packages are installed."""
+    if name not in METHODS:
+        raise ValueError(
+            f"methods must be among {', '.join(METHODS)}; got {name!r}."
+            f"{did_you_mean(name, METHODS)}"
+        )
+    if name in TORCH:
+        try:
+            import_optional("torch", "neural")
+            import_optional("skorch", "neural")
+        except ImportError as exc:
+            raise ImportError(f"The method {name!r} cannot run: {exc}") from exc
+
+
+def build(method, setting):
+    """Build the estimator of a method for some data."""
+    if isinstance(method, str):
+        return METHODS[method][0](setting)
+    if not is_estimator(method):
+        return method(setting.modalities, setting.seed)
+    model = clone(method)
+    given = {"modalities": setting.modalities, "random_state": setting.seed}
+    unset = {
+        path: given[path.rpartition("__")[2]]
+        for path, value in model.get_params().items()
+        if value is None and path.rpartition("__")[2] in given
+    }
+    return model.set_params(**unset)
+
+
+def fingerprint(name, method, setting):
+    """Text that tells methods of one name apart: empty for one of the benchmark."""
+    if isinstance(method, str):
+        return "" if method == name else method
+    try:
+        model = build(method, setting)
+        return joblib.hash([type(model).__qualname__, model.get_params()])
+    except Exception as exc:  # noqa: BLE001 - the cell will fail and say so
+        return repr(exc)
 
 
 def make_method(name, *, task, modalities, n_features, n_samples=None, random_state=0):
@@ -285,12 +349,12 @@ def make_method(name, *, task, modalities, n_features, n_samples=None, random_st
     ...     "auto", task="classification", modalities={"a": 3, "b": 2}, n_features=5)
     LateFusionClassifier(modalities={'a': 3, 'b': 2}, random_state=0)
     """
-    check_methods([name])
+    _check_known(name)
     if task not in ("classification", "regression", "multilabel"):
         raise ValueError(
             "task must be 'classification', 'regression' or 'multilabel'; got "
             f"{task!r}."
         )
-    build, _ = METHODS[name]
     most_clusters = K_SOFT if n_samples is None else n_samples
-    return build(Setting(task, modalities, n_features, random_state, most_clusters))
+    setting = Setting(task, modalities, n_features, random_state, most_clusters)
+    return build(name, setting)

@@ -5,39 +5,38 @@ import itertools
 import json
 import os
 import time
+import types
 import warnings
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-from sklearn.metrics import (
-    accuracy_score,
-    balanced_accuracy_score,
-    f1_score,
-    mean_absolute_error,
-    mean_squared_error,
-    r2_score,
-)
 
 import skmissing
-from skmissing.benchmark._data import did_you_mean, split_rows
-from skmissing.benchmark._methods import make_method
-from skmissing.metrics import multilabel_f1, sentiment_scores
+from skmissing.benchmark import _methods
+from skmissing.benchmark._data import BenchmarkData, did_you_mean, split_rows
+from skmissing.benchmark._scores import (
+    SCORES,
+    Predictions,
+    name_patterns,
+    score_groups,
+    score_predictions,
+)
 from skmissing.simulate import ampute, make_amputer, missing_rates
 
 REGIMES = {
     "R1": "complete training samples, modalities hidden at test time only",
     "R2": "modalities hidden in training and at test time",
 }
-# The score in tables, by task.
-MAIN_SCORES = {
-    "classification": "accuracy",
-    "regression": "mae",
-    "multilabel": "f1_micro",
-}
-# For these scores, less is better. For all others, more is better.
-LOSSES = {"mae", "mse", "log_loss", "calibration_error"}
 MOST_WARNINGS = 3
+_NO_NUMBERS = (
+    str,
+    bytes,
+    type,
+    types.ModuleType,
+    types.FunctionType,
+    np.random.RandomState,
+)
 
 
 @dataclass(frozen=True)
@@ -49,7 +48,7 @@ class Cell:
     regime: str
     method: str
     seed: int  # of the split, the masks and the method
-    protocol: str  # checksum of the data and of the settings
+    protocol: str  # checksum of the data, the settings and the method
 
     @property
     def stream(self):
@@ -59,26 +58,88 @@ class Cell:
         return int.from_bytes(digest, "little") >> 1
 
 
-def make_cells(data, missing, regimes, methods, n_runs, *, test_size, max_rows):
-    """Make all cells in the order of the results."""
-    protocols = {}
-    for d in data:
-        text = json.dumps([d.fingerprint, test_size, max_rows])
-        protocols[d.name] = hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
+@dataclass(frozen=True)
+class Split:
+    """Training and test samples of one run, as yielded by :func:`splits`.
+
+    Parameters
+    ----------
+    data : BenchmarkData
+        The whole data set.
+    missing : str
+        Configuration of hidden modalities.
+    regime : {"R1", "R2"}
+        Whether modalities are hidden in the test samples only, or in both.
+    seed : int
+        Number of the run.
+    protocol : str
+        Checksum of the data and the settings.
+    random_state : int
+        Seed for a method. It is the same for all methods of a run.
+    train, test : ndarray of int
+        Positions of the samples in the data.
+    X_train, X_test : ndarray of shape (n_samples, n_features)
+        Samples. Hidden modalities are NaN.
+    y_train, y_test : ndarray of shape (n_samples,) or (n_samples, n_labels)
+        Targets.
+    X_full : ndarray of shape (n_test_samples, n_features)
+        Test samples before modalities are hidden.
+
+    Examples
+    --------
+    >>> from skmissing.benchmark import splits
+    >>> split = next(splits("breast_cancer", "mcar:0.5"))
+    >>> split.regime, split.X_train.shape, split.X_test.shape
+    ('R1', (341, 30), (228, 30))
+    """
+
+    data: BenchmarkData
+    missing: str
+    regime: str
+    seed: int
+    protocol: str
+    random_state: int
+    train: np.ndarray
+    test: np.ndarray
+    X_train: np.ndarray
+    y_train: np.ndarray
+    X_test: np.ndarray
+    y_test: np.ndarray
+    X_full: np.ndarray
+
+
+def make_cells(
+    data, missing, regimes, methods, n_runs, scorers=(), *, test_size, max_rows
+):
+    """Make all cells in the order of the results. Methods are a dict."""
+    settings = [test_size, max_rows, *scorers]
+    protocols = {
+        (d.name, name): _checksum(d, name, method, settings)
+        for d in data
+        for name, method in methods.items()
+    }
     return [
-        Cell(*names, seed, protocols[names[0]])
-        for *names, seed in itertools.product(
-            protocols, missing, regimes, methods, range(n_runs)
+        Cell(name, gaps, regime, method, seed, protocols[name, method])
+        for name, gaps, regime, method, seed in itertools.product(
+            [d.name for d in data], missing, regimes, methods, range(n_runs)
         )
     ]
 
 
-def draw_rows(cell, data, *, test_size, max_rows):
-    """The samples of a cell, with modalities hidden, as a dict of arrays.
+def _checksum(data, name, method, settings):
+    parts = [data.fingerprint, *settings]
+    n_features = data.X.shape[1]
+    setting = _methods.Setting(data.task, data.modalities, n_features, 0, len(data.X))
+    print_ = _methods.fingerprint(name, method, setting)
+    text = json.dumps([*parts, print_] if print_ else parts)
+    return hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
+
+
+def make_split(cell, data, *, test_size, max_rows):
+    """The samples of a cell, with modalities hidden.
 
     One amputer is fitted to the training samples and hides modalities of both parts, so
-    that mechanisms learn nothing from test samples. `X_full` is the test samples before
-    modalities are hidden.
+    that mechanisms learn nothing from test samples.
     """
     train, test = split_rows(data, cell.seed, test_size=test_size, max_rows=max_rows)
     X_train, X_full = data.X[train], data.X[test]
@@ -105,23 +166,32 @@ def draw_rows(cell, data, *, test_size, max_rows):
         amputer.set_output(transform="default")
         hidden_train = amputer.fit_transform(X_train)
         X_test = amputer.transform(X_full)
-    return {
-        "X_train": hidden_train if cell.regime == "R2" else X_train,
-        "y_train": data.y[train],
-        "X_test": X_test,
-        "y_test": data.y[test],
-        "X_full": X_full,
-    }
+    return Split(
+        data=data,
+        missing=cell.missing,
+        regime=cell.regime,
+        seed=cell.seed,
+        protocol=cell.protocol,
+        random_state=cell.stream % 10**6,
+        train=train,
+        test=test,
+        X_train=hidden_train if cell.regime == "R2" else X_train,
+        y_train=data.y[train],
+        X_test=X_test,
+        y_test=data.y[test],
+        X_full=X_full,
+    )
 
 
-def run_cell(cell, data, *, test_size, max_rows):
+def run_cell(cell, data, method, scorers, *, test_size, max_rows):
     """Fit and score one method. A failed cell has an `error` and no scores."""
     row = {**asdict(cell), "error": None, "version": skmissing.__version__}
     started = time.perf_counter()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
-            row |= _measure(cell, data, test_size, max_rows)
+            split = make_split(cell, data, test_size=test_size, max_rows=max_rows)
+            row |= _measure(split, method, scorers)
         except Exception as exc:  # noqa: BLE001 - a cell must not stop the others
             row["error"] = f"{type(exc).__name__}: {exc}".strip()
     row["wall_seconds"] = round(time.perf_counter() - started, 4)
@@ -131,38 +201,98 @@ def run_cell(cell, data, *, test_size, max_rows):
     return row
 
 
-def _measure(cell, data, test_size, max_rows):
-    rows = draw_rows(cell, data, test_size=test_size, max_rows=max_rows)
-    train, test = rows["X_train"], rows["X_test"]
-    model = make_method(
-        cell.method,
-        task=data.task,
-        modalities=data.modalities,
-        n_features=data.X.shape[1],
-        n_samples=int((~np.isnan(train)).any(axis=1).sum()),
-        random_state=cell.stream % 10**6,
+def _measure(split, method, scorers):
+    data, X, y = split.data, split.X_test, split.y_test
+    n_observed = int((~np.isnan(split.X_train)).any(axis=1).sum())
+    setting = _methods.Setting(
+        data.task, data.modalities, X.shape[1], split.random_state, n_observed
     )
+    model = _methods.build(method, setting)
     with PeakMemory() as memory:
         start = time.perf_counter()
-        model.fit(train, rows["y_train"])
+        model.fit(split.X_train, split.y_train)
         fitted = time.perf_counter()
-        predicted = model.predict(test)
+        model.predict(X)
         done = time.perf_counter()
-    full = score_method(data, rows["y_test"], model, rows["X_full"])
-    rates = [missing_rates(part, modalities=data.modalities) for part in (train, test)]
-    return {
-        "task": data.task,
-        "scores": score_method(data, rows["y_test"], model, test, predicted),
-        "full_scores": full,
-        "n_train": len(train),
-        "n_test": len(test),
-        "train_missing": rates[0],
-        "test_missing": rates[1],
+    found = Predictions.of(model, X, data.task)
+    full = Predictions.of(model, split.X_full, data.task)
+    row = describe_split(split) | score_split(split, found)
+    for name, scorer in scorers.items():
+        row["scores"][name] = _finite(scorer(model, X, y))
+    row["full_scores"] = score_predictions(data, y, full) | {
+        name: _finite(scorer(model, split.X_full, y))
+        for name, scorer in scorers.items()
+    }
+    return row | {
         "fit_seconds": round(fitted - start, 4),
         "predict_seconds": round(done - fitted, 4),
         "peak_mb": memory.peak_mb,
+        "n_parameters": count_parameters(model),
         "pid": os.getpid(),
     }
+
+
+def _finite(value):
+    return float(value) if np.isfinite(value) else None
+
+
+def describe_split(split):
+    """What the results tell of the samples of a split."""
+    rates = [
+        missing_rates(part, modalities=split.data.modalities)
+        for part in (split.X_train, split.X_test)
+    ]
+    return {
+        "task": split.data.task,
+        "n_train": len(split.X_train),
+        "n_test": len(split.X_test),
+        "train_missing": rates[0],
+        "test_missing": rates[1],
+    }
+
+
+def score_split(split, predictions):
+    """Scores of predictions for the test samples, by pattern and by group."""
+    data, y = split.data, split.y_test
+    patterns = name_patterns(split.X_test, data.modalities)
+    row = {
+        "scores": score_predictions(data, y, predictions),
+        "pattern_scores": score_groups(data, y, predictions, patterns),
+    }
+    if data.score_groups is not None:
+        groups = data.score_groups[split.test]
+        row["group_scores"] = score_groups(data, y, predictions, groups)
+    return row
+
+
+def count_parameters(model):
+    """Count the numbers that a fitted model holds, in arrays, tensors and trees.
+
+    Estimators that store training samples count these as well.
+    """
+    left, seen, total = [model], set(), 0
+    while left:
+        value = left.pop()
+        if id(value) in seen or isinstance(value, _NO_NUMBERS):
+            continue
+        seen.add(id(value))
+        if hasattr(value, "module_"):  # a network of skorch, without its optimizer
+            left.append(value.module_)
+        elif hasattr(value, "parameters") and hasattr(value, "state_dict"):
+            total += sum(p.numel() for p in value.parameters())
+        elif isinstance(value, np.ndarray) and value.dtype != object:
+            total += value.size
+        elif hasattr(value, "node_count"):
+            total += value.node_count
+        elif isinstance(value, dict):
+            left += value.values()
+        elif isinstance(value, (list, tuple, set)):
+            left += value
+        elif isinstance(value, np.ndarray):
+            left += value.ravel().tolist()
+        elif hasattr(value, "__dict__"):
+            left += vars(value).values()
+    return total
 
 
 class PeakMemory:
@@ -189,66 +319,16 @@ class PeakMemory:
         return int(dict(line.split(":", 1) for line in text.splitlines())[field][:-2])
 
 
-def score_method(data, y, model, X, predicted=None):
-    """All scores of a fitted method, by name."""
-    predicted = model.predict(X) if predicted is None else predicted
-    scores = score_predictions(data, y, predicted)
-    if data.task == "classification" and hasattr(model, "predict_proba"):
-        scores |= score_probabilities(y, model.predict_proba(X), model.classes_)
-    return scores
-
-
-def score_probabilities(y, proba, classes):
-    """Log-loss and expected calibration error (ten bins). Unseen classes get 0."""
-    every = np.union1d(classes, y)
-    full = np.zeros((len(y), len(every)))
-    full[:, np.searchsorted(every, classes)] = proba
-    confidence = full.max(axis=1)
-    hits = every[full.argmax(axis=1)] == y
-    bins = np.minimum((confidence * 10).astype(int), 9)
-    gaps = np.bincount(bins, hits - confidence, minlength=10)
-    # For the true class, a probability of 0 counts as 1e-4.
-    true = np.clip(full[np.arange(len(y)), np.searchsorted(every, y)], 1e-4, 1)
-    return {
-        "log_loss": float(-np.log(true).mean()),
-        "calibration_error": float(np.abs(gaps).sum() / len(y)),
-    }
-
-
-def score_predictions(data, y, predicted):
-    """All scores of a task, by name; None if a score is undefined."""
-    if data.task == "multilabel":
-        return {
-            "f1_micro": multilabel_f1(y, predicted),
-            "f1_macro": multilabel_f1(y, predicted, average="macro"),
-        }
-    if data.task == "classification":
-        scores = {
-            "accuracy": accuracy_score(y, predicted),
-            "balanced_accuracy": balanced_accuracy_score(y, predicted),
-            "f1_macro": f1_score(y, predicted, average="macro", zero_division=0.0),
-        }
-    else:
-        scores = {
-            "mae": mean_absolute_error(y, predicted),
-            "mse": mean_squared_error(y, predicted),
-            "r2": r2_score(y, predicted),
-        }
-        if data.sentiment:
-            scores |= sentiment_scores(y, predicted)
-    return {k: float(v) if np.isfinite(v) else None for k, v in scores.items()}
-
-
-def check_metric(metric, data):
+def check_metric(metric, data, scorers=()):
     """Check that all data sets have this score."""
     for each in data:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # only the names count
-            known = [*score_predictions(each, each.y, each.y)]
-        if each.task == "classification":
-            known += ["log_loss", "calibration_error"]
+        known = [*SCORES[each.task], *scorers]
+        if each.sentiment:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # only the names count
+                known += score_predictions(each, each.y, Predictions(each.y))
         if metric not in known:
             raise ValueError(
                 f"metric={metric!r} is not among the scores of {each.name}: "
-                f"{', '.join(known)}.{did_you_mean(metric, known)}"
+                f"{', '.join(dict.fromkeys(known))}.{did_you_mean(metric, known)}"
             )

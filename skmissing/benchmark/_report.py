@@ -14,7 +14,9 @@ import skmissing
 from skmissing._compat import import_optional
 from skmissing._table import warn
 from skmissing.benchmark._methods import list_methods
-from skmissing.benchmark._protocol import LOSSES, MAIN_SCORES, REGIMES
+from skmissing.benchmark._protocol import REGIMES
+from skmissing.benchmark._results import PARTS
+from skmissing.benchmark._scores import LOSSES, MAIN_SCORES
 
 pd = import_optional("pandas", "benchmark")
 
@@ -265,7 +267,8 @@ def write_report(results, folder, *, metric=None, confidence_level=0.95):
     written = [folder / "report.md", folder / "summary.csv", folder / "runs.csv"]
     text = _format_report(results, summary, confidence_level)
     written[0].write_text(text, encoding="utf-8")
-    for path, frame in zip(written[1:], (summary, results)):
+    runs = results.drop(columns=PARTS.values(), errors="ignore")
+    for path, frame in zip(written[1:], (summary, runs)):
         frame.to_csv(path, index=False, lineterminator="\r\n", encoding="utf-8")
     if importlib.util.find_spec("matplotlib") is None:
         text = (

@@ -1,27 +1,19 @@
-"""Runs the cells, stores finished cells, and estimates the remaining time."""
+"""Runs the cells, and estimates the remaining time."""
 
 import itertools
-import json
 import os
 import sys
 from collections import Counter
-from pathlib import Path
 
 import numpy as np
 from joblib import Parallel, delayed
 
-from skmissing._compat import import_optional
-from skmissing._modalities import count
-from skmissing._table import warn
 from skmissing.benchmark._data import BenchmarkData, did_you_mean, load_data
-from skmissing.benchmark._methods import check_methods
-from skmissing.benchmark._protocol import MAIN_SCORES, REGIMES, make_cells, run_cell
+from skmissing.benchmark._methods import read_methods
+from skmissing.benchmark._protocol import REGIMES, make_cells, make_split, run_cell
+from skmissing.benchmark._results import BenchmarkResults, _as_frame, _key_of
+from skmissing.benchmark._scores import MAIN_SCORES, read_scoring
 from skmissing.simulate import make_amputer, parse_config
-
-pd = import_optional("pandas", "benchmark")
-
-RESULTS = "results.jsonl"
-_KEY = ("data", "missing", "regime", "method", "seed", "protocol")
 
 
 def run_benchmark(
@@ -33,6 +25,7 @@ def run_benchmark(
     n_runs=5,
     test_size=0.4,
     max_rows=None,
+    scoring=None,
     out=None,
     retry_failed=False,
     n_jobs=1,
@@ -48,8 +41,14 @@ def run_benchmark(
     missing : sequence of str, default=("mcar:0.5",)
         Configurations of hidden modalities, as in
         :func:`skmissing.simulate.make_amputer`.
-    methods : sequence of str, default=("mean", "knn", "late")
-        Methods of :func:`list_methods`.
+    methods : sequence of str or dict, default=("mean", "knn", "late")
+        Methods of :func:`list_methods`, or a dict of your own methods by name. A value
+        of the dict is
+
+        - an estimator, such as a pipeline or a search. Its parameters `modalities` and
+          `random_state`, also of nested estimators, are set if they are None.
+        - a function `f(modalities, random_state)` that returns an estimator.
+        - the name of a method of the benchmark, or None if the key is its name.
     regimes : sequence of {"R1", "R2"}, default=("R1", "R2")
         "R1" trains on the samples as they are and hides modalities at test time only.
         The published script of UL4M4 does this for CMU-MOSI by default. "R2" hides
@@ -61,9 +60,13 @@ def run_benchmark(
         Share of test samples if the data have no split.
     max_rows : int or None, default=None
         Maximum number of samples per data set, drawn in each run.
+    scoring : str, list of str or dict, default=None
+        Further scores: scorers of scikit-learn by name, or a dict with names and
+        scorers, as for :func:`~sklearn.model_selection.cross_validate`.
     out : path-like or None, default=None
         Folder in which each finished cell is appended to `results.jsonl`. Cells that
-        are already in the file are not run again.
+        are already in the file are not run again, unless the data, the settings or the
+        parameters of an estimator have changed.
     retry_failed : bool, default=False
         Whether to run failed cells again.
     n_jobs : int, default=1
@@ -78,7 +81,8 @@ def run_benchmark(
         One row per cell, in the order of data, missing, regime, method and seed. Scores
         are columns such as `scores.accuracy` and `full_scores.accuracy`. Shares of
         missing modalities are `train_missing.text` and `test_missing.text`. `error` is
-        missing if the cell succeeded.
+        missing if the cell succeeded. `n_parameters` is the number of numbers that the
+        fitted method holds. For scores by pattern, see :func:`score_parts`.
 
     Examples
     --------
@@ -87,43 +91,86 @@ def run_benchmark(
     >>> (results.set_index("regime")["scores.accuracy"] > 0.8).to_dict()
     {'R1': True, 'R2': True}
     """
-    if isinstance(data, (str, os.PathLike, BenchmarkData)):
-        data = [data]
-    missing, methods, regimes = (
-        [given] if isinstance(given, str) else given
-        for given in (missing, methods, regimes)
+    sets, missing, regimes = _read_settings(
+        data, missing, regimes, n_runs, test_size, max_rows
     )
-    check_methods(methods)
-    if out is not None and Path(out).exists() and not Path(out).is_dir():
-        raise NotADirectoryError(f"out must be a folder; got the file {str(out)!r}.")
-    sets = [d if isinstance(d, BenchmarkData) else load_data(d) for d in data]
-    _check_settings(sets, missing, methods, regimes, n_runs, test_size, max_rows)
+    methods, scorers = read_methods(methods), read_scoring(scoring)
+    if not methods:
+        raise ValueError("methods must hold at least one entry; got none.")
+    store = BenchmarkResults(out)
     settings = {"test_size": test_size, "max_rows": max_rows}
-    cells = make_cells(sets, missing, regimes, methods, n_runs, **settings)
-    path = None if out is None else Path(out) / RESULTS
-    done = {} if path is None else _finished(path, cells, retry_failed)
+    cells = make_cells(sets, missing, regimes, methods, n_runs, scorers, **settings)
+    done = store._finished(cells, retry_failed)
     left = [cell for cell in cells if _key_of(vars(cell)) not in done]
     # Run by run, so that an interrupted benchmark has complete runs.
     left.sort(key=lambda cell: cell.seed)
     by_name = {d.name: d for d in sets}
     rows = Parallel(n_jobs=n_jobs, return_as="generator_unordered")(
-        delayed(run_cell)(cell, by_name[cell.data], **settings) for cell in left
+        delayed(run_cell)(
+            cell, by_name[cell.data], methods[cell.method], scorers, **settings
+        )
+        for cell in left
     )
     progress = Progress(left, n_jobs, sys.stderr if verbose else None)
     for row in rows:
-        done[_key_of(row)] = row
-        if path is not None:
-            with path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(row) + "\n")
-                file.flush()
-                os.fsync(file.fileno())
+        store._append(row)
         progress.update(row)
-    return _as_frame(done[_key_of(vars(cell))] for cell in cells)
+    return _as_frame(store._rows[_key_of(vars(cell))] for cell in cells)
 
 
-def _check_settings(sets, missing, methods, regimes, n_runs, test_size, max_rows):
+def splits(
+    data,
+    missing=("mcar:0.5",),
+    *,
+    regimes=("R1", "R2"),
+    n_runs=5,
+    test_size=0.4,
+    max_rows=None,
+):
+    """Yield the splits and masks of the benchmark, for code that is not an estimator.
+
+    Parameters
+    ----------
+    data, missing, regimes, n_runs, test_size, max_rows
+        As in :func:`run_benchmark`.
+
+    Yields
+    ------
+    Split
+        Training and test samples of one run, the same as those of
+        :func:`run_benchmark`. Pass it to :meth:`BenchmarkResults.add` with the
+        predictions.
+
+    Examples
+    --------
+    >>> from skmissing.benchmark import splits
+    >>> [(split.regime, split.seed) for split in splits("breast_cancer", n_runs=2)]
+    [('R1', 0), ('R1', 1), ('R2', 0), ('R2', 1)]
+    """
+    sets, missing, regimes = _read_settings(
+        data, missing, regimes, n_runs, test_size, max_rows
+    )
+    settings = {"test_size": test_size, "max_rows": max_rows}
+    by_name = {d.name: d for d in sets}
+    cells = make_cells(sets, missing, regimes, {"": ""}, n_runs, (), **settings)
+    return (make_split(cell, by_name[cell.data], **settings) for cell in cells)
+
+
+def _read_settings(data, missing, regimes, n_runs, test_size, max_rows):
+    """Check the settings. Single entries become lists, and data are loaded."""
+    if isinstance(data, (str, os.PathLike, BenchmarkData)):
+        data = [data]
+    missing, regimes = (
+        [given] if isinstance(given, str) else given for given in (missing, regimes)
+    )
+    sets = [d if isinstance(d, BenchmarkData) else load_data(d) for d in data]
+    _check_settings(sets, missing, regimes, n_runs, test_size, max_rows)
+    return sets, missing, regimes
+
+
+def _check_settings(sets, missing, regimes, n_runs, test_size, max_rows):
     names = [d.name for d in sets]
-    lists = {"data": names, "missing": missing, "methods": methods, "regimes": regimes}
+    lists = {"data": names, "missing": missing, "regimes": regimes}
     for name, values in lists.items():
         if not len(values):
             raise ValueError(f"{name} must hold at least one entry; got none.")
@@ -153,101 +200,6 @@ def _check_settings(sets, missing, methods, regimes, n_runs, test_size, max_rows
                 parse_config(amputer.config, list(d.modalities))
         except ValueError as exc:
             raise ValueError(f"missing={gaps!r} on data {d.name!r}: {exc}") from exc
-
-
-def _key_of(row):
-    return tuple(row[name] for name in _KEY)
-
-
-def _as_frame(rows):
-    """Convert nested entries to columns such as `scores.accuracy`."""
-    flat = []
-    for row in rows:
-        flat.append({})
-        for key, value in row.items():
-            if isinstance(value, dict):
-                flat[-1] |= {f"{key}.{name}": v for name, v in value.items()}
-            else:
-                flat[-1][key] = "; ".join(value) if isinstance(value, list) else value
-    frame = pd.DataFrame(flat)
-    # These are integers, but missing if a cell failed.
-    whole = frame.columns.intersection(["n_train", "n_test", "pid"])
-    return frame.astype(dict.fromkeys(whole, "Int64"))
-
-
-def read_results(path):
-    """Read the finished results of a benchmark.
-
-    Parameters
-    ----------
-    path : path-like
-        The folder, or the file `results.jsonl` in it.
-
-    Returns
-    -------
-    pandas.DataFrame
-        One row per cell, as in :func:`run_benchmark`. For a cell that was run twice,
-        the later result.
-
-    Warns
-    -----
-    UserWarning
-        If the last line is cut off, for example by an interruption.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> from skmissing.benchmark import read_results, run_benchmark
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     results = run_benchmark(
-    ...         ["breast_cancer"], methods=["mean"], n_runs=1, out=folder)
-    ...     read_results(folder).equals(results)
-    True
-    """
-    path = Path(path)
-    return _as_frame(_read_rows(path / RESULTS if path.is_dir() else path).values())
-
-
-def _read_rows(path):
-    """Rows of the file as nested dicts, by their key."""
-    rows, lines = {}, path.read_text(encoding="utf-8").splitlines(keepends=True)
-    for number, line in enumerate(lines, start=1):
-        try:
-            row = json.loads(line)
-            rows[_key_of(row)] = row
-        except (ValueError, KeyError, TypeError) as exc:
-            if number == len(lines) and not line.endswith("\n"):
-                text = f"{path.name}: the last line is cut off and is left out."
-                warn(text, UserWarning)
-                continue
-            raise ValueError(
-                f"{path}: line {number} is not a result of a benchmark: {line[:60]!r}."
-            ) from exc
-    return rows
-
-
-def _finished(path, cells, retry_failed):
-    """Rows of the file for these cells. Also prepares the file for more rows."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if not path.exists():
-        return {}
-    rows = _read_rows(path)
-    text = path.read_bytes()
-    if text and not text.endswith(b"\n"):
-        path.write_bytes(text[: text.rfind(b"\n") + 1])
-    wanted = {_key_of(vars(cell)) for cell in cells}
-    stale = {key[:5] for key in rows.keys() - wanted} & {key[:5] for key in wanted}
-    if stale:
-        warn(
-            f"{path.name}: {count(len(stale), 'cell was', 'cells were')} run on other "
-            "data or settings (test_size, max_rows), and will be run again.",
-            UserWarning,
-        )
-    return {
-        key: row
-        for key, row in rows.items()
-        if key in wanted and not (retry_failed and row["error"])
-    }
 
 
 class Progress:

@@ -7,11 +7,23 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn import metrics
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.tree import DecisionTreeClassifier
 
 from skmissing import ModalityWarning
-from skmissing.benchmark import _methods, _protocol, load_data
+from skmissing.benchmark import _methods, load_data
 from skmissing.benchmark._data import split_rows
-from skmissing.benchmark._protocol import check_metric, draw_rows, make_cells, run_cell
+from skmissing.benchmark._protocol import (
+    check_metric,
+    count_parameters,
+    make_cells,
+    make_split,
+)
+from skmissing.benchmark._protocol import run_cell as run_method
+from skmissing.benchmark._scores import Predictions, score_groups, score_predictions
 from skmissing.metrics import sentiment_scores
 
 from .conftest import make_toy
@@ -30,8 +42,16 @@ MOSI = [
 
 
 def make_cell(data, missing="mcar:0.5", regime="R2", method="mean", seed=0):
-    (cell,) = make_cells([data], [missing], [regime], [method], 1, **WHOLE)
+    (cell,) = make_cells([data], [missing], [regime], {method: method}, 1, **WHOLE)
     return replace(cell, seed=seed)
+
+
+def run_cell(cell, data, method=None, **settings):
+    return run_method(cell, data, method or cell.method, {}, **settings)
+
+
+def draw_rows(cell, data, **settings):
+    return vars(make_split(cell, data, **settings))
 
 
 def test_methods_and_regimes_share_split_and_masks(toy):
@@ -153,7 +173,7 @@ def test_failing_cell_is_a_row_with_its_error(toy, failing):
     assert "scores" not in row and row["wall_seconds"] > 0
 
 
-def test_warnings_are_counted_not_lost(toy, monkeypatch):
+def test_warnings_are_counted_not_lost(toy):
 
     class Loud:
         def fit(self, X, y):
@@ -165,8 +185,7 @@ def test_warnings_are_counted_not_lost(toy, monkeypatch):
         def predict(self, X):
             return np.zeros(len(X), dtype=int)
 
-    monkeypatch.setattr(_protocol, "make_method", lambda *a, **k: Loud())
-    row = run_cell(make_cell(toy), toy, **WHOLE)
+    row = run_cell(make_cell(toy), toy, lambda *given: Loud(), **WHOLE)
     assert row["warnings"] == ["UserWarning: too loud"] and row["n_warnings"] == 1
 
 
@@ -181,13 +200,82 @@ def test_full_score_is_that_of_complete_rows(toy):
 def test_scores_by_task():
     y = np.array([-2.0, 0.0, 1.0, 3.0])
     data = make_toy("regression", sentiment=True)
-    scores = _protocol.score_predictions(data, y, y + 0.5)
+    scores = score_predictions(data, y, Predictions(y + 0.5))
     assert scores["mae"] == 0.5 and scores["mse"] == 0.25
     assert scores["accuracy_zeros_positive"] == 1.0
     assert set(sentiment_scores(y, y)) < set(scores)
     data = make_toy("multilabel")
-    scores = _protocol.score_predictions(data, data.y, data.y)
+    scores = score_predictions(data, data.y, Predictions(data.y))
     assert scores == {"f1_micro": 1.0, "f1_macro": 1.0}
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_scores_of_probabilities(n_classes):
+    rng = np.random.RandomState(n_classes)
+    y = rng.randint(n_classes, size=60)
+    proba = rng.dirichlet(np.ones(n_classes), 60)
+    classes = np.arange(n_classes)
+    data = replace(make_toy(n=60), y=y)
+    scores = score_predictions(
+        data, y, Predictions(proba.argmax(axis=1), proba, classes)
+    )
+    onehot = y[:, None] == classes
+    given = proba[:, 1] if n_classes == 2 else proba
+    multi = {} if n_classes == 2 else {"multi_class": "ovr"}
+    assert_allclose(scores["roc_auc"], metrics.roc_auc_score(y, given, **multi))
+    assert_allclose(
+        scores["average_precision"],
+        metrics.average_precision_score(y if n_classes == 2 else onehot, given),
+    )
+    assert_allclose(scores["log_loss"], metrics.log_loss(y, proba), rtol=1e-3)
+    squares = np.mean(np.sum((proba - onehot) ** 2, axis=1))
+    assert_allclose(scores["brier"], squares / (2 if n_classes == 2 else 1))
+    if n_classes == 2:
+        assert_allclose(scores["brier"], metrics.brier_score_loss(y, given))
+
+
+def test_scores_of_a_class_that_was_not_in_training():
+    data = make_toy(n=4)
+    found = Predictions(np.zeros(4, int), np.ones((4, 1)), np.array([0]))
+    scores = score_predictions(data, np.array([0, 0, 1, 1]), found)
+    assert (scores["accuracy"], scores["roc_auc"], scores["brier"]) == (0.5, 0.5, 0.5)
+    alone = score_predictions(data, np.zeros(4, int), found)
+    assert (alone["roc_auc"], alone["log_loss"]) == (None, 0.0)
+
+
+def test_balanced_accuracy_is_that_of_scikit_learn():
+    y, predicted = np.array([0, 0, 0, 1, 2]), np.array([0, 1, 0, 1, 3])
+    scores = score_predictions(make_toy(n=5), y, Predictions(predicted))
+    assert scores["balanced_accuracy"] == (2 / 3 + 1 + 0) / 3
+
+
+def test_scores_of_groups_by_hand():
+    data = make_toy(n=4)
+    found = Predictions(np.array([0, 1, 1, 1]))
+    groups = np.array(["b", "b", "a", "a"])
+    scores = score_groups(data, np.array([0, 1, 1, 0]), found, groups)
+    assert list(scores) == ["b", "a"]
+    assert (scores["b"]["n"], scores["b"]["accuracy"]) == (2, 1.0)
+    assert scores["a"]["accuracy"] == 0.5
+
+
+def test_scores_by_pattern_make_up_the_whole(toy):
+    groups = np.arange(120) % 2
+    row = run_cell(make_cell(toy), replace(toy, score_groups=groups), **WHOLE)
+    patterns = row["pattern_scores"]
+    assert {"text", "text + audio"} < set(patterns) and len(row["group_scores"]) == 2
+    for parts in (patterns, row["group_scores"]):
+        hits = sum(part["n"] * part["accuracy"] for part in parts.values())
+        assert hits / row["n_test"] == pytest.approx(row["scores"]["accuracy"])
+
+
+def test_parameters_are_counted(toy):
+    model = make_pipeline(StandardScaler(), LogisticRegression()).fit(toy.X, toy.y)
+    # Mean, variance, scale and the number of samples; coefficients, intercept, classes,
+    # and the number of iterations.
+    assert count_parameters(model) == 3 * 9 + 9 + 1 + 2 + 1
+    tree = DecisionTreeClassifier(max_depth=1).fit(toy.X, toy.y)
+    assert count_parameters(tree) == 3 + 2
 
 
 def test_load_data_reads_files(tmp_path):
@@ -333,9 +421,12 @@ def test_options_of_files_are_refused_for_data_known_by_name(options, name):
 def test_metric_is_checked_by_data():
     data = [make_toy("regression"), make_toy("regression", sentiment=True)]
     check_metric("r2", data)
-    check_metric("pearson", data[1:])
-    with pytest.raises(ValueError, match="'pearson' is not among .* toy: mae, mse, r2"):
-        check_metric("pearson", data)
+    check_metric("accuracy_seven_classes", data[1:])
+    check_metric("mine", data, ["mine"])
+    with pytest.raises(
+        ValueError, match="'f1' is not among .* toy: mae, mse, rmse, r2"
+    ):
+        check_metric("f1", data)
 
 
 def test_iterative_imputer_needs_no_experimental_import(monkeypatch):

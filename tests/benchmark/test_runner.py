@@ -23,9 +23,9 @@ def numbers(results):
 def counted(monkeypatch):
     ran = []
 
-    def count(cell, data, **settings):
+    def count(cell, *given, **settings):
         ran.append((cell.regime, cell.method, cell.seed))
-        return run_cell(cell, data, **settings)
+        return run_cell(cell, *given, **settings)
 
     run_cell = _runner.run_cell
     monkeypatch.setattr(_runner, "run_cell", count)
@@ -139,7 +139,13 @@ def test_out_must_be_a_folder(toy, tmp_path, counted):
 
 def test_progress_has_the_time_left(toy):
     cells = _runner.make_cells(
-        [toy], ["mcar:0.5"], ["R1"], ["fast", "slow"], 3, test_size=0.4, max_rows=None
+        [toy],
+        ["mcar:0.5"],
+        ["R1"],
+        {"fast": "mean", "slow": "mean"},
+        3,
+        test_size=0.4,
+        max_rows=None,
     )
     stream = io.StringIO()
     progress = Progress(cells, 2, stream)

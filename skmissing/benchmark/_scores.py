@@ -1,0 +1,196 @@
+"""Scores of the benchmark: of all test samples, by pattern and by group."""
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.metrics import (
+    accuracy_score,
+    average_precision_score,
+    f1_score,
+    get_scorer,
+    mean_absolute_error,
+    mean_squared_error,
+    r2_score,
+    recall_score,
+    roc_auc_score,
+)
+
+from skmissing._table import read_table
+from skmissing.metrics import multilabel_f1, sentiment_scores
+
+# The score in tables, by task.
+MAIN_SCORES = {
+    "classification": "accuracy",
+    "regression": "mae",
+    "multilabel": "f1_micro",
+}
+# For these scores, less is better. For all others, more is better.
+LOSSES = {"mae", "mse", "rmse", "log_loss", "brier", "calibration_error"}
+OF_PROBABILITIES = (
+    "roc_auc",
+    "average_precision",
+    "log_loss",
+    "brier",
+    "calibration_error",
+)
+# Names of the scores by task, without those of sentiments.
+SCORES = {
+    "classification": ("accuracy", "balanced_accuracy", "f1_macro", *OF_PROBABILITIES),
+    "regression": ("mae", "mse", "rmse", "r2", "pearson"),
+    "multilabel": ("f1_micro", "f1_macro"),
+}
+N_BINS = 10
+# For the true class, a smaller probability counts as this one in the log-loss.
+LEAST_PROBABILITY = 1e-4
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Predictions for some samples, with probabilities where a method has them."""
+
+    predicted: np.ndarray
+    proba: np.ndarray | None = None
+    classes: np.ndarray | None = None
+
+    @classmethod
+    def of(cls, model, X, task):
+        """Predictions of a fitted method."""
+        predicted = np.asarray(model.predict(X))
+        if task != "classification" or not hasattr(model, "predict_proba"):
+            return cls(predicted)
+        return cls(predicted, np.asarray(model.predict_proba(X)), model.classes_)
+
+    def take(self, rows):
+        """The predictions for some of the samples."""
+        proba = None if self.proba is None else self.proba[rows]
+        return Predictions(self.predicted[rows], proba, self.classes)
+
+
+def score_predictions(data, y, predictions):
+    """All scores of a task, by name; None if a score is undefined."""
+    predicted = predictions.predicted
+    if data.task == "multilabel":
+        scores = {
+            "f1_micro": multilabel_f1(y, predicted),
+            "f1_macro": multilabel_f1(y, predicted, average="macro"),
+        }
+    elif data.task == "classification":
+        scores = {
+            "accuracy": accuracy_score(y, predicted),
+            # The balanced accuracy, without its warnings if there is one class only.
+            "balanced_accuracy": recall_score(
+                y, predicted, labels=np.unique(y), average="macro", zero_division=0.0
+            ),
+            "f1_macro": f1_score(y, predicted, average="macro", zero_division=0.0),
+        }
+        if predictions.proba is not None:
+            scores |= _score_probabilities(y, predictions)
+    else:
+        scores = {
+            "mae": mean_absolute_error(y, predicted),
+            "mse": mean_squared_error(y, predicted),
+            "rmse": mean_squared_error(y, predicted) ** 0.5,
+            "r2": r2_score(y, predicted) if len(y) > 1 else np.nan,
+            "pearson": _pearson(y, predicted),
+        }
+        if data.sentiment:
+            scores |= sentiment_scores(y, predicted)
+    return {k: float(v) if np.isfinite(v) else None for k, v in scores.items()}
+
+
+def _pearson(y, predicted):
+    if np.ptp(y) == 0 or np.ptp(predicted) == 0:
+        return np.nan
+    return np.corrcoef(y, predicted)[0, 1]
+
+
+def _score_probabilities(y, predictions):
+    """Scores of probabilities. Classes that were not in training have probability 0."""
+    every = np.union1d(predictions.classes, y)
+    full = np.zeros((len(y), len(every)))
+    full[:, np.searchsorted(every, predictions.classes)] = predictions.proba
+    codes = np.searchsorted(every, y)
+    confidence = full.max(axis=1)
+    hits = full.argmax(axis=1) == codes
+    bins = np.minimum((confidence * N_BINS).astype(int), N_BINS - 1)
+    gaps = np.bincount(bins, hits - confidence, minlength=N_BINS)
+    true = np.clip(full[np.arange(len(y)), codes], LEAST_PROBABILITY, 1)
+    onehot = codes[:, None] == np.arange(len(every))
+    squares = ((full - onehot) ** 2).sum(axis=1).mean()
+    return {
+        "roc_auc": _mean_over_classes(roc_auc_score, onehot, full),
+        "average_precision": _mean_over_classes(average_precision_score, onehot, full),
+        "log_loss": -np.log(true).mean(),
+        # Halved for two classes, so that it lies between 0 and 1 as in scikit-learn.
+        "brier": squares / 2 if len(every) <= 2 else squares,
+        "calibration_error": np.abs(gaps).sum() / len(y),
+    }
+
+
+def _mean_over_classes(score, onehot, proba):
+    """Mean of a score of each class against the rest; of two classes, the second."""
+    classes = range(1, 2) if onehot.shape[1] == 2 else range(onehot.shape[1])
+    found = [
+        score(onehot[:, k], proba[:, k])
+        for k in classes
+        if 0 < onehot[:, k].sum() < len(onehot)
+    ]
+    return np.mean(found) if found else np.nan
+
+
+def score_groups(data, y, predictions, groups):
+    """Number of samples and scores of each group, by name."""
+    scores = {}
+    with warnings.catch_warnings():
+        # Scores that are undefined in a small group are None.
+        warnings.simplefilter("ignore")
+        for name in dict.fromkeys(groups):
+            rows = np.flatnonzero(groups == name)
+            part = score_predictions(data, y[rows], predictions.take(rows))
+            scores[str(name)] = {"n": len(rows), **part}
+    return scores
+
+
+def name_patterns(X, modalities):
+    """The observed modalities of each sample, joined by " + "."""
+    presence = read_table(X, modalities).presence
+    names = np.array(list(modalities))
+    patterns, codes = np.unique(presence, axis=0, return_inverse=True)
+    texts = [" + ".join(names[row]) or "none" for row in patterns]
+    return np.array(texts, dtype=object)[codes.ravel()]
+
+
+def read_scoring(scoring):
+    """Scorers of scikit-learn by name, as for `cross_validate`."""
+    if scoring is None:
+        return {}
+    if isinstance(scoring, str):
+        scoring = [scoring]
+    if callable(scoring):
+        raise ValueError(
+            "scoring must be None, a name, a list of names or a dict of scorers; got "
+            f"{scoring!r}. Pass it with a name, as in scoring={{'mine': scorer}}."
+        )
+    if not isinstance(scoring, Mapping):
+        scoring = {name: name for name in scoring}
+    scorers, known = {}, {name for names in SCORES.values() for name in names}
+    for name, scorer in scoring.items():
+        if name in known and name == scorer:
+            continue
+        if name in known:
+            raise ValueError(
+                f"scoring must not use {name!r} for another score, because the "
+                "benchmark has a score of this name."
+            )
+        if not isinstance(scorer, str) and not callable(scorer):
+            raise ValueError(
+                f"scoring[{name!r}] must be the name of a scorer or a callable; got "
+                f"{scorer!r}."
+            )
+        try:
+            scorers[name] = get_scorer(scorer)
+        except ValueError as exc:
+            raise ValueError(f"scoring[{name!r}]: {exc}") from exc
+    return scorers
