@@ -281,7 +281,8 @@ def load_data(
         shown = ", ".join(f"{key!r} of shape {shape}" for key, shape in unused.items())
         warn(
             f"{text}: arrays that are not used: {shown}. A modality must be numbers "
-            "with two or three axes. Name groups by groups= or score_groups=, or give modalities=."
+            "with two or three axes. Name groups by groups= or score_groups=, or "
+            "give modalities=."
         )
     return BenchmarkData(
         text.replace("\\", "/").rpartition("/")[2].removesuffix(".npz"),
