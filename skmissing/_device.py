@@ -21,6 +21,7 @@ from skmissing._blocks import (
 )
 from skmissing._compat import max_precision, to_numpy
 from skmissing._modalities import as_slice
+from skmissing._sources import N_SAMPLED
 from skmissing._table import ModalityTable
 
 # Number of cells per chunk. Larger than on a CPU, because each call takes a few
@@ -195,13 +196,18 @@ class DeviceTable(ModalityTable):
             parts.append(X)
         return xp.concat(parts, axis=0), n_unreached
 
+    def warn_codes(self):
+        """Warn about values like codes for missing in a sample."""
+        self.sample(N_SAMPLED, np.random.RandomState(0)).warn_codes()
+
     def near_mean(self):
         """Means of the columns, without weights."""
         n, total, _ = _sums_of_columns(self, np.zeros(self.X.shape[1]), self.dtype)
         return total / np.maximum(n, 1)
 
-    def range(self):
-        """Lowest and highest value of each column, NaN if there are none."""
+    @cached_property
+    def bounds(self):
+        """Smallest and largest observed value of each column, NaN if there is none."""
         xp, found = self.xp, []
         for rows in row_chunks(*self.X.shape, DEVICE_CELLS, most=1 << 16):
             x = self.X[rows, :]
@@ -214,7 +220,7 @@ class DeviceTable(ModalityTable):
     @cached_property
     def observed_columns(self):
         """Mask of columns observed in any sample, shape (n_features,)."""
-        return ~np.isnan(self.range()[0])
+        return ~np.isnan(self.bounds[0])
 
     def _cells(self, columns):
         return self.get(self.xp.take(self.X, self.put(columns), axis=1))

@@ -14,8 +14,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from skmissing._blocks import find_patterns, mean_of_cells, shared_mean
 from skmissing._compat import import_optional
-from skmissing._modalities import count, resolve_modalities, warn
+from skmissing._modalities import count, warn
 from skmissing._sources import (
+    N_SAMPLED,
     Piece,
     RowSource,
     as_source,
@@ -27,7 +28,6 @@ from skmissing._table import (
     ModalityTable,
     check_columns,
     check_sample_weight,
-    check_target,
 )
 
 # Numbers of samples in warnings, which are added up over pieces.
@@ -121,6 +121,11 @@ class SourceTable(ModalityTable):
         positions = _fitting_rows(self.X, random_state, self.warn, what)
         return self._in_memory(self.X.take(positions), positions), positions
 
+    def warn_codes(self):
+        """Warn about values like codes for missing in the first samples."""
+        few = self[: min(N_SAMPLED, self.X.piece_rows)]
+        few._in_memory(few.X.take(slice(None)), slice(None)).warn_codes()
+
     def near_mean(self):
         """Rough means of the columns, which are subtracted to keep variances exact."""
         return shared_mean(self.summary.near_mean, self.layout)
@@ -203,48 +208,45 @@ def _describe(table):
 
 
 def validate_source(estimator, X, y, *, reset, sample_weight, check_params):
-    """Validate a source; return a SourceTable, and y unless it is "no_validation"."""
+    """Validate a source; return a table, and y unless it is "no_validation".
+
+    For `fit`, it is a table in memory if the source fits there. Partitions of a Dask
+    collection stay where they are.
+    """
     source = as_source(X)
+    has_y = not (isinstance(y, str) and y == "no_validation")
     if not len(source):
         raise ValueError(
             f"Found array with 0 sample(s) (shape={source.shape}) while a minimum of 1 "
             "is required."
         )
-    check_columns(estimator, source, reset)
-    names = getattr(estimator, "feature_names_in_", None)
-    if reset:
-        estimator.modalities_ = resolve_modalities(
-            estimator.modalities, source.shape[1], names, estimator._warn
-        )
-        if estimator.modalities is None:
-            estimator._warn_single_columns(names)
+    if has_y:
+        y = per_sample(y, source, "y")
     if sample_weight is not None:
         sample_weight = per_sample(sample_weight, source, "sample_weight")
+    if reset and not source.lazy and len(source) <= _most_rows(source):
+        return estimator._validate(
+            Piece(source.take(slice(None)), source.columns), y,
+            reset=reset, sample_weight=sample_weight, **check_params,
+        )  # fmt: skip
+    check_columns(estimator, source, reset)
+    if reset:
+        estimator._find_modalities(estimator._warn)
+    if sample_weight is not None:
         sample_weight = check_sample_weight(sample_weight, sample_weight[:, None])
     table = SourceTable(
         source,
         estimator.modalities_,
         sample_weight=sample_weight,
-        feature_names=names,
+        feature_names=getattr(estimator, "feature_names_in_", None),
         owner=type(estimator).__name__,
     )
     if reset:
         table.check_finite()
-        found = table.summary
-        estimator._training = {
-            "n_samples": len(source),
-            "missing_rate": 1 - found.n_observed / len(source),
-            "patterns": np.packbits(found.patterns, axis=1),
-            "pattern_counts": found.counts,
-            "range": np.stack([found.low, found.high]),
-        }
-    if isinstance(y, str) and y == "no_validation":
+        estimator._look_at(table)
+    if not has_y:
         return table
-    many = check_params.get("multi_output") or not hasattr(estimator, "predict")
-    y = per_sample(y, source, "y")
-    one_column = "" if many else type(estimator).__name__
-    numeric = check_params.get("y_numeric", False)
-    check_target(y, numeric=numeric, one_column=one_column)
+    many = estimator._validate_target(y, **check_params)
     return table, y if many else column_or_1d(y, warn=True)
 
 
@@ -261,10 +263,15 @@ def per_sample(values, source, name):
     return values
 
 
+def _most_rows(source):
+    """Number of samples that `fit` may hold in memory."""
+    row = source.shape[1] * source.dtype.itemsize
+    return max(1, int(working_memory() / 4 // row))
+
+
 def _fitting_rows(source, random_state, warn, what="fit needs X in memory. It is"):
     """Positions of the samples that fit in memory, drawn at random, with a warning."""
-    row = source.shape[1] * source.dtype.itemsize
-    most = max(1, int(working_memory() / 4 // row))
+    most = _most_rows(source)
     if len(source) <= most:
         return np.arange(len(source))
     warn(

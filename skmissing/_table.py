@@ -9,7 +9,7 @@ import narwhals.stable.v2 as nw
 import numpy as np
 from scipy import sparse
 from sklearn.base import BaseEstimator
-from sklearn.utils import check_array, check_random_state, check_X_y
+from sklearn.utils import check_array, check_X_y
 from sklearn.utils.validation import validate_data
 
 from skmissing._blocks import find_patterns, find_presence, near_mean
@@ -33,7 +33,7 @@ from skmissing._modalities import (
     resolve_modalities,
     warn,
 )
-from skmissing._sources import N_SAMPLED, Piece, is_source
+from skmissing._sources import Piece, is_source
 
 # A value may be a code for missing if it fills a modality of at least this many columns
 # in at least as many samples.
@@ -183,38 +183,15 @@ class ModalityMixin:
             self._warn("X is copied to the memory of the host, as a NumPy array.")
             X, xp = to_numpy(X), None
         y, sample_weight = to_numpy(y), to_numpy(sample_weight)
-        validate, levels = validate_data, False
-        if type(X) is Piece:
-            check_columns(self, X, reset)
-            validate, X = _validate_piece, X.values
-        # For an array of numbers, the checks of scikit-learn are sufficient.
-        kind = X.dtype.kind if type(X) is np.ndarray and X.ndim == 2 and X.size else ""
-        if kind not in ("f", "i", "u", "b"):
-            validate = validate_numbers
-            check_table(X)
-            levels = has_levels(X)
-            X = fill_masked(X)
-        if has_y and (
-            type(y) is not np.ndarray or y.ndim > 1 or y.dtype.kind not in "iub"
-        ):
-            many = check_params.get("multi_output") or not hasattr(self, "predict")
-            check_target(
-                y,
-                numeric=check_params.get("y_numeric", False),
-                one_column="" if many else type(self).__name__,
-            )
-        X = validate(self, X, y, reset=reset, **numbers_of(xp, X), **check_params)
+        if has_y:
+            self._validate_target(y, **check_params)
+        levels = has_levels(X)
+        X = self._validate_cells(X, y, xp, reset=reset, **check_params)
         if has_y:
             X, y = X
-        names = getattr(self, "feature_names_in_", None)
         if reset:
             # With several levels, the first is the modality. No warning is needed.
-            says = None if levels else self._warn
-            self.modalities_ = resolve_modalities(
-                self.modalities, self.n_features_in_, names, says
-            )
-            if self.modalities is None:
-                self._warn_single_columns(names)
+            self._find_modalities(None if levels else self._warn)
         if sample_weight is not None:
             per_sample = X if xp is None else np.broadcast_to(0.0, (X.shape[0], 1))
             sample_weight = check_sample_weight(sample_weight, per_sample)
@@ -227,28 +204,61 @@ class ModalityMixin:
             X,
             self.modalities_,
             sample_weight=sample_weight,
-            feature_names=names,
+            feature_names=getattr(self, "feature_names_in_", None),
             owner=type(self).__name__,
             **more,
         )
-        # A layout comes from another estimator, which has already warned.
-        is_wide = reset and (self.modalities_.widths >= CODE_WIDTH).any()
-        if is_wide and scan and not isinstance(self.modalities, ModalityLayout):
-            few = table.sample(N_SAMPLED, check_random_state(0)) if xp else table
-            few.warn_codes()
         if reset:
-            # What new samples are compared with (skmissing.inspection.check_drift),
-            # and what the HTML representation shows.
-            presence = table.presence
-            patterns, counts, _ = table.pattern_counts
-            self._training = {
-                "n_samples": len(table),
-                "missing_rate": 1 - presence.mean(axis=0),
-                "patterns": np.packbits(patterns, axis=1),
-                "pattern_counts": counts,
-                "range": table.range(),
-            }
+            self._look_at(table)
         return (table, y) if has_y else table
+
+    def _validate_cells(self, X, y, xp, *, reset, **check_params):
+        """Array of numbers or NaN, and y if it is given."""
+        validate = validate_data
+        if type(X) is Piece:
+            check_columns(self, X, reset)
+            validate, X = validate_piece, X.values
+        # For an array of numbers, the checks of scikit-learn are sufficient.
+        kind = X.dtype.kind if type(X) is np.ndarray and X.ndim == 2 and X.size else ""
+        if kind not in ("f", "i", "u", "b"):
+            validate = validate_numbers
+            check_table(X)
+            X = fill_masked(X)
+        return validate(self, X, y, reset=reset, **numbers_of(xp, X), **check_params)
+
+    def _validate_target(self, y, *, multi_output=False, y_numeric=False, **others):
+        """Check a target; return whether it may have several columns."""
+        many = multi_output or not hasattr(self, "predict")
+        if type(y) is not np.ndarray or y.ndim > 1 or y.dtype.kind not in "iub":
+            one_column = "" if many else type(self).__name__
+            check_target(y, numeric=y_numeric, one_column=one_column)
+        return many
+
+    def _find_modalities(self, says):
+        """Set `modalities_`, after the number and the names of the columns."""
+        names = getattr(self, "feature_names_in_", None)
+        self.modalities_ = resolve_modalities(
+            self.modalities, self.n_features_in_, names, says
+        )
+        if self.modalities is None:
+            self._warn_single_columns(names)
+
+    def _look_at(self, table):
+        """Warn about codes for missing in X of `fit`, and describe it."""
+        wide = (self.modalities_.widths >= CODE_WIDTH).any()
+        # A layout comes from another estimator, which has already warned.
+        if wide and not isinstance(self.modalities, ModalityLayout):
+            table.warn_codes()
+        # What new samples are compared with (skmissing.inspection.check_drift), and
+        # what the HTML representation shows.
+        patterns, counts, _ = table.pattern_counts
+        self._training = {
+            "n_samples": len(table),
+            "missing_rate": 1 - counts @ patterns / len(table),
+            "patterns": np.packbits(patterns, axis=1),
+            "pattern_counts": counts,
+            "range": np.stack(table.bounds),
+        }
 
     # Whether arrays on a device stay there. If not, they are copied.
     _reads_devices = False
@@ -431,10 +441,6 @@ class ModalityTable:
         """Mask of columns observed in any sample, shape (n_features,)."""
         whole = self.presence[~self.partial].any(axis=0)[self.layout.column_owner]
         return whole | ~np.isnan(self.X[self.partial]).all(axis=0)
-
-    def range(self):
-        """Lowest and highest value of each column, NaN if there are none."""
-        return np.stack([np.fmin.reduce(self.X), np.fmax.reduce(self.X)])
 
     def near_mean(self):
         """Rough means of the columns, which are subtracted to keep variances exact."""
@@ -684,7 +690,7 @@ def validate_numbers(estimator, X, y="no_validation", **check_params):
         raise explain_words(error, X) from error
 
 
-def _validate_piece(estimator, X, y="no_validation", *, reset, **check_params):
+def validate_piece(estimator, X, y="no_validation", *, reset, **check_params):
     """`validate_data` without the checks of columns."""
     if isinstance(y, str) and y == "no_validation":
         return check_array(X, estimator=estimator, input_name="X", **check_params)
@@ -745,8 +751,12 @@ def flat_names(X):
 
 def has_levels(X):
     """Whether column names are tuples, as in a MultiIndex."""
-    columns = getattr(X, "columns", ())
-    return len(columns) > 0 and all(isinstance(name, tuple) for name in columns)
+    columns = getattr(X, "columns", None)
+    return (
+        columns is not None
+        and len(columns) > 0
+        and all(isinstance(name, tuple) for name in columns)
+    )
 
 
 def check_table(X):

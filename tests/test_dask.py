@@ -53,6 +53,7 @@ def test_only_sums_travel(monkeypatch):
         sizes.clear()
         # Rows are read for a sample, which is not a sum.
         monkeypatch.setattr("skmissing.cluster._kmeans.N_SAMPLED", 1)
+        monkeypatch.setattr("skmissing._source_table.N_SAMPLED", 1)
         with dask.config.set(scheduler="sync"):
             quietly(kmeans.fit, array.from_array(X, chunks=(n_samples // 64, 8)))
         assert len(sizes) >= 64 * (3 + kmeans.n_iter_)  # a task per partition and pass

@@ -11,7 +11,7 @@ from sklearn.model_selection import KFold, ShuffleSplit, cross_val_score
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 
-from skmissing import ModalityWarning
+from skmissing import ModalityWarning, _sources
 from skmissing._sources import as_source
 from skmissing.cluster import PartialModalityKMeans
 from skmissing.compose import scan_table
@@ -172,6 +172,37 @@ def test_kmeans_in_pieces_is_that_in_memory(make, tmp_path):
             again = quietly(again.take, np.arange(300))
         assert_array_equal(found, predicted)
         assert_allclose(again, distances, rtol=1e-9)
+
+
+def test_source_that_fits_in_memory_is_read_once(tmp_path, monkeypatch):
+    X, starts = table(), []
+
+    def read(X, start, stop):
+        starts.append(start)
+        yield from whole(X, start, stop)
+
+    whole = _sources._read_rows
+    monkeypatch.setattr(_sources, "_read_rows", read)
+    kmeans = PartialModalityKMeans(4, modalities=[5, 3], random_state=0)
+    expected = quietly(kmeans.fit, X).cluster_centers_
+    for memory, fits in ((0.08, True), (0.07, False)):
+        with config_context(working_memory=memory):
+            source = scan_table(memmap(X, tmp_path))
+            starts.clear()
+            quietly(kmeans.fit, source)
+        assert (starts.count(0) == 1) == fits
+        assert_allclose(kmeans.cluster_centers_, expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize("memory", [0.01, 1])
+def test_codes_for_missing_in_a_source(memory, tmp_path):
+    X = table()
+    X[np.isnan(X[:, 5]), 5:] = -1
+    kmeans = PartialModalityKMeans(4, modalities={"text": 5, "audio": 3})
+    source = scan_table(memmap(X, tmp_path))
+    with config_context(working_memory=memory):
+        with pytest.warns(ModalityWarning, match="'audio' is -1 in .* a code for miss"):
+            kmeans.fit(source)
 
 
 def same_fit(model, source, X, **tolerance):
