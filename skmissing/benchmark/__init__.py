@@ -9,11 +9,19 @@ from skmissing.benchmark._protocol import Split
 from skmissing.benchmark._report import rank_methods, summarize, write_report
 from skmissing.benchmark._results import BenchmarkResults, read_results, score_parts
 from skmissing.benchmark._runner import run_benchmark, splits
+from skmissing.benchmark._statistics import (
+    RankComparison,
+    compare_methods,
+    compare_ranks,
+)
 
 __all__ = [
     "BenchmarkData",
     "BenchmarkResults",
+    "RankComparison",
     "Split",
+    "compare_methods",
+    "compare_ranks",
     "list_methods",
     "load_data",
     "make_method",

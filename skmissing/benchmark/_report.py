@@ -3,7 +3,6 @@
 import datetime
 import importlib.util
 import platform
-import warnings
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +16,7 @@ from skmissing.benchmark._methods import list_methods
 from skmissing.benchmark._protocol import REGIMES
 from skmissing.benchmark._results import PARTS
 from skmissing.benchmark._scores import LOSSES, MAIN_SCORES
+from skmissing.benchmark._statistics import holm, p_ttest, p_wilcoxon
 
 pd = import_optional("pandas", "benchmark")
 
@@ -139,41 +139,10 @@ def _summarize_table(table, results, metric, confidence_level):
     if not np.isnan(summary.loc[best, "mean"]):
         summary["best"] = summary["mean"] == summary.loc[best, "mean"]
         scores = table.pivot(index="seed", columns="method", values=score)
-        pairs = [scores[[best, other]].dropna() for other in others]
-        for name, test in (("p_ttest", _ttest), ("p_wilcoxon", _wilcoxon)):
-            summary.loc[others, name] = holm([_p_value(test, p) for p in pairs])
+        pairs = [(scores[best] - scores[other]).dropna() for other in others]
+        for name, test in (("p_ttest", p_ttest), ("p_wilcoxon", p_wilcoxon)):
+            summary.loc[others, name] = holm([test(d) for d in pairs])
     return summary.rename_axis("method").reset_index()
-
-
-def _p_value(test, pairs):
-    """P-value of a paired test; NaN for fewer than two pairs, 1 for equal pairs."""
-    if len(pairs) < 2:
-        return np.nan
-    return 1.0 if pairs.nunique(axis=1).eq(1).all() else test(pairs)
-
-
-def _ttest(pairs):
-    difference = pairs.iloc[:, 0] - pairs.iloc[:, 1]
-    # The spread of equal differences is only rounding errors.
-    if difference.std() <= 1e-12 * difference.abs().max():
-        return np.nan
-    return stats.ttest_rel(*pairs.to_numpy().T).pvalue
-
-
-def _wilcoxon(pairs):
-    difference = pairs.iloc[:, 0] - pairs.iloc[:, 1]
-    with warnings.catch_warnings():
-        # scipy warns if it cannot use the exact distribution because of zeros or ties.
-        warnings.simplefilter("ignore", UserWarning)
-        return stats.wilcoxon(difference).pvalue
-
-
-def holm(p_values):
-    """Holm's correction of p-values for their number. NaN is kept and not counted."""
-    p = pd.Series(p_values, dtype=float)
-    ordered = p.dropna().sort_values(kind="stable")
-    factors = np.arange(len(ordered), 0, -1)
-    return (factors * ordered).cummax().clip(upper=1).reindex(p.index).to_numpy()
 
 
 def rank_methods(summary):
