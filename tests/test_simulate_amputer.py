@@ -10,9 +10,11 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
+from skmissing import ModalityWarning
 from skmissing.simulate import ModalityAmputer, OneMissing, PatternTable, ampute
 from skmissing.simulate._mechanisms import (
     draw_bursts,
+    draw_segments,
     give_back,
     largest_remainder,
     row_keys,
@@ -620,3 +622,45 @@ CHECKS = list(
 @pytest.mark.parametrize("estimator, check", CHECKS)
 def test_estimator_checks(estimator, check):
     check(estimator)
+
+
+def test_segment_is_one_run_of_the_observed_cells():
+    """Lengths and starts by hand, from the two numbers of each sample."""
+    observed = np.ones((4, 10), dtype=bool)
+    observed[2, :6] = False  # 4 cells are left, and 1.2 of them are to be hidden
+    observed[3, 1:] = False
+    draws = [[0.0, 0.0], [0.9, 0.99], [0.8, 0.0], [0.99, 0.5]]
+    lost = draw_segments(observed, 0.3, np.array(draws))
+    expected = np.zeros((4, 10), dtype=bool)
+    expected[0, :3] = expected[1, 7:] = expected[2, 6:8] = True
+    assert_array_equal(lost, expected)
+
+
+def test_segments_are_lost_beside_whole_modalities():
+    modalities = {"text": [9, *range(9)], "audio": (5, 2), "age": 1}
+    X = np.random.RandomState(0).standard_normal((3000, 21))
+    with pytest.warns(ModalityWarning, match="segment=0.3 hides nothing .*: age"):
+        Xt, hidden = ampute(
+            X, 0.4, segment=0.3, modalities=modalities, random_state=0, return_mask=True
+        )
+    plain = ampute(X, 0.4, modalities=modalities, random_state=0, return_mask=True)
+    assert_array_equal(hidden, plain[1])
+    missing = np.isnan(Xt[~hidden[:, 0]][:, [9, *range(9)]])
+    assert (missing.sum(axis=1) == 3).all()
+    assert (np.diff(missing, prepend=0, append=0, axis=1) == 1).sum() == len(missing)
+    tokens = np.isnan(Xt[~hidden[:, 1], 10:20]).reshape(-1, 5, 2)
+    assert_array_equal(tokens[..., 0], tokens[..., 1])
+    # 1.5 of 5 tokens: one or two, each in half the samples
+    assert set(tokens[..., 0].sum(axis=1)) == {1, 2}
+    assert_allclose(tokens.mean(), 0.3, atol=0.01)
+    assert_array_equal(np.isnan(Xt[:, 20]), hidden[:, 2])
+
+
+def test_segments_depend_on_the_sample_and_on_when():
+    X = make_X(50)
+    fitted = amputer(0.0, segment=0.5, modalities=[3, 3]).fit(X)
+    assert_array_equal(fitted.transform(X)[::-1], fitted.transform(X[::-1]))
+    assert np.isnan(fitted.transform(X)).any(axis=1).all()
+    fitted.set_params(when="fit")
+    assert_array_equal(fitted.transform(X), X)
+    assert np.isnan(fitted.fit_transform(X)).any()

@@ -139,6 +139,8 @@ BAD_VALUES = [
         ValueError,
         r"\(pm, ps\): ps must lie between 0 and 1; got 1.5",
     ),
+    (lambda: make_amputer("segment:1"), ValueError, r"less than 1; got '1'"),
+    (lambda: make_amputer("0.5+segment:x"), ValueError, r"number, .* got 'x' in '0.5"),
     (lambda: ModalityRates(1.2), ValueError, r"missing must lie between 0 and 1"),
     (lambda: ModalityRates({"text": -1}), ValueError, r"missing\['text'\] must lie"),
     (lambda: ModalityRates("0.5"), TypeError, r"must be a number between 0 and 1"),
@@ -187,6 +189,10 @@ def test_make_amputer():
     assert (plain.mechanism, plain.config) == ("mcar", "complex-10-45-45")
     assert make_amputer("mcar:complex-10-45-45").config == plain.config
     assert plain.random_state == 3
+    both = make_amputer("burst:0.3+segment:0.2")
+    assert (both.mechanism, both.missing, both.segment) == ("burst", 0.3, 0.2)
+    alone = make_amputer("segment:0.2")
+    assert (alone.missing, alone.config, alone.segment) == (0.0, None, 0.2)
     with pytest.raises(ValueError, match="must be among mcar, .*; got 'mcr'"):
         make_amputer("mcr:0.5")
 

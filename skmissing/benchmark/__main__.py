@@ -92,7 +92,7 @@ def _words(text):
     if text is None:
         return None
     # A number after mcar:0.4 is the second number of a pair.
-    words = re.findall(r"\w+:[0-9. ]+,[0-9. ]+(?=,|$)|[^,]+", text)
+    words = re.findall(r"\w+:[0-9. ]+,[0-9. ]+(?:\+[^,]+)?(?=,|$)|[^,]+", text)
     return [word.strip() for word in words if word.strip()]
 
 

@@ -157,6 +157,7 @@ def make_split(cell, data, *, test_size, max_rows):
                 amputer.missing,
                 config=amputer.config,
                 mechanism=mechanism,
+                segment=amputer.segment,
                 **{key: values[rows]},
                 **params,
             )

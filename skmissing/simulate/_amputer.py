@@ -1,4 +1,4 @@
-"""A transformer that hides whole modalities."""
+"""A transformer that hides modalities, and segments of modalities."""
 
 from collections.abc import Mapping
 from numbers import Integral, Real
@@ -25,9 +25,12 @@ from skmissing.simulate._mechanisms import (
     Plan,
     StratumScores,
     TargetScores,
+    count_steps,
     draw_hidden,
+    hide_segments,
     row_keys,
     solve_intercept,
+    uniforms,
 )
 
 MECHANISMS = ("mcar", "mar", "mnar", "label", "group", "burst")
@@ -111,6 +114,10 @@ class ModalityAmputer(
         when a pipeline predicts.
     allow_empty : bool, default=False
         Whether a sample may lose all its modalities.
+    segment : float, default=0.0
+        Share, less than 1, that is also *lost* of each modality that a sample keeps, as
+        if a recording were interrupted: one run of neighbouring columns, or of tokens
+        if the modality consists of tokens. At least one column or token is kept.
     random_state : int, RandomState instance or None, default=None
         Seed of the masks.
 
@@ -155,9 +162,17 @@ class ModalityAmputer(
     continuous y is standardised to be the score. All statistics are learnt from the
     training samples only.
 
+    *Segments.* With n observed columns or tokens in a modality of a sample, the length
+    of the segment is `segment * n`, rounded up or down at random so that its mean is
+    exact. Each position among the observed columns or tokens is equally likely. A
+    modality of one column or token loses nothing. `nominal_rates_` and
+    `realized_rates_` count whole modalities only.
+
     References
     ----------
     H. Ismkhan and A. Bouchahcia, "UL4M4", arXiv:2606.15743, for the configurations.
+
+    W. Zheng et al., "MuteBench", arXiv:2605.15235, for segments.
 
     Examples
     --------
@@ -186,6 +201,7 @@ class ModalityAmputer(
         "missing_at_transform": _MISSING,
         "when": [StrOptions({"both", "fit", "transform"})],
         "allow_empty": ["boolean"],
+        "segment": [Interval(Real, 0, 1, closed="left")],
         "random_state": ["random_state"],
     }
 
@@ -202,6 +218,7 @@ class ModalityAmputer(
         missing_at_transform=None,
         when="both",
         allow_empty=False,
+        segment=0.0,
         random_state=None,
     ):
         self.missing = missing
@@ -214,6 +231,7 @@ class ModalityAmputer(
         self.missing_at_transform = missing_at_transform
         self.when = when
         self.allow_empty = allow_empty
+        self.segment = segment
         self.random_state = random_state
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -253,7 +271,7 @@ class ModalityAmputer(
             `when="transform"`.
         """
         table, hidden = self._fit(X, y, groups)
-        return table.hide(hidden).X
+        return self._hide(table, hidden, "fit")
 
     def transform(self, X, groups=None):
         """Hide modalities.
@@ -271,7 +289,8 @@ class ModalityAmputer(
         """
         check_is_fitted(self)
         table = self._validate(X, reset=False)
-        return table.hide(self._draw(table, "transform", groups=groups)).X
+        hidden = self._draw(table, "transform", groups=groups)
+        return self._hide(table, hidden, "transform")
 
     def hidden_modalities(self, X, groups=None):
         """Return the mask of modalities that `transform` would hide.
@@ -318,7 +337,12 @@ class ModalityAmputer(
                     ]
                 )
         hidden = self._draw(table, "fit", y=y, groups=groups)
-        names = table.layout.names
+        names, single = table.layout.names, count_steps(table.layout) == 1
+        if self.segment and single.any():
+            table.warn(
+                f"segment={self.segment} hides nothing in modalities of one column or "
+                f"token: {', '.join(np.array(names)[single][:5])}."
+            )
         self.nominal_rates_ = dict(zip(names, self._plans["fit"].rates.tolist()))
         n_had = table.presence.sum(axis=0)
         rates = np.full(len(names), np.nan)
@@ -472,6 +496,15 @@ class ModalityAmputer(
             groups=values if length else None,
             allow_empty=self.allow_empty,
         )
+
+    def _hide(self, table, hidden, phase):
+        """X without hidden modalities, and without a segment of each other one."""
+        X, n_modalities = table.hide(hidden).X, len(table.layout)
+        if self.segment and self.when in ("both", phase):
+            # The first numbers of a sample decide which modalities are hidden.
+            draws = uniforms(row_keys(table.X, self._seed), 3 * n_modalities + 1)
+            hide_segments(X, table.layout, self.segment, draws[:, n_modalities + 1 :])
+        return X
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -1,5 +1,7 @@
 """Functions around :class:`skmissing.simulate.ModalityAmputer`."""
 
+import re
+
 from skmissing._table import framed, read_table
 from skmissing.simulate._amputer import MECHANISMS, ModalityAmputer
 from skmissing.simulate._config import read_missing, read_numbers
@@ -22,7 +24,7 @@ def ampute(X, missing=None, *, y=None, groups=None, return_mask=False, **params)
         Whether to also return the mask of hidden modalities.
     **params : dict
         Other parameters of :class:`ModalityAmputer`: `config`, `modalities`,
-        `mechanism`, `driver`, `strength`, `burst_length`, `allow_empty`,
+        `mechanism`, `driver`, `strength`, `burst_length`, `allow_empty`, `segment`,
         `random_state`.
 
     Returns
@@ -101,7 +103,8 @@ def make_amputer(text, **params):
     text : str
         A mechanism, a colon, and a rate, a pair `pm,ps` or a value of `config`.
         Examples are `"mcar:0.5"`, `"burst:0.4"` and `"mcar:0.4,0.8"`. The mechanism
-        `"mcar"` may be left out, as in `"complex-10-45-45"`.
+        `"mcar"` may be left out, as in `"complex-10-45-45"`. `"segment:0.3"` hides
+        segments within all modalities instead, and `"mcar:0.5+segment:0.3"` hides both.
     **params : dict
         Other parameters of :class:`ModalityAmputer`.
 
@@ -117,14 +120,25 @@ def make_amputer(text, **params):
     ModalityAmputer(mechanism='mar', missing=0.3, random_state=0)
     >>> make_amputer("complex-10-45-45")
     ModalityAmputer(config='complex-10-45-45')
+    >>> make_amputer("mcar:0.5+segment:0.3")
+    ModalityAmputer(missing=0.5, segment=0.3)
     """
+    both = re.fullmatch(r"(?:(.+)\+)?segment:(.*)", text)
+    if both is not None:
+        share = read_numbers(both[2])
+        if not isinstance(share, float) or share >= 1:
+            raise ValueError(
+                "segment must be a number, at least 0 and less than 1; got "
+                f"{both[2]!r} in {text!r}."
+            )
+        return make_amputer(both[1] or "0", segment=share, **params)
     mechanism, colon, gaps = text.partition(":")
     if not colon:
         mechanism, gaps = "mcar", text
     if mechanism not in MECHANISMS:
         raise ValueError(
-            f"The mechanism must be among {', '.join(MECHANISMS)}; got {mechanism!r} "
-            f"in {text!r}."
+            f"The mechanism must be among {', '.join(MECHANISMS)}, or segment; got "
+            f"{mechanism!r} in {text!r}."
         )
     missing = read_numbers(gaps)
     if missing is None:

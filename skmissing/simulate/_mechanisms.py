@@ -192,6 +192,39 @@ def _give_back_runs(hidden, presence, weights, rng):
     give_back(hidden, presence, weights, rng.random((len(hidden), len(weights)))[run])
 
 
+# ------------------------------------------------------------------ segments
+
+
+def count_steps(layout):
+    """Number of tokens of each modality, or of columns if it has no tokens."""
+    return np.array([tokens if tokens > 1 else dim for tokens, dim in layout.shapes])
+
+
+def hide_segments(X, layout, share, draws):
+    """Hide one run of steps in each observed modality of each sample, in place."""
+    # Steps are columns or tokens. draws: (n_samples, 2 * n_modalities)
+    for m, n_steps in enumerate(count_steps(layout)):
+        columns, length_and_start = layout.columns[m], draws[:, 2 * m : 2 * m + 2]
+        for chunk in row_chunks(len(X), layout.widths[m]):
+            cells = X[chunk, columns].reshape(-1, n_steps, layout.widths[m] // n_steps)
+            lost = draw_segments(
+                ~np.isnan(cells).all(axis=2), share, length_and_start[chunk]
+            )
+            cells = np.where(lost[:, :, None], np.nan, cells)
+            X[chunk, columns] = cells.reshape(len(lost), -1)
+
+
+def draw_segments(observed, share, draws):
+    """Mask of one run of the observed steps of each sample, like `observed`."""
+    # draws: (n_samples, 2), for the length and the start
+    n_observed = observed.sum(axis=1)
+    length = np.floor(share * n_observed + draws[:, 0])
+    length = np.minimum(length, np.maximum(n_observed - 1, 0))
+    start = np.floor(draws[:, 1] * (n_observed - length + 1))
+    rank = observed.cumsum(axis=1) - 1
+    return observed & (rank >= start[:, None]) & (rank < (start + length)[:, None])
+
+
 # ------------------------------------------------------------------ scores
 
 

@@ -174,6 +174,7 @@ def test_command_without_arguments_prints_help(capsys, monkeypatch):
         ("mcar:0.5", ["mcar:0.5"]),
         ("mcar:0.3, mar:0.3", ["mcar:0.3", "mar:0.3"]),
         ("mcar:0.4,0.8,label:0.3", ["mcar:0.4,0.8", "label:0.3"]),
+        ("mcar:0.4,0.8+segment:0.3,0.5", ["mcar:0.4,0.8+segment:0.3", "0.5"]),
         ("100-a-20-b,mcar:.4,.8,", ["100-a-20-b", "mcar:.4,.8"]),
         ("0.3,0.5,mcar:0.5,20-a-100-b", ["0.3", "0.5", "mcar:0.5", "20-a-100-b"]),
         (None, None),
