@@ -245,6 +245,12 @@ class BlockScaler:
         scale = np.ones_like(mean)
         if standardize:
             deviation = np.sqrt(variance)
+            if standardize == "modality":
+                # One scale for all columns of a modality that were observed.
+                owner, seen = layout.column_owner, weight > 0
+                n_seen = np.bincount(owner, seen, len(layout.widths))
+                total = np.bincount(owner, variance * seen, len(layout.widths))
+                deviation = np.sqrt(total / np.maximum(n_seen, 1))[owner]
             # Rounding errors of float64, or numbers whose inverse overflows in `dtype`.
             constant = deviation <= 10 * np.finfo(np.float64).eps * np.abs(mean)
             constant |= deviation < np.finfo(dtype).tiny

@@ -546,3 +546,25 @@ def test_small_spread_around_a_large_mean(dtype):
     X = np.c_[4 * y, 4 * y, np.full(600, 2e7)] + noise * [0.3, 0.3, 2]
     model = PartialModalityKMeans(3, n_init=3, random_state=0).fit(X.astype(dtype))
     assert adjusted_rand_score(y, model.labels_) == 1
+
+
+def test_a_modality_is_scaled_as_a_whole():
+    """Distances are those of columns divided by the root of their mean variance."""
+    rng = np.random.RandomState(0)
+    X = rng.standard_normal((60, 5)) * [1.0, 5.0, 9.0, 100.0, 300.0]
+    X[:20, 3:] = np.nan
+    kmeans = PartialModalityKMeans(
+        3, modalities=[3, 2], standardize="modality", random_state=0
+    ).fit(X)
+    scale = np.sqrt([np.mean(np.nanvar(X[:, c], axis=0)) for c in ([0, 1, 2], [3, 4])])
+    divided = X / np.repeat(scale, [3, 2])
+    wanted = PartialModalityKMeans(
+        3, modalities=[3, 2], standardize=False, random_state=0
+    ).fit(divided)
+    assert_array_equal(kmeans.labels_, wanted.labels_)
+    assert_allclose(kmeans.inertia_, wanted.inertia_)
+    # Another unit of a whole modality changes nothing; of a column, it does.
+    kmeans.fit(X * [1, 1, 1, 7, 7])
+    assert_array_equal(kmeans.labels_, wanted.labels_)
+    with pytest.raises(ValueError, match="standardize"):
+        PartialModalityKMeans(3, standardize="columns").fit(X)

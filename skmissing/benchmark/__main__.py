@@ -6,7 +6,7 @@ import re
 import sys
 
 from skmissing.benchmark._data import NAMED, load_data
-from skmissing.benchmark._methods import list_methods
+from skmissing.benchmark._methods import CLUSTERERS, list_methods
 from skmissing.benchmark._protocol import REGIMES, check_metric
 from skmissing.benchmark._report import write_report
 from skmissing.benchmark._runner import run_benchmark
@@ -56,7 +56,10 @@ def main(arguments=None):
         scoring = _words(args.scoring)
         if args.metric is not None:
             check_metric(args.metric, data, read_scoring(scoring))
-        methods = dict.fromkeys(_words(args.methods) or ())
+        names = args.methods
+        if names is None:
+            names = ",".join(CLUSTERERS) if args.task == "clustering" else _DEFAULT
+        methods = dict.fromkeys(_words(names))
         methods |= dict(_load_method(text) for text in args.method)
         results = run_benchmark(
             data,
@@ -158,8 +161,7 @@ def _make_parser():
     )
     add(
         "--methods",
-        default=_DEFAULT,
-        help="names, separated by commas (default: %(default)s)",
+        help=f"names, separated by commas (default: {_DEFAULT}; for clustering: all)",
     )
     add(
         "--regimes",
@@ -192,7 +194,10 @@ def _make_parser():
         action="store_true",
         help="y is a sentiment from -3 to 3: add sentiment scores",
     )
-    add("--task", help="classification or regression (default: inferred from y)")
+    add(
+        "--task",
+        help="classification, regression, multilabel or clustering (default: from y)",
+    )
     add("--scoring", help="further scorers of scikit-learn, separated by commas")
     add("--metric", help="score in the report (default: by task)")
     add("--n-jobs", type=int, default=1, help="number of cells run in parallel")

@@ -49,9 +49,11 @@ class BenchmarkData:
         Whether y is a sentiment from -3 to 3, which has its own scores.
     score_groups : array-like of shape (n_samples,) or None, default=None
         Groups, such as hospitals, for scores by group. See :func:`score_parts`.
-    task : {"classification", "regression", "multilabel"} or None, default=None
+    task : {"classification", "regression", "multilabel", "clustering"} or None, \
+            default=None
         Task. None infers it from y and treats whole numbers as classes. Use
-        "regression" for ages in years, for example.
+        "regression" for ages in years, for example. "clustering" compares clusters,
+        found without y, with classes.
 
     Examples
     --------
@@ -106,8 +108,10 @@ class BenchmarkData:
             if array is not None:
                 digest.update(np.ascontiguousarray(array).tobytes())
         digest.update(repr((self.modalities, self.sentiment)).encode())
-        if self.task == "regression" and np.array_equal(self.y, np.rint(self.y)):
-            digest.update(b"regression")  # y could also be classes
+        if self.task == "clustering" or (
+            self.task == "regression" and np.array_equal(self.y, np.rint(self.y))
+        ):
+            digest.update(self.task.encode())  # y could also be classes
         return digest.hexdigest()
 
 
@@ -144,10 +148,10 @@ def _read_values(values, where, key, n_samples):
 
 def _find_task(task, y, where):
     """Check the given task against y, or infer it if it is None."""
-    if task not in (None, *TASKS.values()):
+    if task not in (None, "clustering", *TASKS.values()):
         raise ValueError(
-            f"{where}: task must be None, 'classification', 'regression' or "
-            f"'multilabel'; got {task!r}."
+            f"{where}: task must be None, 'classification', 'regression', "
+            f"'multilabel' or 'clustering'; got {task!r}."
         )
     if task == "regression" and y.ndim == 1 and y.dtype.kind in "fiu":
         return task
@@ -156,6 +160,8 @@ def _find_task(task, y, where):
         raise ValueError(
             f"{where}: y must hold classes, numbers or an indicator matrix; got {kind}."
         )
+    if task == "clustering" and TASKS[kind] == "classification":
+        return task
     if task not in (None, TASKS[kind]):
         raise ValueError(f"{where}: task={task!r} does not fit y, which is {kind}.")
     return TASKS[kind]
@@ -215,7 +221,8 @@ def load_data(
         Array of the file with groups for scores by group.
     sentiment : bool, default=False
         Whether y is a sentiment from -3 to 3.
-    task : {"classification", "regression", "multilabel"} or None, default=None
+    task : {"classification", "regression", "multilabel", "clustering"} or None, \
+            default=None
         As in :class:`BenchmarkData`.
 
     Returns
@@ -311,7 +318,7 @@ def split_rows(data, seed, *, test_size, max_rows):
     else:
         if data.groups is not None:
             splitter = GroupShuffleSplit
-        elif data.task == "classification":
+        elif data.task in ("classification", "clustering"):
             splitter = StratifiedShuffleSplit
         else:
             splitter = ShuffleSplit

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import joblib
 from sklearn.base import clone
+from sklearn.cluster import KMeans
 from sklearn.ensemble import (
     HistGradientBoostingClassifier,
     HistGradientBoostingRegressor,
@@ -21,6 +22,8 @@ from sklearn.preprocessing import StandardScaler
 
 from skmissing._compat import import_optional
 from skmissing.benchmark._data import did_you_mean
+from skmissing.benchmark._scores import MAIN_SCORES
+from skmissing.cluster import PartialModalityKMeans
 from skmissing.ensemble import (
     LateFusionClassifier,
     LateFusionRegressor,
@@ -35,6 +38,7 @@ from skmissing.impute import (
     RetrievalImputer,
     StackedImputer,
 )
+from skmissing.mixture import PartialModalityFactorMixture
 
 try:  # public from scikit-learn 1.10 on
     from sklearn.impute import IterativeImputer
@@ -58,6 +62,7 @@ class Setting:
     n_features: int
     seed: int
     most_clusters: int
+    n_classes: int | None = None
 
     @property
     def regression(self):
@@ -218,6 +223,32 @@ METHODS = {
         "masked modality projection: missing tokens predicted",
     ),
 }
+# Methods for the task "clustering". The number of clusters is that of the classes.
+CLUSTERERS = {
+    "kmeans": (
+        lambda s: PartialModalityKMeans(s.n_classes, **s.seeded),
+        "PartialModalityKMeans, columns standardised",
+    ),
+    "kmeans-modality": (
+        lambda s: PartialModalityKMeans(
+            s.n_classes, standardize="modality", **s.seeded
+        ),
+        "PartialModalityKMeans, each modality scaled as a whole",
+    ),
+    "mixture": (
+        lambda s: PartialModalityFactorMixture(s.n_classes, **s.seeded),
+        "PartialModalityFactorMixture",
+    ),
+    "mean+kmeans": (
+        lambda s: make_pipeline(
+            SimpleImputer(**KEEP),
+            StandardScaler(),
+            KMeans(s.n_classes, random_state=s.seed),
+        ),
+        "gaps filled with the mean, KMeans",
+    ),
+}
+EVERY = METHODS | CLUSTERERS
 TORCH = ("mask", "mask-nodrop", "ul4m4", "mmp")
 
 
@@ -235,10 +266,9 @@ def list_methods():
     >>> list_methods()["mean"]
     'gaps filled with the mean, linear model'
     """
-    return {
-        name: text + (" (needs torch)" if name in TORCH else "")
-        for name, (_, text) in METHODS.items()
-    }
+    notes = dict.fromkeys(TORCH, " (needs torch)")
+    notes |= dict.fromkeys(CLUSTERERS, " (clustering)")
+    return {name: text + notes.get(name, "") for name, (_, text) in EVERY.items()}
 
 
 def read_methods(methods):
@@ -273,15 +303,27 @@ def read_methods(methods):
 
 def is_estimator(method):
     """Whether a method is an estimator, and not a factory."""
-    return hasattr(method, "fit") and hasattr(method, "predict")
+    predicts = hasattr(method, "predict") or hasattr(method, "fit_predict")
+    return hasattr(method, "fit") and predicts
+
+
+def check_task(methods, data):
+    """Check that the methods of the benchmark are for the task of some data."""
+    known = CLUSTERERS if data.task == "clustering" else METHODS
+    for method in methods.values():
+        if isinstance(method, str) and method not in known:
+            raise ValueError(
+                f"methods must be among {', '.join(known)} for the task "
+                f"{data.task!r} of data {data.name!r}; got {method!r}."
+            )
 
 
 def _check_known(name):
     """Check that a method exists and that its packages are installed."""
-    if name not in METHODS:
+    if name not in EVERY:
         raise ValueError(
-            f"methods must be among {', '.join(METHODS)}; got {name!r}."
-            f"{did_you_mean(name, METHODS)}"
+            f"methods must be among {', '.join(EVERY)}; got {name!r}."
+            f"{did_you_mean(name, EVERY)}"
         )
     if name in TORCH:
         try:
@@ -294,7 +336,7 @@ def _check_known(name):
 def build(method, setting):
     """Build the estimator of a method for some data."""
     if isinstance(method, str):
-        return METHODS[method][0](setting)
+        return EVERY[method][0](setting)
     if not is_estimator(method):
         return method(setting.modalities, setting.seed)
     model = clone(method)
@@ -318,14 +360,23 @@ def fingerprint(name, method, setting):
         return repr(exc)
 
 
-def make_method(name, *, task, modalities, n_features, n_samples=None, random_state=0):
+def make_method(
+    name,
+    *,
+    task,
+    modalities,
+    n_features,
+    n_samples=None,
+    n_classes=None,
+    random_state=0,
+):
     """Build the estimator of a method.
 
     Parameters
     ----------
     name : str
         One of :func:`list_methods`.
-    task : {"classification", "regression", "multilabel"}
+    task : {"classification", "regression", "multilabel", "clustering"}
         Task.
     modalities : dict
         Width or token shape by name.
@@ -334,6 +385,8 @@ def make_method(name, *, task, modalities, n_features, n_samples=None, random_st
     n_samples : int or None, default=None
         Number of training samples with an observed modality. Methods that cluster make
         at most this number of clusters. None is no limit.
+    n_classes : int or None, default=None
+        Number of clusters, for the task "clustering".
     random_state : int, default=0
         Seed of the estimator.
 
@@ -350,11 +403,10 @@ def make_method(name, *, task, modalities, n_features, n_samples=None, random_st
     LateFusionClassifier(modalities={'a': 3, 'b': 2}, random_state=0)
     """
     _check_known(name)
-    if task not in ("classification", "regression", "multilabel"):
-        raise ValueError(
-            "task must be 'classification', 'regression' or 'multilabel'; got "
-            f"{task!r}."
-        )
+    if task not in MAIN_SCORES:
+        raise ValueError(f"task must be among {', '.join(MAIN_SCORES)}; got {task!r}.")
     most_clusters = K_SOFT if n_samples is None else n_samples
-    setting = Setting(task, modalities, n_features, random_state, most_clusters)
-    return build(name, setting)
+    return build(
+        name,
+        Setting(task, modalities, n_features, random_state, most_clusters, n_classes),
+    )

@@ -126,10 +126,22 @@ def make_cells(
     ]
 
 
+def make_setting(data, random_state, n_samples):
+    """What a method may know of the data before it is fitted."""
+    clustering = data.task == "clustering"
+    return _methods.Setting(
+        task=data.task,
+        modalities=data.modalities,
+        n_features=data.X.shape[1],
+        seed=random_state,
+        most_clusters=n_samples,
+        n_classes=len(np.unique(data.y)) if clustering else None,
+    )
+
+
 def _checksum(data, name, method, settings):
     parts = [data.fingerprint, *settings]
-    n_features = data.X.shape[1]
-    setting = _methods.Setting(data.task, data.modalities, n_features, 0, len(data.X))
+    setting = make_setting(data, 0, len(data.X))
     print_ = _methods.fingerprint(name, method, setting)
     text = json.dumps([*parts, print_] if print_ else parts)
     return hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
@@ -205,15 +217,16 @@ def run_cell(cell, data, method, scorers, *, test_size, max_rows):
 def _measure(split, method, scorers):
     data, X, y = split.data, split.X_test, split.y_test
     n_observed = int((~np.isnan(split.X_train)).any(axis=1).sum())
-    setting = _methods.Setting(
-        data.task, data.modalities, X.shape[1], split.random_state, n_observed
-    )
+    setting = make_setting(data, split.random_state, n_observed)
     model = _methods.build(method, setting)
     with PeakMemory() as memory:
         start = time.perf_counter()
-        model.fit(split.X_train, split.y_train)
+        if data.task == "clustering":
+            model.fit(split.X_train)
+        else:
+            model.fit(split.X_train, split.y_train)
         fitted = time.perf_counter()
-        model.predict(X)
+        Predictions.of(model, X, None)
         done = time.perf_counter()
     found = Predictions.of(model, X, data.task)
     full = Predictions.of(model, split.X_full, data.task)

@@ -9,7 +9,7 @@ import numpy as np
 from joblib import Parallel, delayed
 
 from skmissing.benchmark._data import BenchmarkData, did_you_mean, load_data
-from skmissing.benchmark._methods import read_methods
+from skmissing.benchmark._methods import check_task, read_methods
 from skmissing.benchmark._protocol import REGIMES, make_cells, make_split, run_cell
 from skmissing.benchmark._results import BenchmarkResults, _as_frame, _key_of
 from skmissing.benchmark._scores import MAIN_SCORES, read_scoring
@@ -97,6 +97,8 @@ def run_benchmark(
     methods, scorers = read_methods(methods), read_scoring(scoring)
     if not methods:
         raise ValueError("methods must hold at least one entry; got none.")
+    for each in sets:
+        check_task(methods, each)
     store = BenchmarkResults(out)
     settings = {"test_size": test_size, "max_rows": max_rows}
     cells = make_cells(sets, missing, regimes, methods, n_runs, scorers, **settings)

@@ -5,17 +5,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.optimize import linear_sum_assignment
 from sklearn.metrics import (
     accuracy_score,
+    adjusted_rand_score,
     average_precision_score,
     f1_score,
     get_scorer,
     mean_absolute_error,
     mean_squared_error,
+    normalized_mutual_info_score,
     r2_score,
     recall_score,
     roc_auc_score,
 )
+from sklearn.metrics.cluster import contingency_matrix
 
 from skmissing._table import read_table
 from skmissing.metrics import multilabel_f1, sentiment_scores
@@ -25,6 +29,7 @@ MAIN_SCORES = {
     "classification": "accuracy",
     "regression": "mae",
     "multilabel": "f1_micro",
+    "clustering": "ari",
 }
 # For these scores, less is better. For all others, more is better.
 LOSSES = {"mae", "mse", "rmse", "log_loss", "brier", "calibration_error"}
@@ -40,6 +45,7 @@ SCORES = {
     "classification": ("accuracy", "balanced_accuracy", "f1_macro", *OF_PROBABILITIES),
     "regression": ("mae", "mse", "rmse", "r2", "pearson"),
     "multilabel": ("f1_micro", "f1_macro"),
+    "clustering": ("ari", "nmi", "accuracy"),
 }
 N_BINS = 10
 # For the true class, a smaller probability counts as this one in the log-loss.
@@ -56,8 +62,9 @@ class Predictions:
 
     @classmethod
     def of(cls, model, X, task):
-        """Predictions of a fitted method."""
-        predicted = np.asarray(model.predict(X))
+        """Predictions of a fitted method, or of a clusterer that has no predict."""
+        predict = model.predict if hasattr(model, "predict") else model.fit_predict
+        predicted = np.asarray(predict(X))
         if task != "classification" or not hasattr(model, "predict_proba"):
             return cls(predicted)
         return cls(predicted, np.asarray(model.predict_proba(X)), model.classes_)
@@ -75,6 +82,12 @@ def score_predictions(data, y, predictions):
         scores = {
             "f1_micro": multilabel_f1(y, predicted),
             "f1_macro": multilabel_f1(y, predicted, average="macro"),
+        }
+    elif data.task == "clustering":
+        scores = {
+            "ari": adjusted_rand_score(y, predicted),
+            "nmi": normalized_mutual_info_score(y, predicted),
+            "accuracy": _matched_accuracy(y, predicted),
         }
     elif data.task == "classification":
         scores = {
@@ -98,6 +111,12 @@ def score_predictions(data, y, predictions):
         if data.sentiment:
             scores |= sentiment_scores(y, predicted)
     return {k: float(v) if np.isfinite(v) else None for k, v in scores.items()}
+
+
+def _matched_accuracy(y, labels):
+    """Accuracy if each cluster is matched to one class, in the best way."""
+    table = contingency_matrix(y, labels)
+    return table[linear_sum_assignment(table, maximize=True)].sum() / len(y)
 
 
 def _pearson(y, predicted):

@@ -68,10 +68,13 @@ class PartialModalityKMeans(
     tol : float, default=1e-4
         A run ends when the squared shift of all centres is below `tol` times the mean
         variance of the scaled columns, as in :class:`sklearn.cluster.KMeans`.
-    standardize : bool, default=True
+    standardize : bool or "modality", default=True
         Whether to scale columns to zero mean and unit variance over their observed
         cells. The tokens of a sequence share a mean and a variance. If False, columns
-        with large values dominate their modality.
+        with large values dominate their modality. "modality" divides all columns of a
+        modality by the square root of their mean variance. Columns then keep their
+        ratios, which is better for pixels and for embeddings, whose columns have the
+        same unit.
     random_state : int, RandomState instance or None, default=None
         Seed of the initial centres.
     verbose : int, default=0
@@ -157,7 +160,7 @@ class PartialModalityKMeans(
         "n_init": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
         "tol": [Interval(Real, 0, None, closed="left")],
-        "standardize": ["boolean"],
+        "standardize": ["boolean", StrOptions({"modality"})],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
     }

@@ -49,8 +49,9 @@ class ClusterGuidedImputer(BaseModalityImputer):
     temperature : "auto" or float, default="auto"
         Scale of the squared distances in the weights of `strategy="soft"`. "auto"
         chooses it by hiding modalities of the training samples.
-    standardize : bool, default=True
-        Whether to compute distances on standardised columns.
+    standardize : bool or "modality", default=True
+        Whether to compute distances on standardised columns. "modality" scales each
+        modality as a whole, as in :class:`~skmissing.cluster.PartialModalityKMeans`.
     init : {"k-means++", "random"}, callable or array-like of shape \
             (n_clusters, n_features), default="k-means++"
         Initial centres of the clustering.

@@ -1,11 +1,15 @@
 """Estimators, factories and predictions of the user beside the benchmark's methods."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
+from sklearn.cluster import AgglomerativeClustering, KMeans
 from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import adjusted_rand_score
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
@@ -121,6 +125,25 @@ def test_bad_predictions_are_refused(toy):
         results.add(split, "mine", split.y_test, scores={"accuracy": 1.0})
     results.add(split, "mine", split.y_test, scores={"kappa": 0.5})
     assert results.frame["scores.kappa"].tolist() == [0.5]
+
+
+def test_clusterers_are_compared_with_classes(toy):
+    """They are fitted without y. One without predict is fitted to the test samples."""
+    data = replace(toy, task="clustering")
+    blobs = AgglomerativeClustering(2)
+    methods = {"kmeans": None, "mixture": None, "mean+kmeans": None}
+    own = {"mine": KMeans(2, n_init=1), "no predict": blobs}
+    methods |= {"kmeans-modality": None}
+    results = run_benchmark(data, "mcar:0.3", methods, **ONCE)
+    assert results["error"].isna().all() and (results["scores.ari"] > 0.2).all()
+    complete = run_benchmark(data, "mcar:0.0", own, **ONCE)
+    split = next(splits(data, "mcar:0.0"))
+    wanted = adjusted_rand_score(split.y_test, blobs.fit_predict(split.X_test))
+    assert complete["scores.ari"].tolist()[1] == wanted
+    with pytest.raises(ValueError, match="must be among kmeans.* 'clustering' of data"):
+        run_benchmark(data, methods="late")
+    with pytest.raises(ValueError, match="for the task 'classification' of data 'toy'"):
+        run_benchmark(toy, methods="kmeans")
 
 
 def count_true(estimator, X, y):

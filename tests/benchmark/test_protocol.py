@@ -249,6 +249,16 @@ def test_balanced_accuracy_is_that_of_scikit_learn():
     assert scores["balanced_accuracy"] == (2 / 3 + 1 + 0) / 3
 
 
+def test_scores_of_clusters():
+    """Names of clusters do not matter; the second class has one sample elsewhere."""
+    data = replace(make_toy(n=6), task="clustering")
+    y, labels = np.array([0, 0, 0, 1, 1, 1]), np.array([7, 7, 7, 3, 3, 7])
+    scores = score_predictions(data, y, Predictions(labels))
+    assert scores["accuracy"] == 5 / 6
+    assert scores["ari"] == metrics.adjusted_rand_score(y, labels)
+    assert score_predictions(data, y, Predictions(1 - y))["nmi"] == 1.0
+
+
 def test_scores_of_groups_by_hand():
     data = make_toy(n=4)
     found = Predictions(np.array([0, 1, 1, 1]))
