@@ -3,6 +3,8 @@
 The wheel has this file as skmissing/conftest.py, and the tests as skmissing/tests.
 """
 
+import ast
+import functools
 import gc
 import importlib.util
 import os
@@ -25,6 +27,8 @@ OPTIONAL = [
 ]
 # Tests of files that the wheel does not have.
 IN_CHECKOUT = ["dependencies", "examples", "public", "readme", "soak"]
+# Packages that tests import and that are not installed, with the names of these tests.
+LEFT_OUT = {}
 
 
 def pytest_configure(config):
@@ -38,6 +42,12 @@ def pytest_ignore_collect(collection_path):
         f"test_{name}.py" for name in IN_CHECKOUT
     ]:
         return True
+    if collection_path.is_relative_to(ROOT / "tests"):
+        path = collection_path
+        path = path / "conftest.py" if path.is_dir() else path
+        for package in not_installed(path) if path.suffix == ".py" else ():
+            LEFT_OUT.setdefault(package, []).append(collection_path.name)
+            return True
     for package, module, words in OPTIONAL:
         if importlib.util.find_spec(module) is not None:
             continue
@@ -49,6 +59,32 @@ def pytest_ignore_collect(collection_path):
             if ">>>" in text and any(word in text for word in words):
                 return True
     return None
+
+
+@functools.cache
+def not_installed(path):
+    """Packages that are not installed, of a file and the neighbours that it imports."""
+    names, missing = [], []
+    for node in ast.parse(path.read_bytes()).body if path.exists() else []:
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            names.append(node.module)
+        elif isinstance(node, ast.ImportFrom):
+            near = path.parents[node.level - 1].joinpath(
+                *(node.module or "").split(".")
+            )
+            missing += not_installed(near.with_suffix(".py"))
+    packages = dict.fromkeys(name.partition(".")[0] for name in names)
+    return missing + [p for p in packages if importlib.util.find_spec(p) is None]
+
+
+def pytest_report_collectionfinish():
+    """Name the tests that are left out."""
+    return [
+        f"left out, because {package} is not installed: {', '.join(sorted(names))}"
+        for package, names in sorted(LEFT_OUT.items())
+    ]
 
 
 def pytest_collection():

@@ -25,7 +25,7 @@ import skmissing
 from skmissing.impute import FactorImputer
 
 # Packages that an extra brings, and the module whose absence leaves them out.
-NEEDS = {"fusion": "torch", "encoders": "transformers"}
+NEEDS = {"benchmark": "pandas", "fusion": "torch", "encoders": "transformers"}
 # Public modules inside of packages.
 NESTED = ["fusion.modules"]
 
