@@ -9,7 +9,7 @@ columns, and late fusion uses the observed modalities of each sample. The encode
 tiny models with random weights. They are made below, so that nothing is downloaded.
 Replace the two folders by the names of models, such as
 ``"sentence-transformers/all-MiniLM-L6-v2"`` and ``"openai/clip-vit-base-patch32"``.
-This example needs the extra ``encoders``.
+This example needs the extras ``encoders``, ``datasets`` and ``plot``.
 """
 
 # %%

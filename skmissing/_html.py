@@ -58,8 +58,12 @@ def _patterns_svg(n_modalities, training):
             f'fill="currentColor">{share:.0%}</text>'
         )
     width, height = 12 * n_modalities + 40, 14 * min(len(counts), MOST_PATTERNS) + 2
+    caption = (
+        "The most frequent patterns in training. A row is a pattern, and a square is a "
+        "modality, filled if it is observed. The number is the share of samples."
+    )
     return (
         f'<svg width="{width}" height="{height}" role="img" style="display: block; '
-        'margin: 4px auto"><title>The most frequent patterns in training. The filled '
-        f"modalities are observed.</title>{''.join(shapes)}</svg>"
+        f'margin: 4px auto"><title>{caption}</title>{"".join(shapes)}</svg>'
+        f'<div style="max-width: 30em">{caption}</div>'
     )

@@ -82,6 +82,7 @@ def test_modalities_are_a_table_with_patterns():
     assert "b" not in parser.tags - {"b"} and page.count("<b>") == 1  # of the fallback
     svg = ET.fromstring(re.search("<svg.*</svg>", page)[0])
     assert [text.text for text in svg.iter("text")] == ["50%", "40%", "10%"]
+    assert "The number is the share of samples.</div>" in page
     filled = [rect.get("fill-opacity") for rect in svg.iter("rect")]
     assert filled == ["0.7", "0.7", "0", "0.7", "0.7", "0"]
 

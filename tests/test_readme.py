@@ -1,6 +1,7 @@
 """The README's commands are those that are tested."""
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,15 @@ def test_readme_has_two_commands():
     first, second = readme_commands()
     assert first.endswith(".venv/bin/python examples/plot_01_first_steps.py")
     assert second.endswith(".venv/bin/python -m pytest -n auto")
+
+
+def test_readme_lists_the_extras():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    extras = set(project["project"]["optional-dependencies"])
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    listed = re.search(r"Everything else is an extra:(.*?)\.", text, re.DOTALL)[1]
+    listed = set(re.findall(r"`(\w+)`", listed))
+    assert listed == extras - {"docs", "test", "test-weights"}
 
 
 def test_ci_runs_the_commands_of_the_readme():
