@@ -1,4 +1,4 @@
-"""Seconds of predict_proba for 1 and 1000 samples, with arrays and dataframes."""
+"""Seconds of predict_proba for 1 and 1000 samples, with arrays and data frames."""
 
 import warnings
 
@@ -59,7 +59,7 @@ def main():
     names = [f"{m}__{i}" for m, width in enumerate(WIDTHS) for i in range(width)]
     frame = pd.DataFrame(X, columns=names)
     print(f"{sum(WIDTHS)} columns, {N_CLASSES} classes, milliseconds\n")
-    print("| predict_proba | 1, array | 1, dataframe | 1000, array | 1000, dataframe |")
+    print("| predict_proba | 1, array | 1, frame | 1000, array | 1000, frame |")
     print("| --- | --- | --- | --- | --- |")
     for name, model in make_models().items():
         taken = []

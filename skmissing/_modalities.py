@@ -425,7 +425,7 @@ def _position(value, where, n_features, feature_names):
         if feature_names is None:
             raise ValueError(
                 f"{where} names the column {value!r}, but X has no column names; pass "
-                "a dataframe, or give positions."
+                "a data frame, or give positions."
             )
         found = np.flatnonzero(np.asarray(feature_names, dtype=object) == value)
         if len(found) != 1:

@@ -274,7 +274,7 @@ class ModalityMixin:
 
     # With more modalities of one column each, `modalities` was probably forgotten. The
     # first limit is for arrays, because scikit-learn's checks use up to 30 columns and
-    # embeddings have more. The second limit is for dataframes without prefixes, such as
+    # embeddings have more. The second is for data frames without prefixes, such as
     # questionnaires. The string is part of the warning.
     _most_columns, _consequence = (30, 64), ""
 
@@ -763,7 +763,7 @@ def check_table(X):
     """Raise an error with a remedy if X is not one table of numbers."""
     shape = getattr(X, "shape", ())
     if len(shape) == 2 and shape[1] == 0:
-        # scikit-learn would check the dtypes of a dataframe first.
+        # scikit-learn would check the dtypes of a data frame first.
         raise ValueError(
             f"Found array with 0 feature(s) (shape={tuple(shape)}) while a minimum "
             "of 1 is required."
@@ -979,7 +979,7 @@ def name_list(names):
 
 
 def read_table(X, modalities=None, *, name="X"):
-    """Return the table of an array or dataframe, for functions without an estimator."""
+    """Table of an array or data frame, for functions without an estimator."""
     says = None if has_levels(X) else warn
     X, names = read_array(X, name)
     layout = resolve_modalities(modalities, X.shape[1], names, says)

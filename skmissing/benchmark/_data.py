@@ -33,9 +33,9 @@ class BenchmarkData:
     ----------
     name : str
         Name in the results.
-    X : array-like or dataframe of shape (n_samples, n_features)
+    X : array-like or data frame of shape (n_samples, n_features)
         Samples, with NaN where a modality is already missing. Stored as an array.
-        Columns of a dataframe are sorted in the order of `modalities`.
+        Columns of a data frame are sorted in the order of `modalities`.
     y : array-like of shape (n_samples,) or (n_samples, n_labels)
         Classes, numbers, or an indicator matrix of labels.
     modalities : dict

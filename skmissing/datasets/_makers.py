@@ -86,7 +86,7 @@ def make_multimodal_classification(
 
     Returns
     -------
-    X : ndarray or dataframe of shape (n_samples, sum(widths))
+    X : ndarray or data frame of shape (n_samples, sum(widths))
         The modalities side by side, NaN where hidden.
     y : ndarray or series of shape (n_samples,)
         Class numbers.
@@ -201,9 +201,9 @@ def make_multimodal_regression(
 
     Returns
     -------
-    X : ndarray or dataframe of shape (n_samples, sum(widths))
+    X : ndarray or data frame of shape (n_samples, sum(widths))
         The modalities side by side, NaN where hidden.
-    y : ndarray, series or dataframe of shape (n_samples,) or (n_samples, n_targets)
+    y : ndarray, series or data frame of shape (n_samples,) or (n_samples, n_targets)
         Targets.
     data : Bunch
         If `return_X_y=False`, as in :func:`make_multimodal_classification`. `scores`

@@ -157,7 +157,7 @@ class BaseMultipleImputation(MetaEstimatorMixin, SkmissingEstimator):
         ]
 
     def _validated(self, X, **check_params):
-        """Check X, and y in `fit`; dataframes are not converted, to keep names."""
+        """Check X, and y in `fit`; data frames are not converted, to keep names."""
         check_table(X)
         checked = validate_numbers(self, fill_masked(X), **NUMBERS, **check_params)
         if "y" in check_params:

@@ -367,7 +367,7 @@ class MHSAFusionRegressor(BaseMHSA, FusionRegressor):
 
 
 class ClusterGuidedImputer(impute.ClusterGuidedImputer):
-    """Returns a dataframe for a dataframe, so that the next step has its names."""
+    """Returns a data frame for a data frame, so that the next step has its names."""
 
     def transform(self, X):
         filled = super().transform(X)

@@ -127,7 +127,7 @@ class MissingPatternDisplay:
 
         Parameters
         ----------
-        X : array-like or dataframe of shape (n_samples, n_features)
+        X : array-like or data frame of shape (n_samples, n_features)
             NaN, null and masked cells are missing.
         %(modalities)s
         max_patterns : int, default=20

@@ -29,11 +29,11 @@ def check_drift(estimator, X, *, as_frame=False):
     X : array-like of shape (n_samples, n_features)
         New samples.
     as_frame : bool, default=False
-        Whether to return a pandas dataframe with one row per modality.
+        Whether to return a pandas data frame with one row per modality.
 
     Returns
     -------
-    :class:`~sklearn.utils.Bunch` or dataframe
+    :class:`~sklearn.utils.Bunch` or data frame
         A Bunch has these entries:
 
         messages : list of str

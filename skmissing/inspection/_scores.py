@@ -57,8 +57,8 @@ def score_by_pattern(
         Fitted estimator that accepts samples with missing modalities. A list of
         estimators from :func:`~sklearn.model_selection.cross_validate` is scored as one
         model: each sample is predicted by the estimator that was not fitted to it.
-    X : array-like or dataframe of shape (n_samples, n_features)
-        Samples that were not used in `fit`, or all samples for a list. A dataframe may
+    X : array-like or data frame of shape (n_samples, n_features)
+        Samples that were not used in `fit`, or all samples for a list. A data frame may
         contain text, for a pipeline that starts with encoders.
     y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
         Targets.
@@ -80,13 +80,13 @@ def score_by_pattern(
     sample_weight : array-like of shape (n_samples,), default=None
         Weights of the samples, passed to the scorer.
     as_frame : bool, default=False
-        Whether to return a pandas dataframe indexed by pattern.
+        Whether to return a pandas data frame indexed by pattern.
     n_jobs : int, default=None
         Number of patterns scored in parallel.
 
     Returns
     -------
-    :class:`~sklearn.utils.Bunch` or dataframe
+    :class:`~sklearn.utils.Bunch` or data frame
         One entry per pattern in each of the following:
 
         pattern : list of str
@@ -297,7 +297,7 @@ def modality_importance(
         this parameter is ignored.
     %(sample_weight)s
     as_frame : bool, default=False
-        Whether to return a pandas dataframe of the importances and the bounds of their
+        Whether to return a pandas data frame of the importances and the bounds of their
         intervals, indexed by modality.
     random_state : int, RandomState instance or None, default=None
         Seed of the resamples and of the orders.
@@ -306,7 +306,7 @@ def modality_importance(
 
     Returns
     -------
-    :class:`~sklearn.utils.Bunch` or dataframe
+    :class:`~sklearn.utils.Bunch` or data frame
         A Bunch has these entries:
 
         modalities : tuple of str
@@ -551,7 +551,7 @@ def robustness_curve(
         Number of random draws of the hidden modalities.
     %(scoring, sample_weight)s
     as_frame : bool, default=False
-        Whether to return a pandas dataframe with one row per curve, rate and repeat.
+        Whether to return a pandas data frame with one row per curve, rate and repeat.
     random_state : int, RandomState instance or None, default=None
         Seed of the draws.
     n_jobs : int, default=None
@@ -559,7 +559,7 @@ def robustness_curve(
 
     Returns
     -------
-    :class:`~sklearn.utils.Bunch` or dataframe
+    :class:`~sklearn.utils.Bunch` or data frame
         A Bunch has these entries:
 
         curve : list of str

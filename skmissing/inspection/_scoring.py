@@ -40,7 +40,7 @@ _PredictionScorer = type(get_scorer("accuracy"))
 
 
 class FrameTable(ModalityTable):
-    """Table of a dataframe whose values are not read. `partial` is unknown."""
+    """Table of a data frame whose values are not read. `partial` is unknown."""
 
     def __getitem__(self, rows):
         return FrameTable(
@@ -63,7 +63,7 @@ class FrameTable(ModalityTable):
 
 
 def as_table(X, modalities, estimator=None):
-    """Table of an array or dataframe; None uses `modalities_` of the estimator."""
+    """Table of an array or data frame; None uses `modalities_` of the estimator."""
     for model in (
         estimator.estimators_ if isinstance(estimator, FoldModels) else [estimator]
     ):

@@ -84,7 +84,7 @@ def partial_modality_distances(X, Y=None, *, modalities=None, squared=False):
     if device_namespace(X) is not None or device_namespace(other) is not None:
         return _on_device(X, None if Y is None else other, layout, squared)
     dtype = np.result_type(X.dtype, other.dtype)
-    # Dataframes are column-major. Sums must not depend on the memory order.
+    # Data frames are column-major. Sums must not depend on the memory order.
     X = np.ascontiguousarray(X, dtype=np.float64)
     left = right = both = ModalityTable(X, layout)
     if Y is not None:

@@ -267,7 +267,7 @@ def _find_hidden(mask, true, named, columns):
 
 
 def _true_cells(table):
-    """Cells that are True. In a dataframe, booleans may have become floats."""
+    """Cells that are True. In a data frame, booleans may have become floats."""
     n_missing = np.count_nonzero(np.isnan(table)) if table.dtype.kind == "f" else 0
     if n_missing:
         raise ValueError(

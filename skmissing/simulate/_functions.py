@@ -29,8 +29,8 @@ def ampute(X, missing=None, *, y=None, groups=None, return_mask=False, **params)
 
     Returns
     -------
-    Xt : ndarray or dataframe of shape (n_samples, n_features)
-        A copy of X with NaN where a modality is hidden. A dataframe if X is one.
+    Xt : ndarray or data frame of shape (n_samples, n_features)
+        A copy of X with NaN where a modality is hidden. A data frame if X is one.
     hidden : ndarray of shape (n_samples, n_modalities), dtype bool
         Only if `return_mask=True`.
 

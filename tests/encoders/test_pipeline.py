@@ -1,4 +1,4 @@
-"""Encoders in a pipeline, from a dataframe of raw items to a tuned model."""
+"""Encoders in a pipeline, from a data frame of raw items to a tuned model."""
 
 import numpy as np
 import pytest
