@@ -7,7 +7,12 @@ from skmissing.benchmark._data import BenchmarkData, load_data
 from skmissing.benchmark._methods import list_methods, make_method
 from skmissing.benchmark._protocol import Split
 from skmissing.benchmark._report import rank_methods, summarize, write_report
-from skmissing.benchmark._results import BenchmarkResults, read_results, score_parts
+from skmissing.benchmark._results import (
+    BenchmarkResults,
+    modality_equity_index,
+    read_results,
+    score_parts,
+)
 from skmissing.benchmark._runner import run_benchmark, splits
 from skmissing.benchmark._statistics import (
     RankComparison,
@@ -25,6 +30,7 @@ __all__ = [
     "list_methods",
     "load_data",
     "make_method",
+    "modality_equity_index",
     "rank_methods",
     "read_results",
     "run_benchmark",

@@ -22,6 +22,15 @@ _MISSING_HELP = {
     "20-text-100-audio-20-video": "percentage of samples that keep each modality",
     "complex-10-45-45": "exact percentages: all modalities, each alone, ...",
     "mcar:0.4,0.8": "(pm, ps): 40 % of the modalities lost in 80 % of the samples",
+    "segment:0.3": "a run of 30 % of the columns or tokens of each modality is lost",
+    "mcar:0.5+segment:0.3": "whole modalities and segments are lost",
+}
+_PROTOCOLS = {
+    "UL4M4": "--missing 20-text-100-audio-20-video or complex-20-20-20-10-10-10-10",
+    "MissBench": "--missing mcar:0.5 (one rate) or 80-text-50-audio-20-video (unequal)",
+    "MuteBench": "--missing mcar:0.3 or segment:0.3, at several rates",
+    "MissMAC-Bench": "--regimes R1 --missing 100-text-0-audio-100-video (fixed) or "
+    "mcar:0.5 (random)",
 }
 
 
@@ -127,6 +136,7 @@ def _listing():
         | {"path.npz": "your own file, with one array per modality, and y"},
         "missing": _MISSING_HELP,
         "regimes": REGIMES,
+        "protocols of papers": _PROTOCOLS,
         "methods": list_methods(),
     }
     lines = []

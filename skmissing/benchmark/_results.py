@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 import numpy as np
+from scipy.special import entr
 
 import skmissing
 from skmissing._compat import import_optional
@@ -315,3 +316,88 @@ def score_parts(results, *, by="pattern", metric=None):
     table["worst"] = table["mean"] * sign == goodness.transform("min")
     table["gap"] = goodness.transform("max") - goodness.transform("min")
     return table
+
+
+def modality_equity_index(results, *, metric=None):
+    """Measure how evenly modalities contribute to the score of a method.
+
+    The gain of a modality is the mean difference of the score over all pairs of
+    observed patterns that differ only in this modality. Its share is its part of the
+    sum of gains, where a negative gain counts as 0. The index is the entropy of the
+    shares, divided by its maximum.
+
+    Parameters
+    ----------
+    results : pandas.DataFrame
+        Results of :func:`run_benchmark` or :func:`read_results`.
+    metric : str or None, default=None
+        Name of the score, as in :func:`score_parts`. If less is better, the sign of the
+        differences is changed.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per `data`, `missing`, `regime`, `method` and `modality`. The other
+        columns are
+
+        `metric`, `gain`, `n_pairs`
+            Mean gain of the score, and the number of pairs of patterns.
+        `share`
+            Share of the modality in the gains.
+        `index`
+            1 if all modalities contribute equally, 0 if only one contributes. `share`
+            and `index` are NaN if no modality has a positive gain, or if a modality has
+            no pair, for example because it is never hidden.
+
+    See Also
+    --------
+    score_parts : The scores by observed pattern.
+
+    Notes
+    -----
+    MissBench [1]_ proposes an index of this name, for the same purpose. This definition
+    is our own, so the numbers are not comparable with those of the paper. Scores of
+    patterns with few samples are uncertain. Use several runs.
+
+    References
+    ----------
+    .. [1] T. A. Pham et al., "MissBench", arXiv:2603.09874.
+
+    Examples
+    --------
+    >>> from skmissing.benchmark import modality_equity_index, run_benchmark
+    >>> results = run_benchmark(
+    ...     "breast_cancer", methods="late", regimes="R1", n_runs=2)
+    >>> table = modality_equity_index(results, metric="log_loss")
+    >>> table.sort_values("share")[["modality", "n_pairs"]]
+      modality  n_pairs
+    1    error        3
+    0     mean        3
+    2    worst        3
+    """
+    keys = ["data", "missing", "regime", "method"]
+    rates = results.filter(regex=r"^test_missing\.").groupby(results["data"]).count()
+    tables = []
+    for key, parts in score_parts(results, metric=metric).groupby(keys, sort=False):
+        name = parts["metric"].iloc[0]
+        scores = parts["mean"] * (-1 if name in LOSSES else 1)
+        patterns = [frozenset(part.split(" + ")) - {"none"} for part in parts["part"]]
+        scores = dict(zip(patterns, scores))
+        of_data = rates.columns[rates.loc[key[0]] > 0]
+        modalities = [column.removeprefix("test_missing.") for column in of_data]
+        gains = [_pair_gains(scores, m) for m in modalities]
+        mean = np.array([np.mean(gain) if gain else np.nan for gain in gains])
+        total = np.maximum(mean, 0).sum()
+        share = np.maximum(mean, 0) / (total if total > 0 else np.nan)
+        index = entr(share).sum() / np.log(len(share)) if len(share) > 1 else np.nan
+        columns = {"modality": modalities, "metric": name, "gain": mean}
+        columns |= {"n_pairs": [len(gain) for gain in gains], "share": share}
+        table = dict(zip(keys, key)) | columns | {"index": index}
+        tables.append(pd.DataFrame(table))
+    return pd.concat(tables, ignore_index=True)
+
+
+def _pair_gains(scores, modality):
+    """Differences between patterns, keys of `scores`, with and without a modality."""
+    pairs = [(p, p - {modality}) for p in scores if modality in p]
+    return [scores[p] - scores[less] for p, less in pairs if less in scores]

@@ -111,7 +111,7 @@ def test_empty_report(tmp_path):
 def test_command_lists_data_and_methods(capsys):
     assert main(["--list"]) == 0
     text = capsys.readouterr().out
-    for word in ["digits", "complex-10-45-45", "R1", *list_methods()]:
+    for word in ["digits", "complex-10-45-45", "MuteBench", "R1", *list_methods()]:
         assert f"  {word}" in text
 
 
