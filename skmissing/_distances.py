@@ -202,11 +202,16 @@ def squared_distances(blocks, centers):
     """Squared distance of each sample to each centre; inf if no modality is shared."""
     shape = len(blocks.presence), len(centers.values)
     squared = np.empty(shape, dtype=blocks.dtype)
-    for distances in _by_group(blocks, centers):
-        group = distances.group
-        for chunk in row_chunks(*group.source.shape):
-            squared[group.rows[chunk]] = distances.squared(chunk)
+    list(map_groups(partial(_write_squared, squared), blocks, centers))
     return squared
+
+
+def _write_squared(squared, piece):
+    """Write the squared distances of some samples."""
+    distances, rows = piece
+    chunks, buffer = distances.chunks(rows)
+    for chunk in chunks:
+        squared[distances.group.rows[chunk]] = distances.squared(chunk, buffer)
 
 
 def label_distances(blocks, centers, labels):
