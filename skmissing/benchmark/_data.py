@@ -47,13 +47,13 @@ class BenchmarkData:
         Groups, such as persons or films. A drawn split never divides a group.
     sentiment : bool, default=False
         Whether y is a sentiment from -3 to 3, which has its own scores.
-    score_groups : array-like of shape (n_samples,) or None, default=None
-        Groups, such as hospitals, for scores by group. See :func:`score_parts`.
     task : {"classification", "regression", "multilabel", "clustering"} or None, \
             default=None
         Task. None infers it from y and treats whole numbers as classes. Use
         "regression" for ages in years, for example. "clustering" compares clusters,
         found without y, with classes.
+    score_groups : array-like of shape (n_samples,) or None, default=None
+        Groups, such as hospitals, for scores by group. See :func:`score_parts`.
 
     Examples
     --------

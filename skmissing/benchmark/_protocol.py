@@ -78,10 +78,14 @@ class Split:
         Seed for a method. It is the same for all methods of a run.
     train, test : ndarray of int
         Positions of the samples in the data.
-    X_train, X_test : ndarray of shape (n_samples, n_features)
-        Samples. Hidden modalities are NaN.
-    y_train, y_test : ndarray of shape (n_samples,) or (n_samples, n_labels)
-        Targets.
+    X_train : ndarray of shape (n_train_samples, n_features)
+        Training samples. Hidden modalities are NaN.
+    y_train : ndarray of shape (n_train_samples,) or (n_train_samples, n_labels)
+        Their targets.
+    X_test : ndarray of shape (n_test_samples, n_features)
+        Test samples. Hidden modalities are NaN.
+    y_test : ndarray of shape (n_test_samples,) or (n_test_samples, n_labels)
+        Their targets.
     X_full : ndarray of shape (n_test_samples, n_features)
         Test samples before modalities are hidden.
 

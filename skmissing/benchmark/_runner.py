@@ -133,12 +133,12 @@ def splits(
 
     Parameters
     ----------
-    data, missing, regimes, n_runs, test_size, max_rows
+    data, missing, regimes, n_runs, test_size, max_rows : object
         As in :func:`run_benchmark`.
 
-    Yields
-    ------
-    Split
+    Returns
+    -------
+    generator of Split
         Training and test samples of one run, the same as those of
         :func:`run_benchmark`. Pass it to :meth:`BenchmarkResults.add` with the
         predictions.

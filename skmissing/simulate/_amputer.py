@@ -164,9 +164,10 @@ class ModalityAmputer(
 
     *Segments.* With n observed columns or tokens in a modality of a sample, the length
     of the segment is `segment * n`, rounded up or down at random so that its mean is
-    exact. Each position among the observed columns or tokens is equally likely. A
-    modality of one column or token loses nothing. `nominal_rates_` and
-    `realized_rates_` count whole modalities only.
+    exact. Each position of the segment among the observed columns or tokens is equally
+    likely. The middle is therefore lost more often than the ends, and in every sample
+    if `segment` is more than 0.5. A modality of one column or token loses nothing.
+    `nominal_rates_` and `realized_rates_` count whole modalities only.
 
     References
     ----------
