@@ -243,6 +243,13 @@ def test_ampute_keeps_the_container(df_module):
     assert_array_equal(values, ampute(X, 0.5, modalities=[2, 1], random_state=0))
 
 
+def test_ampute_keeps_numbers_as_names():
+    pandas = pytest.importorskip("pandas")
+    X = pandas.DataFrame(make_X(50), index=range(7, 57))
+    Xt = ampute(X, 0.5, modalities=[3, 3], random_state=0)
+    assert Xt.columns.equals(X.columns) and Xt.index.equals(X.index)
+
+
 def test_search_over_missing():
     X = make_X(90)
     y = (X[:, 0] > 0).astype(int)

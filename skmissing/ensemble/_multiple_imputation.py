@@ -22,16 +22,20 @@ from sklearn.utils.validation import check_is_fitted
 
 from skmissing._compat import HasMethods, Interval
 from skmissing._docs import shared_docs
+from skmissing._sources import Piece
 from skmissing._table import (
     NUMBERS,
     ModalityMixin,
     ModalityWarning,
     SkmissingEstimator,
     _fit_context,
+    check_columns,
     check_table,
     check_target,
     fill_masked,
+    in_pieces,
     validate_numbers,
+    validate_piece,
 )
 from skmissing.impute import FactorImputer
 
@@ -156,10 +160,17 @@ class BaseMultipleImputation(MetaEstimatorMixin, SkmissingEstimator):
             clone(imputer).set_params(random_state=int(seed)).fit(X) for seed in seeds
         ]
 
-    def _validated(self, X, **check_params):
+    def _validated(self, X, *, reset=True, **check_params):
         """Check X, and y in `fit`; data frames are not converted, to keep names."""
-        check_table(X)
-        checked = validate_numbers(self, fill_masked(X), **NUMBERS, **check_params)
+        params = {"reset": reset, **NUMBERS, **check_params}
+        if type(X) is Piece:
+            check_columns(self, X, reset)
+            checked = validate_piece(self, X.values, **params)
+            if self.imputer is not None and not isinstance(self.imputer, ModalityMixin):
+                X = X.values  # only our own imputers know pieces
+        else:
+            check_table(X)
+            checked = validate_numbers(self, fill_masked(X), **params)
         if "y" in check_params:
             return (X if hasattr(X, "columns") else checked[0]), checked[1]
         return X if hasattr(X, "columns") else checked
@@ -180,6 +191,7 @@ class BaseMultipleImputation(MetaEstimatorMixin, SkmissingEstimator):
             ]
         )
 
+    @in_pieces
     def imputation_spread(self, X):
         """Compute the standard deviation of the predictions across imputations.
 
@@ -275,6 +287,7 @@ class MultipleImputationClassifier(ClassifierMixin, BaseMultipleImputation):
         """Class labels."""
         return self.estimators_[0].classes_
 
+    @in_pieces
     def predict_proba(self, X):
         """Predict the mean of the probabilities over the completions.
 
@@ -289,6 +302,7 @@ class MultipleImputationClassifier(ClassifierMixin, BaseMultipleImputation):
         """
         return self._predict_each(X).mean(axis=0)
 
+    @in_pieces
     def predict(self, X):
         """Predict the class with the highest mean probability.
 
@@ -356,6 +370,7 @@ class MultipleImputationRegressor(RegressorMixin, BaseMultipleImputation):
     def _predict(self, model, X):
         return model.predict(X)
 
+    @in_pieces
     def predict(self, X):
         """Predict the mean over the completions.
 

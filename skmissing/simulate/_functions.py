@@ -2,7 +2,7 @@
 
 import re
 
-from skmissing._table import framed, read_table
+from skmissing._table import framed, has_levels, read_table
 from skmissing.simulate._amputer import MECHANISMS, ModalityAmputer
 from skmissing.simulate._config import read_missing, read_numbers
 
@@ -62,6 +62,8 @@ def ampute(X, missing=None, *, y=None, groups=None, return_mask=False, **params)
     amputer = ModalityAmputer(missing, when="fit", **params)
     Xt = amputer.set_output(transform="default").fit_transform(X, y, groups=groups)
     Xt = framed(Xt, X, amputer.get_feature_names_out())
+    if hasattr(Xt, "iloc") and not has_levels(X):
+        Xt.columns = X.columns  # which may be numbers
     if not return_mask:
         return Xt
     before, after = (read_table(t, amputer.modalities_).presence for t in (X, Xt))
