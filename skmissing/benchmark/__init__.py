@@ -4,9 +4,10 @@ On the command line: `python -m skmissing.benchmark --list`.
 """
 
 from skmissing.benchmark._data import BenchmarkData, load_data
+from skmissing.benchmark._displays import BenchmarkDisplay
 from skmissing.benchmark._methods import list_methods, make_method
 from skmissing.benchmark._protocol import Split
-from skmissing.benchmark._report import rank_methods, summarize, write_report
+from skmissing.benchmark._report import write_report
 from skmissing.benchmark._results import (
     BenchmarkResults,
     modality_equity_index,
@@ -18,10 +19,13 @@ from skmissing.benchmark._statistics import (
     RankComparison,
     compare_methods,
     compare_ranks,
+    rank_methods,
+    summarize,
 )
 
 __all__ = [
     "BenchmarkData",
+    "BenchmarkDisplay",
     "BenchmarkResults",
     "RankComparison",
     "Split",

@@ -8,7 +8,7 @@ import sys
 from skmissing.benchmark._data import NAMED, load_data
 from skmissing.benchmark._methods import CLUSTERERS, list_methods
 from skmissing.benchmark._protocol import REGIMES, check_metric
-from skmissing.benchmark._report import write_report
+from skmissing.benchmark._report import check_report, write_report
 from skmissing.benchmark._runner import run_benchmark
 from skmissing.benchmark._scores import read_scoring
 
@@ -70,6 +70,8 @@ def main(arguments=None):
             names = ",".join(CLUSTERERS) if args.task == "clustering" else _DEFAULT
         methods = dict.fromkeys(_words(names))
         methods |= dict(_load_method(text) for text in args.method)
+        formats = _words(args.formats)
+        check_report(formats, args.reference, methods)
         results = run_benchmark(
             data,
             _words(" ".join(args.missing).replace(" ", ",")),
@@ -84,7 +86,13 @@ def main(arguments=None):
             n_jobs=args.n_jobs,
             verbose=0 if args.quiet else 1,
         )
-        files = write_report(results, args.out, metric=args.metric)
+        files = write_report(
+            results,
+            args.out,
+            metric=args.metric,
+            reference=args.reference,
+            formats=formats,
+        )
     except KeyboardInterrupt:
         print("Interrupted. Repeat the command to continue.", file=sys.stderr)
         return 130
@@ -92,7 +100,9 @@ def main(arguments=None):
         print(f"{parser.prog}: {exc}", file=sys.stderr)
         return 2
     n_failed = results["error"].count()
-    print(files[0].read_text(encoding="utf-8"))
+    for path in files:
+        if path.name == "report.md":
+            print(path.read_text(encoding="utf-8"))
     print("Written: " + ", ".join(str(path) for path in files))
     if n_failed:
         print(f"{n_failed} of {len(results)} cells failed.", file=sys.stderr)
@@ -210,6 +220,13 @@ def _make_parser():
     )
     add("--scoring", help="further scorers of scikit-learn, separated by commas")
     add("--metric", help="score in the report (default: by task)")
+    add(
+        "--formats",
+        default="md,csv,png",
+        help="of the report, among md, html, csv, tex, png, pdf, svg "
+        "(default: %(default)s)",
+    )
+    add("--reference", help="method to compare the others with (default: the best)")
     add("--n-jobs", type=int, default=1, help="number of cells run in parallel")
     add("--retry-failed", action="store_true", help="run failed cells again")
     add("--quiet", action="store_true", help="do not print a line per cell")

@@ -52,6 +52,13 @@ N_BINS = 10
 LEAST_PROBABILITY = 1e-4
 
 
+def name_score(metric):
+    """The name of a score for titles and axes."""
+    if not isinstance(metric, str):
+        return "no score"
+    return metric.replace("_", " ") + (", less is better" if metric in LOSSES else "")
+
+
 @dataclass(frozen=True)
 class Predictions:
     """Predictions for some samples, with probabilities where a method has them."""

@@ -1,4 +1,4 @@
-"""Comparisons of methods over data sets or runs, with tests and effect sizes."""
+"""Means, intervals and ranks of methods, with tests and effect sizes."""
 
 import itertools
 import warnings
@@ -15,6 +15,176 @@ from skmissing.benchmark._scores import LOSSES, MAIN_SCORES
 pd = import_optional("pandas", "benchmark")
 
 _TABLE = ["data", "missing", "regime"]
+
+
+def summarize(results, *, metric=None, confidence_level=0.95):
+    """Summarize the runs of each method, and test it against the best method.
+
+    Parameters
+    ----------
+    results : pandas.DataFrame
+        Results of :func:`run_benchmark` or :func:`read_results`.
+    metric : str or None, default=None
+        Name of the score. None is accuracy, mean absolute error or micro F1, by task.
+    confidence_level : float, default=0.95
+        Confidence level of the interval of the mean over runs.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per `data`, `missing`, `regime` and `method`, the best method first
+        within the first three. Undefined values are NaN. The other columns are
+
+        `metric`, `mean`, `std`, `half_width`
+            Score over runs. The interval is the mean plus or minus the half width, by
+            Student's t.
+        `full`
+            Mean score of the same fitted models on complete test samples.
+        `n_runs`, `n_errors`, `error`
+            Numbers of finished and failed runs, and the first error.
+        `best`
+            Whether the mean is the best of the table.
+        `p_ttest`, `p_wilcoxon`
+            P-values of two-sided paired tests against the best method, over the runs
+            that both finished, with Holm's correction for the number of methods. NaN
+            for the best method, for fewer than two shared runs, and for the t-test if
+            all differences are equal.
+        `fit_seconds`, `predict_seconds`, `peak_mb`
+            Medians, and the largest peak.
+        `train_missing`, `test_missing`
+            Actual share of missing modalities, averaged over modalities and runs.
+
+    Notes
+    -----
+    Runs share samples, so their scores are not independent, and the tests find more
+    differences than they should. With n runs, the p-value of Wilcoxon's test is at
+    least :math:`2^{1-n}`, so five runs are never significant at 5 %.
+
+    Examples
+    --------
+    >>> from skmissing.benchmark import run_benchmark, summarize
+    >>> results = run_benchmark(
+    ...     ["breast_cancer"], methods=["zero", "mean"], regimes=["R1"], n_runs=2)
+    >>> summarize(results)[["method", "best"]]
+      method   best
+    0   mean   True
+    1   zero  False
+    """
+    results = results.drop_duplicates([*_TABLE, "method", "seed"], keep="last")
+    tables = [
+        _summarize_table(table, results, metric, confidence_level).assign(
+            **dict(zip(_TABLE, key))
+        )
+        for key, table in results.groupby(_TABLE, sort=False)
+    ]
+    summary = pd.concat(tables, ignore_index=True)
+    return summary[[*_TABLE, *summary.columns.drop(_TABLE)]]
+
+
+def _summarize_table(table, results, metric, confidence_level):
+    tasks = table["task"].dropna() if "task" in table else ()
+    if metric is None and len(tasks):
+        metric = MAIN_SCORES[tasks.iloc[0]]
+    score, full = f"scores.{metric}", f"full_scores.{metric}"
+    if len(tasks):
+        known = results[results["data"] == table["data"].iloc[0]].dropna(
+            axis=1, how="all"
+        )
+        if score not in known:
+            names = known.filter(regex=r"^scores\.").columns.str.removeprefix("scores.")
+            raise ValueError(
+                f"metric={metric!r} is not among the scores of "
+                f"{table['data'].iloc[0]}: {', '.join(names)}."
+            )
+    costs = ["fit_seconds", "predict_seconds", "peak_mb"]
+    for name in {score, full, *costs} - set(table):
+        table = table.assign(**{name: np.nan})
+    shares = {
+        name: table.filter(regex=rf"^{name}\.").mean(axis=1)
+        for name in ("train_missing", "test_missing")
+    }
+    runs = table.assign(**shares).groupby("method", sort=False)
+    n_scores = runs[score].count()
+    quantile = stats.t.ppf((1 + confidence_level) / 2, n_scores - 1)
+    summary = pd.DataFrame(
+        {
+            "metric": metric,
+            "mean": runs[score].mean(),
+            "std": runs[score].std(),
+            "half_width": quantile * runs[score].std() / np.sqrt(n_scores),
+            "full": runs[full].mean(),
+            "n_runs": runs.size() - runs["error"].count(),
+            "n_errors": runs["error"].count(),
+            "error": runs["error"].first(),
+            "best": False,
+            "p_ttest": np.nan,
+            "p_wilcoxon": np.nan,
+            "fit_seconds": runs["fit_seconds"].median(),
+            "predict_seconds": runs["predict_seconds"].median(),
+            "peak_mb": runs["peak_mb"].max(),
+            "train_missing": runs["train_missing"].mean(),
+            "test_missing": runs["test_missing"].mean(),
+        }
+    )
+    summary = summary.sort_values("mean", ascending=metric in LOSSES, kind="stable")
+    best, *others = summary.index
+    if not np.isnan(summary.loc[best, "mean"]):
+        summary["best"] = summary["mean"] == summary.loc[best, "mean"]
+        scores = table.pivot(index="seed", columns="method", values=score)
+        pairs = [(scores[best] - scores[other]).dropna() for other in others]
+        for name, test in (("p_ttest", p_ttest), ("p_wilcoxon", p_wilcoxon)):
+            summary.loc[others, name] = holm([test(d) for d in pairs])
+    return summary.rename_axis("method").reset_index()
+
+
+def rank_methods(summary):
+    """Rank each method over data sets.
+
+    Parameters
+    ----------
+    summary : pandas.DataFrame
+        Result of :func:`summarize`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per missing configuration, regime and method, best first. The columns
+        are `missing`, `regime`, `method`, `mean_rank` (1 is best, and ties share their
+        ranks), `n_data`, and `n_failed`, the number of data sets without a score of the
+        method. If there is any, `mean_rank` is NaN, and the other methods are ranked
+        without this method.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from skmissing.benchmark import rank_methods
+    >>> summary = pd.DataFrame({"method": ["mean", "knn"], "mean": [0.8, 0.9]})
+    >>> summary = summary.assign(
+    ...     data="a", missing="mcar:0.5", regime="R1", metric="accuracy")
+    >>> rank_methods(summary)[["method", "mean_rank"]]
+      method  mean_rank
+    0    knn        1.0
+    1   mean        2.0
+    """
+    tables = []
+    for (missing, regime), table in summary.groupby(["missing", "regime"], sort=False):
+        means = table.pivot(index="data", columns="method", values="mean")
+        loss = table.groupby("data")["metric"].first().isin(LOSSES)
+        whole = means.columns[means.notna().all()]
+        ranks = means[whole].mul(np.where(loss, 1, -1), axis=0).rank(axis=1).mean()
+        names = table["method"].unique()
+        ranks = pd.DataFrame(
+            {
+                "missing": missing,
+                "regime": regime,
+                "method": names,
+                "mean_rank": ranks.reindex(names).to_numpy(),
+                "n_data": len(means),
+                "n_failed": means[names].isna().sum().to_numpy(),
+            }
+        )
+        tables.append(ranks.sort_values("mean_rank", kind="stable"))
+    return pd.concat(tables, ignore_index=True)
 
 
 def compare_methods(
@@ -88,7 +258,7 @@ def compare_methods(
     """
     rng = check_random_state(random_state)
     tables = []
-    for regime, runs in _score_runs(results, metric, over).items():
+    for regime, runs in score_runs(results, metric, over).items():
         methods = list(runs.columns)
         if reference is None:
             pairs = list(itertools.combinations(methods, 2))
@@ -110,7 +280,7 @@ def compare_methods(
     return frame[["regime", *frame.columns.drop("regime")]]
 
 
-def _score_runs(results, metric, over):
+def score_runs(results, metric, over):
     """For each regime, scores by run and method. More is always better."""
     if over not in ("data", "runs"):
         raise ValueError(f"over must be 'data' or 'runs'; got {over!r}.")
@@ -298,26 +468,35 @@ def compare_ranks(results, *, regime=None, over="data", metric=None, alpha=0.05)
     >>> round(ranks.critical_difference, 2), ranks.n_blocks
     (1.91, 3)
     """
-    tables = _score_runs(results, metric, over)
-    if regime is None and len(tables) > 1:
-        raise ValueError(
-            f"regime must be given, because the results have {', '.join(tables)}; got "
-            "None."
-        )
-    regime = next(iter(tables)) if regime is None else regime
-    if regime not in tables:
-        raise ValueError(f"regime must be among {', '.join(tables)}; got {regime!r}.")
-    runs = tables[regime]
-    # Every data set needs a run of the method.
-    whole = runs.columns[runs.groupby("data").count().gt(0).all()]
-    if len(whole) < len(runs.columns):
-        left_out = [str(name) for name in runs.columns if name not in whole]
+    tables = score_runs(results, metric, over)
+    runs = tables[pick_regime(list(tables), regime)]
+    scores = complete_scores(runs, over)
+    if len(scores.columns) < len(runs.columns):
+        left_out = [str(name) for name in runs.columns if name not in scores]
         warn(
             "methods that have no score on some data set are not ranked: "
             f"{', '.join(left_out)}.",
             UserWarning,
         )
-    return rank_scores(_means(runs[whole], over), alpha)
+    return rank_scores(scores, alpha)
+
+
+def pick_regime(regimes, regime):
+    """Return the given regime, or the only one."""
+    if regime is None and len(regimes) > 1:
+        raise ValueError(
+            f"regime must be given, because the results have {', '.join(regimes)}; got "
+            "None."
+        )
+    if regime is not None and regime not in regimes:
+        raise ValueError(f"regime must be among {', '.join(regimes)}; got {regime!r}.")
+    return regimes[0] if regime is None else regime
+
+
+def complete_scores(runs, over):
+    """Scores of the methods that have a run on every data set."""
+    whole = runs.columns[runs.groupby("data").count().gt(0).all()]
+    return _means(runs[whole], over)
 
 
 def rank_scores(scores, alpha=0.05):

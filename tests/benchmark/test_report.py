@@ -17,6 +17,7 @@ from skmissing.benchmark import (
 from skmissing.benchmark.__main__ import _words, main
 
 from .conftest import make_toy
+from .test_statistics import make_rows
 
 TORCH = list(_methods.TORCH)
 LIGHT = [name for name in list_methods() if name not in TORCH]
@@ -61,11 +62,11 @@ def test_methods_without_their_package_are_refused(toy, monkeypatch):
 
 def test_report_holds_tables_and_failures(tmp_path, failing):
     rows = run_benchmark([make_toy(n=60)], methods=["zero", "mean", failing], n_runs=2)
-    written = write_report(rows, tmp_path / "deep" / "report")
+    written = write_report(rows, tmp_path / "deep" / "report", formats=["md", "csv"])
     text = written[0].read_text(encoding="utf-8")
     assert "## mcar:0.5, R1: complete training samples" in text
     assert "## mcar:0.5, R2: modalities hidden in training" in text
-    assert text.count("**0.") == 2  # one best a table
+    assert text.count("**0.") == 2  # one best per table
     assert "| iterative | – | – |" in text
     assert "iterative: 2 of 2 runs; ValueError: iterative is for" in text
     with written[2].open(encoding="utf-8") as file:
@@ -84,23 +85,96 @@ def test_report_holds_tables_and_failures(tmp_path, failing):
 def test_report_marks_fewer_runs(toy, tmp_path):
     rows = run_benchmark([toy], methods=["zero", "mean"], n_runs=3)
     rows = rows[(rows["method"] == "mean") | (rows["seed"] < 2)]
-    text = write_report(rows, tmp_path)[0].read_text(encoding="utf-8")
+    (path,) = write_report(rows, tmp_path, formats=["md"])
+    text = path.read_text(encoding="utf-8")
     assert text.count("(2 of 3 runs)") == 2
 
 
-@pytest.mark.skipif(not importlib.util.find_spec("matplotlib"), reason="needs it")
-def test_report_draws_a_picture(toy, tmp_path):
-    rows = run_benchmark([toy], methods=["zero", "mean"], n_runs=1)
-    path = write_report(rows, tmp_path)[-1]
-    assert path.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+def make_report_rows():
+    """Three methods on two data sets and rates, in both regimes; one name is odd."""
+    rng = np.random.RandomState(0)
+    parts = []
+    for data in ("x & y", "z_1"):
+        for missing in ("mcar:0.3", "mcar:0.5"):
+            for regime in ("R1", "R2"):
+                scores = {name: rng.rand(3) for name in ("mean", "late", "<b>|50 %")}
+                rows = make_rows(scores, data=data, regime=regime)
+                parts.append(rows.assign(missing=missing, n_parameters=1234))
+    rows = pd.concat(parts, ignore_index=True)
+    parts = {"text": {"n": 5, "accuracy": 0.25}, "audio": {"n": 9, "accuracy": 0.75}}
+    return rows.assign(pattern_scores=[parts] * len(rows))
 
 
-def test_report_without_matplotlib_warns(toy, tmp_path, monkeypatch):
+def test_report_in_all_tables(tmp_path):
+    """The same cells, escaped as the format needs."""
+    formats = ["md", "tex", "csv"]
+    written = write_report(
+        make_report_rows(), tmp_path, formats=formats, reference="mean"
+    )
+    names = ["report.md", "report.tex", "summary.csv", "runs.csv", "comparisons.csv"]
+    assert [path.name for path in written] == [*names, "parts.csv"]
+    markdown, latex = (path.read_text(encoding="utf-8") for path in written[:2])
+    for text in ("0.250 (text; gap 0.500)", "1234", "Differences to mean over 2 data"):
+        assert text in markdown and text in latex
+    assert r"| \<b>\|50 % | 0.250 (text" in markdown.replace("mcar:0.3 | R1 ", "")
+    assert r"$<$b$>$|50 \% &" in latex and r"x \& y (accuracy) & z\_1" in latex
+    assert markdown.count("**0.") == latex.count(r"\textbf{0.") == 8
+    for command in (r"\toprule", r"\midrule", r"\bottomrule"):
+        assert latex.count(command) == markdown.count("\n| --- |")
+    comparisons = pd.read_csv(written[4])
+    assert len(comparisons) == 2 * 3 and (comparisons["n_pairs"] == 2).all()
+
+
+def test_figures_are_drawn_if_there_is_enough(tmp_path):
+    """The page holds its figures."""
+    pytest.importorskip("matplotlib")
+    rows = make_report_rows().query("regime == 'R1'")
+    formats = ["svg", "md", "html"]
+    written = write_report(rows, tmp_path, formats=formats, figsize=(6, 8))
+    kinds = ["scores", "rates", "sets", "ranks", "cost"]
+    assert [path.stem for path in written] == [*kinds, "report", "report"]
+    texts = [path.read_text(encoding="utf-8") for path in written]
+    assert all('width="432pt" height="576pt"' in text for text in texts[:5])
+    assert "](ranks.svg)" in texts[5]
+    assert texts[6].count('src="data:image/svg+xml;base64,') == 5
+    assert "<td>&lt;b&gt;|50 %" in texts[6] and "<td><b>0." in texts[6]
+    assert "x &amp; y (accuracy)" in texts[6]
+
+
+def test_figures_in_two_formats(tmp_path):
+    pytest.importorskip("matplotlib")
+    rows = make_rows({"a": [0.5, 0.6]})
+    (png, pdf) = write_report(rows, tmp_path, formats=["png", "pdf"])
+    assert (png.name, pdf.name) == ("scores.png", "scores.pdf")
+    assert png.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+    assert pdf.read_bytes()[:5] == b"%PDF-"
+
+
+def test_report_of_one_run_has_no_comparisons(tmp_path):
+    rows = make_rows({"a": [0.5], "b": [0.6]})
+    (path,) = write_report(rows, tmp_path, formats=["md"])
+    assert "Comparisons" not in path.read_text(encoding="utf-8")
+
+
+def test_report_without_matplotlib_warns(tmp_path, monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    rows = run_benchmark([toy], methods=["mean"], n_runs=1)
-    with pytest.warns(UserWarning, match=r"report.png is left out.*skmissing\[plot\]"):
+    rows = make_rows({"a": [0.5]})
+    with pytest.warns(UserWarning, match=r"figures are left out.*skmissing\[plot\]"):
         written = write_report(rows, tmp_path)
     assert [path.name for path in written] == ["report.md", "summary.csv", "runs.csv"]
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"formats": ["md", "jpg"]}, "formats must be among md, html, tex, .*'jpg'"),
+        ({"reference": "c"}, "reference must be among a; got 'c'"),
+    ],
+)
+def test_bad_reports(tmp_path, options, message):
+    with pytest.raises(ValueError, match=message):
+        write_report(make_rows({"a": [0.5]}), tmp_path / "new", **options)
+    assert not (tmp_path / "new").exists()
 
 
 def test_empty_report(tmp_path):
@@ -121,6 +195,7 @@ def test_command_takes_a_file(tmp_path, capsys):
     np.savez(path, a=data.X[:, :4], b=data.X[:, 4:], y=data.y)
     command = ["--data", str(path), "--methods", "zero,mean", "--n-runs", "1"]
     command += ["--missing", "mcar:0.3,100-a-20-b", "--out", str(tmp_path / "out")]
+    command += ["--formats", "md,csv"]
     assert main(command) == 0
     first = capsys.readouterr()
     assert first.err.count("run 0:") == 8
@@ -150,6 +225,8 @@ def test_command_reports_failures_by_its_status(tmp_path, capsys, failing):
         (["--regimes", "r1"], "got 'r1'. Did you mean 'R1'?"),
         (["--data", "Digit"], "Did you mean 'digits'?"),
         (["--task", "ranking"], "task must be None"),
+        (["--formats", "md,jpg"], "formats must be among md, html, tex"),
+        (["--reference", "mean"], "reference must be among zero; got 'mean'"),
         (["--out", __file__], "out must be a folder; got the file"),
         (["--out", __file__ + "/deeper"], "Not a directory"),
     ],
