@@ -20,7 +20,7 @@ MOST_MB = 8
 
 def make_models(neural):
     """Fitted models and the methods to call."""
-    X = embeddings(2_000, WIDTHS, missing=0.3)
+    X = embeddings(500, WIDTHS, missing=0.3)
     y = np.arange(len(X)) % 3
     models = [
         (PartialModalityKMeans(20, modalities=WIDTHS, random_state=0), "predict"),
