@@ -231,6 +231,7 @@ def validate_source(estimator, X, y, *, reset, sample_weight, check_params):
         )  # fmt: skip
     check_columns(estimator, source, reset)
     if reset:
+        source = source.kept()
         estimator._find_modalities(estimator._warn)
     if sample_weight is not None:
         sample_weight = check_sample_weight(sample_weight, sample_weight[:, None])

@@ -208,6 +208,15 @@ class RowSource:
         dask = import_optional("dask", "large")
         return dask.delayed(_joined, pure=False)([part], self.columns, positions)
 
+    def kept(self):
+        """The same source, which keeps what it reads if it takes little memory."""
+        # Half, because a sample of it and some pieces need memory, too.
+        size = len(self) * self.shape[1] * self.dtype.itemsize
+        if self.lazy or not self.parts or size > working_memory() / 2:
+            return self
+        parts = [_KeptPart(part, self.dtype) for part in self.parts]
+        return self._like(parts, self.lengths)
+
     def _like(self, parts, lengths):
         """Source of other samples with the same columns."""
         return RowSource(
@@ -224,6 +233,22 @@ class RowSource:
                 "estimators that read pieces."
             )
         return self.take(slice(None)).astype(dtype or self.dtype, copy=False)
+
+
+class _KeptPart:
+    """A part that is read once. Another process reads it again."""
+
+    def __init__(self, part, dtype):
+        self._part, self._dtype, self._arrays = part, dtype, None
+
+    def __call__(self):
+        if self._arrays is None:
+            kept = [np.ascontiguousarray(X, dtype=self._dtype) for X in self._part()]
+            self._arrays = kept
+        return self._arrays
+
+    def __reduce__(self):
+        return _KeptPart, (self._part, self._dtype)
 
 
 def _listed(X):

@@ -1,6 +1,8 @@
 """Tables that are read in pieces: the same results as in memory."""
 
+import pickle
 import warnings
+from functools import partial
 
 import numpy as np
 import pytest
@@ -185,13 +187,22 @@ def test_source_that_fits_in_memory_is_read_once(tmp_path, monkeypatch):
     monkeypatch.setattr(_sources, "_read_rows", read)
     kmeans = PartialModalityKMeans(4, modalities=[5, 3], random_state=0)
     expected = quietly(kmeans.fit, X).cluster_centers_
-    for memory, fits in ((0.08, True), (0.07, False)):
+    for memory, fits in ((0.08, True), (0.04, True), (0.03, False)):
         with config_context(working_memory=memory):
             source = scan_table(memmap(X, tmp_path))
             starts.clear()
             quietly(kmeans.fit, source)
         assert (starts.count(0) == 1) == fits
         assert_allclose(kmeans.cluster_centers_, expected, rtol=1e-9)
+
+
+def test_kept_parts_are_not_saved():
+    part = _sources._KeptPart(partial(np.split, np.zeros((2, 8)), 2), np.float32)
+    size = len(pickle.dumps(part))
+    first = part()
+    assert part() is first and first[0].dtype == np.float32
+    assert len(pickle.dumps(part)) == size
+    assert_array_equal(pickle.loads(pickle.dumps(part))(), first)
 
 
 @pytest.mark.parametrize("memory", [0.01, 1])

@@ -21,7 +21,7 @@ from skmissing.fusion._training import Batches, Masking, StreamedSamples
 
 from ..test_sources import SOURCES, memmap, quietly, table
 
-SMALL = {"working_memory": 0.06}  # pieces of 61 samples of float64
+SMALL = {"working_memory": 0.03}  # pieces of 30 samples of float64
 SHORT = {"modalities": [5, 3], "hidden_dim": 8, "max_epochs": 3, "random_state": 0}
 FAST = {"modalities": [5, 3], "hidden_dim": 16, "lr": 0.01, "random_state": 0}
 
