@@ -151,6 +151,7 @@ class BenchmarkDisplay:
             raise ValueError(
                 f"reference must be among {', '.join(methods)}; got {reference!r}."
             )
+        summary = _fill_in(summary, methods)
         gaps = summary.loc[summary["mean"].isna(), "method"].unique()
         if len(gaps):
             warn(
@@ -170,7 +171,8 @@ class BenchmarkDisplay:
                 f"results must have one score for kind={kind!r}; got {found}. Pass "
                 "metric=, or select data sets."
             )
-        values, score_name = _VALUES[kind](summary, methods), name_score(metrics[0])
+        summary, score_name = _fill_in(summary, methods), name_score(metrics[0])
+        values = _VALUES[kind](summary, methods)
         if kind == "sets" and reference is not None:
             sign = -1 if metrics[0] in LOSSES else 1
             values = sign * values.sub(values[reference], axis=0)
@@ -317,6 +319,13 @@ def _across(ax):
 def title_of(regime):
     """The regime and what it means, in two lines."""
     return "\n".join(textwrap.wrap(f"{regime}: {REGIMES[regime]}", 36))
+
+
+def _fill_in(summary, methods):
+    """Add rows without scores for the methods that a table does not have."""
+    tables = summary[["data", "missing", "regime", "metric"]].drop_duplicates()
+    rows = tables.merge(pd.DataFrame({"method": methods}), how="cross")
+    return rows.merge(summary, how="left")
 
 
 def _values_of_rates(summary, methods):

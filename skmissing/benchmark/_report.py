@@ -200,7 +200,8 @@ class _Report:
                 for regime, values in found.items()
             ]
             return [("", row)] if row else []
-        table = self.summary[self.summary["mean"].notna()]
+        scored = self.summary[self.summary["metric"].notna()]
+        table = scored[scored["mean"].notna()]
         enough = {
             "rates": table["missing"].nunique() > 1,
             "sets": table["data"].nunique() > 1,
@@ -219,7 +220,7 @@ class _Report:
                     for _, part in rows.groupby("regime", sort=False)
                 ],
             )
-            for key, rows in self.summary.groupby(by, sort=False)
+            for key, rows in scored.groupby(by, sort=False)
         ]
 
     def write(self, folder, name, figures, formats):
@@ -302,9 +303,12 @@ class _Report:
 
     def _comparison_blocks(self):
         for regime, ranks in self.ranks.items():
-            best = self.reference or ranks.mean_ranks.index[0]
+            runs = self.results[self.results["regime"] == regime]
+            best = self.reference
+            if best not in set(runs["method"]):
+                best = ranks.mean_ranks.index[0]
             table = compare_methods(
-                self.results[self.results["regime"] == regime],
+                runs,
                 reference=best,
                 over=self.over,
                 metric=self.metric,

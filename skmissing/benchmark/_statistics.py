@@ -15,6 +15,8 @@ from skmissing.benchmark._scores import LOSSES, MAIN_SCORES
 pd = import_optional("pandas", "benchmark")
 
 _TABLE = ["data", "missing", "regime"]
+_COMPARISON = ["method", "other", "n_pairs", "difference", "low", "high", "wins"]
+_COMPARISON += ["ties", "losses", "p_ttest", "p_wilcoxon", "cohen_d", "rank_biserial"]
 
 
 def summarize(results, *, metric=None, confidence_level=0.95):
@@ -272,7 +274,7 @@ def compare_methods(
             _compare(_means(runs[list(pair)], over), confidence_level, n_resamples, rng)
             for pair in pairs
         ]
-        table = pd.DataFrame(lines)
+        table = pd.DataFrame(lines, columns=_COMPARISON)
         for name in ("p_ttest", "p_wilcoxon"):
             table[name] = holm(table[name])
         tables.append(table.assign(regime=regime))

@@ -103,6 +103,15 @@ def test_methods_without_scores_are_named():
         BenchmarkDisplay.from_results(rows, kind="cost")
 
 
+def test_means_over_other_data_sets_are_not_drawn():
+    """b has no run on y, so that its mean is not comparable with the mean of a."""
+    rows = make_rates().query("data == 'x' or method == 'a'")
+    with pytest.warns(UserWarning, match="not drawn there: b"):
+        display = BenchmarkDisplay.from_results(rows, kind="cost")
+    assert_allclose(display.artists_["b"].get_ydata(), [np.nan])
+    assert_allclose(display.artists_["a"].get_ydata(), [0.45])
+
+
 def test_ranks_of_results():
     rows = make_rows({"a": [0.5, 0.6], "b": [0.4, 0.5], "c": [0.1, 0.2]})
     display = BenchmarkDisplay.from_results(rows, kind="ranks", over="runs")

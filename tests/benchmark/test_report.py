@@ -156,6 +156,20 @@ def test_report_of_one_run_has_no_comparisons(tmp_path):
     assert "Comparisons" not in path.read_text(encoding="utf-8")
 
 
+def test_report_of_incomplete_results(tmp_path):
+    """Only one method has R2, where it fails."""
+    rows = make_rows({"a": [0.5, 0.6], "b": [0.6, 0.8]})
+    failed = make_rows({"a": [None, None]}, regime="R2")
+    path, _, _, comparisons = write_report(
+        pd.concat([rows, failed]), tmp_path, formats=["md", "csv"], reference="b"
+    )
+    text = path.read_text(encoding="utf-8")
+    assert "R1: complete training samples, " in text and "to b over 2 runs" in text
+    assert "| a | 2.00 | -0.150 | -0.200 to -0.100 | 0-0-2 |" in text
+    assert "- a, mcar:0.5, R2, a: 2 of 2 runs; ValueError: no" in text
+    assert pd.read_csv(comparisons)["regime"].tolist() == ["R1"]
+
+
 def test_report_without_matplotlib_warns(tmp_path, monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     rows = make_rows({"a": [0.5]})
