@@ -262,6 +262,12 @@ class BenchmarkDisplay:
                 **_style(number) | {"linestyle": "", "markersize": 8},
             )[0]
         ax.set_xscale("log")
+        ticker = import_optional("matplotlib.ticker", "plot")
+        seconds = self.values["fit_seconds"]
+        steps = (1, 2, 5) if seconds.max() < 100 * seconds.min() else (1,)
+        ax.xaxis.set_major_locator(ticker.LogLocator(subs=steps))
+        ax.xaxis.set_major_formatter("{x:g}")
+        ax.xaxis.set_minor_formatter(ticker.NullFormatter())
         ax.set(xlabel="seconds to fit, median", ylabel=self.score_name)
         tidy(ax)
         place_legend(ax)
@@ -299,7 +305,7 @@ class BenchmarkDisplay:
         text = (
             f"Mean ranks, 1 is best; n = {found.n_blocks}; Friedman's test: "
             f"p = {found.p_value:.2g}.\nBars join methods that do not differ at "
-            f"{found.alpha:.0%} (Nemenyi)."
+            f"{100 * found.alpha:g} % (Nemenyi)."
         )
         ax.text(0.5, 0, text, transform=ax.transAxes, ha="center", va="top", fontsize=8)
 

@@ -265,7 +265,7 @@ class _Report:
         )
         yield (
             "text",
-            f"Mean over runs ± half width of its {self.level:.0%} interval by "
+            f"Mean over runs ± half width of its {100 * self.level:g} % interval by "
             "Student's t. Bold: the best mean of a column. °: not significantly "
             "different from the best at 5 % by a paired t-test over the runs with "
             "Holm's correction. Runs share samples, so the tests are only rough "
@@ -315,7 +315,12 @@ class _Report:
                 confidence_level=self.level,
             ).set_index("method")
             lines = [
-                ["method", "mean rank", "difference", f"{self.level:.0%} interval"]
+                [
+                    "method",
+                    "mean rank",
+                    "difference",
+                    f"{100 * self.level:g} % interval",
+                ]
             ]
             lines[0] += ["wins-ties-losses", "p, t-test", "p, Wilcoxon"]
             order = [*ranks.mean_ranks.index]
