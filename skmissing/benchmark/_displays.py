@@ -203,7 +203,7 @@ class BenchmarkDisplay:
     def _height(self):
         """Height in inches."""
         if self.kind == "sets":
-            return 1.4 + 0.08 * self.values.size
+            return 1.4 + 0.06 * self.values.size
         if self.kind == "ranks":
             lines = len(self.values.mean_ranks) / 2 + len(self.values.groups)
             return 1.8 + 0.2 * lines
@@ -238,8 +238,8 @@ class BenchmarkDisplay:
     def _draw_sets(self, ax):
         rows = np.arange(len(self.values))
         for number, name in enumerate(self.values):
-            # Methods lie side by side, so that equal scores are all visible.
-            shift = 0.3 - 0.6 * (number + 0.5) / self.values.shape[1]
+            # From top to bottom, so that equal scores are all visible.
+            shift = 0.6 * (number + 0.5) / self.values.shape[1] - 0.3
             style = _style(number) | {"linestyle": ""}
             self.artists_[name] = ax.plot(
                 self.values[name], rows + shift, label=name, **style
@@ -311,9 +311,11 @@ class BenchmarkDisplay:
 
 
 def _style(number):
+    """Colour and marker, which differ together for 49 methods."""
+    turn, place = divmod(number, len(COLORS))
     return {
-        "color": COLORS[number % len(COLORS)],
-        "marker": MARKERS[number % len(MARKERS)],
+        "color": COLORS[place],
+        "marker": MARKERS[(place + turn) % len(MARKERS)],
         "markersize": 5,
     }
 

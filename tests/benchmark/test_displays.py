@@ -90,6 +90,12 @@ def test_sets_against_a_reference(metric, sign):
     assert display.ax_.get_xlabel() == f"{metric}: better than a by"
 
 
+def test_methods_look_different():
+    rows = make_rows({f"m{number}": [0.5] for number in range(15)})
+    lines = BenchmarkDisplay.from_results(rows, kind="cost").artists_.values()
+    assert len({(line.get_color(), line.get_marker()) for line in lines}) == 15
+
+
 def test_cost_is_the_median_time():
     rows = make_rates()
     display = BenchmarkDisplay.from_results(rows, kind="cost")
