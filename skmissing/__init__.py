@@ -11,6 +11,7 @@ import importlib.util
 __version__ = "0.1.0.dev0"
 
 _submodules = [
+    "base",
     "benchmark",
     "cluster",
     "compose",

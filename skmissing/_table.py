@@ -113,7 +113,18 @@ def in_pieces(method):
 
 
 class SkmissingEstimator(CallbackSupportMixin, BaseEstimator):
-    """Base class of all estimators: links HTML diagrams to the documentation."""
+    """Base class of all estimators of this library.
+
+    It adds callbacks, warnings at the line of the user, and modalities in the HTML
+    representation.
+
+    Examples
+    --------
+    >>> from skmissing.base import SkmissingEstimator
+    >>> from skmissing.cluster import PartialModalityKMeans
+    >>> issubclass(PartialModalityKMeans, SkmissingEstimator)
+    True
+    """
 
     _doc_link_module = "skmissing"
     # The task of the current fit. `fit` begins it if it consists of parts.
@@ -146,7 +157,25 @@ class SkmissingEstimator(CallbackSupportMixin, BaseEstimator):
 
 
 class ModalityMixin:
-    """Validates X into a :class:`ModalityTable`. Requires a parameter `modalities`."""
+    """Validates X into a :class:`~skmissing.base.ModalityTable`.
+
+    An estimator with this mixin has a parameter `modalities`, and calls
+    :func:`~skmissing.base.validate_table` in `fit` and `predict`.
+
+    Examples
+    --------
+    >>> from skmissing.base import ModalityMixin, SkmissingEstimator, validate_table
+    >>> class Counter(ModalityMixin, SkmissingEstimator):
+    ...     def __init__(self, modalities=None):
+    ...         self.modalities = modalities
+    ...
+    ...     def fit(self, X, y=None):
+    ...         table = validate_table(self, X, reset=True)
+    ...         self.n_observed_ = table.presence.sum(axis=0)
+    ...         return self
+    >>> Counter({"text": 2, "age": 1}).fit([[1.0, 2.0, float("nan")]]).n_observed_
+    array([1, 0])
+    """
 
     _parameter_constraints: dict = {
         "modalities": [None, list, tuple, np.ndarray, dict, ModalityLayout]
@@ -326,6 +355,15 @@ class ModalityTable:
         True where anything is observed.
     weight : ndarray of shape (n_samples,)
         `sample_weight`, or ones if it is None.
+
+    Examples
+    --------
+    >>> from skmissing.base import validate_table
+    >>> from skmissing.cluster import PartialModalityKMeans
+    >>> kmeans = PartialModalityKMeans(modalities={"text": 2, "age": 1})
+    >>> table = validate_table(kmeans, [[1.0, 2.0, float("nan")]], reset=True)
+    >>> table.layout["text"].columns, table.has_any
+    (array([0, 1]), array([ True]))
     """
 
     # Whether exact fits add up sums, with initial values from a sample in memory.

@@ -31,6 +31,25 @@ class BaseModalityImputer(ModalityMixin, TransformerMixin, SkmissingEstimator):
     keep_empty_features : bool, default=True
         Whether to keep columns that are never observed in `fit` and fill them with 0.
         If False, they are dropped.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skmissing.base import BaseModalityImputer
+    >>> class LargestImputer(BaseModalityImputer):
+    ...     def __init__(self, modalities=None):
+    ...         self.modalities = modalities
+    ...         self.add_indicator, self.keep_empty_features = False, True
+    ...
+    ...     def _fit_imputer(self, table):
+    ...         self.largest_ = np.nanmax(table.X, axis=0)
+    ...         return self.largest_
+    ...
+    ...     def _impute(self, table):
+    ...         return np.tile(self.largest_, (len(table), 1))
+    >>> LargestImputer([1, 1]).fit_transform([[1.0, np.nan], [3.0, 5.0]])
+    array([[1., 5.],
+           [3., 5.]])
     """
 
     _parameter_constraints: dict = {
