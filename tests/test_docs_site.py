@@ -110,7 +110,7 @@ def test_internal_links():
     }
     broken = set()
     for path, text in pages.items():
-        for link in re.findall(r'\b(?:href|src)="([^"]+)"', text):
+        for link in re.findall(r'<\w+ [^<>]*?\b(?:href|src)="([^"]+)"', text):
             name, _, place = unquote(html.unescape(link)).partition("#")
             name = name.partition("?")[0]
             if re.match("[a-z]+:|//", name) or link == "#":

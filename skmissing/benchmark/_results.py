@@ -257,8 +257,8 @@ def score_parts(results, *, by="pattern", metric=None):
         "pattern" compares test samples by their observed modalities, "group" by
         `score_groups` of :class:`BenchmarkData`.
     metric : str or None, default=None
-        Name of the score, as in :func:`summarize`. Scorers of `scoring` are not
-        computed by pattern or group.
+        Name of the score, as in :func:`summarize`. Areas under curves and scorers of
+        `scoring` are not computed by pattern or group.
 
     Returns
     -------

@@ -7,16 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 from sklearn.metrics import (
-    accuracy_score,
     adjusted_rand_score,
     average_precision_score,
-    f1_score,
     get_scorer,
     mean_absolute_error,
     mean_squared_error,
     normalized_mutual_info_score,
     r2_score,
-    recall_score,
     roc_auc_score,
 )
 from sklearn.metrics.cluster import contingency_matrix
@@ -82,8 +79,11 @@ class Predictions:
         return Predictions(self.predicted[rows], proba, self.classes)
 
 
-def score_predictions(data, y, predictions):
-    """All scores of a task, by name; None if a score is undefined."""
+def score_predictions(data, y, predictions, areas=True):
+    """All scores of a task, by name; None if a score is undefined.
+
+    Without `areas`, the areas under curves, which take most of the time, are left out.
+    """
     predicted = predictions.predicted
     if data.task == "multilabel":
         scores = {
@@ -97,16 +97,9 @@ def score_predictions(data, y, predictions):
             "accuracy": _matched_accuracy(y, predicted),
         }
     elif data.task == "classification":
-        scores = {
-            "accuracy": accuracy_score(y, predicted),
-            # The balanced accuracy, without its warnings if there is one class only.
-            "balanced_accuracy": recall_score(
-                y, predicted, labels=np.unique(y), average="macro", zero_division=0.0
-            ),
-            "f1_macro": f1_score(y, predicted, average="macro", zero_division=0.0),
-        }
+        scores = _score_classes(y, predicted)
         if predictions.proba is not None:
-            scores |= _score_probabilities(y, predictions)
+            scores |= _score_probabilities(y, predictions, areas)
     else:
         scores = {
             "mae": mean_absolute_error(y, predicted),
@@ -118,6 +111,20 @@ def score_predictions(data, y, predictions):
         if data.sentiment:
             scores |= sentiment_scores(y, predicted)
     return {k: float(v) if np.isfinite(v) else None for k, v in scores.items()}
+
+
+def _score_classes(y, predicted):
+    """Scores of classes, from one table. scikit-learn validates anew for each score."""
+    every, codes = np.unique(np.concatenate([y, predicted]), return_inverse=True)
+    shape = len(every), len(every)
+    cells = np.ravel_multi_index((codes[: len(y)], codes[len(y) :]), shape)
+    table = np.bincount(cells, minlength=len(every) ** 2).reshape(shape)
+    hits, n_true, n_predicted = np.diag(table), table.sum(axis=1), table.sum(axis=0)
+    return {
+        "accuracy": hits.sum() / len(y),
+        "balanced_accuracy": np.mean(hits[n_true > 0] / n_true[n_true > 0]),
+        "f1_macro": np.mean(2 * hits / (n_true + n_predicted)),
+    }
 
 
 def _matched_accuracy(y, labels):
@@ -132,7 +139,7 @@ def _pearson(y, predicted):
     return np.corrcoef(y, predicted)[0, 1]
 
 
-def _score_probabilities(y, predictions):
+def _score_probabilities(y, predictions, areas):
     """Scores of probabilities. Classes that were not in training have probability 0."""
     every = np.union1d(predictions.classes, y)
     full = np.zeros((len(y), len(every)))
@@ -145,9 +152,16 @@ def _score_probabilities(y, predictions):
     true = np.clip(full[np.arange(len(y)), codes], LEAST_PROBABILITY, 1)
     onehot = codes[:, None] == np.arange(len(every))
     squares = ((full - onehot) ** 2).sum(axis=1).mean()
-    return {
-        "roc_auc": _mean_over_classes(roc_auc_score, onehot, full),
-        "average_precision": _mean_over_classes(average_precision_score, onehot, full),
+    scores = {}
+    if areas:
+        scores = {
+            name: _mean_over_classes(score, onehot, full)
+            for name, score in (
+                ("roc_auc", roc_auc_score),
+                ("average_precision", average_precision_score),
+            )
+        }
+    return scores | {
         "log_loss": -np.log(true).mean(),
         # Halved for two classes, so that it lies between 0 and 1 as in scikit-learn.
         "brier": squares / 2 if len(every) <= 2 else squares,
@@ -174,7 +188,7 @@ def score_groups(data, y, predictions, groups):
         warnings.simplefilter("ignore")
         for name in dict.fromkeys(groups):
             rows = np.flatnonzero(groups == name)
-            part = score_predictions(data, y[rows], predictions.take(rows))
+            part = score_predictions(data, y[rows], predictions.take(rows), areas=False)
             scores[str(name)] = {"n": len(rows), **part}
     return scores
 

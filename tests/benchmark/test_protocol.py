@@ -243,10 +243,17 @@ def test_scores_of_a_class_that_was_not_in_training():
     assert (alone["roc_auc"], alone["log_loss"]) == (None, 0.0)
 
 
-def test_balanced_accuracy_is_that_of_scikit_learn():
-    y, predicted = np.array([0, 0, 0, 1, 2]), np.array([0, 1, 0, 1, 3])
+def test_scores_of_classes_are_those_of_scikit_learn():
+    """Also if a class is predicted that is not in y, and the other way around."""
+    y, predicted = np.array(list("aaabc")), np.array(list("abadb"))
     scores = score_predictions(make_toy(n=5), y, Predictions(predicted))
-    assert scores["balanced_accuracy"] == (2 / 3 + 1 + 0) / 3
+    assert scores == {
+        "accuracy": metrics.accuracy_score(y, predicted),
+        "balanced_accuracy": metrics.recall_score(
+            y, predicted, labels=["a", "b", "c"], average="macro"
+        ),
+        "f1_macro": metrics.f1_score(y, predicted, average="macro"),
+    }
 
 
 def test_scores_of_clusters():
