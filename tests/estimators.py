@@ -210,11 +210,12 @@ def public_objects():
 
 
 def public_estimators():
-    """Public estimator classes by name, abstract ones left out."""
+    """Public estimator classes by name, without abstract and base classes."""
     return {
         name: cls
-        for _, name, cls in public_objects()
-        if inspect.isclass(cls)
+        for module, name, cls in public_objects()
+        if module != "base"
+        and inspect.isclass(cls)
         and issubclass(cls, BaseEstimator)
         and not inspect.isabstract(cls)
     }
