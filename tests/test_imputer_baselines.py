@@ -73,6 +73,27 @@ def test_hops_pass_values_on():
     assert far[0, 2] == 3.0
 
 
+def test_hops_by_loops(seed):
+    """Observed cells are reset after each hop; others are means of the neighbours."""
+    X = make_rows(np.random.RandomState(seed), 25)
+    imputer = RetrievalImputer(3, modalities=WIDTHS, n_hops=3, standardize=False)
+    found, layout = imputer.fit(X).transform(X), imputer.modalities_
+    squared = np.array([[partial_distance(a, b, layout) for b in X] for a in X])
+    lent = X
+    for hop in range(3):
+        last, hopped = hop == 2, X.copy()
+        for i, row in enumerate(X):
+            for columns in (m.columns for m in layout.values()):
+                owners = np.flatnonzero(~np.isnan(lent[:, columns[0]]))
+                owners = owners[np.isfinite(squared[i, owners])]
+                owners = owners[last | (owners != i)]
+                near = owners[np.argsort(squared[i, owners], kind="stable")[:3]]
+                if np.isnan(row[columns[0]]) and len(near):
+                    hopped[i, columns] = lent[near][:, columns].mean(axis=0)
+        lent = hopped
+    assert_allclose(found, lent)
+
+
 def test_more_neighbors_than_rows():
     X = np.array([[0.0, 1.0], [1.0, 3.0], [2.0, NAN]])
     filled = RetrievalImputer(50).fit_transform(X)
