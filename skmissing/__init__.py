@@ -51,6 +51,7 @@ _homes = {
     "RegressionImputer": "impute",
     "RetrievalImputer": "impute",
     "SignalEncoder": "encoders",
+    "SimpleModalityImputer": "impute",
     "StackedImputer": "impute",
     "TextEncoder": "encoders",
     "VideoEncoder": "encoders",

@@ -99,6 +99,7 @@ INSTANCES = {
     "PerModality": [{"transformer": StandardScaler()}],
     "RegressionImputer": [{"min_rows": 2}],
     "RetrievalImputer": [{"n_neighbors": 3}, {"weights": "soft", "n_hops": 2}],
+    "SimpleModalityImputer": [{}, {"strategy": "hot_deck", "random_state": 0}],
     "StackedImputer": [{"estimators": ["retrieval", "regression"], "random_state": 0}],
     "SignalEncoder": [
         {

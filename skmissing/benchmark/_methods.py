@@ -36,6 +36,7 @@ from skmissing.impute import (
     FactorImputer,
     RegressionImputer,
     RetrievalImputer,
+    SimpleModalityImputer,
     StackedImputer,
 )
 from skmissing.mixture import PartialModalityFactorMixture
@@ -157,13 +158,16 @@ METHODS = {
         lambda s: s.before_head(SimpleImputer(**KEEP)),
         "gaps filled with the mean, linear model",
     ),
-    # With one cluster, the training mean is imputed. Unlike SimpleImputer, this adds
-    # one indicator per modality instead of one per column.
+    # SimpleImputer adds one indicator per column instead of one per modality.
     "mean+indicator": (
         lambda s: s.before_head(
-            ClusterGuidedImputer(1, add_indicator=True, **s.seeded)
+            SimpleModalityImputer(modalities=s.modalities, add_indicator=True)
         ),
         "mean, and one 0/1 column per modality; linear model",
+    ),
+    "hot_deck": (
+        lambda s: s.before_head(SimpleModalityImputer("hot_deck", **s.seeded)),
+        "copied from a random sample that has the modality; linear model",
     ),
     "knn": (
         lambda s: s.before_head(StandardScaler(), KNNImputer(n_neighbors=10, **KEEP)),
@@ -191,6 +195,10 @@ METHODS = {
     "retrieval": (
         lambda s: s.before_head(RetrievalImputer(modalities=s.modalities)),
         "mean of the 10 nearest samples that have the modality; linear model",
+    ),
+    "propagation": (
+        lambda s: s.before_head(RetrievalImputer(modalities=s.modalities, n_hops=2)),
+        "the same after samples have completed each other; linear model",
     ),
     "ridge": (
         lambda s: s.before_head(RegressionImputer(modalities=s.modalities)),

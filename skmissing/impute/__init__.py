@@ -5,6 +5,7 @@ from skmissing.impute._factor import FactorImputer
 from skmissing.impute._regression import RegressionImputer
 from skmissing.impute._retrieval import RetrievalImputer
 from skmissing.impute._selection import masked_imputation_score
+from skmissing.impute._simple import SimpleModalityImputer
 from skmissing.impute._stacked import StackedImputer
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "FactorImputer",
     "RegressionImputer",
     "RetrievalImputer",
+    "SimpleModalityImputer",
     "StackedImputer",
     "masked_imputation_score",
 ]

@@ -58,6 +58,8 @@ class BaseModalityImputer(ModalityMixin, TransformerMixin, SkmissingEstimator):
         "keep_empty_features": ["boolean"],
     }
 
+    # End of the warning about samples in which nothing is observed.
+    _fate_of_empty = "imputed with the training mean"
     # No warning: these imputers may replace those of scikit-learn for single columns.
     _most_columns = np.inf, np.inf
 
@@ -129,7 +131,7 @@ class BaseModalityImputer(ModalityMixin, TransformerMixin, SkmissingEstimator):
         check_is_fitted(self)
         table = self._validate(X, reset=False)
         known = table.learnt(self._seen)
-        known.warn_empty("imputed with the training mean")
+        known.warn_empty(self._fate_of_empty)
         statistics = to_numpy(self.statistics_)
         if table.on_device:
             filled, n_unreached = table.fill(
