@@ -188,7 +188,7 @@ def tied(data, seed):
     """Masked attention with each kind of consistency."""
     make = MHSAFusionRegressor if data.regression else MHSAFusionClassifier
     base = {"modalities": data.modalities, "random_state": seed}
-    kinds = (None, "mofe", "distill", "align")
+    kinds = (None, "ranking", "distill", "align")
     return {str(kind): make(criterion__consistency=kind, **base) for kind in kinds}
 
 

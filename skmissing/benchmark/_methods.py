@@ -134,6 +134,16 @@ def _ul4m4(s):
     return fusion.make_ul4m4(task, n_clusters=k, strategy="greedy", **s.seeded)
 
 
+def _network(name, **params):
+    """Builder of a network of skmissing.fusion.modules."""
+
+    def make(s):
+        modules = import_optional("skmissing.fusion.modules", "neural")
+        return s.fusion("Fusion", module=getattr(modules, name), **params)
+
+    return make
+
+
 def _clusters(strategy, n_clusters):
     """Builder of a ClusterGuidedImputer before the linear model."""
 
@@ -230,6 +240,20 @@ METHODS = {
         lambda s: s.fusion("MMP", projector="cross_attention"),
         "masked modality projection: missing tokens predicted",
     ),
+    "simmlm": (
+        _network(
+            "DynamicExperts", modality_dropout=1.0, criterion__consistency="ranking"
+        ),
+        "SimMLM: a gated expert per modality, ranking loss",
+    ),
+    "missmodal": (
+        lambda s: s.fusion("MHSAFusion", criterion__consistency="align"),
+        "MissModal: attention, representations of fewer modalities aligned",
+    ),
+    "distill": (
+        lambda s: s.fusion("MHSAFusion", criterion__consistency="distill"),
+        "attention, distilled from more to fewer modalities",
+    ),
 }
 # Methods for the task "clustering". The number of clusters is that of the classes.
 CLUSTERERS = {
@@ -257,7 +281,7 @@ CLUSTERERS = {
     ),
 }
 EVERY = METHODS | CLUSTERERS
-TORCH = ("mask", "mask-nodrop", "ul4m4", "mmp")
+TORCH = ("mask", "mask-nodrop", "ul4m4", "mmp", "simmlm", "missmodal", "distill")
 
 
 def list_methods():

@@ -114,7 +114,7 @@ class BaseFusion(ModalityMixin, SkmissingEstimator):
         Whether to print a line per epoch.
     **kwargs : dict
         Parameters of the components, as in skorch: of the network (`module__...`) and
-        of the optimizer (`optimizer__...`). `criterion__consistency` is `"mofe"`,
+        of the optimizer (`optimizer__...`). `criterion__consistency` is `"ranking"`,
         `"distill"` or `"align"`, with the factor `criterion__consistency_weight`, see
         the :ref:`User Guide <consistency>`. With
         `iterator_train__dropout_level="batch"`, all samples of a batch lose the same

@@ -203,6 +203,25 @@ class ModalityMean(nn.Module):
         return (share[:, None, :] @ tokens)[:, 0]
 
 
+class ModalityVectors(nn.Module):
+    """One vector per modality, the mean of its observed tokens."""
+
+    def __init__(self, n_tokens):
+        super().__init__()
+        self.vectors = all(n == 1 for n in n_tokens)
+        belongs = F.one_hot(token_owners(n_tokens), len(n_tokens)).float()
+        self.register_buffer("belongs", belongs, persistent=False)
+
+    def forward(self, tokens, mask):  # (..., T, p), (..., T)
+        # Returns vectors (..., M, p), 0 where missing, and their mask (..., M).
+        tokens = tokens.masked_fill(~mask[..., None], 0.0)
+        if self.vectors:
+            return tokens, mask
+        counts = mask.to(tokens.dtype) @ self.belongs
+        sums = self.belongs.T @ tokens
+        return sums / counts.clamp(min=1)[..., None], counts > 0
+
+
 class SelfAttention(nn.Module):
     """Multi-head self-attention with a mask of the tokens to attend to."""
 

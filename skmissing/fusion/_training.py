@@ -41,7 +41,7 @@ OPTIMIZERS = {
 DISABLED = dict.fromkeys(
     ("callbacks__epoch_timer", "callbacks__train_loss", "callbacks__valid_loss")
 )
-CONSISTENCY_WEIGHTS = {"align": 0.1, "distill": 1.0, "mofe": 0.1}
+CONSISTENCY_WEIGHTS = {"align": 0.1, "distill": 1.0, "ranking": 0.1}
 
 
 # -------------------------------------------------------------------------------- data
@@ -308,7 +308,7 @@ class FusionLoss(nn.Module):
 
     def gap(self, fuller, reduced, full_loss, loss):
         """Return the consistency loss of each sample."""
-        if self.consistency == "mofe":  # the increase of the loss with more modalities
+        if self.consistency == "ranking":  # the loss increases with more modalities
             return F.relu(full_loss - loss)
         if self.consistency == "align":
             if fuller.fused is None:

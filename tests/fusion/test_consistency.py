@@ -49,7 +49,7 @@ def test_weight_brings_the_views_together():
 
 def test_weight_of_none_is_that_of_the_kind():
     X, y = make_data(40)
-    for kind, weight in {"mofe": 0.1, "distill": 1.0, "align": 0.1}.items():
+    for kind, weight in {"ranking": 0.1, "distill": 1.0, "align": 0.1}.items():
         first = make_classifier(criterion__consistency=kind, max_epochs=2).fit(X, y)
         second = clone(first).set_params(criterion__consistency_weight=weight).fit(X, y)
         assert_array_equal(first.decision_function(X), second.decision_function(X))

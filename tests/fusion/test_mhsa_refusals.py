@@ -26,7 +26,7 @@ from .data import make_classifier, make_data, make_mmp, make_regressor
             {"iterator_train__dropout_level": "row"},
             "iterator_train__dropout_level must be .* got 'row'",
         ),
-        ({"criterion__consistency": "ranking"}, "consistency must be None or one of"),
+        ({"criterion__consistency": "equal"}, "consistency must be None or one of"),
         ({"criterion__consistency_weight": -1.0}, "criterion__consistency_weight must"),
         ({"modalities": [3, 2]}, "modalities"),
         ({"class_weight": {7: 2.0}}, "The classes, .* are not in class_weight"),

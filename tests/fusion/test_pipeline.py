@@ -48,7 +48,7 @@ def test_grid_search_over_both_steps(digits):
         (make_classifier(max_epochs=2), {"missing": ["mask", "zero"]}),
         (
             make_classifier(max_epochs=2),
-            {"criterion__consistency": [None, "mofe", "distill", "align"]},
+            {"criterion__consistency": [None, "ranking", "distill", "align"]},
         ),
         (
             make_mmp(max_epochs=2),

@@ -227,7 +227,7 @@ def test_consistency_by_hand(kind, task, fuller, reduced, expected):
 
 def test_ranking_by_hand():
     losses = [1.0, 2.0, 3.0], [1.5, 2.0, 0.5]
-    found = gap("mofe", "regression", [[0.0]] * 3, [[0.0]] * 3, losses)
+    found = gap("ranking", "regression", [[0.0]] * 3, [[0.0]] * 3, losses)
     assert_allclose(found, [0.0, 0.0, 2.5])
 
 
@@ -241,7 +241,7 @@ def test_fuller_view_is_the_teacher(kind):
     assert logits[1].grad.abs().max() > 0
 
 
-@pytest.mark.parametrize("kind", ["align", "distill", "mofe"])
+@pytest.mark.parametrize("kind", ["align", "distill", "ranking"])
 def test_samples_of_which_nothing_is_hidden_count_as_zero(kind):
     generator = torch.Generator().manual_seed(0)
     same = torch.arange(6) >= 2
