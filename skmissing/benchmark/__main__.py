@@ -6,7 +6,7 @@ import re
 import sys
 
 from skmissing.benchmark._data import NAMED, load_data
-from skmissing.benchmark._methods import CLUSTERERS, list_methods
+from skmissing.benchmark._methods import CLUSTERERS, OUTSIDE, list_methods
 from skmissing.benchmark._protocol import REGIMES, check_metric
 from skmissing.benchmark._report import check_report, write_report
 from skmissing.benchmark._runner import run_benchmark
@@ -67,7 +67,8 @@ def main(arguments=None):
             check_metric(args.metric, data, read_scoring(scoring))
         names = args.methods
         if names is None:
-            names = ",".join(CLUSTERERS) if args.task == "clustering" else _DEFAULT
+            own = [name for name in CLUSTERERS if name not in OUTSIDE]
+            names = ",".join(own) if args.task == "clustering" else _DEFAULT
         methods = dict.fromkeys(_words(names))
         methods |= dict(_load_method(text) for text in args.method)
         formats = _words(args.formats)
@@ -181,7 +182,8 @@ def _make_parser():
     )
     add(
         "--methods",
-        help=f"names, separated by commas (default: {_DEFAULT}; for clustering: all)",
+        help=f"names, separated by commas (default: {_DEFAULT}; "
+        "for clustering: those of this library)",
     )
     add(
         "--regimes",

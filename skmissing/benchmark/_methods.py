@@ -4,11 +4,12 @@ Methods that only complete or encode the data are followed by the same linear mo
 that they differ only in how they treat missing modalities.
 """
 
+import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import joblib
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, ClusterMixin, clone
 from sklearn.cluster import KMeans
 from sklearn.ensemble import (
     HistGradientBoostingClassifier,
@@ -21,6 +22,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skmissing._compat import import_optional
+from skmissing._table import read_table
 from skmissing.benchmark._data import did_you_mean
 from skmissing.benchmark._scores import MAIN_SCORES
 from skmissing.cluster import PartialModalityKMeans
@@ -154,6 +156,55 @@ def _clusters(strategy, n_clusters):
     return make
 
 
+def _outside(package, kind, **params):
+    """Builder of a classifier or regressor of another package, if it is installed."""
+
+    def make(s):
+        module = _import_outside(package)
+        kinds = (
+            getattr(module, kind + suffix) for suffix in ("Classifier", "Regressor")
+        )
+        return s.either(*kinds, random_state=s.seed, **params)
+
+    return make
+
+
+def _import_outside(name):
+    package = name.partition(".")[0]
+    try:
+        return importlib.import_module(name)
+    except ImportError as exc:
+        raise ImportError(
+            f"This method needs the package {package}, which cannot be imported: {exc}"
+        ) from exc
+
+
+class ListOfModalities(ClusterMixin, BaseEstimator):
+    """A clusterer of imml, which takes a list with one array per modality."""
+
+    def __init__(self, clusterer, modalities):
+        self.clusterer = clusterer
+        self.modalities = modalities
+
+    def fit(self, X, y=None):
+        """Fit the clusterer."""
+        table = read_table(X, self.modalities)
+        columns = [m.columns for m in table.layout.values()]
+        self.labels_ = self.clusterer.fit_predict([table.X[:, c] for c in columns])
+        return self
+
+
+def _imml(kind):
+    """Builder of a clusterer of imml, if it is installed."""
+
+    def make(s):
+        clusterer = getattr(_import_outside("imml.cluster"), kind)
+        clusterer = clusterer(n_clusters=s.n_classes, random_state=s.seed)
+        return ListOfModalities(clusterer, s.modalities)
+
+    return make
+
+
 # Builder and description by name. Builders take a Setting. KEEP is for columns that are
 # never observed in training.
 KEEP = {"keep_empty_features": True}
@@ -219,6 +270,18 @@ METHODS = {
         "StackedImputer of four imputers; linear model",
     ),
     "hgb": (_boosting, "gradient boosted trees, which accept NaN"),
+    "lightgbm": (
+        _outside("lightgbm", "LGBM", n_jobs=1, verbose=-1),
+        "boosted trees of lightgbm, which accept NaN; if installed",
+    ),
+    "tabicl": (
+        _outside("tabicl", "TabICL"),
+        "the pretrained tabular network TabICL; if installed, with its weights",
+    ),
+    "tabpfn": (
+        _outside("tabpfn", "TabPFN"),
+        "the pretrained tabular network TabPFN; if installed, with its weights",
+    ),
     "dropout": (
         lambda s: ModalityDropout(_boosting(s), **s.seeded),
         "the same trees, trained with modalities hidden as well",
@@ -280,7 +343,14 @@ CLUSTERERS = {
         "gaps filled with the mean, KMeans",
     ),
 }
+for _kind in ("DAIMC", "EEIMVC", "NEMO"):
+    CLUSTERERS[f"imml-{_kind.lower()}"] = (
+        _imml(_kind),
+        f"{_kind} of imml, fitted to the test samples; if installed",
+    )
 EVERY = METHODS | CLUSTERERS
+# Methods of other packages. They are never needed, and not in the defaults.
+OUTSIDE = {name for name, (_, text) in EVERY.items() if "; if installed" in text}
 TORCH = ("mask", "mask-nodrop", "ul4m4", "mmp", "simmlm", "missmodal", "distill")
 
 

@@ -1,6 +1,8 @@
 """Estimators, factories and predictions of the user beside the benchmark's methods."""
 
+import sys
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -144,6 +146,38 @@ def test_clusterers_are_compared_with_classes(toy):
         run_benchmark(data, methods="late")
     with pytest.raises(ValueError, match="for the task 'classification' of data 'toy'"):
         run_benchmark(toy, methods="kmeans")
+
+
+def test_methods_of_other_packages(toy, monkeypatch):
+    """If one is not installed, its row says so. Modalities of imml are a list."""
+    monkeypatch.setitem(sys.modules, "tabicl", None)
+    boosting = SimpleNamespace(LGBMClassifier=FakeBoosting, LGBMRegressor=None)
+    monkeypatch.setitem(sys.modules, "lightgbm", boosting)
+    results = run_benchmark(toy, methods=["tabicl", "lightgbm"], **ONCE)
+    assert "needs the package tabicl" in results["error"][0]
+    assert results["error"].isna().tolist() == [False, True]
+    imml = SimpleNamespace(NEMO=FakeNemo)
+    monkeypatch.setitem(sys.modules, "imml", SimpleNamespace(cluster=imml))
+    monkeypatch.setitem(sys.modules, "imml.cluster", imml)
+    data = replace(toy, task="clustering")
+    results = run_benchmark(data, "mcar:0.0", "imml-nemo", **ONCE)
+    assert results["scores.ari"][0] > 0.2
+
+
+class FakeBoosting(DummyClassifier):
+    def __init__(self, random_state, n_jobs, verbose):
+        super().__init__(random_state=random_state)
+        self.n_jobs = n_jobs
+        self.verbose = verbose
+
+
+class FakeNemo:
+    def __init__(self, n_clusters, random_state):
+        self.kmeans = KMeans(n_clusters, random_state=random_state, n_init=1)
+
+    def fit_predict(self, Xs):
+        assert [X.shape[1] for X in Xs] == [3, 3, 3]
+        return self.kmeans.fit_predict(np.hstack(Xs))
 
 
 def count_true(estimator, X, y):

@@ -20,7 +20,7 @@ from .conftest import make_toy
 from .test_statistics import make_rows
 
 TORCH = list(_methods.TORCH)
-LIGHT = [name for name in _methods.METHODS if name not in TORCH]
+LIGHT = [n for n in _methods.METHODS if n not in {*TORCH, *_methods.OUTSIDE}]
 
 
 @pytest.mark.parametrize("task", ["classification", "regression", "multilabel"])
