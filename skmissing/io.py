@@ -48,7 +48,8 @@ SKLEARN = {*PARTS, *(f"{part.__module__}.{part.__name__}" for part in PUBLIC)}
 # Classes of this package in any file: estimators, then parts of fitted estimators.
 OWN = """
 AudioEncoder ClusterGuidedImputer FactorImputer FusionClassifier FusionRegressor
-ImageEncoder KernelLogisticClassifier KernelRidgeClassifier KernelRidgeRegressor
+ImageEncoder IncompleteGCCA KernelLogisticClassifier KernelRidgeClassifier
+KernelRidgeRegressor
 LateFusionClassifier LateFusionRegressor MHSAFusionClassifier MHSAFusionRegressor
 MMPClassifier MMPRegressor ModalityAmputer ModalityDropout MultipleImputationClassifier
 MultipleImputationRegressor PartialModalityFactorMixture PartialModalityKMeans

@@ -57,6 +57,7 @@ INSTANCES = {
     "FactorImputer": [
         {"n_components": 2, "max_iter": 5, "tol": 1.0, "random_state": 0}
     ],
+    "IncompleteGCCA": [{"n_components": 1}],
     "KernelLogisticClassifier": [{"cv": 3}],
     "KernelRidgeClassifier": [
         {"cv": 3, "kernel": kernel} for kernel in ("rbf", "laplacian", "relevance")

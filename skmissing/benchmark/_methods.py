@@ -26,6 +26,7 @@ from skmissing._table import read_table
 from skmissing.benchmark._data import did_you_mean
 from skmissing.benchmark._scores import MAIN_SCORES
 from skmissing.cluster import PartialModalityKMeans
+from skmissing.cross_decomposition import IncompleteGCCA
 from skmissing.ensemble import (
     LateFusionClassifier,
     LateFusionRegressor,
@@ -268,6 +269,10 @@ METHODS = {
     "stack": (
         lambda s: s.before_head(StackedImputer(**s.seeded)),
         "StackedImputer of four imputers; linear model",
+    ),
+    "gcca": (
+        lambda s: s.before_head(IncompleteGCCA(modalities=s.modalities)),
+        "generalised CCA with missing modalities; linear model",
     ),
     "hgb": (_boosting, "gradient boosted trees, which accept NaN"),
     "lightgbm": (
