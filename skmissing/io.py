@@ -56,10 +56,11 @@ MultipleImputationRegressor PartialModalityFactorMixture PartialModalityKMeans
 PatternClassifier PatternRegressor PerModality RegressionImputer RetrievalImputer
 SignalEncoder SimpleModalityImputer StackedImputer TextEncoder VideoEncoder
 
-BlockScaler Centers EncodedClassifier FactorParams FittedPanel KernelLeastSquares
-LevelScores MHSAFusion MMPFusion Modality ModalityFraction ModalityLayout ModalityRates
-NormalScores OneMissing PatternTable Plan Standard StratumScores TargetScores
-TemperatureScaled TemperatureScores Units
+ActionMAE BlockScaler BottleneckFusion Centers DynamicExperts EncodedClassifier
+FactorParams FittedPanel KernelLeastSquares LevelScores MHSAFusion MMPFusion Modality
+ModalityFraction ModalityLayout ModalityRates NormalScores OneMissing PatternTable Plan
+PooledFusion ShaSpec Standard StratumScores TargetScores TemperatureScaled
+TemperatureScores Units
 """.split()
 # Nodes of skops that look up a name without calling it, and names that others may call.
 LOOK_UP = "DTypeNode FunctionNode ObjectNode PartialNode TreeNode TypeNode".split()

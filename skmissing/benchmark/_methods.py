@@ -322,6 +322,34 @@ METHODS = {
         lambda s: s.fusion("MHSAFusion", criterion__consistency="distill"),
         "attention, distilled from more to fewer modalities",
     ),
+    "actionmae": (
+        _network("ActionMAE"),
+        "representation generation: ActionMAE, an autoencoder of tokens",
+    ),
+    "shaspec": (
+        _network("ShaSpec"),
+        "shared and specific representations: ShaSpec",
+    ),
+    "bottleneck": (
+        _network("BottleneckFusion"),
+        "attention: latents as a bottleneck between modalities (MBT)",
+    ),
+    "pooled": (
+        _network("PooledFusion"),
+        "representation composition: mean over observed modalities",
+    ),
+    "pooled-signmax": (
+        _network("PooledFusion", module__pooling="sign_max"),
+        "representation composition: largest absolute value",
+    ),
+    "film": (
+        lambda s: s.fusion("MHSAFusion", module__adaptation="film"),
+        "adaptation: attention scaled and shifted by the missing modalities",
+    ),
+    "prompt": (
+        lambda s: s.fusion("MHSAFusion", module__adaptation="prompt"),
+        "prompts: attention with a token for the missing modalities",
+    ),
 }
 # Methods for the task "clustering". The number of clusters is that of the classes.
 CLUSTERERS = {
@@ -356,7 +384,11 @@ for _kind in ("DAIMC", "EEIMVC", "NEMO"):
 EVERY = METHODS | CLUSTERERS
 # Methods of other packages. They are never needed, and not in the defaults.
 OUTSIDE = {name for name, (_, text) in EVERY.items() if "; if installed" in text}
-TORCH = ("mask", "mask-nodrop", "ul4m4", "mmp", "simmlm", "missmodal", "distill")
+TORCH = (
+    *("mask", "mask-nodrop", "ul4m4", "mmp", "simmlm", "missmodal", "distill"),
+    *("actionmae", "shaspec", "bottleneck", "pooled", "pooled-signmax", "film"),
+    "prompt",
+)
 
 
 def list_methods():

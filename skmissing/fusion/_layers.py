@@ -6,7 +6,7 @@ In stacks of layers: S layers, R samples, G queries, N keys. Masks are True for 
 that may be used.
 """
 
-from numbers import Integral
+from numbers import Integral, Real
 from typing import NamedTuple
 
 import torch
@@ -47,15 +47,23 @@ def token_owners(n_tokens):
     return torch.arange(len(n_tokens)).repeat_interleave(torch.tensor(n_tokens))
 
 
-def check_sizes(hidden_dim, n_heads, **sizes):
+def check_sizes(hidden_dim, n_heads=1, **sizes):
     """Check that sizes are positive integers and `n_heads` divides `hidden_dim`."""
-    for name, size in {"n_heads": n_heads, **sizes}.items():
+    sizes = {"hidden_dim": hidden_dim, "n_heads": n_heads, **sizes}
+    for name, size in sizes.items():
         if not isinstance(size, Integral) or size < 1:
             raise ValueError(f"{name} must be a positive integer; got {size!r}.")
     if hidden_dim % n_heads:
         raise ValueError(
             f"hidden_dim={hidden_dim} must be a multiple of n_heads={n_heads}."
         )
+
+
+def check_weights(**weights):
+    """Check that factors of losses are numbers >= 0."""
+    for name, weight in weights.items():
+        if not isinstance(weight, Real) or not weight >= 0:
+            raise ValueError(f"{name} must be a number >= 0; got {weight!r}.")
 
 
 class LinearStack(nn.Module):
@@ -242,6 +250,26 @@ class SelfAttention(nn.Module):
         mask = key_mask[:, None, None, :]  # the same for all heads and queries
         mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
         return self.out(mixed.transpose(1, 2).flatten(2))  # (B, T, p)
+
+
+class PreNormLayer(nn.Module):
+    """x <- x + SelfAttention(norm(x)), x <- x + FeedForward(norm(x)), with dropout."""
+
+    def __init__(self, dim, n_heads, dropout):
+        super().__init__()
+        self.attention_norm = nn.LayerNorm(dim)
+        self.attention = SelfAttention(dim, n_heads)
+        self.feed_norm = nn.LayerNorm(dim)
+        self.widen = nn.Linear(dim, 2 * dim)
+        self.narrow = nn.Linear(2 * dim, dim)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x, key_mask, n_queries=None):  # (B, T, p), (B, T)
+        """Update the first `n_queries` tokens, or all if None."""
+        mixed = self.attention(self.attention_norm(x), key_mask, n_queries)
+        x = x[:, :n_queries] + self.dropout(mixed)
+        wide = self.dropout(F.gelu(self.widen(self.feed_norm(x))))
+        return x + self.dropout(self.narrow(wide))
 
 
 def normalize(x):

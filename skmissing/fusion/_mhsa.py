@@ -4,6 +4,7 @@ from itertools import pairwise
 from numbers import Integral
 
 import numpy as np
+import torch
 import torch.nn.functional as F
 from sklearn.pipeline import make_pipeline
 from torch import nn
@@ -42,6 +43,20 @@ class AttentionLayer(nn.Module):
         return self.norm(x + self.dropout(self.attention(x, key_mask)))
 
 
+class FiLM(nn.Module):
+    """h <- (1 + G v) * h + B v, where v is the mask of missing modalities."""
+
+    def __init__(self, n_modalities, dim):
+        super().__init__()
+        self.scale = nn.Linear(n_modalities, dim, bias=False)
+        self.shift = nn.Linear(n_modalities, dim, bias=False)
+        nn.init.zeros_(self.scale.weight)
+        nn.init.zeros_(self.shift.weight)
+
+    def forward(self, h, missing):  # (B, T, p), (B, M)
+        return (1 + self.scale(missing))[:, None] * h + self.shift(missing)[:, None]
+
+
 class MHSAFusion(nn.Module):
     """Fusion by self-attention over modalities: equations (4) to (8) of UL4M4."""
 
@@ -56,9 +71,14 @@ class MHSAFusion(nn.Module):
         dropout=0.1,
         head_dims=(),
         missing="mask",
+        adaptation=None,
     ):
         super().__init__()
         check_sizes(hidden_dim, n_heads=n_heads, n_layers=n_layers)
+        if adaptation not in (None, "film", "prompt"):
+            raise ValueError(
+                f"adaptation must be None, 'film' or 'prompt'; got {adaptation!r}."
+            )
         if any(not isinstance(n, Integral) or n < 1 for n in head_dims):
             raise ValueError(
                 f"head_dims must be positive integers; got head_dims={head_dims!r}."
@@ -75,14 +95,28 @@ class MHSAFusion(nn.Module):
         for before, after in pairwise(widths):
             head += [nn.Linear(before, after), nn.ReLU(), nn.Dropout(dropout)]
         self.head = nn.Sequential(*head, nn.Linear(widths[-1], n_outputs))
+        self.films = self.prompt = None
+        if adaptation == "film":
+            films = [FiLM(len(shapes), hidden_dim) for _ in range(n_layers)]
+            self.films = nn.ModuleList(films)
+        elif adaptation == "prompt":
+            self.prompt = nn.Linear(len(shapes), hidden_dim)
 
     def forward(self, x, present):  # (B, D), (B, T)
         h, key_mask = self.slots(self.embed(x), present)  # (B, T, p), (B, T)
         # A softmax over no keys is NaN. A sample without keys therefore attends to all
         # slots, and the pooling below discards the result.
         attend = key_mask | ~key_mask.any(dim=1, keepdim=True)
-        for layer in self.layers:
+        if self.films or self.prompt:
+            missing = (~self.slots.modality_present(present)).to(h.dtype)  # (B, M)
+        if self.prompt is not None:
+            h = torch.cat([h, self.prompt(missing)[:, None]], dim=1)
+            attend = F.pad(attend, (0, 1), value=True)
+        for i, layer in enumerate(self.layers):
             h = layer(h, attend)
+            if self.films is not None:
+                h = self.films[i](h, missing)
+        h = h[:, : key_mask.shape[1]]  # without the prompt
         fused = F.relu(self.project(self.pool(h, key_mask)))  # (B, p)
         return FusionOutput(self.head(fused), fused)
 
@@ -100,8 +134,10 @@ class BaseMHSA(BaseFusion):
         `modality_dropout` are masked.
     **kwargs : dict
         Parameters of the components, as in :class:`FusionClassifier`. The network
-        has `module__n_heads=4`, `module__n_layers=1`, `module__dropout=0.1`, and
-        `module__head_dims=()`, the widths of hidden layers in the head.
+        has `module__n_heads=4`, `module__n_layers=1`, `module__dropout=0.1`,
+        `module__head_dims=()`, the widths of hidden layers in the head, and
+        `module__adaptation=None`. `"film"` and `"prompt"` tell the layers which
+        modalities are missing, see the :ref:`User Guide <adaptation>`.
     """
 
     _parameter_constraints: dict = {

@@ -22,32 +22,12 @@ from skmissing.fusion._base import (
 from skmissing.fusion._layers import (
     FusionOutput,
     ModalityProjection,
-    SelfAttention,
+    PreNormLayer,
     ZeroSlots,
     check_sizes,
     token_owners,
 )
 from skmissing.fusion._projection import KINDS, ProjectedSlots, alignment_loss
-
-
-class PreNormLayer(nn.Module):
-    """x <- x + SelfAttention(norm(x)), x <- x + FeedForward(norm(x)), with dropout."""
-
-    def __init__(self, dim, n_heads, dropout):
-        super().__init__()
-        self.attention_norm = nn.LayerNorm(dim)
-        self.attention = SelfAttention(dim, n_heads)
-        self.feed_norm = nn.LayerNorm(dim)
-        self.widen = nn.Linear(dim, 2 * dim)
-        self.narrow = nn.Linear(2 * dim, dim)
-        self.dropout = nn.Dropout(dropout)
-
-    def forward(self, x, key_mask, n_queries=None):  # (B, T, p), (B, T)
-        """Update the first `n_queries` tokens, or all if None."""
-        mixed = self.attention(self.attention_norm(x), key_mask, n_queries)
-        x = x[:, :n_queries] + self.dropout(mixed)
-        wide = self.dropout(F.gelu(self.widen(self.feed_norm(x))))
-        return x + self.dropout(self.narrow(wide))
 
 
 class MMPFusion(nn.Module):

@@ -356,6 +356,11 @@ def alignment_loss(tokens, filled, present, observed=None, *, n_tokens):
         ],
         dim=1,
     )
+    return mean_of_hidden(error, present, observed, n_tokens)
+
+
+def mean_of_hidden(error, present, observed, n_tokens):  # (B, T), then masks
+    """Mean over tokens, then hidden modalities, then samples with hidden modalities."""
     owner = token_owners(n_tokens).to(error.device)
     observed = torch.ones_like(present) if observed is None else observed
     if present.shape[1] != len(owner):

@@ -48,6 +48,26 @@ def self_attention(tokens, keys, state, prefix, n_heads):
     return [weight @ m + bias for m in mixed]
 
 
+def pre_norm_layer(tokens, keys, state, prefix, n_heads):
+    """x + SelfAttention(norm(x)), then x + FeedForward(norm(x)), of one row."""
+
+    def normed(x, name):
+        return layer_norm(
+            x, state[f"{prefix}{name}.weight"], state[f"{prefix}{name}.bias"]
+        )
+
+    query = [normed(t, "attention_norm") for t in tokens]
+    mixed = self_attention(query, keys, state, prefix + "attention.", n_heads)
+    made = []
+    for t in (t + a for t, a in zip(tokens, mixed)):
+        h = normed(t, "feed_norm")
+        h = state[prefix + "widen.weight"] @ h + state[prefix + "widen.bias"]
+        h = h * 0.5 * (1 + np.array([erf(v / np.sqrt(2)) for v in h]))
+        h = state[prefix + "narrow.weight"] @ h + state[prefix + "narrow.bias"]
+        made.append(t + h)
+    return made
+
+
 def mhsa_fusion(module, shapes, x, present, n_heads, n_layers):
     """Logits of `MHSAFusion(missing="mask")` in eval mode, row by row.
 

@@ -1,0 +1,153 @@
+"""ShaSpec: shared and specific representations of the modalities."""
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from skmissing.fusion._layers import (
+    FusionOutput,
+    ModalityProjection,
+    ModalityVectors,
+    check_sizes,
+    check_weights,
+)
+
+
+class ShaSpec(nn.Module):
+    """Separates what modalities share from what is specific to each of them.
+
+    A network for :class:`skmissing.fusion.FusionClassifier`, as in
+    `FusionClassifier(ShaSpec)`. The shared part of the observed modalities replaces
+    missing modalities.
+
+    Read more in the :ref:`User Guide <networks>`.
+
+    Parameters
+    ----------
+    shapes : list of (int, int)
+        Number of tokens and token width of each modality. Set by the estimator.
+    n_outputs : int
+        Number of outputs. Set by the estimator.
+    hidden_dim : int, default=64
+        Width of the representations.
+    alignment_weight : float, default=0.1
+        Factor of the distance between the shared representations.
+    domain_weight : float, default=0.02
+        Factor of the loss of the domain classifier.
+    dropout : float, default=0.1
+        Dropout rate before the fusion.
+
+    Raises
+    ------
+    ValueError
+        If `hidden_dim` is not a positive integer, or a factor is negative.
+
+    See Also
+    --------
+    ActionMAE : Predicts missing modalities by an autoencoder.
+
+    Notes
+    -----
+    Let a_m be the output of a linear map with ReLU per modality, S the shared encoder,
+    P_m the encoder of modality m, and O the observed modalities of a sample. S, W and V
+    are linear maps. P_m is a linear map with ReLU.
+
+        s_m = S a_m,    p_m = P_m x_m,    f_m = s_m + W [s_m, p_m]    for m in O
+
+        f_m = sum_{k in O} s_k / |O|    for missing m
+
+    The representation ReLU(V [f_1, ..., f_M]) and a linear head follow. The loss is
+    that of the task plus
+
+        alignment_weight * mean over pairs of |s_j - s_k|_1 / p
+
+        + domain_weight * mean over m of CE(D p_m, m)
+
+    with p = `hidden_dim` and a linear domain classifier D. This is the method of [1]_.
+    In the published code, pairs form a ring and a missing modality is replaced by the
+    shared representation of the first observed one, so that results depend on the order
+    of modalities. All modalities have the same shape there, so that S is applied to x_m
+    itself. Complete training samples are needed. Here, both losses are means over the
+    observed modalities of a sample, including those hidden by modality dropout.
+
+    References
+    ----------
+    .. [1] Wang, H., Chen, Y., Ma, C., Avery, J., Hull, L. and Carneiro, G. "Multi-modal
+       learning with missing modality via shared-specific feature modelling." CVPR,
+       2023.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skmissing.fusion.modules import ShaSpec
+    >>> network = ShaSpec([(1, 5), (1, 4)], n_outputs=3)
+    >>> x, observed = torch.randn(8, 9), torch.ones(8, 2, dtype=bool)
+    >>> sorted(network(x, observed, observed).losses)
+    ['alignment', 'domain']
+    """
+
+    def __init__(
+        self,
+        shapes,
+        n_outputs,
+        *,
+        hidden_dim=64,
+        alignment_weight=0.1,
+        domain_weight=0.02,
+        dropout=0.1,
+    ):
+        super().__init__()
+        check_sizes(hidden_dim)
+        check_weights(alignment_weight=alignment_weight, domain_weight=domain_weight)
+        self.alignment_weight = float(alignment_weight)
+        self.domain_weight = float(domain_weight)
+        self.adapt = ModalityProjection(shapes, hidden_dim, positions=False)
+        self.specific = ModalityProjection(shapes, hidden_dim, positions=False)
+        self.vectors = ModalityVectors([n for n, _ in shapes])
+        self.shared = nn.Linear(hidden_dim, hidden_dim)
+        self.compose = nn.Linear(2 * hidden_dim, hidden_dim)
+        self.domain = nn.Linear(hidden_dim, len(shapes))
+        self.dropout = nn.Dropout(dropout)
+        self.project = nn.Linear(len(shapes) * hidden_dim, hidden_dim)
+        self.head = nn.Linear(hidden_dim, n_outputs)
+
+    def forward(self, x, present, observed=None):  # (B, D), (B, T), (B, T)
+        """Compute the logits; see :ref:`own_network`."""
+        shared, specific, seen = self.encode(x, present)
+        share = seen.to(x.dtype)
+        share = share / share.sum(dim=1, keepdim=True).clamp(min=1)
+        common = share[:, None] @ shared  # (B, 1, p)
+        composed = shared + self.compose(torch.cat([shared, specific], dim=2))
+        features = torch.where(seen[..., None], composed, common)  # (B, M, p)
+        fused = F.relu(self.project(self.dropout(features.flatten(1))))
+        losses = {} if observed is None else self.losses(x, observed)
+        return FusionOutput(self.head(fused), fused, losses)
+
+    def encode(self, x, present):
+        """Shared and specific representations (B, M, p), and observed modalities."""
+        adapted, seen = self.vectors(self.adapt(x), present)
+        specific, _ = self.vectors(self.specific(x), present)
+        return self.shared(F.relu(adapted)), F.relu(specific), seen
+
+    def losses(self, x, observed):
+        """Alignment of shared representations, and domains of specific ones."""
+        shared, specific, seen = self.encode(x, observed)
+        share, n_modalities = seen.to(x.dtype), seen.shape[1]
+        gap = (shared[:, :, None] - shared[:, None]).abs().mean(dim=3)  # (B, M, M)
+        pair = share[:, :, None] * share[:, None]
+        pair = pair * (1 - torch.eye(n_modalities).to(pair))
+        target = torch.arange(n_modalities, device=x.device).expand(len(x), -1)
+        logits = self.domain(specific).transpose(1, 2)  # (B, classes, M)
+        domain = F.cross_entropy(logits, target, reduction="none")
+        return {
+            "alignment": self.alignment_weight * mean_by_sample(gap, pair),
+            "domain": self.domain_weight * mean_by_sample(domain, share),
+        }
+
+
+def mean_by_sample(values, weight):
+    """Weighted mean of each sample, then the mean over samples that have a weight."""
+    values, weight = values.flatten(1), weight.flatten(1)
+    totals = weight.sum(dim=1)
+    means = (values * weight).sum(dim=1) / totals.clamp(min=1)
+    return means.sum() / (totals > 0).sum().clamp(min=1)
