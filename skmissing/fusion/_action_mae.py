@@ -144,7 +144,7 @@ class ActionMAE(nn.Module):
 
     def reconstruct(self, tokens, present):
         """Predict all tokens (B, T, p) from the observed ones."""
-        memory = self.memory.expand(len(tokens), -1, -1)
+        memory = self.memory.expand(tokens.shape[0], -1, -1)
         n_memory = memory.shape[1]
         h = tokens.masked_fill(~present[..., None], 0.0) + self.place
         h = torch.cat([memory, h], dim=1)

@@ -108,7 +108,7 @@ class BottleneckFusion(nn.Module):
         share = seen.to(h.dtype)
         share = share / share.sum(dim=1, keepdim=True).clamp(min=1)
         keys = [nn.functional.pad(m, (0, len(self.latents)), value=True) for m in masks]
-        latents = self.latents.expand(len(x), -1, -1)  # (B, Z, p)
+        latents = self.latents.expand(x.shape[0], -1, -1)  # (B, Z, p)
         for layer in self.layers:
             joined = [
                 transformer(torch.cat([own, latents], dim=1), key)

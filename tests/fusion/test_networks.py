@@ -157,6 +157,16 @@ def test_action_mae_equals_loops():
     assert_allclose(output.losses["reconstruction"].item(), np.mean(errors), rtol=1e-9)
 
 
+def test_hidden_modalities_are_targets_without_gradient():
+    """Otherwise, equal tokens for all samples would minimize the reconstruction."""
+    module = make(ActionMAE, VECTORS, n_heads=2)
+    x, observed = torch.randn(5, 10).double(), torch.ones(5, 3, dtype=bool)
+    present = torch.tensor([False, True, True]).expand(5, -1)
+    module(x, present, observed).losses["reconstruction"].backward()
+    changed = [bool(linear.weight.grad.any()) for linear in module.embed.maps]
+    assert changed == [False, True, True]
+
+
 def test_shaspec_equals_loops():
     module = make(ShaSpec, VECTORS, alignment_weight=2.0, domain_weight=3.0)
     state, (x, observed) = arrays(module), make_batch(VECTORS, n_rows=8)
@@ -255,6 +265,17 @@ def test_classes_numbers_and_files(name, tmp_path):
     io.dump(model, tmp_path / "model.skops")
     again = io.load(tmp_path / "model.skops")
     assert_array_equal(again.predict_proba(X), model.predict_proba(X))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["ActionMAE", "BottleneckFusion"])
+def test_graph_of_any_number_of_samples(name):
+    module, params = NETWORKS[name]
+    module, inputs = make(module, VECTORS, **params), make_batch(VECTORS)
+    shapes = ({0: torch.export.Dim("n_samples")},) * 2
+    graph = torch.export.export(module, inputs, dynamic_shapes=shapes).module()
+    found, expected = (f(*(v[:3] for v in inputs))[0] for f in (graph, module))
+    assert_allclose(found.detach(), expected.detach(), rtol=1e-9)
 
 
 @pytest.mark.parametrize(
