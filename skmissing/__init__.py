@@ -52,6 +52,7 @@ _homes = {
     "PerModality": "compose",
     "RegressionImputer": "impute",
     "RetrievalImputer": "impute",
+    "RoutedClassifier": "ensemble",
     "SignalEncoder": "encoders",
     "SimpleModalityImputer": "impute",
     "StackedImputer": "impute",

@@ -49,17 +49,17 @@ SKLEARN = {*PARTS, *(f"{part.__module__}.{part.__name__}" for part in PUBLIC)}
 OWN = """
 AudioEncoder ClusterGuidedImputer FactorImputer FusionClassifier FusionRegressor
 ImageEncoder IncompleteGCCA KernelLogisticClassifier KernelRidgeClassifier
-KernelRidgeRegressor
-LateFusionClassifier LateFusionRegressor MHSAFusionClassifier MHSAFusionRegressor
-MMPClassifier MMPRegressor ModalityAmputer ModalityDropout MultipleImputationClassifier
-MultipleImputationRegressor PartialModalityFactorMixture PartialModalityKMeans
-PatternClassifier PatternRegressor PerModality RegressionImputer RetrievalImputer
-SignalEncoder SimpleModalityImputer StackedImputer TextEncoder VideoEncoder
+KernelRidgeRegressor LateFusionClassifier LateFusionRegressor MHSAFusionClassifier
+MHSAFusionRegressor MMPClassifier MMPRegressor ModalityAmputer ModalityDropout
+MultipleImputationClassifier MultipleImputationRegressor PartialModalityFactorMixture
+PartialModalityKMeans PatternClassifier PatternRegressor PerModality RegressionImputer
+RetrievalImputer RoutedClassifier SignalEncoder SimpleModalityImputer StackedImputer
+TextEncoder VideoEncoder
 
 ActionMAE BlockScaler BottleneckFusion Centers DynamicExperts EncodedClassifier
 FactorParams FittedPanel KernelLeastSquares LevelScores MHSAFusion MMPFusion Modality
 ModalityFraction ModalityLayout ModalityRates NormalScores OneMissing PatternTable Plan
-PooledFusion ShaSpec Standard StratumScores TargetScores TemperatureScaled
+PooledFusion Route ShaSpec Standard StratumScores TargetScores TemperatureScaled
 TemperatureScores Units
 """.split()
 # Nodes of skops that look up a name without calling it, and names that others may call.

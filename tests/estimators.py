@@ -17,6 +17,7 @@ import sklearn
 from sklearn.base import BaseEstimator
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.fixes import parse_version
@@ -100,6 +101,15 @@ INSTANCES = {
     "PerModality": [{"transformer": StandardScaler()}],
     "RegressionImputer": [{"min_rows": 2}],
     "RetrievalImputer": [{"n_neighbors": 3}, {"weights": "soft", "n_hops": 2}],
+    "RoutedClassifier": [
+        {
+            "estimators": [
+                ("any", make_imputing(GaussianNB())),
+                ("complete", GaussianNB()),
+            ],
+            "cv": 2,
+        }
+    ],
     "SimpleModalityImputer": [{}, {"strategy": "hot_deck", "random_state": 0}],
     "StackedImputer": [{"estimators": ["retrieval", "regression"], "random_state": 0}],
     "SignalEncoder": [
@@ -115,7 +125,7 @@ INSTANCES = {
 
 # Estimators that cannot be made without arguments, those that train networks, and
 # those whose defaults fit a hundred trees per column in the checks.
-REQUIRED = {"ModalityDropout", "PerModality"}
+REQUIRED = {"ModalityDropout", "PerModality", "RoutedClassifier"}
 PANELS = {"LateFusionClassifier", "LateFusionRegressor"}
 NETWORKS = {"SignalEncoder"} | {
     f"{network}{kind}"

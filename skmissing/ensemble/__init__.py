@@ -12,6 +12,7 @@ from skmissing.ensemble._multiple_imputation import (
     MultipleImputationRegressor,
 )
 from skmissing.ensemble._pattern import PatternClassifier, PatternRegressor
+from skmissing.ensemble._routed import RoutedClassifier
 
 __all__ = [
     "KernelLogisticClassifier",
@@ -24,4 +25,5 @@ __all__ = [
     "MultipleImputationRegressor",
     "PatternClassifier",
     "PatternRegressor",
+    "RoutedClassifier",
 ]
