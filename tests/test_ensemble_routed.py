@@ -42,7 +42,9 @@ def make_data(n=300, rate=0.0):
     y = rng.randint(2, size=n)
     X = (2.0 * y - 1)[:, None] * [1, 2, 4] * rng.uniform(0.5, 1, (n, 3))
     X *= np.where(rng.uniform(size=(n, 3)) < [0.7, 0.9, 1], 1, -1)
-    X[(rng.uniform(size=(n, 3)) < rate) & (np.arange(3) != rng.randint(3, size=(n, 1)))] = NAN  # fmt: skip
+    hidden = rng.uniform(size=(n, 3)) < rate
+    hidden[np.arange(n), rng.randint(3, size=n)] = False
+    X[hidden] = NAN
     return X, y
 
 
