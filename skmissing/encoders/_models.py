@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import json
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -27,7 +28,7 @@ SENTENCE_CONFIGS = (
     "xlm-roberta_",
     "xlnet_",
 )
-SENTENCE_POOLINGS = ("cls", "mean", "max", "mean_sqrt_len", "weightedmean", "lasttoken")
+SENTENCE_POOLINGS = ("cls", "mean", "max", "mean_sqrt_len", "weightedmean", "last")
 
 _loaded = {}
 
@@ -300,7 +301,7 @@ def _read_pooling(spec, path, found):
         flags = [name for name in config if name.startswith("pooling_mode_")]
         modes = [name.removeprefix("pooling_mode_") for name in flags if config[name]]
     modes = [modes] if isinstance(modes, str) else list(modes) or ["mean"]
-    modes = [mode.removesuffix("_tokens").removesuffix("_token") for mode in modes]
+    modes = [re.sub("_?tokens?$", "", mode) for mode in modes]
     found.pooling = modes[0]
     unsupported = []
     if len(modes) > 1 or modes[0] not in SENTENCE_POOLINGS:
@@ -330,6 +331,7 @@ def load_model(spec, device, dtype):
                 f"files of model={spec.name!r} and filled with random numbers. The "
                 f"first is {untrained[0]!r}."
             )
+        model.config.get_text_config().use_cache = False  # nothing is generated
         return model.eval().requires_grad_(False).to(device, getattr(torch, dtype))
 
     return _shared("model", spec, load, device, dtype)
@@ -342,6 +344,17 @@ def model_class(config):
         return None
     found = mapping[type(config)]
     return found[0] if isinstance(found, (list, tuple)) else found
+
+
+def is_decoder_only(config):
+    """Whether a model is a decoder-only language model, such as GPT-2 or Llama."""
+    transformers = import_optional("transformers", "encoders")
+    config = config.get_text_config()
+    return (
+        type(config) in transformers.MODEL_FOR_CAUSAL_LM_MAPPING
+        and type(config) not in transformers.MODEL_FOR_MASKED_LM_MAPPING
+        and not config.is_encoder_decoder
+    )
 
 
 def fingerprint(spec):

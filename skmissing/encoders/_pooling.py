@@ -9,8 +9,9 @@ def pool_tokens(hidden, mask, pooling):
     hidden = hidden.float()
     if pooling is None:
         return [tokens[kept] for tokens, kept in zip(hidden, mask)]
-    if pooling == "lasttoken":
-        return hidden[torch.arange(len(hidden)), mask.sum(dim=1) - 1]
+    if pooling == "last":  # of the real tokens, with padding on either side
+        places = torch.arange(hidden.shape[1], device=hidden.device)
+        return hidden[range(len(hidden)), (places * mask).argmax(dim=1)]
     n_tokens = mask.sum(dim=1, keepdim=True)
     mask = mask.unsqueeze(-1)
     if pooling == "max":

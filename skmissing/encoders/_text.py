@@ -1,7 +1,7 @@
 """Encodes text by a pretrained model."""
 
+from bisect import bisect_right
 from collections import Counter
-from dataclasses import replace
 from numbers import Integral
 
 import numpy as np
@@ -14,6 +14,7 @@ from skmissing.encoders._base import FrozenEncoder
 from skmissing.encoders._items import BrokenItemError, broken_if_it_fails, try_to
 from skmissing.encoders._models import (
     SentenceSettings,
+    is_decoder_only,
     load_config,
     load_processor,
     model_class,
@@ -36,8 +37,8 @@ SHIFTED = {"camembert", "longformer", "mpnet", "roberta", "xlm-roberta"}
 class TextEncoder(FrozenEncoder):
     """Encode a column of texts by a pretrained model.
 
-    The model may be any text model that `transformers.AutoModel` loads, or the text
-    tower of a model such as CLIP.
+    The model may be any text model that `transformers.AutoModel` loads, including
+    decoder-only language models, or the text tower of a model such as CLIP.
 
     Read more in the :ref:`User Guide <encoders>`.
 
@@ -47,12 +48,17 @@ class TextEncoder(FrozenEncoder):
         Name of a model on the Hugging Face Hub, or a folder written by
         `save_pretrained`. A local copy is used if there is one. Otherwise the model
         is downloaded on first use. Code that comes with a model is never run.
-    pooling : {"auto", "cls", "mean", "max"} or None, default="auto"
+    pooling : {"auto", "cls", "mean", "max", "last"} or None, default="auto"
         How to reduce the tokens of a text to one embedding. "auto" is the embedding of
-        sentence-transformers for its models (see Notes), and otherwise "cls". "cls" is
-        the class token or, if the model has two towers, the embedding for comparison
-        with images. "mean" and "max" pool all tokens except padding. None keeps the
-        tokens, see `max_tokens`.
+        sentence-transformers for its models (see Notes), "last" for other decoder-only
+        language models, and otherwise "cls". "cls" is the class token or, if the model
+        has two towers, the embedding for comparison with images. "mean" and "max" pool
+        all tokens except padding. "last" is the last token before padding. None keeps
+        the tokens, see `max_tokens`.
+    template : str, default=None
+        Prompt around each text, such as `"Represent this text: {text}"`. Each `{text}`
+        is replaced by the text. It takes the place of the default prompt of a model of
+        sentence-transformers. If the result is too long, only the text is truncated.
     max_length : int, default=None
         Maximum number of tokens. Longer texts are truncated. None is the maximum of
         the model, and a warning reports the number of truncated texts.
@@ -90,6 +96,10 @@ class TextEncoder(FrozenEncoder):
     prompt are applied with `pooling="auto"`. Other modules, for example a dense layer,
     raise an error, or with another `pooling` a warning.
 
+    A token of a decoder-only language model depends only on the tokens before it, so
+    the last token is the one that represents the whole text. It is a special token if
+    the tokenizer adds one at the end. The tokens of `template` are pooled, too.
+
     The embedding of a missing text (None, NaN, a null or masked cell) is NaN. A text is
     blank if it has only spaces, control characters and marks of direction or width.
     A text with half of a surrogate pair, as in a truncated emoji, cannot be encoded.
@@ -104,7 +114,8 @@ class TextEncoder(FrozenEncoder):
     _parameter_constraints: dict = {
         **FrozenEncoder._parameter_constraints,
         "max_tokens": [Interval(Integral, 1, None, closed="left"), None],
-        "pooling": [StrOptions({"auto", "cls", "mean", "max"}), None],
+        "pooling": [StrOptions({"auto", "cls", "mean", "max", "last"}), None],
+        "template": [str, None],
         "max_length": [Interval(Integral, 1, None, closed="left"), None],
     }
     _stem = "text"
@@ -115,6 +126,7 @@ class TextEncoder(FrozenEncoder):
         model="bert-base-uncased",
         *,
         pooling="auto",
+        template=None,
         max_length=None,
         revision=None,
         normalize=False,
@@ -130,6 +142,7 @@ class TextEncoder(FrozenEncoder):
     ):
         self.model = model
         self.pooling = pooling
+        self.template = template
         self.max_length = max_length
         self.revision = revision
         self.normalize = normalize
@@ -158,6 +171,10 @@ class TextEncoder(FrozenEncoder):
 
     def _check_params(self, config):
         super()._check_params(config)
+        if self.template is not None and "{text}" not in self.template:
+            raise ValueError(
+                f"`template` must contain '{{text}}'; got {self.template!r}."
+            )
         limit = most_tokens(config)
         if self.max_length is not None and limit and self.max_length > limit:
             raise ValueError(
@@ -190,7 +207,7 @@ class TextEncoder(FrozenEncoder):
                 f"the embedding of model={spec.name!r} has {own.unsupported}, which "
                 f"pooling={self.pooling!r} ignores."
             )
-        elif self.pooling != own.pooling or own.prompt:
+        elif self.pooling != own.pooling or (own.prompt and self.template is None):
             prompt = f" and the prompt {own.prompt!r}" if own.prompt else ""
             self._warn(
                 f"model={spec.name!r} is made for pooling={own.pooling!r}{prompt}; got "
@@ -216,16 +233,12 @@ class TextEncoder(FrozenEncoder):
         config = load_config(spec)
         own = _sentence_settings(spec, model_class(config))
         length = self._longest(tokenizer, config, own)
-        handles = [try_to(valid_text, item) for item in items]
-        if self.pooling != "auto":
-            own = replace(own, prompt="")
+        handles = [try_to(self._fill, item, tokenizer, own, length) for item in items]
         valid = [i for i, h in enumerate(handles) if not isinstance(h, BrokenItemError)]
-        n_cut = 0
+        n_cut = sum(handles[i][1] for i in valid)
         for start in range(0, len(valid), CHUNK):
             part = valid[start : start + CHUNK]
-            texts = [own.prompt + handles[i] for i in part]
-            if own.lower:
-                texts = [text.lower() for text in texts]
+            texts = [handles[i][0] for i in part]
             found, n_cut_here = _tokenize(tokenizer, texts, length)
             n_cut += n_cut_here
             for i, handle in zip(part, found):
@@ -241,6 +254,34 @@ class TextEncoder(FrozenEncoder):
             0 if isinstance(handle, BrokenItemError) else len(handle["input_ids"])
             for handle in handles
         ]
+
+    def _fill(self, item, tokenizer, own, length):
+        """Return a text with its prompt, and whether it was truncated to fit."""
+
+        def fill(text):
+            if self.template is not None:
+                text = self.template.replace("{text}", text)
+            elif self.pooling == "auto":
+                text = own.prompt + text
+            return text.lower() if own.lower else text
+
+        def n_tokens(n):  # up to length + 1
+            cut = {"truncation": True, "max_length": length + 1}
+            return len(tokenizer(fill(text[:n]), **cut)["input_ids"])
+
+        text = valid_text(item)
+        if self.template is None or length is None:  # truncated by the tokenizer
+            return fill(text), False
+        with broken_if_it_fails():
+            if n_tokens(len(text)) <= length:
+                return fill(text), False
+            n = bisect_right(range(len(text)), length, key=n_tokens) - 1
+        if n < 1:
+            raise ValueError(
+                f"`template` must leave room for a text in the {length} tokens that "
+                f"model={str(self.model)!r} takes; got {self.template!r}."
+            )
+        return fill(text[:n]), True
 
     def _longest(self, tokenizer, config, own):
         """Return the number of tokens to truncate to, or None."""
@@ -273,8 +314,10 @@ class TextEncoder(FrozenEncoder):
         inputs = to_device(inputs, model)
         own = _sentence_settings(spec, type(model))
         pooling = self.pooling
-        if pooling == "auto":
-            pooling = "first" if own.pooling == "cls" else own.pooling or "cls"
+        if pooling == "auto" and own.pooling is None:
+            pooling = "last" if is_decoder_only(model.config) else "cls"
+        elif pooling == "auto":
+            pooling = "first" if own.pooling == "cls" else own.pooling
         if _has_tower(type(model)):
             if pooling == "cls":
                 return pooled_output(model.get_text_features(**inputs))
@@ -378,6 +421,6 @@ def _places(handles, tokenizer, spec):
     if token is None or any(token not in handle["input_ids"] for handle in handles):
         raise ValueError(
             f"model={spec.name!r} must have a class token for pooling='cls'; choose "
-            "pooling='mean'."
+            "pooling='mean' or 'last'."
         )
     return [handle["input_ids"].index(token) for handle in handles]

@@ -56,6 +56,21 @@ def make_bert(folder, seed=0):
     tokenizer.save_pretrained(folder)
 
 
+def make_llama(folder):
+    """Save a decoder-only language model of width 16, whose tokenizer pads left."""
+    torch.manual_seed(4)
+    config = transformers.LlamaConfig(
+        vocab_size=len(WORDS) + 4,
+        max_position_embeddings=24,
+        initializer_range=0.5,
+        **SIZES,
+    )
+    transformers.LlamaForCausalLM(config).save_pretrained(folder)
+    tokenizer = make_tokenizer(24, "<start>", "<end>", padding_side="left")
+    tokenizer.backend_tokenizer.post_processor = processors.TemplateProcessing("$A")
+    tokenizer.save_pretrained(folder)
+
+
 def make_clip(folder):
     """Save a CLIP of width 12, for up to 20 tokens and images of 16 x 16 pixels."""
     torch.manual_seed(1)
@@ -121,6 +136,7 @@ def make_wavlm(folder, norm="layer"):
 MAKERS = {
     "bert": make_bert,
     "clip": make_clip,
+    "llama": make_llama,
     "resnet": make_resnet,
     "wavlm": make_wavlm,
     "wavlm-group": lambda folder: make_wavlm(folder, norm="group"),

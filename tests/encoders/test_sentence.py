@@ -56,6 +56,10 @@ def mean(hidden):
     return hidden.mean(axis=0)
 
 
+def last(hidden):
+    return hidden[-1]
+
+
 POOLINGS = {
     "cls_token": lambda hidden: hidden[0],
     "mean_tokens": mean,
@@ -64,7 +68,7 @@ POOLINGS = {
     "weightedmean_tokens": lambda hidden: np.average(
         hidden, axis=0, weights=range(1, len(hidden) + 1)
     ),
-    "lasttoken": lambda hidden: hidden[-1],
+    "lasttoken": last,
 }
 
 
@@ -136,6 +140,16 @@ def test_case_and_prompt(folder, pooling):
             encoder.fit(TEXTS)
     found = encoder.transform([text.upper() for text in TEXTS])
     assert_allclose(found, expected, atol=1e-5)
+
+
+def test_template_replaces_the_default_prompt(folder):
+    prompts = {"prompts": {"q": "red hill "}, "default_prompt_name": "q"}
+    modes = {"pooling_mode_lasttoken": True}
+    write(folder, **{PROMPTS: prompts, MODES: modes})
+    expected = loop(folder, [f"a {text} dog" for text in TEXTS], last)
+    for pooling in ("auto", "last"):
+        encoder = TextEncoder(folder, pooling=pooling, template="a {text} dog", **LOCAL)
+        assert_allclose(encoder.fit_transform(TEXTS), expected, atol=1e-5)
 
 
 def test_prompts_without_a_default(folder):
