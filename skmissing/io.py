@@ -58,9 +58,9 @@ TextEncoder VideoEncoder
 
 ActionMAE BlockScaler BottleneckFusion Centers DynamicExperts EncodedClassifier
 FactorParams FittedPanel KernelLeastSquares LevelScores MHSAFusion MMPFusion Modality
-ModalityFraction ModalityLayout ModalityRates NormalScores OneMissing PatternTable Plan
-PooledFusion Route ShaSpec Standard StratumScores TargetScores TemperatureScaled
-TemperatureScores Units
+ModalityFraction ModalityLayout ModalityRates NeighborAttention NeighborGraph
+NormalScores OneMissing PatternTable Plan PooledFusion Route ShaSpec Standard
+StratumScores TargetScores TemperatureScaled TemperatureScores Units
 """.split()
 # Nodes of skops that look up a name without calling it, and names that others may call.
 LOOK_UP = "DTypeNode FunctionNode ObjectNode PartialNode TreeNode TypeNode".split()

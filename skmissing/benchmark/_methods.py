@@ -312,15 +312,15 @@ METHODS = {
         _network(
             "DynamicExperts", modality_dropout=1.0, criterion__consistency="ranking"
         ),
-        "SimMLM: a gated expert per modality, ranking loss",
+        "ensemble: SimMLM, a gated expert per modality, ranking loss",
     ),
     "missmodal": (
         lambda s: s.fusion("MHSAFusion", criterion__consistency="align"),
-        "MissModal: attention, representations of fewer modalities aligned",
+        "distillation: MissModal, representations of fewer modalities aligned",
     ),
     "distill": (
         lambda s: s.fusion("MHSAFusion", criterion__consistency="distill"),
-        "attention, distilled from more to fewer modalities",
+        "distillation: attention, from more to fewer modalities",
     ),
     "actionmae": (
         _network("ActionMAE"),
@@ -349,6 +349,14 @@ METHODS = {
     "prompt": (
         lambda s: s.fusion("MHSAFusion", module__adaptation="prompt"),
         "prompts: attention with a token for the missing modalities",
+    ),
+    "icl_ca": (
+        _network("NeighborAttention"),
+        "retrieval: ICL-CA, attention to similar training samples and targets",
+    ),
+    "m3care": (
+        _network("NeighborGraph"),
+        "graph: M3Care, missing modalities from similar training samples",
     ),
 }
 # Methods for the task "clustering". The number of clusters is that of the classes.
@@ -387,7 +395,7 @@ OUTSIDE = {name for name, (_, text) in EVERY.items() if "; if installed" in text
 TORCH = (
     *("mask", "mask-nodrop", "ul4m4", "mmp", "simmlm", "missmodal", "distill"),
     *("actionmae", "shaspec", "bottleneck", "pooled", "pooled-signmax", "film"),
-    "prompt",
+    *("prompt", "icl_ca", "m3care"),
 )
 
 

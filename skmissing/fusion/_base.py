@@ -282,6 +282,8 @@ class BaseFusion(ModalityMixin, SkmissingEstimator):
         shapes = self.modalities_.shapes
         params = {"shapes": shapes, "n_outputs": target.n_outputs, **params}
         self._module, self._n_cells = (module, params), self._count_cells(params)
+        if hasattr(module, "set_bank"):  # a distance to each training sample
+            self._n_cells += len(data["samples"])
         optimizer, defaults = OPTIMIZERS.get(self.optimizer, (self.optimizer, {}))
         if optimizer is not self.optimizer:
             # One call for all weights. On the CPU, this requires torch 2.4.

@@ -349,6 +349,16 @@ class FusionNet(NeuralNet):
         self.criterion_.n_samples[part] += size
         return loss
 
+    def on_train_begin(self, net, X=None, **kwargs):
+        """Give the training samples to a module that keeps them."""
+        if hasattr(self.module_, "set_bank"):
+            if not isinstance(X, Samples):
+                raise TypeError(
+                    "X must be in memory for a module that keeps training samples "
+                    "(set_bank); got a table that is read in pieces."
+                )
+            self.module_.set_bank(X.values, X.tokens, X.targets)
+
     def on_epoch_end(self, net, **kwargs):
         """Record the mean of each term, and raise an error if the loss diverges."""
         sums, n_samples = self.criterion_.sums, self.criterion_.n_samples
