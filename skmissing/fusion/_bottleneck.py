@@ -1,15 +1,39 @@
 """Fusion through a bottleneck: modalities exchange information by a few latents."""
 
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from skmissing.fusion._layers import (
     FusionOutput,
+    LinearStack,
     ModalityMean,
     ModalityProjection,
-    PreNormLayer,
     check_sizes,
+    normalize,
 )
+
+
+class TransformerStack(nn.Module):
+    """One pre-norm transformer layer per modality, computed together."""
+
+    def __init__(self, n_modalities, dim, n_heads, dropout):
+        super().__init__()
+        self.n_heads = n_heads
+        self.qkv = LinearStack(n_modalities, dim, 3 * dim)
+        self.out = LinearStack(n_modalities, dim, dim)
+        self.widen = LinearStack(n_modalities, dim, 2 * dim)
+        self.narrow = LinearStack(n_modalities, 2 * dim, dim)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x, key_mask):  # (M, B, N, p), (M, B, N)
+        qkv = self.qkv(normalize(x)).unflatten(3, (3, self.n_heads, -1))
+        q, k, v = qkv.permute(3, 0, 1, 4, 2, 5)  # each (M, B, H, N, p / H)
+        mask = key_mask[:, :, None, None]
+        mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+        x = x + self.dropout(self.out(mixed.transpose(2, 3).flatten(3)))
+        wide = self.dropout(F.gelu(self.widen(normalize(x))))
+        return x + self.dropout(self.narrow(wide))
 
 
 class BottleneckFusion(nn.Module):
@@ -89,33 +113,36 @@ class BottleneckFusion(nn.Module):
     ):
         super().__init__()
         check_sizes(hidden_dim, n_heads, n_layers=n_layers, n_latents=n_latents)
-        self.n_tokens = [n for n, _ in shapes]
+        n_tokens = [n for n, _ in shapes]
+        counts, steps = torch.tensor(n_tokens), torch.arange(max(n_tokens))
+        # Positions of the tokens of each modality, (M, N), padded with the last one.
+        start, last = counts.cumsum(0) - counts, counts - 1
+        place = start[:, None] + torch.minimum(steps, last[:, None])
+        self.register_buffer("place", place, persistent=False)
+        self.register_buffer("real", steps < counts[:, None], persistent=False)
         self.embed = ModalityProjection(shapes, hidden_dim)
         self.latents = nn.Parameter(0.02 * torch.randn(n_latents, hidden_dim))
         self.layers = nn.ModuleList(
-            nn.ModuleList(PreNormLayer(hidden_dim, n_heads, dropout) for _ in shapes)
+            TransformerStack(len(shapes), hidden_dim, n_heads, dropout)
             for _ in range(n_layers)
         )
-        self.pool = ModalityMean(self.n_tokens)
+        self.pool = ModalityMean(n_tokens)
         self.norm = nn.LayerNorm(hidden_dim)
         self.head = nn.Linear(hidden_dim, n_outputs)
 
     def forward(self, x, present):  # (B, D), (B, T)
         """Compute the logits; see :ref:`own_network`."""
         h = self.embed(x).masked_fill(~present[..., None], 0.0)  # (B, T, p)
-        tokens, masks = h.split(self.n_tokens, dim=1), present.split(self.n_tokens, 1)
-        seen = torch.stack([mask.any(dim=1) for mask in masks], dim=1)  # (B, M)
-        share = seen.to(h.dtype)
-        share = share / share.sum(dim=1, keepdim=True).clamp(min=1)
-        keys = [nn.functional.pad(m, (0, len(self.latents)), value=True) for m in masks]
-        latents = self.latents.expand(x.shape[0], -1, -1)  # (B, Z, p)
+        h = h[:, self.place].transpose(0, 1)  # (M, B, N, p)
+        mask = (present[:, self.place] & self.real).transpose(0, 1)
+        share = mask.any(dim=2).to(h.dtype)  # (M, B), of each modality in the means
+        share = share / share.sum(dim=0).clamp(min=1)
+        mask = F.pad(mask, (0, len(self.latents)), value=True)
+        latents = self.latents.expand(*h.shape[:2], -1, -1)
         for layer in self.layers:
-            joined = [
-                transformer(torch.cat([own, latents], dim=1), key)
-                for transformer, own, key in zip(layer, tokens, keys)
-            ]
-            tokens = [j[:, :n] for j, n in zip(joined, self.n_tokens)]
-            made = torch.stack([j[:, n:] for j, n in zip(joined, self.n_tokens)], 1)
-            latents = (share[..., None, None] * made).sum(dim=1)
-        fused = self.norm(self.pool(torch.cat(tokens, dim=1), present))
+            made = layer(torch.cat([h, latents], dim=2), mask)
+            h, latents = made.split([h.shape[2], len(self.latents)], dim=2)
+            latents = (share[..., None, None] * latents).sum(dim=0).expand_as(latents)
+        h = h.transpose(0, 1)[:, self.real]  # (B, T, p)
+        fused = self.norm(self.pool(h, present))
         return FusionOutput(self.head(fused), fused)

@@ -80,6 +80,19 @@ def test_poolings_by_hand():
     assert network.pool(negative, torch.tensor([[True, False]])) == -1
 
 
+def layer_of(state, number, m):
+    """Weights of the layer of modality m, with the names of a PreNormLayer."""
+    found = {"attention_norm": (1.0, 0.0), "feed_norm": (1.0, 0.0)}
+    for name in ("qkv", "out", "widen", "narrow"):
+        prefix = "attention." if name in ("qkv", "out") else ""
+        weight, bias = (
+            state[f"layers.{number}.{name}.{kind}"] for kind in ("weight", "bias")
+        )
+        found[prefix + name] = weight[m], bias[m, 0]
+    kinds = ("weight", "bias")
+    return {f"{n}.{k}": v for n, pair in found.items() for k, v in zip(kinds, pair)}
+
+
 def test_bottleneck_equals_loops():
     module = make(BottleneckFusion, SEQUENCES, n_heads=2, n_latents=2)
     state, (x, present) = arrays(module), make_batch(SEQUENCES, n_rows=6)
@@ -91,8 +104,8 @@ def test_bottleneck_equals_loops():
         for number in range(2):
             made = []
             for m, mask in enumerate(masks):
-                prefix, keys = f"layers.{number}.{m}.", [*mask, True, True]
-                h = pre_norm_layer([*tokens[m], *latents], keys, state, prefix, 2)
+                own, keys = layer_of(state, number, m), [*mask, True, True]
+                h = pre_norm_layer([*tokens[m], *latents], keys, own, "", 2)
                 tokens[m] = h[:-2]
                 made += [h[-2:]] if any(mask) else []
             latents = np.mean(made, axis=0)
