@@ -17,7 +17,7 @@ from skmissing.fusion._projection import mean_of_hidden
 
 
 class ActionMAE(nn.Module):
-    """Predicts the tokens of missing modalities by a masked autoencoder.
+    r"""Predicts the tokens of missing modalities by a masked autoencoder.
 
     A network for :class:`skmissing.fusion.FusionClassifier`, as in
     `FusionClassifier(ActionMAE)`. Modality dropout in training is required, because the
@@ -56,19 +56,18 @@ class ActionMAE(nn.Module):
 
     Notes
     -----
-    Let T be the normalized tokens of a sample, O the observed ones, and M the memory
-    tokens. The encoder sees [M, T_O]. The decoder sees its output, with a learned token
-    in the place of each missing token, and predicts all tokens:
+    Let H be the normalized tokens of a sample, :math:`H_O` the observed ones, Z the
+    memory tokens, and e a learned token for each missing one:
 
-        T' = Decoder([Encoder([M, T_O]), mask tokens])
+    .. math:: H' = \mathrm{Dec}(\mathrm{Enc}(Z, H_O), e)
 
-    Observed tokens are kept, and missing ones are those of T'. A transformer layer, the
+    Observed tokens are kept, and missing ones are those of H'. A transformer layer, the
     mean over the modalities and a linear head follow. The loss is that of the task,
-    plus `reconstruction_weight` times the mean squared error
+    plus `reconstruction_weight` times the mean over the hidden tokens t of
 
-        mean over hidden tokens t of ||T'_t - T_t||^2 / p
+    .. math:: \frac{1}{p} \|h'_t - h_t\|^2
 
-    with p = `hidden_dim`. T gets no gradient from it. This is the method of [1]_.
+    with p = `hidden_dim`. H gets no gradient from it. This is the method of [1]_.
 
     The published code replaces the observed tokens by predictions, too, hides the same
     number of modalities in a batch, smooths the labels, and needs complete training

@@ -37,7 +37,7 @@ class TransformerStack(nn.Module):
 
 
 class BottleneckFusion(nn.Module):
-    """Fusion by a few latent tokens through which modalities exchange information.
+    r"""Fusion by a few latent tokens through which modalities exchange information.
 
     A network for :class:`skmissing.fusion.FusionClassifier`, as in
     `FusionClassifier(BottleneckFusion)`. It is meant for long sequences of tokens,
@@ -73,10 +73,12 @@ class BottleneckFusion(nn.Module):
 
     Notes
     -----
-    Let T_m be the tokens of modality m, Z the latents, and O the observed modalities of
-    a sample. Each layer has a transformer per modality, with its own weights:
+    Let :math:`H_m` be the tokens of modality m, Z the latents, and O the observed
+    modalities of a sample. Each layer has a transformer per modality, with its own
+    weights:
 
-        [T_m, Z_m] <- Transformer_m([T_m, Z]);    Z <- sum_{m in O} Z_m / |O|
+    .. math:: [H_m, Z_m] \leftarrow \mathrm{Transformer}_m([H_m, Z]), \quad
+              Z \leftarrow \frac{1}{|O|} \sum_{m \in O} Z_m
 
     These are equations (8) and (9) of [1]_. The prediction is a linear head on the
     normalized mean of the observed modalities. The paper has complete samples, a CLS

@@ -15,7 +15,7 @@ POOLINGS = ("mean", "max", "sum", "sign_max")
 
 
 class PooledFusion(nn.Module):
-    """Fusion by a mean, sum or maximum over the observed modalities.
+    r"""Fusion by a mean, sum or maximum over the observed modalities.
 
     A network for :class:`skmissing.fusion.FusionClassifier`, as in
     `FusionClassifier(PooledFusion)`.
@@ -47,19 +47,19 @@ class PooledFusion(nn.Module):
 
     Notes
     -----
-    Let h_m be the normalized linear map of modality m, and O the observed modalities of
-    a sample. A sequence is represented by the mean of its observed tokens. Each value c
-    of the pooled vector is
+    Let :math:`h_m` be the normalized linear map of modality m, and O the observed
+    modalities of a sample. A sequence is represented by the mean of its observed
+    tokens. "mean", "max", "sum" and "sign_max" are
 
-        mean: z_c = sum_{m in O} h_mc / |O|        sum: z_c = sum_{m in O} h_mc
+    .. math:: \frac{1}{|O|} \sum_{m \in O} h_{mc}, \quad \max_{m \in O} h_{mc}, \quad
+              \sum_{m \in O} h_{mc}, \quad h_{kc} \; \mathrm{with} \;
+              k = \mathrm{argmax}_{m \in O} |h_{mc}|
 
-        max: z_c = max_{m in O} h_mc               sign_max: z_c = h_kc with
-                                                   k = argmax_{m in O} |h_mc|
-
-    A linear map with ReLU and a linear head follow. Averages over the observed
-    modalities are from [1]_, which also uses the variance, and "sign_max" from [2]_.
-    There, images or videos are encoded by convolutions. The loss is that of the task
-    only, so that any sample with a modality is used in training.
+    for each value c of the vector. A linear map with ReLU and a linear head follow.
+    Averages over the observed modalities are from [1]_, which also uses the variance,
+    and "sign_max" from [2]_. There, images or videos are encoded by convolutions. The
+    loss is that of the task only, so that any sample with a modality is used in
+    training.
 
     References
     ----------

@@ -14,7 +14,7 @@ from skmissing.fusion._layers import (
 
 
 class ShaSpec(nn.Module):
-    """Separates what modalities share from what is specific to each of them.
+    r"""Separates what modalities share from what is specific to each of them.
 
     A network for :class:`skmissing.fusion.FusionClassifier`, as in
     `FusionClassifier(ShaSpec)`. The shared part of the observed modalities replaces
@@ -48,22 +48,20 @@ class ShaSpec(nn.Module):
 
     Notes
     -----
-    Let a_m be the output of a linear map with ReLU per modality, S the shared encoder,
-    P_m the encoder of modality m, and O the observed modalities of a sample. S, W and V
-    are linear maps. P_m is a linear map with ReLU.
+    Let :math:`a_m` be the output of a linear map with ReLU per modality, and O the
+    observed modalities of a sample. The shared encoder S is a linear map, and the
+    encoder :math:`P_m` of modality m a linear map with ReLU:
 
-        s_m = S a_m,    p_m = P_m x_m,    f_m = s_m + W [s_m, p_m]    for m in O
+    .. math:: s_m = S(a_m), \quad p_m = P_m(x_m), \quad
+              f_m = s_m + W [s_m, p_m] \quad (m \in O)
 
-        f_m = sum_{k in O} s_k / |O|    for missing m
+    .. math:: f_m = \frac{1}{|O|} \sum_{k \in O} s_k \quad (m \notin O)
 
-    The representation ReLU(V [f_1, ..., f_M]) and a linear head follow. The loss is
-    that of the task plus
-
-        alignment_weight * mean over pairs of |s_j - s_k|_1 / p
-
-        + domain_weight * mean over m of CE(D p_m, m)
-
-    with p = `hidden_dim` and a linear domain classifier D. This is the method of [1]_.
+    A linear map of all :math:`f_m` with ReLU, and a linear head follow. The loss is
+    that of the task, plus `alignment_weight` times the mean over pairs of
+    :math:`\|s_j - s_k\|_1 / p`, plus `domain_weight` times the mean over m of the
+    cross-entropy of D, a linear classifier that finds m from :math:`p_m`. The width p
+    is `hidden_dim`. This is the method of [1]_.
     In the published code, pairs form a ring and a missing modality is replaced by the
     shared representation of the first observed one, so that results depend on the order
     of modalities. All modalities have the same shape there, so that S is applied to x_m
