@@ -35,6 +35,7 @@ _homes = {
     "FusionClassifier": "fusion",
     "FusionRegressor": "fusion",
     "ImageEncoder": "encoders",
+    "ImageTextEncoder": "encoders",
     "IncompleteGCCA": "cross_decomposition",
     "LateFusionClassifier": "ensemble",
     "LateFusionRegressor": "ensemble",

@@ -48,13 +48,13 @@ SKLEARN = {*PARTS, *(f"{part.__module__}.{part.__name__}" for part in PUBLIC)}
 # Classes of this package in any file: estimators, then parts of fitted estimators.
 OWN = """
 AudioEncoder ClusterGuidedImputer FactorImputer FusionClassifier FusionRegressor
-ImageEncoder IncompleteGCCA KernelLogisticClassifier KernelRidgeClassifier
-KernelRidgeRegressor LateFusionClassifier LateFusionRegressor MHSAFusionClassifier
-MHSAFusionRegressor MMPClassifier MMPRegressor ModalityAmputer ModalityDropout
-MultipleImputationClassifier MultipleImputationRegressor PartialModalityFactorMixture
-PartialModalityKMeans PatternClassifier PatternRegressor PerModality RegressionImputer
-RetrievalImputer RoutedClassifier SignalEncoder SimpleModalityImputer StackedImputer
-TextEncoder VideoEncoder
+ImageEncoder ImageTextEncoder IncompleteGCCA KernelLogisticClassifier
+KernelRidgeClassifier KernelRidgeRegressor LateFusionClassifier LateFusionRegressor
+MHSAFusionClassifier MHSAFusionRegressor MMPClassifier MMPRegressor ModalityAmputer
+ModalityDropout MultipleImputationClassifier MultipleImputationRegressor
+PartialModalityFactorMixture PartialModalityKMeans PatternClassifier PatternRegressor
+PerModality RegressionImputer RetrievalImputer RoutedClassifier SignalEncoder
+SimpleModalityImputer StackedImputer TextEncoder VideoEncoder
 
 ActionMAE BlockScaler BottleneckFusion Centers DynamicExperts EncodedClassifier
 FactorParams FittedPanel KernelLeastSquares LevelScores MHSAFusion MMPFusion Modality

@@ -45,6 +45,7 @@ INSTANCES = {
     # One column of raw items, which no common test makes: tests/encoders/ checks these.
     "AudioEncoder": [],
     "ImageEncoder": [],
+    "ImageTextEncoder": [],
     "TextEncoder": [],
     "VideoEncoder": [],
     "ClusterGuidedImputer": [

@@ -7,6 +7,7 @@ import_optional("torch", "encoders")
 from skmissing.encoders._audio import AudioEncoder  # noqa: E402
 from skmissing.encoders._base import FrozenEncoder  # noqa: E402
 from skmissing.encoders._image import ImageEncoder  # noqa: E402
+from skmissing.encoders._image_text import ImageTextEncoder  # noqa: E402
 from skmissing.encoders._models import ModelNotFoundError, unload_models  # noqa: E402
 from skmissing.encoders._signal import SignalEncoder  # noqa: E402
 from skmissing.encoders._text import TextEncoder  # noqa: E402
@@ -16,6 +17,7 @@ __all__ = [
     "AudioEncoder",
     "FrozenEncoder",
     "ImageEncoder",
+    "ImageTextEncoder",
     "ModelNotFoundError",
     "SignalEncoder",
     "TextEncoder",

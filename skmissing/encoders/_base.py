@@ -60,10 +60,10 @@ OUT_OF_MEMORY = ("out of memory", "can't allocate memory")
 class FrozenEncoder(TransformerMixin, SkmissingEstimator, ABC):
     """Base class of the encoders of raw items by a pretrained model.
 
-    The input is one column of raw items. The output has one row of float32 per item,
-    which is NaN for a missing item. Nothing is trained: `fit` only reads the
-    configuration of the model. The weights are loaded on first use, shared by all
-    encoders of the process, and never pickled.
+    The input is one column of raw items, or two columns of `ImageTextEncoder`. The
+    output has one row of float32 per item, which is NaN for a missing item. Nothing is
+    trained: `fit` only reads the configuration of the model. The weights are loaded on
+    first use, shared by all encoders of the process, and never pickled.
 
     Read more in the :ref:`User Guide <encoders>`.
 
@@ -73,6 +73,7 @@ class FrozenEncoder(TransformerMixin, SkmissingEstimator, ABC):
     ImageEncoder : Encodes images.
     AudioEncoder : Encodes sound.
     VideoEncoder : Encodes video.
+    ImageTextEncoder : Encodes images with texts.
 
     Notes
     -----
@@ -100,6 +101,7 @@ class FrozenEncoder(TransformerMixin, SkmissingEstimator, ABC):
         "verbose": ["verbose"],
     }
     _stem = "item"  # prefix of output columns if the input has no name
+    _n_columns = 1
     _takes_arrays = True
     _reads_sources = True  # `fit` reads the configuration only
 
@@ -166,8 +168,8 @@ class FrozenEncoder(TransformerMixin, SkmissingEstimator, ABC):
 
         Parameters
         ----------
-        X : sequence or table of one column
-            The items.
+        X : sequence or table
+            The items, in one column, or in two columns of `ImageTextEncoder`.
         %(y)s
 
         Returns
@@ -215,20 +217,24 @@ class FrozenEncoder(TransformerMixin, SkmissingEstimator, ABC):
         owner = type(self).__name__
         if is_dask(X):  # names and types, without items
             X = getattr(X, "_meta", [])
-        items = read_column(X, owner, self._takes_arrays)
+        items = self._read_items(X)
         if hasattr(X, "columns") and hasattr(X, "shape"):
             validate_data(self, X, reset=reset, skip_check_array=True)
         elif reset:
-            self.n_features_in_ = 1
+            self.n_features_in_ = self._n_columns
             if (name := column_name(X)) is not None:
                 self.feature_names_in_ = np.array([name], dtype=object)
-        present = np.array(
-            [not is_missing(item, self.empty_is_missing) for item in items], dtype=bool
-        )
+        present = np.array([self._is_present(item) for item in items], dtype=bool)
         for row in np.flatnonzero(present):
             if (wrong := self._check_item(items[row])) is not None:
                 raise TypeError(f"{owner}: item {row} of X {wrong}")
         return items, present
+
+    def _read_items(self, X):
+        return read_column(X, type(self).__name__, self._takes_arrays)
+
+    def _is_present(self, item):
+        return not is_missing(item, self.empty_is_missing)
 
     # ------------------------------------------------------------------- transform
 
@@ -237,9 +243,9 @@ class FrozenEncoder(TransformerMixin, SkmissingEstimator, ABC):
 
         Parameters
         ----------
-        X : sequence or table of one column
-            The items. They may also be a series, a data frame, an array or a bag of
-            Dask.
+        X : sequence or table
+            The items, in one column, or in two columns of `ImageTextEncoder`. They may
+            also be a series, a data frame, an array or a bag of Dask.
 
         Returns
         -------
@@ -431,7 +437,7 @@ class FrozenEncoder(TransformerMixin, SkmissingEstimator, ABC):
         check_is_fitted(self, "embedding_dim_")
         stem = self._stem
         if input_features is not None or hasattr(self, "feature_names_in_"):
-            stem = _check_feature_names_in(self, input_features)[0]
+            stem = "_".join(_check_feature_names_in(self, input_features))
         dims = _padded(self.embedding_dim_)
         if self.pooling is not None:
             return np.array([f"{stem}__{i}" for i in dims], dtype=object)

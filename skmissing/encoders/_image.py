@@ -22,6 +22,7 @@ WHITES = (255, 4095, 65535)
 # if all values are below 10.
 ROUNDING, DARKEST = 1e-3, 10
 CHANNELS = (1, 2, 3, 4)
+IMAGES = "a path, bytes, a PIL image, an array"
 DIM = (
     "of 16 bits have no value above 4095 and were read as 8 or 12 bits. Floats between "
     "0 and 1 have a fixed white"
@@ -135,12 +136,10 @@ class ImageEncoder(FrozenEncoder):
         self.verbose = verbose
 
     def _check_item(self, item):
-        if isinstance(item, (str, os.PathLike, bytes, np.ndarray)) or is_pil(item):
+        if is_image(item):
             return None
-        return (
-            "must be a path, bytes, a PIL image, an array or missing; got "
-            f"{item!r:.50} of type {type(item).__name__}."
-        )
+        kind = type(item).__name__
+        return f"must be {IMAGES} or missing; got {item!r:.50} of type {kind}."
 
     def _check_model(self, config, cls):
         check_sees_images(self.model, config, cls)
@@ -159,6 +158,11 @@ class ImageEncoder(FrozenEncoder):
 
     def _encode(self, prepared, model, spec):
         return embed_images(prepared, model, spec, self.pooling)
+
+
+def is_image(item):
+    """Whether an item is of a type that `open_image` reads."""
+    return isinstance(item, (str, os.PathLike, bytes, np.ndarray)) or is_pil(item)
 
 
 def is_pil(item):

@@ -95,6 +95,25 @@ def _check_one_column(n_columns, owner, names=None):
         )
 
 
+def read_columns(X, owner, wanted):
+    """Return the items of each column of a table, or of a sequence of samples."""
+    if hasattr(X, "columns") and hasattr(X, "shape"):
+        names = list(getattr(X, "column_names", X.columns))
+        if len(names) == len(wanted):
+            if hasattr(X, "iloc"):
+                return [read_column(X.iloc[:, [i]], owner) for i in range(len(names))]
+            return [read_column(X[name], owner) for name in names]
+    elif isinstance(X, (Sequence, np.ndarray)) and not isinstance(X, (str, bytes)):
+        if all(isinstance(x, (Sequence, np.ndarray)) for x in X) and all(
+            len(x) == len(wanted) and not isinstance(x, str) for x in X
+        ):
+            return [[x[i] for x in X] for i in range(len(wanted))]
+    raise ValueError(
+        f"{owner}: X must be a table, an array or a list of samples with "
+        f"{len(wanted)} columns: {' and '.join(wanted)}; got {X!r:.50}."
+    )
+
+
 def column_name(X):
     """Return the name of a series or of the only column of a table, or None."""
     if hasattr(X, "columns") and hasattr(X, "shape"):

@@ -13,6 +13,11 @@ from skmissing.encoders import AudioEncoder, ImageEncoder, TextEncoder, VideoEnc
 ENCODERS = [TextEncoder, ImageEncoder, AudioEncoder, VideoEncoder]
 LOCAL = {"local_files_only": True, "device": "cpu"}
 WORDS = "a the cat dog sat ran on mat hill red blue big small and then slept".split()
+CHAT = (
+    "<start>{% for m in messages %}{% for part in m['content'] %}"
+    "{% if part['type'] == 'image' %}<image>{% else %} {{ part['text'] }}{% endif %}"
+    "{% endfor %}{% endfor %}{% if add_generation_prompt %} then{% endif %}"
+)
 SIZES = {
     "hidden_size": 16,
     "intermediate_size": 32,
@@ -69,6 +74,45 @@ def make_llama(folder):
     tokenizer = make_tokenizer(24, "<start>", "<end>", padding_side="left")
     tokenizer.backend_tokenizer.post_processor = processors.TemplateProcessing("$A")
     tokenizer.save_pretrained(folder)
+
+
+def make_llava(folder):
+    """Save a language model of width 16 that reads images of 16 x 16 pixels."""
+    torch.manual_seed(5)
+    text = transformers.LlamaConfig(
+        vocab_size=len(WORDS) + 5,
+        max_position_embeddings=30,
+        initializer_range=0.5,
+        **SIZES,
+    )
+    vision = transformers.CLIPVisionConfig(image_size=16, patch_size=8, **SIZES)
+    config = transformers.LlavaConfig(
+        text_config=text,
+        vision_config=vision,
+        image_token_index=len(WORDS) + 4,
+        vision_feature_layer=-1,
+    )
+    model = transformers.LlavaForConditionalGeneration(config)
+    model.model.multi_modal_projector.apply(make_wide)
+    model.save_pretrained(folder)
+    tokenizer = make_tokenizer(
+        30, "<start>", "<end>", padding_side="left", bos_token="<start>"
+    )
+    tokenizer.add_tokens(["<image>"], special_tokens=True)
+    transformers.LlavaProcessor(
+        make_image_processor(),
+        tokenizer,
+        patch_size=8,
+        num_additional_image_tokens=1,
+        vision_feature_select_strategy="default",
+        chat_template=CHAT,
+    ).save_pretrained(folder)
+
+
+def make_wide(layer):
+    """Draw weights of an order of magnitude at which images matter."""
+    if isinstance(layer, torch.nn.Linear):
+        torch.nn.init.normal_(layer.weight, std=0.5)
 
 
 def make_clip(folder):
@@ -134,6 +178,7 @@ def make_wavlm(folder, norm="layer"):
 
 
 MAKERS = {
+    "llava": make_llava,
     "bert": make_bert,
     "clip": make_clip,
     "llama": make_llama,

@@ -18,6 +18,7 @@ from sklearn.utils import estimator_checks, get_tags
 
 from skmissing.encoders import (
     ImageEncoder,
+    ImageTextEncoder,
     ModelNotFoundError,
     TextEncoder,
     _models,
@@ -47,7 +48,7 @@ CHECKS = [
 every_encoder = pytest.mark.parametrize("cls", ENCODERS)
 
 
-@every_encoder
+@pytest.mark.parametrize("cls", [*ENCODERS, ImageTextEncoder])
 @pytest.mark.parametrize("check", CHECKS)
 def test_estimator_checks(cls, check):
     getattr(estimator_checks, check)(cls.__name__, cls())
