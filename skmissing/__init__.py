@@ -29,6 +29,7 @@ _submodules = [
 ]
 
 _homes = {
+    "AnchorGraphClustering": "cluster",
     "AudioEncoder": "encoders",
     "ClusterGuidedImputer": "impute",
     "FactorImputer": "impute",

@@ -59,6 +59,7 @@ INSTANCES = {
     "FactorImputer": [
         {"n_components": 2, "max_iter": 5, "tol": 1.0, "random_state": 0}
     ],
+    "AnchorGraphClustering": [{"n_clusters": 3, "n_anchors": 6, "random_state": 0}],
     "IncompleteGCCA": [{"n_components": 1}],
     "KernelLogisticClassifier": [{"cv": 3}],
     "KernelRidgeClassifier": [

@@ -25,7 +25,7 @@ from skmissing._compat import import_optional
 from skmissing._table import read_table
 from skmissing.benchmark._data import did_you_mean
 from skmissing.benchmark._scores import MAIN_SCORES
-from skmissing.cluster import PartialModalityKMeans
+from skmissing.cluster import AnchorGraphClustering, PartialModalityKMeans
 from skmissing.cross_decomposition import IncompleteGCCA
 from skmissing.ensemble import (
     LateFusionClassifier,
@@ -370,6 +370,10 @@ CLUSTERERS = {
             s.n_classes, standardize="modality", **s.seeded
         ),
         "PartialModalityKMeans, each modality scaled as a whole",
+    ),
+    "anchor": (
+        lambda s: AnchorGraphClustering(s.n_classes, **s.seeded),
+        "AnchorGraphClustering",
     ),
     "mixture": (
         lambda s: PartialModalityFactorMixture(s.n_classes, **s.seeded),

@@ -135,7 +135,7 @@ def test_clusterers_are_compared_with_classes(toy):
     blobs = AgglomerativeClustering(2)
     methods = {"kmeans": None, "mixture": None, "mean+kmeans": None}
     own = {"mine": KMeans(2, n_init=1), "no predict": blobs}
-    methods |= {"kmeans-modality": None}
+    methods |= {"kmeans-modality": None, "anchor": None}
     results = run_benchmark(data, "mcar:0.3", methods, **ONCE)
     assert results["error"].isna().all() and (results["scores.ari"] > 0.2).all()
     complete = run_benchmark(data, "mcar:0.0", own, **ONCE)
