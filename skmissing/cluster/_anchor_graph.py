@@ -26,8 +26,9 @@ class AnchorGraphClustering(ModalityMixin, ClusterMixin, SkmissingEstimator):
     """Spectral clustering for samples in which whole modalities are missing.
 
     Samples are linked to their nearest anchors, over all modalities that both have and
-    over each modality alone. Samples that are linked to the same anchors are in the same
-    cluster, so clusters need not be round. New samples are clustered by their links.
+    over each modality alone. Samples that are linked to the same anchors are in the
+    same cluster, so clusters need not be round. New samples are clustered by their
+    links.
 
     Read more in the :ref:`User Guide <anchor_graph>`.
 
