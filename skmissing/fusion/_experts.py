@@ -18,7 +18,7 @@ class DynamicExperts(nn.Module):
     A network for :class:`skmissing.fusion.FusionClassifier`. Each expert predicts from
     one modality. A gate weights the experts of the observed modalities.
 
-    Read more in the :ref:`User Guide <experts_and_neighbors>`.
+    Read more in the :ref:`User Guide <experts>`.
 
     Parameters
     ----------

@@ -83,7 +83,7 @@ class NeighborAttention(nn.Module):
     part of the fitted network. The tokens of a sample attend to the tokens of its
     neighbors among them.
 
-    Read more in the :ref:`User Guide <experts_and_neighbors>`.
+    Read more in the :ref:`User Guide <neighbors>`.
 
     Parameters
     ----------
@@ -116,7 +116,8 @@ class NeighborAttention(nn.Module):
 
     and predicts from the mean of H over the observed modalities. This is ICL-CA of
     [1]_. In training, a sample and its exact copies are not among its own neighbors,
-    because it would learn to copy its target.
+    because the network would learn to copy its target. In prediction, a training sample
+    is its own neighbor.
 
     In the paper, a pretrained network makes the tokens and the vector for the search,
     and neighbors have all modalities. Here, tokens are linear maps of the standardized
@@ -212,7 +213,7 @@ class NeighborGraph(nn.Module):
     part of the fitted network. The hidden vector of a missing modality is computed from
     the neighbors that have the modality.
 
-    Read more in the :ref:`User Guide <experts_and_neighbors>`.
+    Read more in the :ref:`User Guide <neighbors>`.
 
     Parameters
     ----------
