@@ -48,6 +48,7 @@ INSTANCES = {
     "ImageTextEncoder": [],
     "TextEncoder": [],
     "VideoEncoder": [],
+    "AutoencoderImputer": [{"hidden_dims": (8,), **QUICK, "max_epochs": 2}],
     "ClusterGuidedImputer": [
         {"n_clusters": 2, "max_iter": 5, "random_state": 0, **more}
         for more in (
@@ -114,6 +115,9 @@ INSTANCES = {
     ],
     "SimpleModalityImputer": [{}, {"strategy": "hot_deck", "random_state": 0}],
     "StackedImputer": [{"estimators": ["retrieval", "regression"], "random_state": 0}],
+    "VariationalImputer": [
+        {"latent_dim": 2, "hidden_dim": 8, **QUICK, "max_epochs": 2}
+    ],
     "SignalEncoder": [
         {
             "latent_dim": 3,
@@ -129,7 +133,7 @@ INSTANCES = {
 # those whose defaults fit a hundred trees per column in the checks.
 REQUIRED = {"ModalityDropout", "PerModality", "RoutedClassifier"}
 PANELS = {"LateFusionClassifier", "LateFusionRegressor"}
-NETWORKS = {"SignalEncoder"} | {
+NETWORKS = {"AutoencoderImputer", "SignalEncoder", "VariationalImputer"} | {
     f"{network}{kind}"
     for network in ("Fusion", "MHSAFusion", "MMP")
     for kind in ("Classifier", "Regressor")

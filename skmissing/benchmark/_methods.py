@@ -206,6 +206,16 @@ def _imml(kind):
     return make
 
 
+def _autoencoder(name):
+    """Builder of an imputer of skmissing.fusion before the linear model."""
+
+    def make(s):
+        fusion = import_optional("skmissing.fusion", "neural")
+        return s.before_head(getattr(fusion, name)(**s.seeded))
+
+    return make
+
+
 # Builder and description by name. Builders take a Setting. KEEP is for columns that are
 # never observed in training.
 KEEP = {"keep_empty_features": True}
@@ -229,7 +239,7 @@ METHODS = {
     ),
     "hot_deck": (
         lambda s: s.before_head(SimpleModalityImputer("hot_deck", **s.seeded)),
-        "copied from a random sample that has the modality; linear model",
+        "composition: copied from a random sample with the modality; linear model",
     ),
     "knn": (
         lambda s: s.before_head(StandardScaler(), KNNImputer(n_neighbors=10, **KEEP)),
@@ -260,7 +270,7 @@ METHODS = {
     ),
     "propagation": (
         lambda s: s.before_head(RetrievalImputer(modalities=s.modalities, n_hops=2)),
-        "the same after samples have completed each other; linear model",
+        "graph: feature propagation, retrieval with n_hops=2; linear model",
     ),
     "ridge": (
         lambda s: s.before_head(RegressionImputer(modalities=s.modalities)),
@@ -270,9 +280,17 @@ METHODS = {
         lambda s: s.before_head(StackedImputer(**s.seeded)),
         "StackedImputer of four imputers; linear model",
     ),
+    "autoencoder": (
+        _autoencoder("AutoencoderImputer"),
+        "generation: cascaded residual autoencoder; linear model",
+    ),
+    "vae": (
+        _autoencoder("VariationalImputer"),
+        "generation: variational autoencoder of any modalities; linear model",
+    ),
     "gcca": (
         lambda s: s.before_head(IncompleteGCCA(modalities=s.modalities)),
-        "generalised CCA with missing modalities; linear model",
+        "coordinated representation: generalised CCA; linear model",
     ),
     "hgb": (_boosting, "gradient boosted trees, which accept NaN"),
     "lightgbm": (
@@ -399,7 +417,7 @@ OUTSIDE = {name for name, (_, text) in EVERY.items() if "; if installed" in text
 TORCH = (
     *("mask", "mask-nodrop", "ul4m4", "mmp", "simmlm", "missmodal", "distill"),
     *("actionmae", "shaspec", "bottleneck", "pooled", "pooled-signmax", "film"),
-    *("prompt", "icl_ca", "m3care"),
+    *("prompt", "icl_ca", "m3care", "autoencoder", "vae"),
 )
 
 

@@ -1,5 +1,7 @@
 """Base class of the imputers. They fill missing cells and keep observed cells."""
 
+import zlib
+
 import numpy as np
 from sklearn.base import TransformerMixin
 from sklearn.utils.validation import check_is_fitted
@@ -233,6 +235,15 @@ class ImputationStdMixin:
         std = self._std(table.learnt(self._seen))
         std = np.where(np.isnan(table.X), std, 0)
         return std if self.keep_empty_features else std[:, self._seen]
+
+
+def sample_generators(X, seed):
+    """Yield a generator per sample, seeded by its cells in single precision."""
+    with np.errstate(over="ignore"):
+        cells = X.astype(np.float32) + 0  # no negative zeros
+    cells[np.isnan(cells)] = np.nan  # one bit pattern
+    for cell in np.ascontiguousarray(cells):
+        yield np.random.RandomState([seed, zlib.crc32(cell)])
 
 
 def _warn_padding(table):

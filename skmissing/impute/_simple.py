@@ -1,13 +1,11 @@
 """Imputation by the mean, by zero, or from a random sample."""
 
-import zlib
-
 import numpy as np
 from sklearn.utils import check_random_state
 
 from skmissing._compat import StrOptions
 from skmissing._docs import shared_docs
-from skmissing.impute._base import BaseModalityImputer
+from skmissing.impute._base import BaseModalityImputer, sample_generators
 
 FATES = {
     "mean": "imputed with the training mean",
@@ -122,24 +120,15 @@ class SimpleModalityImputer(BaseModalityImputer):
         if self._strategy != "hot_deck":
             return np.tile(self.statistics_.astype(table.X.dtype), (len(table), 1))
         values = np.full_like(table.X, np.nan)
-        shares = self._draw(table.X)
+        # Numbers from 0 to 1, (n_samples, n_modalities)
+        generators = sample_generators(table.X, self._seed)
+        shares = np.array([g.random_sample(len(self.modalities_)) for g in generators])
         for m, modality in enumerate(table.layout.values()):
             own = self._donors[m]
             if len(own):
                 drawn = own[(shares[:, m] * len(own)).astype(np.intp)]
                 values[:, modality.columns] = drawn
         return values
-
-    def _draw(self, X):
-        """Numbers from 0 to 1 from the cells of each sample, (n, n_modalities)."""
-        with np.errstate(over="ignore"):
-            cells = X.astype(np.float32) + 0  # no negative zeros
-        cells[np.isnan(cells)] = np.nan  # one bit pattern
-        shares = np.empty((len(cells), len(self.modalities_)))
-        for row, cell in enumerate(np.ascontiguousarray(cells)):
-            rng = np.random.RandomState([self._seed, zlib.crc32(cell)])
-            shares[row] = rng.random_sample(shares.shape[1])
-        return shares
 
 
 def donors(block):
