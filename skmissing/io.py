@@ -47,11 +47,11 @@ PUBLIC = [
 SKLEARN = {*PARTS, *(f"{part.__module__}.{part.__name__}" for part in PUBLIC)}
 # Classes of this package in any file: estimators, then parts of fitted estimators.
 OWN = """
-AudioEncoder AutoencoderImputer ClusterGuidedImputer FactorImputer FusionClassifier
-FusionRegressor ImageEncoder ImageTextEncoder IncompleteGCCA KernelLogisticClassifier
-KernelRidgeClassifier KernelRidgeRegressor LateFusionClassifier LateFusionRegressor
-MHSAFusionClassifier MHSAFusionRegressor MMPClassifier MMPRegressor ModalityAmputer
-ModalityDropout MultipleImputationClassifier MultipleImputationRegressor
+AnchorGraphClustering AudioEncoder AutoencoderImputer ClusterGuidedImputer FactorImputer
+FusionClassifier FusionRegressor ImageEncoder ImageTextEncoder IncompleteGCCA
+KernelLogisticClassifier KernelRidgeClassifier KernelRidgeRegressor LateFusionClassifier
+LateFusionRegressor MHSAFusionClassifier MHSAFusionRegressor MMPClassifier MMPRegressor
+ModalityAmputer ModalityDropout MultipleImputationClassifier MultipleImputationRegressor
 PartialModalityFactorMixture PartialModalityKMeans PatternClassifier PatternRegressor
 PerModality RegressionImputer RetrievalImputer RoutedClassifier SignalEncoder
 SimpleModalityImputer StackedImputer TextEncoder VariationalImputer VideoEncoder
