@@ -55,6 +55,7 @@ _homes = {
     "RegressionImputer": "impute",
     "RetrievalImputer": "impute",
     "RoutedClassifier": "ensemble",
+    "SentenceTransformerEncoder": "encoders",
     "SignalEncoder": "encoders",
     "SimpleModalityImputer": "impute",
     "StackedImputer": "impute",

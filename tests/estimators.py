@@ -46,6 +46,7 @@ INSTANCES = {
     "AudioEncoder": [],
     "ImageEncoder": [],
     "ImageTextEncoder": [],
+    "SentenceTransformerEncoder": [],
     "TextEncoder": [],
     "VideoEncoder": [],
     "AutoencoderImputer": [{"hidden_dims": (8,), **QUICK, "max_epochs": 2}],

@@ -9,6 +9,7 @@ from skmissing.encoders._base import FrozenEncoder  # noqa: E402
 from skmissing.encoders._image import ImageEncoder  # noqa: E402
 from skmissing.encoders._image_text import ImageTextEncoder  # noqa: E402
 from skmissing.encoders._models import ModelNotFoundError, unload_models  # noqa: E402
+from skmissing.encoders._sentence import SentenceTransformerEncoder  # noqa: E402
 from skmissing.encoders._signal import SignalEncoder  # noqa: E402
 from skmissing.encoders._text import TextEncoder  # noqa: E402
 from skmissing.encoders._video import VideoEncoder  # noqa: E402
@@ -19,6 +20,7 @@ __all__ = [
     "ImageEncoder",
     "ImageTextEncoder",
     "ModelNotFoundError",
+    "SentenceTransformerEncoder",
     "SignalEncoder",
     "TextEncoder",
     "VideoEncoder",

@@ -139,6 +139,12 @@ class FrozenEncoder(TransformerMixin, SkmissingEstimator, ABC):
         """Return the input of `_encode`, or raise BrokenItemError."""
         return handle
 
+    def _load_model(self, spec):
+        return load_model(spec, str(resolve_device(self.device)), self.dtype)
+
+    def _fingerprint(self, spec):
+        return fingerprint(spec)
+
     def _count_remarks(self, prepared, spec):
         """Return numbers of items of a batch by the text of a warning."""
         return {}
@@ -305,7 +311,7 @@ class FrozenEncoder(TransformerMixin, SkmissingEstimator, ABC):
         if self.cache is not None:
             params = sorted(self.get_params(deep=False).items())
             kept = [(name, v) for name, v in params if name not in NOT_IN_KEY]
-            settings = f"{type(self).__name__} {fingerprint(spec)} {kept!r}"
+            settings = f"{type(self).__name__} {self._fingerprint(spec)} {kept!r}"
             settings += self._settings_of_files(spec)
         cache = EmbeddingCache(self.cache, settings)
         keys = {}
@@ -370,7 +376,7 @@ class FrozenEncoder(TransformerMixin, SkmissingEstimator, ABC):
         good = [one for one in prepared if not isinstance(one, BrokenItemError)]
         if not good:
             return prepared
-        model = load_model(spec, str(resolve_device(self.device)), self.dtype)
+        model = self._load_model(spec)
         with torch.inference_mode():
             found = self._encode(good, model, spec)
             if torch.is_tensor(found):

@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from types import SimpleNamespace
 
 import torch
 
@@ -335,6 +336,37 @@ def load_model(spec, device, dtype):
         return model.eval().requires_grad_(False).to(device, getattr(torch, dtype))
 
     return _shared("model", spec, load, device, dtype)
+
+
+def find_sentence_model(spec):
+    """Return the commit of a model of sentence-transformers, None for a folder."""
+    try:
+        found = load_json(spec, "modules.json")
+    except FileNotFoundError as exc:
+        raise ModelNotFoundError(
+            f"The modules.json of model={spec.name!r} was not found on this machine, "
+            "and could not be downloaded."
+        ) from exc
+    if found is None:
+        raise ValueError(
+            f"model={spec.name!r} must be a model of sentence-transformers; it has no "
+            "modules.json."
+        )
+    if Path(spec.name).is_dir():
+        return None
+    return Path(_hub_file(spec, "modules.json")).parent.name
+
+
+def load_sentence_model(spec, device, dtype):
+    """Return a model of sentence-transformers, loaded once per device and dtype."""
+    package = import_optional("sentence_transformers", "sentence")
+    loader = SimpleNamespace(from_pretrained=package.SentenceTransformer)
+
+    def load():
+        model = _from_pretrained(loader, spec, "weights", device=device)
+        return model.eval().requires_grad_(False).to(getattr(torch, dtype))
+
+    return _shared("sentence model", spec, load, device, dtype)
 
 
 def model_class(config):

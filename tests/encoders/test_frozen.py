@@ -20,6 +20,7 @@ from skmissing.encoders import (
     ImageEncoder,
     ImageTextEncoder,
     ModelNotFoundError,
+    SentenceTransformerEncoder,
     TextEncoder,
     _models,
     unload_models,
@@ -29,6 +30,7 @@ from skmissing.encoders._models import ModelSpec, fingerprint, load_model
 
 from .models import ENCODERS, LOCAL, make_bert, make_images, make_texts
 
+MORE = [ImageTextEncoder, SentenceTransformerEncoder]
 TEXTS = make_texts(12)
 CHECKS = [
     "check_estimator_cloneable",
@@ -48,7 +50,7 @@ CHECKS = [
 every_encoder = pytest.mark.parametrize("cls", ENCODERS)
 
 
-@pytest.mark.parametrize("cls", [*ENCODERS, ImageTextEncoder])
+@pytest.mark.parametrize("cls", [*ENCODERS, *MORE])
 @pytest.mark.parametrize("check", CHECKS)
 def test_estimator_checks(cls, check):
     getattr(estimator_checks, check)(cls.__name__, cls())
