@@ -4,6 +4,9 @@ The guide page "Write your own method" has a working template of an imputer and 
 ensemble.
 """
 
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
 from skmissing._table import ModalityMixin, ModalityTable, SkmissingEstimator
 from skmissing.impute._base import BaseModalityImputer
 
@@ -55,4 +58,20 @@ def validate_table(estimator, X, y="no_validation", *, reset, sample_weight=None
     array([[ True, False],
            [False,  True]])
     """
+    if not isinstance(estimator, ModalityMixin) or not isinstance(
+        estimator, SkmissingEstimator
+    ):
+        raise TypeError(
+            "estimator must be an instance of ModalityMixin and SkmissingEstimator; "
+            f"got {estimator!r}."
+        )
+    if not isinstance(reset, (bool, np.bool_)):
+        raise TypeError(f"reset must be True or False; got {reset!r}.")
+    if y is None:
+        raise ValueError(
+            f"{type(estimator).__name__} requires y to be passed, but the target y is "
+            "None."
+        )
+    if not reset:
+        check_is_fitted(estimator, "modalities_")
     return estimator._validate(X, y, reset=reset, sample_weight=sample_weight)

@@ -143,13 +143,27 @@ def test_unknown_pattern_is_routed_like_the_most_similar():
     "params, message",
     [
         ({"estimators": [("a", Sign()), ("a", Sign())]}, "names; got .'a', 'a'"),
-        ({"estimators": []}, "must have different names; got"),
+        ({"estimators": []}, "must hold at least one entry; got none"),
+        ({"estimators": [(1, Sign())]}, r"be tuples .*; got .1, Sign"),
+        ({"estimators": [("a", Sign)]}, r"be tuples .*; got .'a', <class"),
+        ({"estimators": [("a", Sign(), 3)]}, r"'a' must be among .*; got .3."),
         ({"estimators": [("a", SVC())]}, "with predict_proba; got .'a', SVC"),
-        ({"estimators": [("a", Sign(), ["d"])]}, "'a' must be among .*; got 'd'"),
+        ({"estimators": [("a", Sign(), ["d"])]}, "'a' must be among .*; got .'d'"),
         ({"costs": {"a": 1}}, "at least 0 per modality, 'a', 'b', 'c'; got {'a': 1}"),
         ({"costs": COSTS | {"c": -1}}, "at least 0 per modality"),
+        ({"costs": COSTS | {"c": np.inf}}, "a finite number of at least 0"),
     ],
 )
 def test_errors(params, message):
     with pytest.raises(ValueError, match=message):
         make_model().set_params(**params).fit(*make_data(20))
+
+
+def test_options_set_after_fit_are_checked():
+    X, y = make_data(20)
+    model = make_model().fit(X, y)
+    for params in ({"tolerance": -1}, {"budget": NAN}):
+        name = next(iter(params))
+        with pytest.raises(ValueError, match=f"The '{name}' parameter"):
+            model.set_params(**params).route(X)
+        model.set_params(tolerance=0.0, budget=None)

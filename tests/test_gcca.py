@@ -6,6 +6,7 @@ from numpy.testing import assert_allclose
 from scipy.linalg import eigh
 from sklearn.cross_decomposition import CCA
 
+from skmissing import ModalityWarning
 from skmissing.cross_decomposition import IncompleteGCCA
 
 from .test_imputer_baselines import NAN, WIDTHS, make_rows
@@ -105,3 +106,9 @@ def test_nothing_observed_is_at_zero_and_unknown_modalities_are_ignored():
         assert_allclose(gcca.transform(X), gcca.transform(lacking))
     with pytest.warns(UserWarning, match="1 of 1 samples .* they are at 0"):
         assert not gcca.transform(np.full((1, 6), NAN)).any()
+
+
+def test_x_without_an_observed_cell():
+    error = pytest.raises(ValueError, match="must have an observed cell; got none")
+    with pytest.warns(ModalityWarning), error:
+        IncompleteGCCA(modalities=[1, 1]).fit(np.full((3, 2), np.nan))

@@ -267,3 +267,8 @@ def test_complex_counts_by_hand():
     # TAV, T, A, V, TA, TV, AV; the floors leave six rows for the largest remainders.
     counts = [np.sum(codes == c) for c in (7, 4, 2, 1, 6, 5, 3)]
     assert counts == [440, 440, 439, 220, 220, 220, 220]
+
+
+def test_make_amputer_needs_a_string():
+    with pytest.raises(TypeError, match="text must be a string .*; got 0.5"):
+        make_amputer(0.5)

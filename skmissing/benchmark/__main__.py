@@ -70,7 +70,10 @@ def main(arguments=None):
             own = [name for name in CLUSTERERS if name not in OUTSIDE]
             names = ",".join(own) if args.task == "clustering" else _DEFAULT
         methods = dict.fromkeys(_words(names))
-        methods |= dict(_load_method(text) for text in args.method)
+        for name, method in map(_load_method, args.method):
+            if name in methods:
+                raise ValueError(f"--method must have a new name; got {name!r} twice.")
+            methods[name] = method
         formats = _words(args.formats)
         check_report(formats, args.reference, methods)
         results = run_benchmark(
@@ -97,7 +100,7 @@ def main(arguments=None):
     except KeyboardInterrupt:
         print("Interrupted. Repeat the command to continue.", file=sys.stderr)
         return 130
-    except (ValueError, ImportError, OSError) as exc:
+    except (TypeError, ValueError, ImportError, OSError) as exc:
         print(f"{parser.prog}: {exc}", file=sys.stderr)
         return 2
     n_failed = results["error"].count()

@@ -8,7 +8,7 @@ from skmissing._compat import import_optional
 from skmissing._docs import shared_docs
 from skmissing._table import warn
 from skmissing.benchmark._protocol import REGIMES
-from skmissing.benchmark._scores import LOSSES, name_score
+from skmissing.benchmark._scores import LOSSES, check_results, check_share, name_score
 from skmissing.benchmark._statistics import compare_ranks, pick_regime, summarize
 from skmissing.inspection._displays import (
     COLORS,
@@ -132,8 +132,10 @@ class BenchmarkDisplay:
         ValueError
             If the results have several regimes or scores, and none is chosen.
         """
-        if kind not in _DRAW:
+        if kind not in list(_DRAW):
             raise ValueError(f"kind must be one of {', '.join(_DRAW)}; got {kind!r}.")
+        check_results(results)
+        check_share("confidence_level", confidence_level)
         regime = pick_regime(list(results["regime"].unique()), regime)
         if kind == "ranks":
             ranks = compare_ranks(

@@ -5,7 +5,7 @@ that they differ only in how they treat missing modalities.
 """
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import joblib
@@ -445,6 +445,11 @@ def read_methods(methods):
     if isinstance(methods, str):
         methods = [methods]
     if not isinstance(methods, Mapping):
+        if not isinstance(methods, Iterable):
+            raise TypeError(
+                "methods must be a list of names, or a dict of estimators by name; got "
+                f"{methods!r}."
+            )
         for method in methods:
             if not isinstance(method, str):
                 raise TypeError(
@@ -459,6 +464,8 @@ def read_methods(methods):
         methods = dict.fromkeys(methods)
     found = {name: name if m is None else m for name, m in methods.items()}
     for name, method in found.items():
+        if not isinstance(name, str) or not name:
+            raise TypeError(f"methods must have names as keys; got {name!r}.")
         if isinstance(method, str):
             _check_known(method)
         elif isinstance(method, type) or not (is_estimator(method) or callable(method)):
@@ -507,7 +514,13 @@ def build(method, setting):
     if isinstance(method, str):
         return EVERY[method][0](setting)
     if not is_estimator(method):
-        return method(setting.modalities, setting.seed)
+        model = method(setting.modalities, setting.seed)
+        if not is_estimator(model):
+            raise TypeError(
+                "The function of a method must return an estimator with fit and "
+                f"predict; got {model!r}."
+            )
+        return model
     model = clone(method)
     given = {"modalities": setting.modalities, "random_state": setting.seed}
     unset = {

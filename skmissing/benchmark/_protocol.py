@@ -8,6 +8,7 @@ import time
 import types
 import warnings
 from dataclasses import asdict, dataclass
+from numbers import Real
 from pathlib import Path
 
 import numpy as np
@@ -236,9 +237,9 @@ def _measure(split, method, scorers):
     full = Predictions.of(model, split.X_full, data.task)
     row = describe_split(split) | score_split(split, found)
     for name, scorer in scorers.items():
-        row["scores"][name] = _finite(scorer(model, X, y))
+        row["scores"][name] = _finite(scorer(model, X, y), name)
     row["full_scores"] = score_predictions(data, y, full) | {
-        name: _finite(scorer(model, split.X_full, y))
+        name: _finite(scorer(model, split.X_full, y), name)
         for name, scorer in scorers.items()
     }
     return row | {
@@ -250,7 +251,9 @@ def _measure(split, method, scorers):
     }
 
 
-def _finite(value):
+def _finite(value, name):
+    if not isinstance(value, Real):
+        raise TypeError(f"scoring[{name!r}] must return a number; got {value!r}.")
     return float(value) if np.isfinite(value) else None
 
 
@@ -272,6 +275,7 @@ def describe_split(split):
 def score_split(split, predictions):
     """Scores of predictions for the test samples, by pattern and by group."""
     data, y = split.data, split.y_test
+    predictions.check(y, data)
     patterns = name_patterns(split.X_test, data.modalities)
     row = {
         "scores": score_predictions(data, y, predictions),

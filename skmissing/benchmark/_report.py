@@ -19,7 +19,7 @@ from skmissing.benchmark._displays import BenchmarkDisplay, draw_panels, draw_su
 from skmissing.benchmark._methods import list_methods
 from skmissing.benchmark._protocol import REGIMES
 from skmissing.benchmark._results import PARTS, score_parts
-from skmissing.benchmark._scores import name_score
+from skmissing.benchmark._scores import check_results, name_score
 from skmissing.benchmark._statistics import (
     compare_methods,
     complete_scores,
@@ -102,11 +102,12 @@ def write_report(
     >>> [path.name for path in files]
     ['report.md', 'summary.csv', 'runs.csv', 'parts.csv']
     """
-    if not len(results):
-        raise ValueError("results must hold at least one row; got none.")
+    check_results(results)
     formats = [formats] if isinstance(formats, str) else list(formats)
     check_report(formats, reference, list(results["method"].unique()))
     folder = Path(folder)
+    if folder.exists() and not folder.is_dir():
+        raise NotADirectoryError(f"folder must be a folder; got the file {folder}.")
     folder.mkdir(parents=True, exist_ok=True)
     report = _Report(results, metric, confidence_level, reference, figsize)
     figures = report.draw(formats)
@@ -116,7 +117,11 @@ def write_report(
 
 def check_report(formats, reference, methods):
     """Raise an error if the report cannot have these formats and this reference."""
+    if not formats:
+        raise ValueError("formats must hold at least one entry; got none.")
     for name in formats:
+        if formats.count(name) > 1:
+            raise ValueError(f"formats must hold each entry once; got {name!r} twice.")
         if name not in FORMATS:
             raise ValueError(
                 f"formats must be among {', '.join(FORMATS)}; got {name!r}."

@@ -2,6 +2,8 @@
 
 import json
 import os
+from collections.abc import Mapping
+from numbers import Real
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +13,8 @@ import skmissing
 from skmissing._compat import import_optional
 from skmissing._modalities import count
 from skmissing._table import warn
-from skmissing.benchmark._protocol import describe_split, score_split
-from skmissing.benchmark._scores import LOSSES, MAIN_SCORES, Predictions
+from skmissing.benchmark._protocol import Split, describe_split, score_split
+from skmissing.benchmark._scores import LOSSES, MAIN_SCORES, Predictions, check_results
 
 pd = import_optional("pandas", "benchmark")
 
@@ -101,19 +103,27 @@ class BenchmarkResults:
         Raises
         ------
         ValueError
-            If the predictions do not have one row per test sample, or if `y_proba` does
-            not have one column per class.
+            If the predictions do not have one row per test sample, if they are not
+            classes of y or finite numbers, or if `y_proba` does not have probabilities
+            with one column per class.
         """
+        if not isinstance(split, Split):
+            raise TypeError(f"split must be one of splits(); got {split!r}.")
+        if not isinstance(method, str) or not method:
+            raise TypeError(f"method must be a name; got {method!r}.")
+        scores = {} if scores is None else scores
+        if not isinstance(scores, Mapping):
+            raise TypeError(f"scores must be a dict of numbers; got {scores!r}.")
+        numbers = {"fit_seconds": fit_seconds, "predict_seconds": predict_seconds}
+        numbers = {k: v for k, v in numbers.items() if v is not None}
+        for name, value in (dict(scores) | numbers).items():
+            if not isinstance(value, Real) or not np.isfinite(value):
+                where = name if name in numbers else f"scores[{name!r}]"
+                raise ValueError(f"{where} must be a finite number; got {value!r}.")
         y_pred = _one_per_sample(y_pred, "y_pred", split)
         if y_proba is not None:
             y_proba = _one_per_sample(y_proba, "y_proba", split)
             classes = np.unique(split.y_train) if classes is None else classes
-            classes = np.asarray(classes)
-            if y_proba.shape[1:] != classes.shape:
-                raise ValueError(
-                    f"y_proba must have one column per class ({len(classes)}); got the "
-                    f"shape {y_proba.shape}."
-                )
         found = Predictions(y_pred, y_proba, classes)
         row = {
             "data": split.data.name,
@@ -129,7 +139,7 @@ class BenchmarkResults:
             "fit_seconds": fit_seconds,
             "predict_seconds": predict_seconds,
         }
-        for name, value in (scores or {}).items():
+        for name, value in scores.items():
             if name in row["scores"]:
                 raise ValueError(
                     f"scores must not hold {name!r}, which is computed from y_pred."
@@ -167,10 +177,11 @@ class BenchmarkResults:
 
 def _one_per_sample(values, name, split):
     values = np.asarray(values)
-    if len(values) != len(split.y_test):
+    n_values = len(values) if values.ndim else repr(values.item())
+    if n_values != len(split.y_test):
         raise ValueError(
             f"{name} must have as many samples as split.X_test ({len(split.y_test)}); "
-            f"got {len(values)}."
+            f"got {n_values}."
         )
     return values
 
@@ -284,7 +295,8 @@ def score_parts(results, *, by="pattern", metric=None):
     >>> sorted(parts["part"])[:4]
     ['error', 'error + worst', 'mean', 'mean + error']
     """
-    if by not in PARTS:
+    check_results(results)
+    if by not in list(PARTS):
         raise ValueError(f"by must be 'pattern' or 'group'; got {by!r}.")
     column = PARTS[by]
     if column not in results or results[column].isna().all():
@@ -375,6 +387,7 @@ def modality_equity_index(results, *, metric=None):
     0     mean        3
     2    worst        3
     """
+    check_results(results)
     keys = ["data", "missing", "regime", "method"]
     rates = results.filter(regex=r"^test_missing\.").groupby(results["data"]).count()
     tables = []

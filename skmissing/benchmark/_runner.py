@@ -4,6 +4,8 @@ import itertools
 import os
 import sys
 from collections import Counter
+from collections.abc import Iterable
+from numbers import Integral, Real
 
 import numpy as np
 from joblib import Parallel, delayed
@@ -165,6 +167,15 @@ def _read_settings(data, missing, regimes, n_runs, test_size, max_rows):
     missing, regimes = (
         [given] if isinstance(given, str) else given for given in (missing, regimes)
     )
+    lists = {"data": data, "missing": missing, "regimes": regimes}
+    for name, given in lists.items():
+        if not isinstance(given, Iterable) or hasattr(given, "iloc"):
+            raise TypeError(f"{name} must be a list; got {type(given).__name__}.")
+    missing, regimes = list(missing), list(regimes)
+    for entry in (*missing, *regimes):
+        if not isinstance(entry, str):
+            name = "missing" if entry in missing else "regimes"
+            raise TypeError(f"{name} must hold strings; got {entry!r}.")
     sets = [d if isinstance(d, BenchmarkData) else load_data(d) for d in data]
     _check_settings(sets, missing, regimes, n_runs, test_size, max_rows)
     return sets, missing, regimes
@@ -185,12 +196,14 @@ def _check_settings(sets, missing, regimes, n_runs, test_size, max_rows):
         if regime not in REGIMES:
             similar = did_you_mean(regime, REGIMES)
             raise ValueError(f"regimes must be among R1, R2; got {regime!r}.{similar}")
-    if n_runs < 1:
-        raise ValueError(f"n_runs must be at least 1; got {n_runs}.")
-    if not 0 < test_size < 1:
-        raise ValueError(f"test_size must lie between 0 and 1; got {test_size}.")
-    if max_rows is not None and max_rows < 10:
-        raise ValueError(f"max_rows must be at least 10; got {max_rows}.")
+    if not isinstance(n_runs, Integral) or n_runs < 1:
+        raise ValueError(f"n_runs must be an integer of at least 1; got {n_runs!r}.")
+    if not isinstance(test_size, Real) or not 0 < test_size < 1:
+        raise ValueError(f"test_size must lie between 0 and 1; got {test_size!r}.")
+    if max_rows is not None and not (isinstance(max_rows, Integral) and max_rows >= 10):
+        raise ValueError(
+            f"max_rows must be None or an integer of at least 10; got {max_rows!r}."
+        )
     for gaps, d in itertools.product(missing, sets):
         try:
             if gaps.startswith("group:") and d.groups is None:

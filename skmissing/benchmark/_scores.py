@@ -1,8 +1,9 @@
 """Scores of the benchmark: of all test samples, by pattern and by group."""
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from numbers import Real
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
@@ -72,6 +73,45 @@ class Predictions:
         if task != "classification" or not hasattr(model, "predict_proba"):
             return cls(predicted)
         return cls(predicted, np.asarray(model.predict_proba(X)), model.classes_)
+
+    def check(self, y, data):
+        """Raise an error if these are not predictions for targets of the data."""
+        predicted, proba = self.predicted, self.proba
+        if predicted.shape != y.shape:
+            raise ValueError(
+                f"y_pred must have the shape {y.shape}; got {predicted.shape}."
+            )
+        if data.task == "classification":
+            known = np.unique(data.y).tolist()
+            unknown = [each for each in predicted.tolist() if each not in known]
+            if unknown:
+                raise ValueError(
+                    f"y_pred must hold the classes of y, such as {known[0]!r}; got "
+                    f"{unknown[0]!r}."
+                )
+        elif predicted.dtype.kind not in "biuf" or not np.isfinite(predicted).all():
+            raise ValueError(
+                "y_pred must hold finite numbers; got others, or values of type "
+                f"{predicted.dtype}."
+            )
+        if proba is None:
+            return
+        classes = np.asarray(self.classes)
+        if proba.shape != (len(y), *classes.shape):
+            raise ValueError(
+                f"y_proba must have one column per class ({len(classes)}); got the "
+                f"shape {proba.shape}."
+            )
+        if len(np.unique(classes)) < len(classes) or not np.isin(classes, known).all():
+            raise ValueError(
+                f"classes must be different classes of y; got {classes.tolist()}."
+            )
+        fits = proba.dtype.kind in "iuf" and (proba >= 0).all()
+        if not fits or not np.allclose(proba.sum(axis=1), 1, atol=1e-3):
+            raise ValueError(
+                "y_proba must hold probabilities, which add up to 1 in each sample; "
+                "got other values."
+            )
 
     def take(self, rows):
         """The predictions for some of the samples."""
@@ -202,21 +242,45 @@ def name_patterns(X, modalities):
     return np.array(texts, dtype=object)[codes.ravel()]
 
 
+def check_results(results):
+    """Raise an error if these are not results of the benchmark."""
+    if not hasattr(results, "columns"):
+        raise TypeError(
+            "results must be a data frame of run_benchmark or read_results; got "
+            f"{type(results).__name__}."
+        )
+    if not len(results):
+        raise ValueError("results must hold at least one row; got none.")
+    for name in ("data", "missing", "regime", "method", "seed"):
+        if name not in results:
+            raise ValueError(
+                f"results must have the columns of run_benchmark; got no {name!r}."
+            )
+
+
+def check_share(name, value):
+    """Raise an error if a value is not between 0 and 1."""
+    if not isinstance(value, Real) or not 0 < value < 1:
+        raise ValueError(f"{name} must lie between 0 and 1; got {value!r}.")
+
+
 def read_scoring(scoring):
     """Scorers of scikit-learn by name, as for `cross_validate`."""
     if scoring is None:
         return {}
     if isinstance(scoring, str):
         scoring = [scoring]
-    if callable(scoring):
+    if not isinstance(scoring, Iterable):
         raise ValueError(
             "scoring must be None, a name, a list of names or a dict of scorers; got "
             f"{scoring!r}. Pass it with a name, as in scoring={{'mine': scorer}}."
         )
     if not isinstance(scoring, Mapping):
-        scoring = {name: name for name in scoring}
+        scoring = dict(zip(scoring, scoring))
     scorers, known = {}, {name for names in SCORES.values() for name in names}
     for name, scorer in scoring.items():
+        if not isinstance(name, str) or not name:
+            raise TypeError(f"scoring must have names for scorers; got {name!r}.")
         if name in known and name == scorer:
             continue
         if name in known:

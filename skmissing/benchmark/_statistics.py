@@ -3,6 +3,7 @@
 import itertools
 import warnings
 from dataclasses import dataclass
+from numbers import Integral
 
 import numpy as np
 from scipy import stats
@@ -10,7 +11,7 @@ from sklearn.utils import check_random_state
 
 from skmissing._compat import import_optional
 from skmissing._table import warn
-from skmissing.benchmark._scores import LOSSES, MAIN_SCORES
+from skmissing.benchmark._scores import LOSSES, MAIN_SCORES, check_results, check_share
 
 pd = import_optional("pandas", "benchmark")
 
@@ -72,6 +73,8 @@ def summarize(results, *, metric=None, confidence_level=0.95):
     0   mean   True
     1   zero  False
     """
+    check_results(results)
+    check_share("confidence_level", confidence_level)
     results = results.drop_duplicates([*_TABLE, "method", "seed"], keep="last")
     tables = [
         _summarize_table(table, results, metric, confidence_level).assign(
@@ -168,6 +171,8 @@ def rank_methods(summary):
     0    knn        1.0
     1   mean        2.0
     """
+    if "mean" not in summary:
+        raise ValueError("summary must be the result of summarize; got no 'mean'.")
     tables = []
     for (missing, regime), table in summary.groupby(["missing", "regime"], sort=False):
         means = table.pivot(index="data", columns="method", values="mean")
@@ -258,6 +263,11 @@ def compare_methods(
       method other  wins  losses
     0   late  zero     3       0
     """
+    check_share("confidence_level", confidence_level)
+    if not isinstance(n_resamples, Integral) or n_resamples < 1:
+        raise ValueError(
+            f"n_resamples must be an integer of at least 1; got {n_resamples!r}."
+        )
     rng = check_random_state(random_state)
     tables = []
     for regime, runs in score_runs(results, metric, over).items():
@@ -286,6 +296,7 @@ def score_runs(results, metric, over):
     """For each regime, scores by run and method. More is always better."""
     if over not in ("data", "runs"):
         raise ValueError(f"over must be 'data' or 'runs'; got {over!r}.")
+    check_results(results)
     if "task" not in results or results["task"].isna().all():
         raise ValueError("results must hold at least one score; got none.")
     methods = results["method"].unique()
@@ -503,6 +514,7 @@ def complete_scores(runs, over):
 
 def rank_scores(scores, alpha=0.05):
     """Compare the ranks of a table of scores with one column per method."""
+    check_share("alpha", alpha)
     n, k = scores.shape
     if k < 2 or n < 2:
         raise ValueError(

@@ -141,6 +141,8 @@ class IncompleteGCCA(
         table.warn_never_observed(self._seen, "they are ignored", "they are ignored")
         table.warn_empty("left out of the fit")
         table = table[table.has_any]
+        if not len(table):
+            raise ValueError("X must have an observed cell; got none.")
         scaler = fit_scaler(table, standardize=self.standardize).centered()
         # Constant columns count as 0, because they are divided by infinity.
         error = 10 * np.finfo(np.float64).eps * np.abs(scaler.mean)

@@ -1,6 +1,7 @@
 """Routing: the cheapest good model per pattern of modalities."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import product
 from numbers import Real
@@ -170,7 +171,9 @@ class RoutedClassifier(ClassifierMixin, BlockEnsemble):
         costs = self._read_costs()
         self._routes = [self._read_route(entry) for entry in self.estimators]
         names = [route.name for route in self._routes]
-        if not names or len(set(names)) < len(names):
+        if not names:
+            raise ValueError("estimators must hold at least one entry; got none.")
+        if len(set(names)) < len(names):
             raise ValueError(f"estimators must have different names; got {names}.")
         patterns, seen = data.table.patterns[0], self._seen
         if len(seen) <= MOST_COMBINED:
@@ -203,10 +206,10 @@ class RoutedClassifier(ClassifierMixin, BlockEnsemble):
         """Cost of each modality, (n_modalities,)."""
         names = self.modalities_.names
         costs = dict.fromkeys(names, 1.0) if self.costs is None else self.costs
-        numbers = all(isinstance(c, Real) and c >= 0 for c in costs.values())
+        numbers = all(isinstance(c, Real) and 0 <= c < np.inf for c in costs.values())
         if set(costs) != set(names) or not numbers:
             raise ValueError(
-                "costs must have a number of at least 0 per modality, "
+                "costs must have a finite number of at least 0 per modality, "
                 f"{name_list(names)}; got {costs}."
             )
         return np.array([costs[name] for name in names], dtype=float)
@@ -215,19 +218,27 @@ class RoutedClassifier(ClassifierMixin, BlockEnsemble):
         """Read an entry of `estimators`, and pass the modalities on to it."""
         layout = self.modalities_
         fits = isinstance(entry, (tuple, list)) and len(entry) in (2, 3)
-        if not fits or not hasattr(entry[1], "predict_proba"):
+        if (
+            not fits
+            or not (isinstance(entry[0], str) and entry[0])
+            or isinstance(entry[1], type)
+            or not hasattr(entry[1], "predict_proba")
+        ):
             raise ValueError(
                 "estimators must be tuples (name, classifier) or (name, classifier, "
                 f"modalities) of classifiers with predict_proba; got {entry!r}."
             )
         name, template, uses = *entry[:2], [*entry[2:], layout.names][0]
-        uses = [uses] if isinstance(uses, str) else list(uses)
+        uses = (
+            [uses] if isinstance(uses, str) or not isinstance(uses, Iterable) else uses
+        )
+        uses = list(uses)
         mask = np.isin(layout.names, uses) & self._seen
         if not mask.any() or not set(uses) <= set(layout):
             seen = np.array(layout.names)[self._seen]
             raise ValueError(
                 f"The modalities of estimator {name!r} must be among those observed in "
-                f"training, {name_list(seen)}; got {name_list(uses)}."
+                f"training, {name_list(seen)}; got {uses}."
             )
         used = [m for m, chosen in zip(layout.values(), mask) if chosen]
         template, params = clone(template), template.get_params()
@@ -284,6 +295,7 @@ class RoutedClassifier(ClassifierMixin, BlockEnsemble):
 
     def _numbers(self, X):
         """Validated table, and the number of the estimator of each sample."""
+        self._validate_params()  # the tolerance and the budget may be set after fit
         table = self._read_new(X, "the class frequencies of training")
         patterns, inverse = find_patterns(table.presence)
         numbers = np.array([self._choose(pattern) for pattern in patterns])[inverse]

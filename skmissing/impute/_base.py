@@ -113,7 +113,13 @@ class BaseModalityImputer(ModalityMixin, TransformerMixin, SkmissingEstimator):
         if self.modalities_.has_tokens:
             _warn_padding(table)
         table.warn_empty("left out of the fit")
-        self.statistics_ = table.as_given(self._fit_imputer(table, **params))
+        means = self._fit_imputer(table, **params)
+        if np.shape(means) != (self.n_features_in_,):
+            raise ValueError(
+                f"{type(self).__name__}._fit_imputer must return one number per column "
+                f"({self.n_features_in_}); got {means!r:.60}."
+            )
+        self.statistics_ = table.as_given(means)
         return self
 
     def transform(self, X):
@@ -151,6 +157,11 @@ class BaseModalityImputer(ModalityMixin, TransformerMixin, SkmissingEstimator):
             given = known[rows]
             part = given.X if known is table else filled[rows]
             values = self._impute(given)
+            if np.shape(values) != given.X.shape:
+                raise ValueError(
+                    f"{type(self).__name__}._impute must return an array of the shape "
+                    f"{given.X.shape}; got {values!r:.60}."
+                )
             missing = np.isnan(part)
             no_answer = missing & np.isnan(values)
             unreached = (no_answer & self._seen)[given.has_any].any(axis=1)

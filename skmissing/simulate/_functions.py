@@ -125,6 +125,8 @@ def make_amputer(text, **params):
     >>> make_amputer("mcar:0.5+segment:0.3")
     ModalityAmputer(missing=0.5, segment=0.3)
     """
+    if not isinstance(text, str):
+        raise TypeError(f"text must be a string such as 'mcar:0.5'; got {text!r}.")
     both = re.fullmatch(r"(?:(.+)\+)?segment:(.*)", text)
     if both is not None:
         share = read_numbers(both[2])

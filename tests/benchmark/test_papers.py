@@ -60,7 +60,13 @@ def test_fixed_and_random_patterns():
 def make_results(scores, *, metric="accuracy", modalities="ta"):
     """Results of one cell with these scores by pattern."""
     parts = {part: {"n": 9, metric: score} for part, score in scores.items()}
-    row = {"data": "x", "missing": "mcar:0.5", "regime": "R1", "method": "mine"}
+    row = {
+        "data": "x",
+        "missing": "mcar:0.5",
+        "regime": "R1",
+        "method": "mine",
+        "seed": 0,
+    }
     row |= {"task": "classification", "pattern_scores": parts}
     return pd.DataFrame([row | {f"test_missing.{m}": 0.5 for m in modalities}])
 
