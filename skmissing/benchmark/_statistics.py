@@ -28,7 +28,8 @@ def summarize(results, *, metric=None, confidence_level=0.95):
     results : pandas.DataFrame
         Results of :func:`run_benchmark` or :func:`read_results`.
     metric : str or None, default=None
-        Name of the score. None is accuracy, mean absolute error or micro F1, by task.
+        Name of the score. None is accuracy, mean absolute error, micro F1 or
+        the adjusted Rand index, by task.
     confidence_level : float, default=0.95
         Confidence level of the interval of the mean over runs.
 
