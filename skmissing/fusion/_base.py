@@ -213,6 +213,11 @@ class BaseFusion(ModalityMixin, SkmissingEstimator):
         """Class of the network, and its parameters except shapes and n_outputs."""
         from skmissing.fusion._mhsa import MHSAFusion
 
+        if isinstance(self.module, torch.nn.Module):
+            raise TypeError(
+                "module must be a class or a function that returns a network; got the "
+                f"network {type(self.module).__name__}."
+            )
         return self.module or MHSAFusion, params
 
     # ------------------------------------------------------------------------- fit
@@ -252,6 +257,11 @@ class BaseFusion(ModalityMixin, SkmissingEstimator):
         dropout = self.modality_dropout, self.dropout_policy
         if isinstance(self.modality_dropout, dict):
             dropout = read_dropout(self.modality_dropout, table.layout.names)
+        if parts["criterion"].get("consistency") and dropout[0] == 0:
+            table.warn(
+                "criterion__consistency has no effect with modality_dropout=0, because "
+                "no modality is hidden in training."
+            )
         masking = Masking(self._token_counts, *dropout, **parts["iterator_train"])
         samples = self._make_samples(table, used, target, device)
         if self.early_stopping:
@@ -417,8 +427,10 @@ class BaseFusion(ModalityMixin, SkmissingEstimator):
     def _count_cells(self, params):
         """Approximate number of values in the network per sample."""
         n_tokens = sum(self._token_counts)
-        heads = params.get("n_heads", 4) * n_tokens
-        return n_tokens * (params.get("hidden_dim", 64) + heads)
+        n_heads, width = params.get("n_heads", 4), params.get("hidden_dim", 64)
+        if not isinstance(n_heads, Real) or not isinstance(width, Real):
+            return n_tokens  # the network will refuse these parameters
+        return n_tokens * (width + n_heads * n_tokens)
 
     # -------------------------------------------------------------------- outputs
 

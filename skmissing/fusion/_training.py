@@ -6,6 +6,7 @@ module, and returns weights as numpy arrays and a history of plain numbers.
 
 from dataclasses import dataclass
 from functools import partial
+from numbers import Real
 from typing import NamedTuple
 
 import numpy as np
@@ -265,7 +266,8 @@ class FusionLoss(nn.Module):
                 f"criterion__consistency must be None or one of "
                 f"{sorted(CONSISTENCY_WEIGHTS)}; got {consistency!r}."
             )
-        if consistency_weight is not None and not consistency_weight >= 0:
+        is_number = isinstance(consistency_weight, Real) and consistency_weight >= 0
+        if consistency_weight is not None and not is_number:
             raise ValueError(
                 f"criterion__consistency_weight must be None or a number >= 0; got "
                 f"{consistency_weight!r}."

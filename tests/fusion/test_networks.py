@@ -5,11 +5,13 @@ import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 
+from skmissing import ModalityWarning
 from skmissing.fusion import FusionClassifier, FusionRegressor
 from skmissing.fusion._mhsa import MHSAFusion
 from skmissing.fusion.modules import (
     ActionMAE,
     BottleneckFusion,
+    DynamicExperts,
     PooledFusion,
     ShaSpec,
 )
@@ -295,6 +297,7 @@ def test_graph_of_any_number_of_samples(name):
     "module, params, message",
     [
         (PooledFusion, {"pooling": "min"}, "pooling must be one of .*; got 'min'"),
+        (DynamicExperts, {"hidden_dim": 0}, "hidden_dim must be .*; got 0"),
         (PooledFusion, {"hidden_dim": 0}, "hidden_dim must be a positive .*; got 0"),
         (BottleneckFusion, {"n_latents": 0}, "n_latents must be a positive .*; got 0"),
         (BottleneckFusion, {"n_heads": 5}, "hidden_dim=64 must be a multiple of .*=5"),
@@ -308,3 +311,24 @@ def test_graph_of_any_number_of_samples(name):
 def test_wrong_parameters(module, params, message):
     with pytest.raises(ValueError, match=message):
         module(VECTORS, 2, **params)
+
+
+@pytest.mark.parametrize(
+    "params, message",
+    [
+        ({"module__hidden_dim": "a"}, "hidden_dim must be a positive .*; got 'a'"),
+        ({"criterion__consistency_weight": "a"}, "weight must be .* >= 0; got 'a'"),
+        ({"module": PooledFusion(VECTORS, 2)}, "must be a class .* network PooledFus"),
+    ],
+)
+def test_wrong_parameters_of_the_estimator(params, message):
+    model = FusionClassifier(PooledFusion, modalities=[1, 1], max_epochs=1)
+    with pytest.raises((TypeError, ValueError), match=message):
+        model.set_params(**params).fit(np.eye(4, 2), [0, 1, 0, 1])
+
+
+def test_consistency_without_dropout_warns():
+    params = {"criterion__consistency": "ranking", "modality_dropout": 0.0}
+    model = FusionClassifier(PooledFusion, modalities=[1, 1], max_epochs=1, **params)
+    with pytest.warns(ModalityWarning, match="no effect with modality_dropout=0"):
+        model.fit(np.eye(4, 2), [0, 1, 0, 1])
