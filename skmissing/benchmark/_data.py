@@ -76,6 +76,10 @@ class BenchmarkData:
 
     def __post_init__(self):
         where = f"data {self.name!r}"
+        if not isinstance(self.name, str):
+            raise TypeError(f"name must be a string; got {self.name!r}.")
+        if self.y is None:
+            raise ValueError(f"{where}: y must be given, also to score clusters.")
         table, given = read_table(self.X, self.modalities, name=f"X of {where}"), {}
         if table.feature_names is None and isinstance(self.modalities, dict):
             given = {"X": table.X, "modalities": self.modalities}

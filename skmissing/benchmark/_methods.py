@@ -587,6 +587,14 @@ def make_method(
     _check_known(name)
     if task not in MAIN_SCORES:
         raise ValueError(f"task must be among {', '.join(MAIN_SCORES)}; got {task!r}.")
+    known = CLUSTERERS if task == "clustering" else METHODS
+    if name not in known:
+        raise ValueError(
+            f"name must be among {', '.join(known)} for the task {task!r}; got "
+            f"{name!r}."
+        )
+    if task == "clustering" and n_classes is None:
+        raise ValueError("n_classes must be given for clustering; got None.")
     most_clusters = K_SOFT if n_samples is None else n_samples
     return build(
         name,

@@ -89,13 +89,19 @@ class Predictions:
                     f"y_pred must hold the classes of y, such as {known[0]!r}; got "
                     f"{unknown[0]!r}."
                 )
-        elif predicted.dtype.kind not in "biuf" or not np.isfinite(predicted).all():
-            raise ValueError(
-                "y_pred must hold finite numbers; got others, or values of type "
-                f"{predicted.dtype}."
-            )
+        elif data.task != "clustering":
+            if predicted.dtype.kind not in "biuf":
+                raise ValueError(
+                    f"y_pred must hold numbers; got the dtype {predicted.dtype}."
+                )
+            if not np.isfinite(predicted).all():
+                raise ValueError("y_pred must hold finite numbers; got NaN or inf.")
         if proba is None:
             return
+        if data.task != "classification":
+            raise ValueError(
+                f"y_proba must be None for the task {data.task!r}; got an array."
+            )
         classes = np.asarray(self.classes)
         if proba.shape != (len(y), *classes.shape):
             raise ValueError(

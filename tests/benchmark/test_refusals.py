@@ -7,10 +7,12 @@ import pytest
 from sklearn.dummy import DummyClassifier, DummyRegressor
 
 from skmissing.benchmark import (
+    BenchmarkData,
     BenchmarkDisplay,
     BenchmarkResults,
     compare_methods,
     compare_ranks,
+    make_method,
     modality_equity_index,
     rank_methods,
     run_benchmark,
@@ -106,6 +108,51 @@ def test_added_results(toy, given, message):
     with pytest.raises((TypeError, ValueError), match=message):
         results.add(**given)
     assert len(results.frame) == 0
+
+
+def test_added_results_of_other_tasks():
+    X = np.arange(40.0).reshape(20, 2)
+    sets = {
+        "regression": X[:, 0] / 7,
+        "clustering": np.repeat([0, 1], 10),
+    }
+    for task, y in sets.items():
+        data = BenchmarkData("d", X, y, {"a": 1, "b": 1}, task=task)
+        split, results = next(splits(data, **ONCE)), BenchmarkResults()
+        results.add(split, "fits", split.y_test)
+        message = f"y_proba must be None for the task '{task}'"
+        with pytest.raises(ValueError, match=message):
+            results.add(split, "m", split.y_test, y_proba=np.ones((8, 2)))
+        if task == "regression":
+            with pytest.raises(ValueError, match="finite numbers; got NaN or inf"):
+                results.add(split, "m", split.y_test * np.nan)
+            with pytest.raises(ValueError, match="hold numbers; got the dtype <U"):
+                results.add(split, "m", split.y_test.astype(str))
+
+
+@pytest.mark.parametrize(
+    "params, message",
+    [
+        ({"name": "late"}, "name must be among .* task 'clustering'; got 'late'"),
+        ({"name": "kmeans"}, "n_classes must be given for clustering; got None"),
+    ],
+)
+def test_methods_of_clustering(params, message):
+    with pytest.raises(ValueError, match=message):
+        make_method(task="clustering", modalities={"a": 2}, n_features=2, **params)
+
+
+@pytest.mark.parametrize(
+    "params, message",
+    [
+        ({"name": 3}, "name must be a string; got 3"),
+        ({"y": None, "task": "clustering"}, "y must be given, also to score clusters"),
+    ],
+)
+def test_data(params, message):
+    given = {"name": "d", "X": np.eye(2), "y": [0, 1], "modalities": [1, 1]}
+    with pytest.raises((TypeError, ValueError), match=message):
+        BenchmarkData(**(given | params))
 
 
 @pytest.mark.parametrize(
