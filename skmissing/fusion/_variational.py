@@ -81,7 +81,10 @@ class VariationalImputer(ImputationStdMixin, BaseAutoencoderImputer):
         Whether to fill missing cells with draws from the posterior instead of its mean.
         The draws depend on `random_state` and on the cells of the sample, not on other
         samples.
-    %(modality_dropout, max_epochs, batch_size, lr, device)s
+    %(modality_dropout, max_epochs, batch_size)s
+    lr : float, default=3e-3
+        Largest learning rate. It rises at first, and then falls to 0.
+    %(device)s
     %(add_indicator, keep_empty_features)s
     %(random_state, verbose)s
 
@@ -150,7 +153,7 @@ class VariationalImputer(ImputationStdMixin, BaseAutoencoderImputer):
         modality_dropout=0.5,
         max_epochs=100,
         batch_size=64,
-        lr=1e-3,
+        lr=3e-3,
         device="auto",
         add_indicator=False,
         keep_empty_features=True,
