@@ -340,12 +340,15 @@ def load_model(spec, device, dtype):
 
 def find_sentence_model(spec):
     """Return the commit of a model of sentence-transformers, None for a folder."""
+    from huggingface_hub.utils import HFValidationError
+
     try:
         found = load_json(spec, "modules.json")
-    except FileNotFoundError as exc:
+    except (FileNotFoundError, HFValidationError) as exc:
         raise ModelNotFoundError(
             f"The modules.json of model={spec.name!r} was not found on this machine, "
-            "and could not be downloaded."
+            "and could not be downloaded. `model` must be the name of a model on the "
+            "Hugging Face Hub or a folder."
         ) from exc
     if found is None:
         raise ValueError(

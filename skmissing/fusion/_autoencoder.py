@@ -151,6 +151,8 @@ class BaseAutoencoderImputer(BaseModalityImputer):
 
     def _fit_imputer(self, table):
         sizes = self._sizes()
+        if not table.has_any.any():
+            raise ValueError("X must have an observed cell; got none.")
         layout, rng = table.layout, check_random_state(self.random_state)
         self._seed = int(rng.randint(np.iinfo(np.int32).max))
         self._scaler = fit_scaler(table).centered()

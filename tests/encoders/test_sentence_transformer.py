@@ -173,6 +173,8 @@ def test_model_of_the_hub(tmp_path, monkeypatch):
     spec = ModelSpec("org/model", local_files_only=True)
     with pytest.raises(ModelNotFoundError, match="modules.json of model='org/model'"):
         find_sentence_model(spec)
+    with pytest.raises(ModelNotFoundError, match="modules.json of model='/no/folder'"):
+        find_sentence_model(ModelSpec("/no/folder", local_files_only=True))
     snapshot = tmp_path / "models--org--model" / "snapshots" / "abc"
     snapshot.mkdir(parents=True)
     (snapshot / "modules.json").write_text("[]")

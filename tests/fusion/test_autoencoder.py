@@ -5,6 +5,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import erf
 
+from skmissing import ModalityWarning
 from skmissing.fusion import AutoencoderImputer
 
 WIDTHS = [2, 3, 1]
@@ -86,6 +87,12 @@ def test_hidden_dims_must_be_positive_integers(dims):
     _, X = make_rows(0, 20, rate=0.3)
     with pytest.raises(ValueError, match="hidden_dims must be one or more positive"):
         make_imputer().set_params(hidden_dims=dims).fit(X)
+
+
+def test_x_without_an_observed_cell():
+    error = pytest.raises(ValueError, match="must have an observed cell; got none")
+    with pytest.warns(ModalityWarning), error:
+        make_imputer().fit(np.full((3, 6), NAN))
 
 
 def test_divergence_raises():
