@@ -17,7 +17,6 @@ import sklearn
 from sklearn.base import BaseEstimator
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression, Ridge
-from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.fixes import parse_version
@@ -108,8 +107,8 @@ INSTANCES = {
     "RoutedClassifier": [
         {
             "estimators": [
-                ("any", make_imputing(GaussianNB())),
-                ("complete", GaussianNB()),
+                ("cautious", make_imputing(LogisticRegression(C=0.01))),
+                ("bold", make_imputing(LogisticRegression())),
             ],
             "cv": 2,
         }

@@ -287,6 +287,8 @@ class RoutedClassifier(ClassifierMixin, BlockEnsemble):
         usable = np.flatnonzero(usable)
         if not len(usable):
             return -1
+        if not len(self._patterns):  # too few samples for held-out scores
+            return usable[costs[usable].argmin()]
         nearest = (self._patterns != pattern).sum(axis=1).argmin()
         scores = np.nan_to_num(self.scores_[nearest, usable], nan=-np.inf)
         good = scores >= scores.max() - self.tolerance

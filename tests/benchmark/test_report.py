@@ -36,7 +36,7 @@ def test_every_light_method_runs(task):
 @pytest.mark.slow
 @pytest.mark.skipif(not importlib.util.find_spec("torch"), reason="needs torch")
 def test_every_torch_method_runs():
-    rows = run_benchmark([make_toy(n=70)], methods=TORCH, n_runs=1, regimes=["R2"])
+    rows = run_benchmark([make_toy(n=40)], methods=TORCH, n_runs=1, regimes=["R2"])
     assert set(rows["method"]) == set(TORCH) and not rows["error"].any()
 
 

@@ -92,6 +92,8 @@ def test_order_of_rows_is_nothing(imputer, table, random):
 @every_imputer
 @given(tables(ties=False), st.data())
 def test_order_of_columns_is_nothing(imputer, table, data):
+    if getattr(imputer, "strategy", None) == "hot_deck":
+        pytest.skip("samples are drawn in the order of the modalities")
     order = np.array(data.draw(st.permutations(range(table.X.shape[1]))))
     place = np.argsort(order)
     moved = {n: place[list(c)].tolist() for n, c in table.modalities.items()}
