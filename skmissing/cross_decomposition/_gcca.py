@@ -71,7 +71,7 @@ class IncompleteGCCA(
     that have the modality. The components G and weights :math:`W_k` minimise
 
     .. math:: \\sum_k \\|K_k (G - X_k W_k)\\|^2 + \\alpha n_k \\|W_k\\|^2
-        \\quad \\text{subject to} \\quad G^T (\\textstyle\\sum_k K_k) G = I.
+        \\quad \\text{subject to} \\quad G^T (\\sum_k K_k) G = I.
 
     Then :math:`(\\sum_k K_k)^{1/2} G` has the first left singular vectors of the matrix
     with the blocks :math:`(\\sum_k K_k)^{-1/2} X_k (X_k^T X_k + \\alpha n_k I)^{-1/2}`.
