@@ -20,6 +20,7 @@ from skmissing.benchmark._scores import (
     SCORES,
     Predictions,
     name_patterns,
+    predict_test,
     score_groups,
     score_predictions,
 )
@@ -117,12 +118,14 @@ def make_cells(
     data, missing, regimes, methods, n_runs, scorers=(), *, test_size, max_rows
 ):
     """Make all cells in the order of the results. Methods are a dict."""
-    settings = [test_size, max_rows, *scorers]
-    protocols = {
-        (d.name, name): _checksum(d, name, method, settings)
-        for d in data
-        for name, method in methods.items()
-    }
+    protocols = {}
+    for d in data:
+        # Once per data set, because the checksum reads all values.
+        parts = [d.fingerprint, test_size, max_rows, *scorers]
+        setting = make_setting(d, 0, len(d.X))
+        for name, method in methods.items():
+            of_method = _methods.fingerprint(name, method, setting)
+            protocols[d.name, name] = _checksum(parts, of_method)
     return [
         Cell(name, gaps, regime, method, seed, protocols[name, method])
         for name, gaps, regime, method, seed in itertools.product(
@@ -144,11 +147,8 @@ def make_setting(data, random_state, n_samples):
     )
 
 
-def _checksum(data, name, method, settings):
-    parts = [data.fingerprint, *settings]
-    setting = make_setting(data, 0, len(data.X))
-    print_ = _methods.fingerprint(name, method, setting)
-    text = json.dumps([*parts, print_] if print_ else parts)
+def _checksum(parts, of_method):
+    text = json.dumps([*parts, of_method] if of_method else parts)
     return hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
 
 
@@ -231,9 +231,9 @@ def _measure(split, method, scorers):
         else:
             model.fit(split.X_train, split.y_train)
         fitted = time.perf_counter()
-        Predictions.of(model, X, None)
+        predicted = predict_test(model, X)
         done = time.perf_counter()
-    found = Predictions.of(model, X, data.task)
+    found = Predictions.of(model, X, data.task, predicted)
     full = Predictions.of(model, split.X_full, data.task)
     row = describe_split(split) | score_split(split, found)
     for name, scorer in scorers.items():
@@ -258,7 +258,7 @@ def _finite(value, name):
 
 
 def describe_split(split):
-    """What the results tell of the samples of a split."""
+    """Describe the samples of a split for the results."""
     rates = [
         missing_rates(part, modalities=split.data.modalities)
         for part in (split.X_train, split.X_test)

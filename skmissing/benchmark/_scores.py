@@ -66,10 +66,9 @@ class Predictions:
     classes: np.ndarray | None = None
 
     @classmethod
-    def of(cls, model, X, task):
-        """Predictions of a fitted method, or of a clusterer that has no predict."""
-        predict = model.predict if hasattr(model, "predict") else model.fit_predict
-        predicted = np.asarray(predict(X))
+    def of(cls, model, X, task, predicted=None):
+        """Predictions of a fitted method, unless some are given, and probabilities."""
+        predicted = predict_test(model, X) if predicted is None else predicted
         if task != "classification" or not hasattr(model, "predict_proba"):
             return cls(predicted)
         return cls(predicted, np.asarray(model.predict_proba(X)), model.classes_)
@@ -123,6 +122,12 @@ class Predictions:
         """The predictions for some of the samples."""
         proba = None if self.proba is None else self.proba[rows]
         return Predictions(self.predicted[rows], proba, self.classes)
+
+
+def predict_test(model, X):
+    """Predictions of a fitted method, or of a clusterer that has no predict."""
+    predict = model.predict if hasattr(model, "predict") else model.fit_predict
+    return np.asarray(predict(X))
 
 
 def score_predictions(data, y, predictions, areas=True):
