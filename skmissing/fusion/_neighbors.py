@@ -76,7 +76,25 @@ class Bank(nn.Module):
         return index, usable
 
 
-class NeighborAttention(nn.Module):
+class BankNetwork(nn.Module):
+    """A network with a :class:`Bank`, which the training fills."""
+
+    def set_bank(self, x, present, y):
+        """Keep the training samples.
+
+        Parameters
+        ----------
+        x : Tensor of shape (N, D)
+            Standardized columns in layout order.
+        present : Tensor of shape (N, T), dtype bool
+            Observed tokens.
+        y : Tensor of shape (N,) or (N, n_outputs)
+            Class numbers, or targets as columns. NeighborGraph does not use them.
+        """
+        self.bank.fill(x, present, y)
+
+
+class NeighborAttention(BankNetwork):
     """Attention to the modalities and targets of similar training samples.
 
     A network for :class:`skmissing.fusion.FusionClassifier`. The training samples are a
@@ -165,20 +183,6 @@ class NeighborAttention(nn.Module):
         self.project = nn.Linear(hidden_dim, hidden_dim)
         self.head = nn.Linear(hidden_dim, n_outputs)
 
-    def set_bank(self, x, present, y):
-        """Keep the training samples.
-
-        Parameters
-        ----------
-        x : Tensor of shape (N, D)
-            Standardized columns in layout order.
-        present : Tensor of shape (N, T), dtype bool
-            Observed tokens.
-        y : Tensor of shape (N,) or (N, n_outputs)
-            Class numbers, or targets as columns.
-        """
-        self.bank.fill(x, present, y)
-
     def forward(self, x, present):
         """Predict from the observed modalities and the neighbors.
 
@@ -206,7 +210,7 @@ class NeighborAttention(nn.Module):
         return FusionOutput(self.head(fused), fused)
 
 
-class NeighborGraph(nn.Module):
+class NeighborGraph(BankNetwork):
     """Graph of similar training samples, which completes missing modalities.
 
     A network for :class:`skmissing.fusion.FusionClassifier`. The training samples are a
@@ -300,20 +304,6 @@ class NeighborGraph(nn.Module):
         self.layer = AttentionLayer(hidden_dim, n_heads, dropout)
         self.project = nn.Linear(hidden_dim, hidden_dim)
         self.head = nn.Linear(hidden_dim, n_outputs)
-
-    def set_bank(self, x, present, y):
-        """Keep the training samples.
-
-        Parameters
-        ----------
-        x : Tensor of shape (N, D)
-            Standardized columns in layout order.
-        present : Tensor of shape (N, T), dtype bool
-            Observed tokens.
-        y : Tensor of shape (N,) or (N, n_outputs)
-            Class numbers, or targets as columns. They are not used.
-        """
-        self.bank.fill(x, present, y)
 
     def forward(self, x, present):
         """Complete the missing modalities, and predict from all modalities.
