@@ -15,6 +15,7 @@ _submodules = [
     "benchmark",
     "cluster",
     "compose",
+    "conformal",
     "cross_decomposition",
     "datasets",
     "encoders",

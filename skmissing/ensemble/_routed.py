@@ -29,6 +29,21 @@ MOST_COMBINED = 6
 MODALITIES = re.compile("(^|__)modalities$")
 
 
+def read_costs(costs, names, positive=False):
+    """Cost of each modality, (n_modalities,)."""
+    costs = dict.fromkeys(names, 1.0) if costs is None else costs
+    numbers = isinstance(costs, dict) and all(
+        isinstance(c, Real) and 0 <= c < np.inf and (c or not positive)
+        for c in costs.values()
+    )
+    if not numbers or set(costs) != set(names):
+        raise ValueError(
+            f"costs must have a finite number {'above' if positive else 'of at least'} "
+            f"0 per modality, {name_list(names)}; got {costs}."
+        )
+    return np.array([costs[name] for name in names], dtype=float)
+
+
 @dataclass(frozen=True)
 class Route:
     """One of the estimators, and the modalities that it uses."""
@@ -168,7 +183,7 @@ class RoutedClassifier(ClassifierMixin, BlockEnsemble):
         return {entry[0]: entry[1] for entry in self.estimators}
 
     def _fit(self, data):
-        costs = self._read_costs()
+        costs = read_costs(self.costs, self.modalities_.names)
         self._routes = [self._read_route(entry) for entry in self.estimators]
         names = [route.name for route in self._routes]
         if not names:
@@ -201,18 +216,6 @@ class RoutedClassifier(ClassifierMixin, BlockEnsemble):
         self.patterns_ = [tuple(every[pattern]) for pattern in self._patterns]
         self.estimators_ = [model.model for model in self._models]
         self.named_estimators_ = Bunch(**dict(zip(names, self.estimators_)))
-
-    def _read_costs(self):
-        """Cost of each modality, (n_modalities,)."""
-        names = self.modalities_.names
-        costs = dict.fromkeys(names, 1.0) if self.costs is None else self.costs
-        numbers = all(isinstance(c, Real) and 0 <= c < np.inf for c in costs.values())
-        if set(costs) != set(names) or not numbers:
-            raise ValueError(
-                "costs must have a finite number of at least 0 per modality, "
-                f"{name_list(names)}; got {costs}."
-            )
-        return np.array([costs[name] for name in names], dtype=float)
 
     def _read_route(self, entry):
         """Read an entry of `estimators`, and pass the modalities on to it."""

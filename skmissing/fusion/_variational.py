@@ -13,7 +13,7 @@ from skmissing.fusion._autoencoder import (
     Reconstruction,
     perceptron,
 )
-from skmissing.impute._base import ImputationStdMixin, sample_generators
+from skmissing.impute._base import ImputationStdMixin, copy_with, sample_generators
 
 # Number of draws of the latent variables for means and standard errors.
 N_DRAWS = 32
@@ -179,6 +179,9 @@ class VariationalImputer(ImputationStdMixin, BaseAutoencoderImputer):
             "hidden_dim": int(self.hidden_dim),
             "latent_dim": int(self.latent_dim),
         }
+
+    def _with_seed(self, seed):
+        return copy_with(self, sample_posterior=True, _seed=seed)
 
     def _draws(self, module, x, present):
         """Expected cells of draws of the latent variables, (N_DRAWS, B, D)."""

@@ -1,5 +1,6 @@
 """Base class of the imputers. They fill missing cells and keep observed cells."""
 
+import copy
 import zlib
 
 import numpy as np
@@ -81,6 +82,10 @@ class BaseModalityImputer(ModalityMixin, TransformerMixin, SkmissingEstimator):
 
         The choices must be a few numbers that hardly depend on any single sample.
         """
+
+    def _with_seed(self, seed):
+        """Copy of a fitted imputer that draws with a seed; None if it cannot draw."""
+        return None
 
     def _hand_on(self, estimator):
         """Pass the columns and modalities on to an inner estimator."""
@@ -246,6 +251,13 @@ class ImputationStdMixin:
         std = self._std(table.learnt(self._seen))
         std = np.where(np.isnan(table.X), std, 0)
         return std if self.keep_empty_features else std[:, self._seen]
+
+
+def copy_with(imputer, **attributes):
+    """Copy of a fitted imputer with other attributes, and with the columns of X."""
+    changed = copy.copy(imputer)
+    vars(changed).update(attributes, add_indicator=False, keep_empty_features=True)
+    return changed
 
 
 def sample_generators(X, seed):

@@ -13,6 +13,7 @@ from skmissing.impute._base import (
     MOST_DEVIATIONS,
     BaseModalityImputer,
     ImputationStdMixin,
+    copy_with,
 )
 from skmissing.mixture import PartialModalityFactorMixture
 
@@ -190,6 +191,9 @@ class FactorImputer(ImputationStdMixin, BaseModalityImputer):
         self.n_iter_ = mixture.n_iter_
         self._shift = scaler.column_mean - mixture._scaler.mean
         return scaler.column_mean
+
+    def _with_seed(self, seed):
+        return copy_with(self, sample_posterior=True, random_state=seed)
 
     def _settle(self, fitted):
         self._settled = fitted.mixture_

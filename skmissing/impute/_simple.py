@@ -5,7 +5,7 @@ from sklearn.utils import check_random_state
 
 from skmissing._compat import StrOptions
 from skmissing._docs import shared_docs
-from skmissing.impute._base import BaseModalityImputer, sample_generators
+from skmissing.impute._base import BaseModalityImputer, copy_with, sample_generators
 
 FATES = {
     "mean": "imputed with the training mean",
@@ -115,6 +115,9 @@ class SimpleModalityImputer(BaseModalityImputer):
                 for modality, rows in zip(table.layout.values(), table.presence.T)
             ]
         return table.column_means()[0]
+
+    def _with_seed(self, seed):
+        return copy_with(self, _seed=seed) if self._strategy == "hot_deck" else None
 
     def _impute(self, table):
         if self._strategy != "hot_deck":
