@@ -461,7 +461,7 @@ class AcquisitionDisplay:
             The display itself.
         """
         n_patterns, n_modalities = self.value.shape
-        ax = make_axes(ax, (2.6 + 0.9 * n_modalities, 1.2 + 0.36 * n_patterns))
+        ax = make_axes(ax, (3.2 + 1.1 * n_modalities, 1.2 + 0.36 * n_patterns))
         most = np.nanmax(self.value)
         ax.set_facecolor(PALE)
         self.image_ = ax.imshow(
