@@ -32,6 +32,7 @@ _submodules = [
 _homes = {
     "AnchorGraphClustering": "cluster",
     "AudioEncoder": "encoders",
+    "CalibrationByPattern": "conformal",
     "ClusterGuidedImputer": "impute",
     "FactorImputer": "impute",
     "FusionClassifier": "fusion",

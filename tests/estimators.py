@@ -22,6 +22,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.fixes import parse_version
 
 import skmissing
+from skmissing.ensemble import LateFusionClassifier
 from skmissing.impute import FactorImputer
 
 # Packages that an extra brings, and the module whose absence leaves them out.
@@ -49,6 +50,10 @@ INSTANCES = {
     "TextEncoder": [],
     "VideoEncoder": [],
     "AutoencoderImputer": [{"hidden_dims": (8,), **QUICK, "max_epochs": 2}],
+    "CalibrationByPattern": [
+        {"estimator": LateFusionClassifier("linear", combine="log"), "cv": 2, **more}
+        for more in ({}, {"method": "isotonic", "by": "pattern"})
+    ],
     "ClusterGuidedImputer": [
         {"n_clusters": 2, "max_iter": 5, "random_state": 0, **more}
         for more in (
@@ -132,7 +137,7 @@ INSTANCES = {
 # Estimators that cannot be made without arguments, those that train networks, and
 # those whose defaults fit a hundred trees per column in the checks.
 REQUIRED = {"ModalityDropout", "PerModality", "RoutedClassifier"}
-PANELS = {"LateFusionClassifier", "LateFusionRegressor"}
+PANELS = {"CalibrationByPattern", "LateFusionClassifier", "LateFusionRegressor"}
 NETWORKS = {"AutoencoderImputer", "SignalEncoder", "VariationalImputer"} | {
     f"{network}{kind}"
     for network in ("Fusion", "MHSAFusion", "MMP")

@@ -20,6 +20,7 @@ from sklearn.metrics import (
 from sklearn.metrics.cluster import contingency_matrix
 
 from skmissing._table import read_table
+from skmissing.conformal._calibration import calibration_error
 from skmissing.metrics import multilabel_f1, sentiment_scores
 
 # The score in tables, by task.
@@ -45,7 +46,6 @@ SCORES = {
     "multilabel": ("f1_micro", "f1_macro"),
     "clustering": ("ari", "nmi", "accuracy"),
 }
-N_BINS = 10
 # For the true class, a smaller probability counts as this one in the log-loss.
 LEAST_PROBABILITY = 1e-4
 
@@ -198,8 +198,6 @@ def _score_probabilities(y, predictions, areas):
     codes = np.searchsorted(every, y)
     confidence = full.max(axis=1)
     hits = full.argmax(axis=1) == codes
-    bins = np.minimum((confidence * N_BINS).astype(int), N_BINS - 1)
-    gaps = np.bincount(bins, hits - confidence, minlength=N_BINS)
     true = np.clip(full[np.arange(len(y)), codes], LEAST_PROBABILITY, 1)
     onehot = codes[:, None] == np.arange(len(every))
     squares = ((full - onehot) ** 2).sum(axis=1).mean()
@@ -216,7 +214,7 @@ def _score_probabilities(y, predictions, areas):
         "log_loss": -np.log(true).mean(),
         # Halved for two classes, so that it lies between 0 and 1 as in scikit-learn.
         "brier": squares / 2 if len(every) <= 2 else squares,
-        "calibration_error": np.abs(gaps).sum() / len(y),
+        "calibration_error": calibration_error(confidence, hits),
     }
 
 

@@ -295,6 +295,21 @@ class BlockEnsemble(MetaEstimatorMixin, ModalityMixin, SkmissingEstimator):
             If no sample has an observed modality and a positive weight, if y has
             several columns, or if `estimator` does not take the weights.
         """
+        data = self._read_training(X, y, sample_weight, groups)
+        self._means = None
+        if data.template is None or not accepts_nan(data.template):
+            self._means, mass = data.table.column_means()
+            n_empty = int((mass == 0)[self._seen[self.modalities_.column_owner]].sum())
+            if n_empty:
+                data.table.warn(
+                    f"{count(n_empty, 'column has', 'columns have')} no observed cell "
+                    "in training; missing cells there are filled with 0."
+                )
+        self._fit(data)
+        return self
+
+    def _read_training(self, X, y, sample_weight, groups):
+        """Validate the arguments of `fit`; return the samples that can be used."""
         classifier = is_classifier(self)
         checks = {"multi_output": True} if classifier else {"y_numeric": True}
         table, y = self._validate(
@@ -335,17 +350,7 @@ class BlockEnsemble(MetaEstimatorMixin, ModalityMixin, SkmissingEstimator):
             labels, codes = None, np.zeros(len(y), dtype=np.intp)
             y = self._without_unit(y, table.weight)
         template, dtype = self._template(table.X.dtype)
-        self._means = None
-        if template is None or not accepts_nan(template):
-            self._means, mass = table.column_means()
-            n_empty = int((mass == 0)[self._seen[self.modalities_.column_owner]].sum())
-            if n_empty:
-                table.warn(
-                    f"{count(n_empty, 'column has', 'columns have')} no observed cell "
-                    "in training; missing cells there are filled with 0."
-                )
-        self._fit(TrainingData(table, y, codes, labels, template, dtype, used, given))
-        return self
+        return TrainingData(table, y, codes, labels, template, dtype, used, given)
 
     def _check_classes(self, y):
         """Return y with one class per sample, or raise."""

@@ -1,0 +1,279 @@
+"""Shared parts: held-out probabilities of a classifier, and groups of samples."""
+
+import re
+import warnings
+from dataclasses import replace
+from numbers import Real
+
+import numpy as np
+from sklearn import get_config
+from sklearn.base import ClassifierMixin, clone
+from sklearn.frozen import FrozenEstimator
+from sklearn.utils.parallel import Parallel, delayed
+from sklearn.utils.validation import check_is_fitted
+
+from skmissing._blocks import find_patterns
+from skmissing._compat import HasMethods, Interval, StrOptions
+from skmissing._modalities import ModalityWarning, resolve_modalities
+from skmissing._table import (
+    check_sample_weight,
+    check_target,
+    framed,
+    take_samples,
+)
+from skmissing.ensemble._base import BlockEnsemble, check_finite
+from skmissing.ensemble._late_fusion import LateFusionClassifier
+from skmissing.inspection._scores import name_pattern
+from skmissing.inspection._scoring import as_table, find_layout
+
+# Parameters of estimators and their steps.
+MODALITIES = re.compile("(^|__)modalities$")
+
+
+class HeldOutClassifier(ClassifierMixin, BlockEnsemble):
+    """Base of classifiers that learn from held-out probabilities of an estimator.
+
+    Parameters
+    ----------
+    estimator : classifier or None, default=None
+        Classifier with `predict_proba` that accepts samples with missing modalities.
+        None is :class:`~skmissing.ensemble.LateFusionClassifier`. Parameters
+        `modalities` of the classifier or its steps that are None are set to
+        `modalities`.
+    modalities : None, list of int or dict, default=None
+        Which columns form a modality, as in other estimators. None uses `modalities` of
+        the estimator or of the first of its steps that has them.
+    cv : int, splitter, iterable or "prefit", default=5
+        Folds for the held-out probabilities. An integer is the number of folds, which
+        are stratified; groups are kept together. With "prefit", or with a
+        :class:`~sklearn.frozen.FrozenEstimator`, the estimator is fitted already, and
+        all samples given to `fit` are held out. It must not have been fitted to them.
+    n_jobs : int or None, default=None
+        Number of folds fitted in parallel, as in joblib.
+
+    Attributes
+    ----------
+    estimator_ : classifier
+        The classifier, fitted to all samples.
+    """
+
+    _parameter_constraints: dict = {
+        **BlockEnsemble._parameter_constraints,
+        "estimator": [HasMethods(["fit", "predict_proba"]), None],
+        "by": [StrOptions({"n_observed", "pattern"})],
+        "shrinkage": [Interval(Real, 0, None, closed="left")],
+        "cv": [*BlockEnsemble._parameter_constraints["cv"], StrOptions({"prefit"})],
+    }
+    # The estimator gets X with its columns as they are.
+    _own, _consequence = False, ""
+
+    @property
+    def _prefit(self):
+        """Whether the estimator is fitted already."""
+        named = isinstance(self.cv, str) and self.cv == "prefit"
+        return named or isinstance(self.estimator, FrozenEstimator)
+
+    def _find_modalities(self, says):
+        names, given = getattr(self, "feature_names_in_", None), self.modalities
+        if given is None and self._prefit:
+            given = find_layout(self.estimator, self.n_features_in_, names)
+        elif given is None and self.estimator is not None:
+            given = find_parameter(self.estimator)
+        self.modalities_ = resolve_modalities(given, self.n_features_in_, names, says)
+        if given is None:
+            self._warn_single_columns(names)
+
+    def _template(self, dtype):
+        if self._prefit:
+            return self.estimator, dtype
+        template = LateFusionClassifier()
+        if self.estimator is not None:
+            template = clone(self.estimator)
+        elif get_config()["enable_metadata_routing"]:
+            template.set_fit_request(sample_weight=True)
+        params = template.get_params()
+        unset = [k for k, v in params.items() if v is None and MODALITIES.search(k)]
+        layout = getattr(self, "modalities_", None)
+        return template.set_params(**dict.fromkeys(unset, layout)), dtype
+
+    def _fit_held_out(self, X, y, sample_weight, groups):
+        """Fit `estimator_`; return its held-out probabilities and their samples.
+
+        Returns TrainingData of the samples with held-out probabilities, and these.
+        """
+        data = self._read_training(X, y, sample_weight, groups)
+        frame = framed(np.asfortranarray(data.table.X), X, data.table.feature_names)
+        if self._prefit:
+            return self._read_fitted(data, frame)
+        params = {}
+        if data.table.sample_weight is not None:
+            params = self._params_of(data.table, data.template)
+        every = np.ones(len(data.table), dtype=bool)
+        # From one class, nothing can be learnt.
+        few = min(2, len(np.unique(data.codes)))
+        splits = self._splits(data)
+        lost = np.any([outside for _, outside in splits], axis=0)
+        splits = [s for s in splits if len(np.unique(data.codes[s[0]])) >= few]
+        task = self._fit_task.begin(1 + len(splits))
+        fitted = Parallel(n_jobs=self.n_jobs, return_as=task.return_as)(
+            delayed(fit_fold)(data.template, frame, data.y, params, *split)
+            for split in [(every, None), *splits]
+        )
+        self.estimator_, *parts = task.collect(
+            ["estimator"] * (1 + len(splits)), fitted
+        )
+        total, times = np.zeros((len(every), len(self.classes_))), np.zeros(len(every))
+        for (_, outside), (known, proba) in zip(splits, parts):
+            fits = np.isin(data.y[outside], known)
+            rows = np.flatnonzero(outside)[fits]
+            total[rows] += align(proba, known, self.classes_)[fits]
+            times[rows] += 1
+        held = times > 0
+        lost &= ~held
+        if lost.any():
+            self._warn(
+                f"{np.count_nonzero(lost)} of {len(lost)} samples cannot be held out, "
+                "because the samples of the other folds lack their class or have one "
+                "class only; they are only used to fit the estimator."
+            )
+        return take_training(data, held), total[held] / times[held, None]
+
+    def _read_fitted(self, data, frame):
+        """Probabilities of an estimator that is fitted already."""
+        check_is_fitted(self.estimator)
+        self._fit_task.begin()
+        self.estimator_, self._seen[:] = self.estimator, True
+        labels = np.unique(self.estimator_.classes_)
+        unknown = np.setdiff1d(self.classes_, labels)
+        if len(unknown):
+            raise ValueError(
+                f"y must have classes of the fitted estimator, {labels.tolist()}; got "
+                f"{unknown.tolist()}."
+            )
+        self.classes_ = labels
+        data = replace(data, codes=np.searchsorted(labels, data.y), labels=labels)
+        return data, self._proba_of(frame)
+
+    def _proba_of(self, frame):
+        """Probabilities of the fitted estimator, (n_samples, n_classes)."""
+        model = self.estimator_
+        proba = check_finite(np.asarray(model.predict_proba(frame), float), model)
+        return align(proba, model.classes_, self.classes_)
+
+    def _predict_inner(self, X):
+        """Presence of the modalities of new samples, and the estimator's answer."""
+        check_is_fitted(self)
+        table = self._validate(X, reset=False)
+        presence = table.warn_unlearnt(self._seen)
+        if (presence != table.presence).any():
+            table = table.hide(~presence)
+        table.warn_empty("predicted by the estimator as it predicts such samples")
+        frame = framed(np.asfortranarray(table.X), X, table.feature_names)
+        return presence, self._proba_of(frame)
+
+
+def find_parameter(estimator):
+    """The parameter `modalities` of an estimator or of its first step with one."""
+    params = estimator.get_params()
+    paths = [k for k, v in params.items() if v is not None and MODALITIES.search(k)]
+    return params[min(paths, key=lambda path: path.count("__"))] if paths else None
+
+
+def take_training(data, rows):
+    """TrainingData of some of the samples, for what follows the folds."""
+    table, y, codes = data.table[rows], data.y[rows], data.codes[rows]
+    return replace(data, table=table, y=y, codes=codes)
+
+
+def fit_fold(template, X, y, params, inside, outside):
+    """Fit a clone; return it, or the known classes and probabilities of others.
+
+    The folds do not repeat warnings about samples and modalities.
+    """
+    params = {name: value[inside] for name, value in params.items()}
+    if outside is None:
+        return clone(template).fit(X, y, **params)
+    train, test = (take_samples(X, np.flatnonzero(part)) for part in (inside, outside))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ModalityWarning)
+        model = clone(template).fit(train, y[inside], **params)
+        proba = np.asarray(model.predict_proba(test), float)
+    return model.classes_, check_finite(proba, model)
+
+
+def align(proba, known, classes):
+    """Probabilities of all classes, which are sorted; unknown ones have 0."""
+    out = np.zeros((len(proba), len(classes)))
+    out[:, np.searchsorted(classes, known)] = proba
+    return out
+
+
+# ------------------------------------------------------------------ groups
+
+
+def group_samples(presence, names, by):
+    """Groups of samples, the largest patterns first, and the number of each sample's.
+
+    A group is a number of observed modalities, or a tuple of their names.
+    """
+    if by is None:
+        return ["all"], np.zeros(len(presence), dtype=np.intp)
+    if by == "n_observed":
+        keys, inverse = np.unique(-presence.sum(axis=1), return_inverse=True)
+        return (-keys).tolist(), inverse
+    patterns, inverse = find_patterns(presence)
+    order = np.lexsort([*~patterns.T[::-1], -patterns.sum(axis=1)])
+    rank = np.empty_like(order)
+    rank[order] = np.arange(len(order))
+    names = np.array(names, dtype=object)
+    return [tuple(names[pattern]) for pattern in patterns[order]], rank[inverse]
+
+
+def shrunk_weights(weight, inside, shrinkage):
+    """Weights for a group of samples, plus all samples with a given total weight."""
+    return weight * (inside + shrinkage / weight.sum())
+
+
+def name_group(key):
+    """Name of a group for tables and legends."""
+    if isinstance(key, tuple):
+        return name_pattern([True] * len(key), key)
+    return key if isinstance(key, str) else f"{key} observed"
+
+
+def judge_predictions(estimator, X, y, by, modalities, classes, sample_weight):
+    """Confidence, hit and weight of each sample, and the groups of the samples.
+
+    `estimator` may be the probabilities of X.
+    """
+    fitted = hasattr(estimator, "predict_proba")
+    table = as_table(X, modalities, estimator if fitted else None)
+    check_target(y, one_column="a classifier")
+    y = np.asarray(y).reshape(-1)
+    if len(y) != len(table):
+        raise ValueError(
+            f"y must have as many samples as X ({len(table)}); got {len(y)}."
+        )
+    if fitted:
+        proba, classes = np.asarray(estimator.predict_proba(X)), estimator.classes_
+    else:
+        proba = np.asarray(estimator)
+        classes = np.unique(y) if classes is None else np.asarray(classes)
+    if proba.shape != (len(y), len(classes)):
+        raise ValueError(
+            f"The probabilities must have the shape {(len(y), len(classes))}, one "
+            f"column per class; got {proba.shape}. Pass the classes of the columns as "
+            "classes= if y does not have all of them."
+        )
+    fits = proba.dtype.kind in "iuf" and (proba >= 0).all()
+    if not fits or not np.allclose(proba.sum(axis=1), 1, atol=1e-3):
+        raise ValueError(
+            "The probabilities must add up to 1 in each sample, and none must be "
+            "negative; got other values."
+        )
+    weight = np.ones(len(y))
+    if sample_weight is not None:
+        weight = check_sample_weight(sample_weight, np.empty((len(y), 1)))
+    groups = group_samples(table.presence, table.layout.names, by)
+    hits = classes[proba.argmax(axis=1)] == y
+    return proba.max(axis=1), hits, weight, *groups
