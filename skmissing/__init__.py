@@ -30,6 +30,7 @@ _submodules = [
 ]
 
 _homes = {
+    "AbstainingClassifier": "conformal",
     "AnchorGraphClustering": "cluster",
     "AudioEncoder": "encoders",
     "CalibrationByPattern": "conformal",

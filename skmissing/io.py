@@ -47,8 +47,8 @@ PUBLIC = [
 SKLEARN = {*PARTS, *(f"{part.__module__}.{part.__name__}" for part in PUBLIC)}
 # Classes of this package in any file: estimators, then parts of fitted estimators.
 OWN = """
-AnchorGraphClustering AudioEncoder AutoencoderImputer CalibrationByPattern
-ClusterGuidedImputer FactorImputer
+AbstainingClassifier AnchorGraphClustering AudioEncoder AutoencoderImputer
+CalibrationByPattern ClusterGuidedImputer FactorImputer
 FusionClassifier FusionRegressor ImageEncoder ImageTextEncoder IncompleteGCCA
 KernelLogisticClassifier KernelRidgeClassifier KernelRidgeRegressor LateFusionClassifier
 LateFusionRegressor MHSAFusionClassifier MHSAFusionRegressor MMPClassifier MMPRegressor

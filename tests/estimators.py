@@ -65,6 +65,10 @@ INSTANCES = {
     "FactorImputer": [
         {"n_components": 2, "max_iter": 5, "tol": 1.0, "random_state": 0}
     ],
+    "AbstainingClassifier": [
+        {"estimator": LateFusionClassifier("linear", combine="log"), "cv": 2, **more}
+        for more in ({}, {"cost": 0.2})
+    ],
     "AnchorGraphClustering": [{"n_clusters": 3, "n_anchors": 6, "random_state": 0}],
     "IncompleteGCCA": [{"n_components": 1}],
     "KernelLogisticClassifier": [{"cv": 3}],
@@ -137,7 +141,12 @@ INSTANCES = {
 # Estimators that cannot be made without arguments, those that train networks, and
 # those whose defaults fit a hundred trees per column in the checks.
 REQUIRED = {"ModalityDropout", "PerModality", "RoutedClassifier"}
-PANELS = {"CalibrationByPattern", "LateFusionClassifier", "LateFusionRegressor"}
+PANELS = {
+    "AbstainingClassifier",
+    "CalibrationByPattern",
+    "LateFusionClassifier",
+    "LateFusionRegressor",
+}
 NETWORKS = {"AutoencoderImputer", "SignalEncoder", "VariationalImputer"} | {
     f"{network}{kind}"
     for network in ("Fusion", "MHSAFusion", "MMP")

@@ -96,7 +96,7 @@ class HeldOutClassifier(ClassifierMixin, BlockEnsemble):
         layout = getattr(self, "modalities_", None)
         return template.set_params(**dict.fromkeys(unset, layout)), dtype
 
-    def _fit_held_out(self, X, y, sample_weight, groups):
+    def _fit_held_out(self, X, y, sample_weight, groups, hold_out=True):
         """Fit `estimator_`; return its held-out probabilities and their samples.
 
         Returns TrainingData of the samples with held-out probabilities, and these.
@@ -111,8 +111,8 @@ class HeldOutClassifier(ClassifierMixin, BlockEnsemble):
         every = np.ones(len(data.table), dtype=bool)
         # From one class, nothing can be learnt.
         few = min(2, len(np.unique(data.codes)))
-        splits = self._splits(data)
-        lost = np.any([outside for _, outside in splits], axis=0)
+        splits = self._splits(data) if hold_out else []
+        lost = np.sum([~every, *(outside for _, outside in splits)], axis=0) > 0
         splits = [s for s in splits if len(np.unique(data.codes[s[0]])) >= few]
         task = self._fit_task.begin(1 + len(splits))
         fitted = Parallel(n_jobs=self.n_jobs, return_as=task.return_as)(
@@ -136,7 +136,9 @@ class HeldOutClassifier(ClassifierMixin, BlockEnsemble):
                 "because the samples of the other folds lack their class or have one "
                 "class only; they are only used to fit the estimator."
             )
-        return take_training(data, held), total[held] / times[held, None]
+        table, codes = data.table[held], data.codes[held]
+        data = replace(data, table=table, y=data.y[held], codes=codes)
+        return data, total[held] / times[held, None]
 
     def _read_fitted(self, data, frame):
         """Probabilities of an estimator that is fitted already."""
@@ -177,12 +179,6 @@ def find_parameter(estimator):
     params = estimator.get_params()
     paths = [k for k, v in params.items() if v is not None and MODALITIES.search(k)]
     return params[min(paths, key=lambda path: path.count("__"))] if paths else None
-
-
-def take_training(data, rows):
-    """TrainingData of some of the samples, for what follows the folds."""
-    table, y, codes = data.table[rows], data.y[rows], data.codes[rows]
-    return replace(data, table=table, y=y, codes=codes)
 
 
 def fit_fold(template, X, y, params, inside, outside):
