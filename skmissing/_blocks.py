@@ -169,6 +169,11 @@ class RowGroup:
             out[chunk] = block_norms(self.scaled(chunk), self.widths)
         return out
 
+    @cached_property
+    def norms_and_one(self):
+        """The norms, and a column of ones."""
+        return np.insert(self.norms, self.norms.shape[1], 1, axis=1)
+
 
 @dataclass(frozen=True)
 class Blocks:

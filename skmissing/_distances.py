@@ -40,17 +40,24 @@ class GroupDistances:
         dtype = self._centers.dtype
         self._owned = centers.presence[:, group.modalities].astype(dtype)
         self._center_norms = norms[:, group.modalities].T
-        self._offset = None
+        self._offset = 0
         if group.shift is not None:
             self._minus_two *= group.factor[:, np.newaxis]
             self._offset = group.shift @ self._minus_two
         self._complete = bool(self._owned.all())
-        # Number of shared modalities per centre, if it is the same for all samples.
-        self._shared = None
-        if len(group.presence) == 1:
-            self._shared = group.presence[0] @ self._owned.T
         # Whether every sample is known to share a modality with every centre.
-        self._comparable = self._shared is not None and bool(self._shared.all())
+        self._comparable = False
+        # Factors of the norms of the samples, and what does not depend on a sample.
+        self._terms = None
+        if len(group.presence) == 1:
+            shared = group.presence[0] @ self._owned.T
+            self._comparable = bool(shared.all())
+            if group.observed is None:
+                scale = (1 / np.maximum(shared, 1)).astype(dtype)
+                self._minus_two *= scale
+                norms = group.presence[0].astype(dtype) @ self._center_norms
+                constant = np.where(shared > 0, (norms - self._offset) * scale, np.inf)
+                self._terms = np.vstack([self._owned.T * scale, constant])
 
     def chunks(self, rows):
         """Slices of some samples, and a buffer for the distances of a slice."""
@@ -62,18 +69,19 @@ class GroupDistances:
 
     def squared(self, chunk, out=None):
         """Squared distances of a slice of samples; inf if no modality is shared."""
+        group = self.group
+        if self._terms is not None:
+            sums = self._product(group.source[chunk], out)
+            # One product and one sum, because a pass over few columns is slow.
+            sums += group.norms_and_one[chunk] @ self._terms
+            return np.maximum(sums, 0, out=sums)
         sums = self._sums(chunk, out)
-        norms = self.group.norms[chunk]
-        if self.group.observed is not None:
+        norms = group.norms[chunk]
+        if group.observed is not None:
             norms = norms * self._inverse_share(chunk)
         sums += norms @ self._owned.T
         np.maximum(sums, 0, out=sums)
-        if self._shared is not None:
-            sums /= np.where(self._shared > 0, self._shared, 1)
-            if not self._comparable:
-                sums[:, self._shared == 0] = np.inf
-            return sums
-        shared = self.group.presence_of(chunk).astype(sums.dtype) @ self._owned.T
+        shared = group.presence_of(chunk).astype(sums.dtype) @ self._owned.T
         shared = np.broadcast_to(shared, sums.shape)
         with np.errstate(divide="ignore", invalid="ignore"):
             sums /= shared
@@ -132,19 +140,24 @@ class GroupDistances:
         """Centres in the units of samples that are not scaled."""
         return self._centers / self.group.factor + self.group.shift
 
+    def _product(self, x, out):
+        return np.matmul(x, self._minus_two, out=None if out is None else out[: len(x)])
+
     def _sums(self, chunk, out=None):
         """Sums over shared modalities, minus the norms of the sample itself."""
         group = self.group
         x = group.source[chunk]
-        if out is not None:
-            out = out[: len(x)]
+        if self._terms is not None:
+            sums = self._product(x, out)
+            sums += self._terms[-1]
+            return sums
         if group.observed is None:
-            sums = np.matmul(x, self._minus_two, out=out)
+            sums = self._product(x, out)
             norms = group.presence_of(chunk).astype(x.dtype) @ self._center_norms
-            sums += norms if self._offset is None else norms - self._offset
+            sums += norms - self._offset
             return sums
         ratio = np.repeat(self._inverse_share(chunk), group.widths, axis=1)
-        sums = np.matmul(x * ratio, self._minus_two, out=out)
+        sums = self._product(x * ratio, out)
         sums += (group.observed[chunk] * ratio) @ (self._centers**2).T
         return sums
 

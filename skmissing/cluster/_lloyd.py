@@ -86,8 +86,8 @@ def lloyd_in_pieces(table, scaler, centers, *, max_iter, tol, verbose=0, task=NO
     previous, relocated = None, False
     for n_iter in range(1, max_iter + 1):
         unsettled = relocated
-        step = task.part("iteration")
-        total, lost, labels = table.sums(_assign_piece, scaler, centers)
+        step = task.part("iteration", table.n_parts)
+        total, lost, labels = table.sums(_assign_piece, scaler, centers, task=step)
         sums = ClusterSums(*total, scaler.layout.owner)
         if lost is not None:
             sums.add(lost, sums.sizes.argmax())
@@ -475,7 +475,7 @@ def plus_plus_rows(blocks, n_clusters, sample_weight, rng):
         draws = rng.uniform(size=n_trials) * potential
         candidates = np.searchsorted(np.cumsum(weight * closest), draws)
         np.clip(candidates, None, len(eligible) - 1, out=candidates)
-        trial = _distances_to_rows(blocks, eligible[candidates])[:, eligible]
+        trial = _distances_to_rows(blocks, eligible[candidates])[:, as_slice(eligible)]
         np.minimum(trial, closest, out=trial)
         potentials = trial @ weight
         best = int(potentials.argmin())
