@@ -143,7 +143,7 @@ class DeviceTable(ModalityTable):
 
     # ------------------------------------------------------------------ what there is
 
-    def sums(self, function, *args):
+    def sums(self, function, *args, task=None):
         """Return what the function has for a device, or its result for this table."""
         with full_products(self.xp):
             return ON_DEVICE.get(function, function)(self, *args)

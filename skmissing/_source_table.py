@@ -13,6 +13,7 @@ from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils.validation import check_is_fitted
 
 from skmissing._blocks import find_patterns, mean_of_cells, shared_mean
+from skmissing._callbacks import NO_TASK
 from skmissing._compat import import_optional
 from skmissing._modalities import count, warn
 from skmissing._sources import (
@@ -96,13 +97,13 @@ class SourceTable(ModalityTable):
         changed._change = functools.partial(_changed, function, args)
         return changed
 
-    def sums(self, function, *args, per_sample=()):
+    def sums(self, function, *args, per_sample=(), task=NO_TASK):
         """Add up `function(piece, *args, *values)` of all pieces, in order.
 
         `values` are those of `per_sample`, arrays with one value per sample.
         """
         work = functools.partial(_on_piece, function, self.layout, self._change, args)
-        return self.X.map_reduce(work, self.sample_weight, *per_sample)
+        return self.X.map_reduce(work, self.sample_weight, *per_sample, task=task)
 
     def pieces(self):
         """Yield slices of rows, and their ModalityTables."""
@@ -170,6 +171,7 @@ class SourceTable(ModalityTable):
             )
 
     bounds = property(lambda self: (self.summary.low, self.summary.high))
+    n_parts = property(lambda self: self.X.n_parts)
     n_empty = property(lambda self: self.summary.n_empty)
     n_usable = property(lambda self: self.summary.n_usable)
     n_partial = property(lambda self: self.summary.n_partial)

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from sklearn import get_config
 
+from skmissing._callbacks import NO_TASK
 from skmissing._compat import import_optional
 
 # A piece has this share of scikit-learn's `working_memory`, because its scaled copy,
@@ -116,16 +117,34 @@ class RowSource:
             part = part.compute() if self.lazy else part
             yield from split_part(part, n_rows, self.dtype, self.columns, starts[place])
 
-    def map_reduce(self, function, *per_sample):
+    @property
+    def n_parts(self):
+        """Number of parts of a task that `map_reduce` reports."""
+        return 0 if self.lazy else len(self.lengths)
+
+    def map_reduce(self, function, *per_sample, task=NO_TASK):
         """Add up `function(X, *values)` over all pieces.
 
         Each of `per_sample` is None or an array, and the function is given the values
         of the samples of its piece. It returns numbers, arrays, lists, or tuples of
-        these. Lists are joined. Sums are added in a fixed order.
+        these. Lists are joined. Sums are added in a fixed order. Each part that is read
+        in this process is a part of `task`.
         """
         if self.lazy and self.parts:
             return self._map_reduce_dask(function, per_sample)
-        return _total(function, self.iter_chunks(), per_sample)
+        chunks = self.iter_chunks()
+        chunks = self._reported(chunks, task) if task else chunks
+        return _total(function, chunks, per_sample)
+
+    def _reported(self, chunks, task):
+        """Yield the pieces. Each part of this source is a part of `task`."""
+        stops, part = set(np.cumsum(self.lengths)), None
+        for rows, X in chunks:
+            part = part or task.part("part")
+            yield rows, X
+            if rows.stop in stops:
+                part.end()
+                part = None
 
     def _map_reduce_dask(self, function, per_sample):
         """The same, where each part is a task and only sums leave its worker."""

@@ -368,6 +368,7 @@ class ModalityTable:
 
     # Whether exact fits add up sums, with initial values from a sample in memory.
     in_pieces = False
+    n_parts = 0  # of a task that `sums` reports
     # Whether X is an array of another package than NumPy.
     on_device = False
 
@@ -457,7 +458,7 @@ class ModalityTable:
         gaps = (missing[:, columns] for columns in self.layout.columns)
         return np.array([(g.any(axis=1) & ~g.all(axis=1)).sum() for g in gaps])
 
-    def sums(self, function, *args):
+    def sums(self, function, *args, task=NO_TASK):
         """Return `function(table, *args)`; a SourceTable adds it up over its pieces."""
         return function(self, *args)
 

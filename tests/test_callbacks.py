@@ -2,10 +2,12 @@
 
 import pickle
 import warnings
+from functools import partial
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn import config_context
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
@@ -24,6 +26,7 @@ from skmissing import (
     RegressionImputer,
     StackedImputer,
 )
+from skmissing._sources import RowSource
 from skmissing.ensemble import MultipleImputationClassifier
 
 from .estimators import make_instances
@@ -213,3 +216,21 @@ def test_progress_of_a_search(small_multimodal, capsys):
     shown = capsys.readouterr().out
     assert "ClusterGuidedImputer - run" in shown
     assert "MHSAFusionClassifier - fit" in shown
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [KMEANS, PartialModalityFactorMixture(2, n_factors=1, tol=10, **LAYOUT)],
+)
+def test_parts_of_a_table_are_reported(estimator):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(40, 6))
+    X[::3, :2] = np.nan
+    table = RowSource(
+        [partial(iter, [X[:25]]), partial(iter, [X[25:]])], [25, 15], 6, dtype=X.dtype
+    )
+    recorder = Recorder()
+    with config_context(working_memory=0.001):
+        clone(estimator).set_callbacks(recorder).fit(table)
+    assert recorder.count("iteration") > 1
+    assert recorder.count("part") == 2 * recorder.count("iteration")

@@ -385,6 +385,8 @@ class Moments:
 class SamplesInMemory:
     """Blocks of all samples and their weights, from which EM computes sums."""
 
+    n_parts = 0  # of a task that `expect` reports
+
     def __init__(self, blocks, weight):
         self.blocks, self.weight, self._parts = blocks, weight, None
 
@@ -392,7 +394,7 @@ class SamplesInMemory:
         """Weighted sum of squares and weight of the observed cells of each column."""
         return _sums_of_squares(self.blocks, self.weight)
 
-    def expect(self, params):
+    def expect(self, params, task=NO_TASK):
         """E-step: the Moments of the samples."""
         if self._parts is None:
             self._parts = list(find_parts(self.blocks, params))
@@ -403,15 +405,16 @@ class SamplesInPieces:
     """The same for the pieces of a SourceTable, each of which becomes Blocks."""
 
     def __init__(self, table, scaler):
-        self.table, self.scaler = table, scaler
+        self.table, self.scaler, self.n_parts = table, scaler, table.n_parts
 
     def squares(self):
         """Weighted sum of squares and weight of the observed cells of each column."""
         return self.table.sums(_squares_of_piece, self.scaler)
 
-    def expect(self, params):
+    def expect(self, params, task=NO_TASK):
         """E-step: the Moments of the samples."""
-        return Moments(*self.table.sums(_expect_piece, self.scaler, params))
+        sums = self.table.sums(_expect_piece, self.scaler, params, task=task)
+        return Moments(*sums)
 
 
 def _piece_blocks(table, scaler):
@@ -443,11 +446,11 @@ def fit_factors(
         prior = Prior(np.full(shape[0], 1e-2), np.full(shape, 1e-2))
     bounds, moments = [], samples.expect(params)
     for n_iter in range(1, max_iter + 1):
-        step = task.part("iteration")
+        step = task.part("iteration", samples.n_parts)
         params = maximise(moments, params, prior, squares, floor, shared_noise)
         if ard:
             prior = update_prior(params)
-        moments = samples.expect(params)
+        moments = samples.expect(params, step)
         bounds.append(moments.bound - penalty(params, prior))
         if verbose:
             print(f"Iteration {n_iter}, objective {bounds[-1]:.6g}.")

@@ -14,6 +14,8 @@ from skmissing.mixture._em import Moments, Posterior
 class SamplesOnDevice:
     """Samples of a DeviceTable, from which EM computes sums."""
 
+    n_parts = 0
+
     def __init__(self, table, scaler):
         self.table, self.groups = table, table.blocks(scaler).groups
 
@@ -39,7 +41,7 @@ class SamplesOnDevice:
         self._squares = squares
         return squares, cells
 
-    def expect(self, params):
+    def expect(self, params, task=None):
         """E-step: the Moments of the samples."""
         moments, whole = Moments.zeros(params), DevicePosterior(self.table, params)
         with full_products(self.table.xp):
