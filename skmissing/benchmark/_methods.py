@@ -33,6 +33,7 @@ from skmissing.ensemble import (
     ModalityDropout,
     PatternClassifier,
     PatternRegressor,
+    RoutedClassifier,
 )
 from skmissing.impute import (
     ClusterGuidedImputer,
@@ -130,6 +131,15 @@ def _pattern(s):
     return s.either(*pattern, modalities=s.modalities)
 
 
+def _routed(s):
+    if s.task != "classification":
+        raise ValueError(f"routed is for classification; got the task {s.task!r}.")
+    one = s.before_head()
+    single = [(f"{name} alone", one, [name]) for name in s.modalities]
+    late = LateFusionClassifier("linear", random_state=s.seed)
+    return RoutedClassifier([("all", late), *single], modalities=s.modalities)
+
+
 def _ul4m4(s):
     fusion = import_optional("skmissing.fusion", "neural")
     task = "regression" if s.regression else "classification"
@@ -224,18 +234,18 @@ METHODS = {
         lambda s: s.before_head(
             SimpleImputer(strategy="constant", fill_value=0.0, **KEEP)
         ),
-        "gaps filled with 0, linear model",
+        "composition: gaps filled with 0; linear model",
     ),
     "mean": (
         lambda s: s.before_head(SimpleImputer(**KEEP)),
-        "gaps filled with the mean, linear model",
+        "composition: gaps filled with the mean; linear model",
     ),
     # SimpleImputer adds one indicator per column instead of one per modality.
     "mean+indicator": (
         lambda s: s.before_head(
             SimpleModalityImputer(modalities=s.modalities, add_indicator=True)
         ),
-        "mean, and one 0/1 column per modality; linear model",
+        "composition: mean, and one 0/1 column per modality; linear model",
     ),
     "hot_deck": (
         lambda s: s.before_head(SimpleModalityImputer("hot_deck", **s.seeded)),
@@ -243,30 +253,34 @@ METHODS = {
     ),
     "knn": (
         lambda s: s.before_head(StandardScaler(), KNNImputer(n_neighbors=10, **KEEP)),
-        "KNNImputer of 10 neighbours, linear model",
+        "composition: KNNImputer of 10 neighbours; linear model",
     ),
     "iterative": (
         _iterative,
-        f"IterativeImputer, linear model; at most {MOST_COLUMNS_ITERATIVE} columns",
+        "generation: IterativeImputer; linear model; at most "
+        f"{MOST_COLUMNS_ITERATIVE} columns",
     ),
     "greedy": (
         _clusters("greedy", K_PAPER),
-        f"UL4M4's imputer as in the paper, k={K_PAPER}; linear model",
+        f"composition: UL4M4's imputer as in the paper, k={K_PAPER}; linear model",
     ),
     "nearest": (
         _clusters("nearest", K_PAPER),
-        f"nearest centre that has the modality, k={K_PAPER}; linear model",
+        f"composition: nearest centre that has it, k={K_PAPER}; linear model",
     ),
-    "soft": (_clusters("soft", K_SOFT), f"weighted centres, k={K_SOFT}; linear model"),
+    "soft": (
+        _clusters("soft", K_SOFT),
+        f"composition: weighted centres, k={K_SOFT}; linear model",
+    ),
     "factor": (
         lambda s: s.before_head(
             FactorImputer(min(K_FACTOR, s.most_clusters), max_iter=300, **s.seeded)
         ),
-        f"mixture with shared factors, k={K_FACTOR}; linear model",
+        f"generation: mixture with shared factors, k={K_FACTOR}; linear model",
     ),
     "retrieval": (
         lambda s: s.before_head(RetrievalImputer(modalities=s.modalities)),
-        "mean of the 10 nearest samples that have the modality; linear model",
+        "composition: mean of the 10 nearest samples that have it; linear model",
     ),
     "propagation": (
         lambda s: s.before_head(RetrievalImputer(modalities=s.modalities, n_hops=2)),
@@ -274,11 +288,11 @@ METHODS = {
     ),
     "ridge": (
         lambda s: s.before_head(RegressionImputer(modalities=s.modalities)),
-        "ridge regression on the observed modalities, by pattern; linear model",
+        "generation: ridge regression on observed modalities; linear model",
     ),
     "stack": (
         lambda s: s.before_head(StackedImputer(**s.seeded)),
-        "StackedImputer of four imputers; linear model",
+        "generation: StackedImputer of four imputers; linear model",
     ),
     "autoencoder": (
         _autoencoder("AutoencoderImputer"),
@@ -292,7 +306,7 @@ METHODS = {
         lambda s: s.before_head(IncompleteGCCA(modalities=s.modalities)),
         "coordinated representation: generalised CCA; linear model",
     ),
-    "hgb": (_boosting, "gradient boosted trees, which accept NaN"),
+    "hgb": (_boosting, "no family: gradient boosted trees, which accept NaN"),
     "lightgbm": (
         _outside("lightgbm", "LGBM", n_jobs=1, verbose=-1),
         "boosted trees of lightgbm, which accept NaN; if installed",
@@ -307,24 +321,28 @@ METHODS = {
     ),
     "dropout": (
         lambda s: ModalityDropout(_boosting(s), **s.seeded),
-        "the same trees, trained with modalities hidden as well",
+        "no family: the same trees, trained with modalities hidden as well",
     ),
-    "late": (_late("linear"), "one linear model per modality, stacked"),
-    "auto": (_late("auto"), "a panel of three models per modality, stacked"),
-    "full": (_late("full"), "a panel of six models per modality, stacked"),
-    "pattern": (_pattern, "one linear model per pattern of modalities"),
+    "late": (_late("linear"), "ensemble: one linear model per modality, stacked"),
+    "auto": (_late("auto"), "ensemble: three models per modality, stacked"),
+    "full": (_late("full"), "ensemble: six models per modality, stacked"),
+    "pattern": (_pattern, "dedicated: one linear model per pattern of modalities"),
+    "routed": (
+        _routed,
+        "scheduler: late fusion, or one modality alone if that is as good",
+    ),
     "mask": (
         lambda s: s.fusion("MHSAFusion", modality_dropout=0.5),
-        "attention over observed modalities, modality dropout",
+        "attention: over observed modalities, modality dropout",
     ),
     "mask-nodrop": (
         lambda s: s.fusion("MHSAFusion", modality_dropout=0.0),
-        "attention over observed modalities, no dropout",
+        "attention: over observed modalities, no dropout",
     ),
-    "ul4m4": (_ul4m4, f"UL4M4's imputer as in the paper, k={K_PAPER}; attention"),
+    "ul4m4": (_ul4m4, f"composition: UL4M4, k={K_PAPER}; attention"),
     "mmp": (
         lambda s: s.fusion("MMP", projector="cross_attention"),
-        "masked modality projection: missing tokens predicted",
+        "representation generation: MMP, missing tokens predicted",
     ),
     "simmlm": (
         _network(
@@ -370,7 +388,7 @@ METHODS = {
     ),
     "icl_ca": (
         _network("NeighborAttention"),
-        "retrieval: ICL-CA, attention to similar training samples and targets",
+        "representation composition: ICL-CA, attention to similar training samples",
     ),
     "m3care": (
         _network("NeighborGraph"),
@@ -433,7 +451,7 @@ def list_methods():
     --------
     >>> from skmissing.benchmark import list_methods
     >>> list_methods()["mean"]
-    'gaps filled with the mean, linear model'
+    'composition: gaps filled with the mean; linear model'
     """
     notes = dict.fromkeys(TORCH, " (needs torch)")
     notes |= dict.fromkeys(CLUSTERERS, " (clustering)")
