@@ -7,8 +7,7 @@ and test samples are hidden at random. A classifier and an imputer are fitted to
 training samples. Then hidden modalities of test samples are revealed. They are chosen
 at random (mean of 20 choices), by the entropy of the prediction, by
 `acquisition_value`, or by an oracle: the actual drop of the log-loss of each, which
-depends on the class. A third table compares the mean of the estimated and of the actual
-drops over all hidden modalities.
+depends on the class.
 """
 
 import argparse
@@ -25,9 +24,6 @@ from skmissing.ensemble import LateFusionClassifier
 from skmissing.impute import FactorImputer, SimpleModalityImputer
 
 RATE, BUDGET, N_RANDOM = 0.5, 0.2, 20
-SCORES = ["accuracy", "log_loss", "drop"]
-# Methods whose values are drops of the log-loss.
-ESTIMATES = ["factor, log_loss", "hot deck, log_loss", "oracle"]
 
 
 def reveal(X, complete, chosen, owner):
@@ -54,7 +50,7 @@ def actual_drop(loss, X, complete, hidden, owner):
 
 
 def measure(path, n_train, n_test, seed):
-    """Accuracy, log-loss and mean value of the test samples, per method."""
+    """Accuracy and log-loss of the test samples, per method."""
     complete, y, layout, train, test = load(path, n_train, n_test, seed)
     if y.dtype.kind == "f":
         y = (y >= 0).astype(int)  # sentiment
@@ -75,15 +71,14 @@ def measure(path, n_train, n_test, seed):
         proba = model.predict_proba(X)[np.arange(len(y)), y]
         return -np.log(np.maximum(proba, 1e-15))
 
-    def score(chosen, drop=np.nan):
+    def score(chosen):
         shown = reveal(X, complete, chosen, owner)
         hits = model.predict_proba(shown).argmax(axis=1) == y
-        return np.array([hits.mean(), loss(shown).mean(), drop])
+        return np.array([hits.mean(), loss(shown).mean()])
 
     def score_values(values):
         ties = 1e-9 * rng.uniform(size=hidden.shape)
-        chosen = choose(np.where(hidden, values + ties, np.nan))
-        return score(chosen, np.broadcast_to(values, hidden.shape)[hidden].mean())
+        return score(choose(np.where(hidden, values + ties, np.nan)))
 
     entropy = entr(model.predict_proba(X)).sum(axis=1, keepdims=True)
     yield "nothing", score(np.zeros_like(hidden))
@@ -121,11 +116,10 @@ def main():
             for method, found in measure(path, options.train, options.test, seed):
                 lines.append([path.stem, seed, method, *found])
             print(path.stem, seed, flush=True)
-    table = pd.DataFrame(lines, columns=["data", "seed", "method", *SCORES])
+    table = pd.DataFrame(lines, columns="data seed method accuracy log_loss".split())
     methods = table["method"].drop_duplicates()
-    for name in SCORES:
-        means = table.pivot_table(name, "data", "method", sort=False)
-        means = means[ESTIMATES if name == "drop" else methods]
+    for name in ("accuracy", "log_loss"):
+        means = table.pivot_table(name, "data", "method", sort=False)[methods]
         means.loc["mean"] = means.mean()
         shown = means.mul(100).round(1) if name == "accuracy" else means.round(3)
         print(f"\n{name}\n{shown.to_string()}")

@@ -53,6 +53,8 @@ _homes = {
     "PartialModalityFactorMixture": "mixture",
     "PartialModalityKMeans": "cluster",
     "PatternClassifier": "ensemble",
+    "PatternConformalClassifier": "conformal",
+    "PatternConformalRegressor": "conformal",
     "PatternRegressor": "ensemble",
     "PerModality": "compose",
     "RegressionImputer": "impute",

@@ -15,6 +15,7 @@ from sklearn.utils._array_api import get_namespace
 from sklearn.utils._param_validation import (
     HasMethods,
     Interval,
+    RealNotInt,
     StrOptions,
     validate_params,
 )

@@ -48,21 +48,22 @@ SKLEARN = {*PARTS, *(f"{part.__module__}.{part.__name__}" for part in PUBLIC)}
 # Classes of this package in any file: estimators, then parts of fitted estimators.
 OWN = """
 AbstainingClassifier AnchorGraphClustering AudioEncoder AutoencoderImputer
-CalibrationByPattern ClusterGuidedImputer FactorImputer
-FusionClassifier FusionRegressor ImageEncoder ImageTextEncoder IncompleteGCCA
-KernelLogisticClassifier KernelRidgeClassifier KernelRidgeRegressor LateFusionClassifier
-LateFusionRegressor MHSAFusionClassifier MHSAFusionRegressor MMPClassifier MMPRegressor
-ModalityAmputer ModalityDropout MultipleImputationClassifier MultipleImputationRegressor
-PartialModalityFactorMixture PartialModalityKMeans PatternClassifier PatternRegressor
-PerModality RegressionImputer RetrievalImputer RoutedClassifier
-SentenceTransformerEncoder SignalEncoder SimpleModalityImputer StackedImputer
-TextEncoder VariationalImputer VideoEncoder
+CalibrationByPattern ClusterGuidedImputer FactorImputer FusionClassifier FusionRegressor
+ImageEncoder ImageTextEncoder IncompleteGCCA KernelLogisticClassifier
+KernelRidgeClassifier KernelRidgeRegressor LateFusionClassifier LateFusionRegressor
+MHSAFusionClassifier MHSAFusionRegressor MMPClassifier MMPRegressor ModalityAmputer
+ModalityDropout MultipleImputationClassifier MultipleImputationRegressor
+PartialModalityFactorMixture PartialModalityKMeans PatternClassifier
+PatternConformalClassifier PatternConformalRegressor PatternRegressor PerModality
+RegressionImputer RetrievalImputer RoutedClassifier SentenceTransformerEncoder
+SignalEncoder SimpleModalityImputer StackedImputer TextEncoder VariationalImputer
+VideoEncoder
 
 ActionMAE BlockScaler BottleneckFusion Centers DynamicExperts EncodedClassifier
 FactorParams FittedPanel KernelLeastSquares LevelScores MHSAFusion MMPFusion Modality
 ModalityFraction ModalityLayout ModalityRates NeighborAttention NeighborGraph
-NormalScores OneMissing PatternTable Plan PooledFusion Route ShaSpec Standard
-StratumScores TargetScores TemperatureScaled TemperatureScores Units
+NormalScores OneMissing PatternScores PatternTable Plan PooledFusion Route ShaSpec
+Standard StratumScores TargetScores TemperatureScaled TemperatureScores Units
 """.split()
 # Nodes of skops that look up a name without calling it, and names that others may call.
 LOOK_UP = "DTypeNode FunctionNode ObjectNode PartialNode TreeNode TypeNode".split()

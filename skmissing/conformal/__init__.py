@@ -1,4 +1,4 @@
-"""Predictions to act on: calibration, abstention, what to measure next, and weights."""
+"""Predictions to act on: sets and intervals, calibration, what to measure next."""
 
 from skmissing.conformal._abstention import (
     AbstainingClassifier,
@@ -15,6 +15,11 @@ from skmissing.conformal._calibration import (
     CalibrationByPatternDisplay,
     calibration_error_by_pattern,
 )
+from skmissing.conformal._coverage import coverage_by_pattern
+from skmissing.conformal._pattern_conformal import (
+    PatternConformalClassifier,
+    PatternConformalRegressor,
+)
 from skmissing.conformal._weights import missingness_weights
 
 __all__ = [
@@ -22,9 +27,12 @@ __all__ = [
     "AcquisitionDisplay",
     "CalibrationByPattern",
     "CalibrationByPatternDisplay",
+    "PatternConformalClassifier",
+    "PatternConformalRegressor",
     "RiskCoverageDisplay",
     "acquisition_value",
     "calibration_error_by_pattern",
+    "coverage_by_pattern",
     "missingness_weights",
     "rank_acquisitions",
     "risk_coverage_curve",

@@ -30,7 +30,34 @@ from skmissing.inspection._scoring import as_table, find_layout
 MODALITIES = re.compile("(^|__)modalities$")
 
 
-class HeldOutClassifier(ClassifierMixin, BlockEnsemble):
+class WrappedEstimator(BlockEnsemble):
+    """Base of estimators around one that gets X with its columns as they are."""
+
+    _own, _consequence = False, ""
+
+    @property
+    def _inner(self):
+        """The estimator inside."""
+        return self.estimator
+
+    @property
+    def _prefit(self):
+        """Whether the estimator is fitted already."""
+        named = isinstance(self.cv, str) and self.cv == "prefit"
+        return named or isinstance(self._inner, FrozenEstimator)
+
+    def _find_modalities(self, says):
+        names, given = getattr(self, "feature_names_in_", None), self.modalities
+        if given is None and self._prefit:
+            given = find_layout(self._inner, self.n_features_in_, names)
+        elif given is None and self._inner is not None:
+            given = find_parameter(self._inner)
+        self.modalities_ = resolve_modalities(given, self.n_features_in_, names, says)
+        if given is None:
+            self._warn_single_columns(names)
+
+
+class HeldOutClassifier(ClassifierMixin, WrappedEstimator):
     """Base of classifiers that learn from held-out probabilities of an estimator.
 
     Parameters
@@ -64,24 +91,6 @@ class HeldOutClassifier(ClassifierMixin, BlockEnsemble):
         "shrinkage": [Interval(Real, 0, None, closed="left")],
         "cv": [*BlockEnsemble._parameter_constraints["cv"], StrOptions({"prefit"})],
     }
-    # The estimator gets X with its columns as they are.
-    _own, _consequence = False, ""
-
-    @property
-    def _prefit(self):
-        """Whether the estimator is fitted already."""
-        named = isinstance(self.cv, str) and self.cv == "prefit"
-        return named or isinstance(self.estimator, FrozenEstimator)
-
-    def _find_modalities(self, says):
-        names, given = getattr(self, "feature_names_in_", None), self.modalities
-        if given is None and self._prefit:
-            given = find_layout(self.estimator, self.n_features_in_, names)
-        elif given is None and self.estimator is not None:
-            given = find_parameter(self.estimator)
-        self.modalities_ = resolve_modalities(given, self.n_features_in_, names, says)
-        if given is None:
-            self._warn_single_columns(names)
 
     def _template(self, dtype):
         if self._prefit:
@@ -91,10 +100,7 @@ class HeldOutClassifier(ClassifierMixin, BlockEnsemble):
             template = clone(self.estimator)
         elif get_config()["enable_metadata_routing"]:
             template.set_fit_request(sample_weight=True)
-        params = template.get_params()
-        unset = [k for k, v in params.items() if v is None and MODALITIES.search(k)]
-        layout = getattr(self, "modalities_", None)
-        return template.set_params(**dict.fromkeys(unset, layout)), dtype
+        return set_modalities(template, getattr(self, "modalities_", None)), dtype
 
     def _fit_held_out(self, X, y, sample_weight, groups, hold_out=True):
         """Fit `estimator_`; return its held-out probabilities and their samples.
@@ -179,6 +185,13 @@ def find_parameter(estimator):
     params = estimator.get_params()
     paths = [k for k, v in params.items() if v is not None and MODALITIES.search(k)]
     return params[min(paths, key=lambda path: path.count("__"))] if paths else None
+
+
+def set_modalities(estimator, layout):
+    """Set the parameters `modalities` of an estimator and its steps that are None."""
+    params = estimator.get_params()
+    unset = [k for k, v in params.items() if v is None and MODALITIES.search(k)]
+    return estimator.set_params(**dict.fromkeys(unset, layout))
 
 
 def fit_fold(template, X, y, params, inside, outside):

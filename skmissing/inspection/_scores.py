@@ -137,7 +137,7 @@ def score_by_pattern(
     table = as_table(X, modalities, estimator)
     scoring_of = Scoring(estimator, scoring, y, sample_weight, len(table))
     if isinstance(patterns, str) and patterns == "observed":
-        presence, inverse = _observed_patterns(table)
+        presence, inverse = observed_patterns(table)
         rows = [np.flatnonzero(inverse == p) for p in range(len(presence))]
     else:
         presence = _read_patterns(patterns, table.layout.names)
@@ -224,7 +224,7 @@ def _read_patterns(patterns, names):
     return presence
 
 
-def _observed_patterns(table):
+def observed_patterns(table):
     """Distinct patterns, the largest first, and the pattern of each sample."""
     patterns, inverse = table.patterns
     order = np.lexsort([*~patterns.T[::-1], -patterns.sum(axis=1)])

@@ -24,7 +24,12 @@ TABULAR = [e for e in make_instances() if get_tags(e).input_tags.allow_nan]
 PREDICTORS = [e for e in TABULAR if is_classifier(e) or is_regressor(e)]
 STEADY = [e for e in PREDICTORS if not get_tags(e).non_deterministic]
 # Models of blocks, which read rows through sums only.
-BLOCKWISE = [e for e in PREDICTORS if type(e).__name__.startswith(("Late", "Pattern"))]
+BLOCKWISE = [
+    e
+    for e in PREDICTORS
+    if type(e).__name__.startswith(("Late", "Pattern"))
+    and "Conformal" not in type(e).__name__  # which predict by the estimator inside
+]
 # How near two solutions of the same logistic regression are, found on other ways.
 SOLVED = 1e-3
 
