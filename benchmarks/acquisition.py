@@ -7,7 +7,8 @@ and test samples are hidden at random. A classifier and an imputer are fitted to
 training samples. Then hidden modalities of test samples are revealed. They are chosen
 at random (mean of 20 choices), by the entropy of the prediction, by
 `acquisition_value`, or by an oracle: the actual drop of the log-loss of each, which
-depends on the class.
+depends on the class. A third table compares the mean of the estimated and of the actual
+drops over all hidden modalities.
 """
 
 import argparse
@@ -24,6 +25,9 @@ from skmissing.ensemble import LateFusionClassifier
 from skmissing.impute import FactorImputer, SimpleModalityImputer
 
 RATE, BUDGET, N_RANDOM = 0.5, 0.2, 20
+SCORES = ["accuracy", "log_loss", "drop"]
+# Methods whose values are drops of the log-loss.
+ESTIMATES = ["factor, log_loss", "hot deck, log_loss", "oracle"]
 
 
 def reveal(X, complete, chosen, owner):
@@ -50,7 +54,7 @@ def actual_drop(loss, X, complete, hidden, owner):
 
 
 def measure(path, n_train, n_test, seed):
-    """Accuracy and log-loss of the test samples, per method."""
+    """Accuracy, log-loss and mean value of the test samples, per method."""
     complete, y, layout, train, test = load(path, n_train, n_test, seed)
     if y.dtype.kind == "f":
         y = (y >= 0).astype(int)  # sentiment
@@ -71,14 +75,15 @@ def measure(path, n_train, n_test, seed):
         proba = model.predict_proba(X)[np.arange(len(y)), y]
         return -np.log(np.maximum(proba, 1e-15))
 
-    def score(chosen):
+    def score(chosen, drop=np.nan):
         shown = reveal(X, complete, chosen, owner)
         hits = model.predict_proba(shown).argmax(axis=1) == y
-        return np.array([hits.mean(), loss(shown).mean()])
+        return np.array([hits.mean(), loss(shown).mean(), drop])
 
     def score_values(values):
         ties = 1e-9 * rng.uniform(size=hidden.shape)
-        return score(choose(np.where(hidden, values + ties, np.nan)))
+        chosen = choose(np.where(hidden, values + ties, np.nan))
+        return score(chosen, np.broadcast_to(values, hidden.shape)[hidden].mean())
 
     entropy = entr(model.predict_proba(X)).sum(axis=1, keepdims=True)
     yield "nothing", score(np.zeros_like(hidden))
@@ -116,10 +121,11 @@ def main():
             for method, found in measure(path, options.train, options.test, seed):
                 lines.append([path.stem, seed, method, *found])
             print(path.stem, seed, flush=True)
-    table = pd.DataFrame(lines, columns="data seed method accuracy log_loss".split())
+    table = pd.DataFrame(lines, columns=["data", "seed", "method", *SCORES])
     methods = table["method"].drop_duplicates()
-    for name in ("accuracy", "log_loss"):
-        means = table.pivot_table(name, "data", "method", sort=False)[methods]
+    for name in SCORES:
+        means = table.pivot_table(name, "data", "method", sort=False)
+        means = means[ESTIMATES if name == "drop" else methods]
         means.loc["mean"] = means.mean()
         shown = means.mul(100).round(1) if name == "accuracy" else means.round(3)
         print(f"\n{name}\n{shown.to_string()}")

@@ -195,6 +195,18 @@ def test_frames_and_imputers_are_left_alone(data):
     assert len(ranked) == 3 and ranked["value"].iloc[0] == np.nanmax(values)
 
 
+def test_frames_with_several_levels_of_names(data):
+    pandas = pytest.importorskip("pandas")
+    X, _, model, imputer = data
+    levels = [(f"m{m}", c) for m, columns in enumerate(COLUMNS) for c in columns]
+    frame = pandas.DataFrame(X, columns=pandas.MultiIndex.from_tuples(levels))
+    named = hot_deck(frame, None)
+    kept = {"n_draws": 2, "random_state": 1}
+    result = acquisition_value(model, named, frame, **kept)
+    assert result.modalities == ("m0", "m1", "m2")
+    assert_array_equal(result.value, acquisition_value(model, imputer, X, **kept).value)
+
+
 def test_draws_of_a_variational_autoencoder(data):
     pytest.importorskip("torch")
     from skmissing.fusion import VariationalImputer

@@ -13,7 +13,7 @@ from skmissing._blocks import find_patterns
 from skmissing._compat import Interval, StrOptions, import_optional, validate_params
 from skmissing._docs import shared_docs
 from skmissing._sources import is_source
-from skmissing._table import ModalityWarning, framed, name_list, read_array
+from skmissing._table import ModalityWarning, framed, has_levels, name_list, read_array
 from skmissing.ensemble._routed import read_costs
 from skmissing.impute._base import BaseModalityImputer
 from skmissing.inspection._displays import DARK, PALE, make_axes
@@ -212,6 +212,12 @@ def _draw_with(imputer, n_draws, rng):
     )
 
 
+def _like(X, values, names):
+    """Return values as an array, or as a data frame with the columns of X."""
+    frame = framed(values, X, names)
+    return frame.set_axis(X.columns, axis="columns") if has_levels(X) else frame
+
+
 def _expected_gain(estimator, imputers, table, X, loss):
     """Expected drop of the loss (n_samples, n_modalities), NaN where observed."""
     risk, names = RISKS[loss], table.feature_names
@@ -222,13 +228,13 @@ def _expected_gain(estimator, imputers, table, X, loss):
         with warnings.catch_warnings():
             if k:  # the first draw has warned
                 warnings.simplefilter("ignore", ModalityWarning)
-            drawn = imputer.transform(framed(table.X, X, names))
+            drawn = imputer.transform(_like(X, table.X, names))
             for m, rows in enumerate(lost):
                 if not len(rows):
                     continue
                 columns, filled = table.layout.columns[m], table.X[rows]
                 filled[:, columns] = drawn[rows][:, columns]
-                response = predict(framed(filled, X, names))
+                response = predict(_like(X, filled, names))
                 if k == 0 and loss in FOR_NUMBERS:
                     base[m] = response  # keeps variances exact
                 response = np.asarray(response) - base[m]
