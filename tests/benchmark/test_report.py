@@ -2,6 +2,7 @@
 
 import csv
 import importlib.util
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -38,7 +39,18 @@ def test_every_light_method_runs(task):
 @pytest.mark.slow
 @pytest.mark.skipif(not importlib.util.find_spec("torch"), reason="needs torch")
 def test_every_torch_method_runs():
-    rows = run_benchmark([make_toy(n=40)], methods=TORCH, n_runs=1, regimes=["R2"])
+    def short(name, modalities, random_state):
+        model = make_method(
+            name, task="classification", modalities=modalities, n_features=9,
+            n_samples=24, random_state=random_state,
+        )  # fmt: skip
+        few = [key for key in model.get_params() if key.endswith("max_epochs")]
+        return model.set_params(**dict.fromkeys(few, 2))
+
+    rows = run_benchmark(
+        [make_toy(n=40)], methods={name: partial(short, name) for name in TORCH},
+        n_runs=1, regimes=["R2"],
+    )  # fmt: skip
     assert set(rows["method"]) == set(TORCH) and not rows["error"].any()
 
 

@@ -29,7 +29,12 @@ LABELS = np.column_stack([Y > 0, Y > 1]).astype(int)
 NETWORKS = [
     (MHSAFusionClassifier, {"modalities": TOKENS, "missing": "token"}, LABELS),
     (MHSAFusionRegressor, {"modalities": SCATTERED}, Y + 0.5),
-    (MMPClassifier, {"modalities": TOKENS, "projector": "cross_attention"}, Y),
+    # Two modalities, because a graph has a projector for each.
+    (
+        MMPClassifier,
+        {"modalities": {"a": 4, "b": (2, 2)}, "projector": "cross_attention"},
+        Y,
+    ),
     (
         MMPRegressor,
         {"modalities": SCATTERED, "bounds": (-1.5, 2.5)},
