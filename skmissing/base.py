@@ -7,7 +7,8 @@ ensemble.
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from skmissing._table import ModalityMixin, ModalityTable, SkmissingEstimator
+from skmissing._base import ModalityMixin, SkmissingEstimator
+from skmissing._table import ModalityTable
 from skmissing.impute._base import BaseModalityImputer
 
 __all__ = [

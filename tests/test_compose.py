@@ -226,7 +226,7 @@ def frame(**columns):
         ),
     ],
 )
-@pytest.mark.filterwarnings("ignore::skmissing._table.ModalityWarning")
+@pytest.mark.filterwarnings("ignore::skmissing.ModalityWarning")
 def test_bad_tables(tables, params, error, match):
     with pytest.raises(error, match=match):
         from_tables(tables, **params)

@@ -34,7 +34,8 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.semi_supervised import SelfTrainingClassifier
 
 from skmissing import LateFusionClassifier, LateFusionRegressor
-from skmissing._table import ModalityMixin, SkmissingEstimator, take_samples
+from skmissing._base import ModalityMixin, SkmissingEstimator
+from skmissing._table import take_samples
 from skmissing.inspection import modality_importance, robustness_curve, score_by_pattern
 from skmissing.inspection._scores import (
     all_subsets,

@@ -415,7 +415,7 @@ def test_devices_that_are_not_there(small_multimodal):
         modalities=widths, hidden_dim=4, module__n_heads=1, max_epochs=1, random_state=0
     ).fit(X, y)
     data = saved([inner.set_params(device="cuda:77")])
-    with pytest.warns(skmissing._table.ModalityWarning, match=r"\['cuda:77'\]"):
+    with pytest.warns(skmissing.ModalityWarning, match=r"\['cuda:77'\]"):
         (twin,) = loaded(data)
     assert twin.device == "auto"
     assert twin.predict(X).shape == (60,)
@@ -425,9 +425,7 @@ def test_other_versions():
     """A file of another version of skmissing warns; one of skops alone is loaded."""
     schema, entries = parts(saved(StandardScaler()))
     assert entries["skmissing"].decode() == skmissing.__version__
-    with pytest.warns(
-        skmissing._table.ModalityWarning, match=r"by skmissing 0\.0\.9\."
-    ):
+    with pytest.warns(skmissing.ModalityWarning, match=r"by skmissing 0\.0\.9\."):
         loaded(joined(schema, {"skmissing": "0.0.9"}))
     assert isinstance(loaded(skops_io.dumps(StandardScaler())), StandardScaler)
 

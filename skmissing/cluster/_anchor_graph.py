@@ -8,11 +8,11 @@ from sklearn.cluster import KMeans
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
+from skmissing._base import ModalityMixin, SkmissingEstimator, _fit_context
 from skmissing._blocks import Centers
 from skmissing._compat import Interval, StrOptions
 from skmissing._distances import squared_distances
 from skmissing._docs import shared_docs
-from skmissing._table import ModalityMixin, SkmissingEstimator, _fit_context
 from skmissing.cluster._kmeans import PartialModalityKMeans
 
 # Anchors per cluster for "auto", and the least number.

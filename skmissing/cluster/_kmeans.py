@@ -8,20 +8,14 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
+from skmissing._base import ModalityMixin, SkmissingEstimator, _fit_context, in_pieces
 from skmissing._blocks import Centers, fit_scaler
 from skmissing._callbacks import NO_TASK
 from skmissing._compat import Interval, StrOptions, to_numpy
 from skmissing._distances import nearest_centers, squared_distances
 from skmissing._docs import shared_docs
 from skmissing._sources import N_SAMPLED
-from skmissing._table import (
-    ModalityMixin,
-    SkmissingEstimator,
-    _fit_context,
-    check_sample_weight,
-    fill_masked,
-    in_pieces,
-)
+from skmissing._table import check_sample_weight, fill_masked
 from skmissing.cluster._lloyd import (
     centers_at_rows,
     lloyd,

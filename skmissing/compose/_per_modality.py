@@ -14,18 +14,11 @@ from sklearn.utils.validation import (
     check_is_fitted,
 )
 
+from skmissing._base import ModalityMixin, SkmissingEstimator, _fit_context
 from skmissing._compat import HasMethods
 from skmissing._docs import shared_docs
 from skmissing._modalities import _shorten, resolve_modalities
-from skmissing._table import (
-    ModalityMixin,
-    SkmissingEstimator,
-    _fit_context,
-    flat_names,
-    name_list,
-    take_samples,
-    validate_numbers,
-)
+from skmissing._table import flat_names, name_list, take_samples, validate_numbers
 from skmissing.compose._tables import observed_rows
 
 KEPT = ("passthrough", "drop")

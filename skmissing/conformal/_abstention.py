@@ -5,10 +5,10 @@ from numbers import Real
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from skmissing._base import _fit_context
 from skmissing._compat import Interval, StrOptions, validate_params
 from skmissing._docs import shared_docs
 from skmissing._sources import Piece
-from skmissing._table import _fit_context
 from skmissing.conformal._base import (
     HeldOutClassifier,
     group_samples,

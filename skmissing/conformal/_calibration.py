@@ -7,9 +7,9 @@ from scipy.optimize import minimize_scalar
 from scipy.special import logsumexp, softmax
 from sklearn.isotonic import IsotonicRegression
 
+from skmissing._base import _fit_context
 from skmissing._compat import Interval, StrOptions, import_optional, validate_params
 from skmissing._docs import shared_docs
-from skmissing._table import _fit_context
 from skmissing.conformal._base import (
     HeldOutClassifier,
     group_samples,

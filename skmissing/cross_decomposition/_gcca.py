@@ -6,10 +6,10 @@ import numpy as np
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
+from skmissing._base import ModalityMixin, SkmissingEstimator, _fit_context
 from skmissing._blocks import fit_scaler
 from skmissing._compat import Interval, StrOptions
 from skmissing._docs import shared_docs
-from skmissing._table import ModalityMixin, SkmissingEstimator, _fit_context
 
 # Maximum number of components of "auto".
 MOST_COMPONENTS = 32

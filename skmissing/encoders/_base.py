@@ -11,6 +11,7 @@ import torch
 from sklearn.base import TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from skmissing._base import SkmissingEstimator, _fit_context
 from skmissing._compat import (
     HasMethods,
     Interval,
@@ -21,7 +22,6 @@ from skmissing._compat import (
 from skmissing._docs import shared_docs
 from skmissing._modalities import count
 from skmissing._sources import is_dask
-from skmissing._table import SkmissingEstimator, _fit_context
 from skmissing._torch import resolve_device
 from skmissing.encoders._cache import EmbeddingCache
 from skmissing.encoders._items import (

@@ -14,16 +14,12 @@ from skorch import NeuralNet
 from skorch.callbacks import Callback, GradientNormClipping, LRScheduler
 from torch import nn
 
+from skmissing._base import ModalityMixin, SkmissingEstimator, _fit_context
 from skmissing._blocks import row_chunks
 from skmissing._compat import Interval, _check_feature_names_in
 from skmissing._docs import shared_docs
 from skmissing._modalities import Modality, ModalityLayout
-from skmissing._table import (
-    ModalityMixin,
-    ModalityTable,
-    SkmissingEstimator,
-    _fit_context,
-)
+from skmissing._table import ModalityTable
 from skmissing._torch import resolve_device
 from skmissing.fusion._training import DISABLED, arrays_of, fit_net, report_epochs
 

@@ -33,15 +33,13 @@ from sklearn.utils.metadata_routing import (
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.parallel import Parallel, delayed
 
+from skmissing._base import ModalityMixin, SkmissingEstimator, _fit_context
 from skmissing._compat import HasMethods, Interval
 from skmissing._docs import shared_docs
 from skmissing._modalities import count
 from skmissing._table import (
     LARGEST,
-    ModalityMixin,
     ModalityTable,
-    SkmissingEstimator,
-    _fit_context,
     check_groups,
     check_squares,
     check_target,

@@ -10,14 +10,9 @@ from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from skmissing._base import SkmissingEstimator, _fit_context
 from skmissing._compat import Interval, StrOptions
-from skmissing._table import (
-    SkmissingEstimator,
-    _fit_context,
-    check_sample_weight,
-    check_squares,
-    check_target,
-)
+from skmissing._table import check_sample_weight, check_squares, check_target
 from skmissing.ensemble._folds import partition
 from skmissing.ensemble._least_squares import (
     ENOUGH_SAMPLES,

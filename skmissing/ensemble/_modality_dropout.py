@@ -14,16 +14,11 @@ from sklearn.utils.metadata_routing import (
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
+from skmissing._base import ModalityMixin, SkmissingEstimator, _fit_context
 from skmissing._compat import HasMethods, Interval, StrOptions
 from skmissing._docs import shared_docs
 from skmissing._masking import POLICIES, draw_subsets, read_dropout
-from skmissing._table import (
-    ModalityMixin,
-    SkmissingEstimator,
-    _fit_context,
-    check_target,
-    framed,
-)
+from skmissing._table import check_target, framed
 from skmissing.ensemble._base import route_weight
 
 

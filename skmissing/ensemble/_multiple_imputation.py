@@ -20,20 +20,17 @@ from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
+from skmissing._base import ModalityMixin, SkmissingEstimator, _fit_context, in_pieces
 from skmissing._compat import HasMethods, Interval
 from skmissing._docs import shared_docs
 from skmissing._sources import Piece
 from skmissing._table import (
     NUMBERS,
-    ModalityMixin,
     ModalityWarning,
-    SkmissingEstimator,
-    _fit_context,
     check_columns,
     check_table,
     check_target,
     fill_masked,
-    in_pieces,
     validate_numbers,
     validate_piece,
 )

@@ -16,6 +16,7 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 from skorch.callbacks import EarlyStopping
 
+from skmissing._base import ModalityMixin, SkmissingEstimator, _fit_context
 from skmissing._blocks import fit_scaler, row_chunks
 from skmissing._compat import Interval, StrOptions
 from skmissing._docs import shared_docs
@@ -23,7 +24,7 @@ from skmissing._masking import POLICIES, read_dropout
 from skmissing._modalities import count
 from skmissing._source_table import SourceTable
 from skmissing._sources import is_source, working_memory
-from skmissing._table import ModalityMixin, SkmissingEstimator, _fit_context, name_list
+from skmissing._table import name_list
 from skmissing._torch import few_threads, resolve_device
 from skmissing.fusion._training import (
     OPTIMIZERS,

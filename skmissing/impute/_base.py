@@ -7,11 +7,11 @@ import numpy as np
 from sklearn.base import TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
+from skmissing._base import ModalityMixin, SkmissingEstimator, _fit_context
 from skmissing._blocks import CHUNK_CELLS, on_device, row_chunks
 from skmissing._compat import _check_feature_names_in, to_numpy
 from skmissing._docs import shared_docs
 from skmissing._modalities import count
-from skmissing._table import ModalityMixin, SkmissingEstimator, _fit_context
 
 # Cells are clipped to this number of standard deviations from the mean for linear
 # models, which outliers would dominate.

@@ -6,11 +6,11 @@ from numbers import Integral, Real
 
 import numpy as np
 
+from skmissing._base import _fit_context
 from skmissing._blocks import block_norms, find_patterns
 from skmissing._compat import Interval, StrOptions
 from skmissing._distances import label_distances, nearest_centers, squared_distances
 from skmissing._docs import shared_docs
-from skmissing._table import _fit_context
 from skmissing.cluster import PartialModalityKMeans
 from skmissing.impute._base import BaseModalityImputer
 

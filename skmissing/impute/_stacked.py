@@ -11,11 +11,12 @@ from sklearn.model_selection import GroupKFold, KFold, check_cv
 from sklearn.utils import Bunch, check_consistent_length, check_random_state
 from sklearn.utils.parallel import Parallel, delayed
 
+from skmissing._base import _fit_context
 from skmissing._blocks import fit_scaler
 from skmissing._compat import Interval
 from skmissing._docs import shared_docs
 from skmissing._modalities import count
-from skmissing._table import ModalityWarning, _fit_context, name_list
+from skmissing._table import ModalityWarning, name_list
 from skmissing.impute._base import BaseModalityImputer, ImputationStdMixin
 from skmissing.impute._cluster_guided import ClusterGuidedImputer
 from skmissing.impute._factor import FactorImputer

@@ -4,10 +4,10 @@ import numpy as np
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
+from skmissing._base import ModalityMixin
 from skmissing._compat import import_optional, to_numpy
 from skmissing._docs import shared_docs
 from skmissing._modalities import count
-from skmissing._table import ModalityMixin
 from skmissing.inspection._displays import COLORS, make_axes, tidy
 from skmissing.inspection._scoring import InspectionResult
 

@@ -12,19 +12,14 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
+from skmissing._base import ModalityMixin, SkmissingEstimator, _fit_context
 from skmissing._blocks import fit_scaler
 from skmissing._callbacks import NO_TASK
 from skmissing._compat import Interval, StrOptions, to_numpy
 from skmissing._docs import shared_docs
 from skmissing._modalities import count
 from skmissing._sources import N_SAMPLED
-from skmissing._table import (
-    ModalityMixin,
-    SkmissingEstimator,
-    _fit_context,
-    check_sample_weight,
-    name_list,
-)
+from skmissing._table import check_sample_weight, name_list
 from skmissing.cluster._lloyd import centers_at_rows, lloyd, plus_plus_rows, random_rows
 from skmissing.mixture._calibration import HiddenErrors, choice_folds, held_out_rows
 from skmissing.mixture._em import (

@@ -9,9 +9,9 @@ from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
+from skmissing._base import ModalityMixin, SkmissingEstimator, _fit_context
 from skmissing._compat import Interval, StrOptions
 from skmissing._docs import shared_docs
-from skmissing._table import ModalityMixin, SkmissingEstimator, _fit_context
 from skmissing.simulate._config import (
     ModalityFraction,
     ModalityRates,
