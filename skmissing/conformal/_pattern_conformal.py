@@ -25,11 +25,12 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_is_fitted
 
+from skmissing._base import _fit_context, in_pieces
 from skmissing._blocks import find_patterns
 from skmissing._compat import HasMethods, Interval, RealNotInt, StrOptions
 from skmissing._docs import shared_docs
 from skmissing._modalities import ModalityWarning, count
-from skmissing._table import _fit_context, check_squares, framed, in_pieces
+from skmissing._table import check_squares, framed
 from skmissing.conformal._base import WrappedEstimator, align, set_modalities
 from skmissing.conformal._quantiles import (
     ROUNDING,
