@@ -61,6 +61,7 @@ def test_subset_order_has_each_subset_once(n_modalities):
 
 def test_numbers_pairs_and_dicts():
     assert make_amputer("mcar:0.3").missing == make_amputer("0.3").missing == 0.3
+    assert make_amputer("mcar:.3").missing == 0.3
     for text in ("mcar:0.4, 0.8", "mcar:(0.4,0.8)"):
         assert make_amputer(text).missing == (0.4, 0.8)
     assert read_missing((0.4, 0.8)) == ModalityFraction(0.4, 0.8)

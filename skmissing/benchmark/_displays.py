@@ -132,8 +132,7 @@ class BenchmarkDisplay:
         ValueError
             If the results have several regimes or scores, and none is chosen.
         """
-        if kind not in list(_DRAW):
-            raise ValueError(f"kind must be one of {', '.join(_DRAW)}; got {kind!r}.")
+        _check_kind(kind)
         check_results(results)
         check_share("confidence_level", confidence_level)
         regime = pick_regime(list(results["regime"].unique()), regime)
@@ -194,6 +193,7 @@ class BenchmarkDisplay:
         BenchmarkDisplay
             The display itself.
         """
+        _check_kind(self.kind)
         ax = make_axes(ax, (5.6, self._height))
         self.artists_, self.bars_ = {}, []
         _DRAW[self.kind](self, ax)
@@ -500,3 +500,8 @@ def _draw_strip(ax, regimes, marked):
     ax.set(xlim=(-1, 25), ylim=(-2, 4))
     ax.set_aspect("equal", anchor="W")
     ax.set_axis_off()
+
+
+def _check_kind(kind):
+    if kind not in list(_DRAW):
+        raise ValueError(f"kind must be one of {', '.join(_DRAW)}; got {kind!r}.")

@@ -105,7 +105,7 @@ class ActionMAE(nn.Module):
     ):
         super().__init__()
         sizes = {"n_layers": n_layers, "n_memory_tokens": n_memory_tokens}
-        check_sizes(hidden_dim, n_heads, **sizes)
+        check_sizes(hidden_dim, n_heads, dropout=dropout, **sizes)
         check_weights(reconstruction_weight=reconstruction_weight)
         n_tokens = [n for n, _ in shapes]
         self.reconstruction_weight = float(reconstruction_weight)

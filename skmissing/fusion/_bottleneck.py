@@ -114,7 +114,9 @@ class BottleneckFusion(nn.Module):
         dropout=0.1,
     ):
         super().__init__()
-        check_sizes(hidden_dim, n_heads, n_layers=n_layers, n_latents=n_latents)
+        check_sizes(
+            hidden_dim, n_heads, n_layers=n_layers, n_latents=n_latents, dropout=dropout
+        )
         n_tokens = [n for n, _ in shapes]
         counts, steps = torch.tensor(n_tokens), torch.arange(max(n_tokens))
         # Positions of the tokens of each modality, (M, N), padded with the last one.

@@ -68,7 +68,7 @@ class DynamicExperts(nn.Module):
 
     def __init__(self, shapes, n_outputs, *, hidden_dim=64, dropout=0.1):
         super().__init__()
-        check_sizes(hidden_dim)
+        check_sizes(hidden_dim, dropout=dropout)
         size = len(shapes)
         self.embed = ModalityProjection(shapes, hidden_dim)
         self.vectors = ModalityVectors([n_tokens for n_tokens, _ in shapes])

@@ -47,8 +47,10 @@ def token_owners(n_tokens):
     return torch.arange(len(n_tokens)).repeat_interleave(torch.tensor(n_tokens))
 
 
-def check_sizes(hidden_dim, n_heads=1, **sizes):
-    """Check that sizes are positive integers and `n_heads` divides `hidden_dim`."""
+def check_sizes(hidden_dim, n_heads=1, *, dropout=0.0, **sizes):
+    """Check sizes and dropout of a network. `n_heads` must divide `hidden_dim`."""
+    if not isinstance(dropout, Real) or not 0 <= dropout < 1:
+        raise ValueError(f"dropout must be a number in [0, 1); got {dropout!r}.")
     sizes = {"hidden_dim": hidden_dim, "n_heads": n_heads, **sizes}
     for name, size in sizes.items():
         if not isinstance(size, Integral) or size < 1:

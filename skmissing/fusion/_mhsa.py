@@ -74,7 +74,7 @@ class MHSAFusion(nn.Module):
         adaptation=None,
     ):
         super().__init__()
-        check_sizes(hidden_dim, n_heads=n_heads, n_layers=n_layers)
+        check_sizes(hidden_dim, n_heads=n_heads, n_layers=n_layers, dropout=dropout)
         if adaptation not in (None, "film", "prompt"):
             raise ValueError(
                 f"adaptation must be None, 'film' or 'prompt'; got {adaptation!r}."

@@ -50,7 +50,9 @@ class MMPFusion(nn.Module):
         super().__init__()
         sizes = {"n_heads": n_heads, "n_layers": n_layers}
         sizes |= {"n_aggregated_tokens": n_aggregated_tokens}
-        check_sizes(hidden_dim, tokens_per_vector=tokens_per_vector, **sizes)
+        check_sizes(
+            hidden_dim, tokens_per_vector=tokens_per_vector, dropout=dropout, **sizes
+        )
         n_tokens = [tokens_per_vector if n == 1 else n for n, _ in shapes]
         owner = token_owners(n_tokens)
         # Token of the layout from which each token of the network is computed.

@@ -38,18 +38,22 @@ class Bank(nn.Module):
         self.register_buffer("token_of_column", owner, persistent=False)
         for name in ("x", "present", "y"):
             self.register_buffer(name, torch.empty(0))
+        self.register_buffer("unit", torch.empty(0), persistent=False)
 
     def fill(self, x, present, y):  # (N, D), (N, T), (N,) or (N, n_outputs)
         """Keep training samples. Classes become indicators."""
         if y.dim() == 1:
             y = F.one_hot(y, self.n_outputs).to(x.dtype)
         self.x, self.present, self.y = x, present, y
+        self.unit = self.directions(x, present)
 
     def _load_from_state_dict(self, state, prefix, *args):
         for name in ("x", "present", "y"):  # of the size that was saved
             if prefix + name in state:
                 setattr(self, name, torch.empty_like(state[prefix + name]))
         super()._load_from_state_dict(state, prefix, *args)
+        if len(self.x):
+            self.unit = self.directions(self.x, self.present)
 
     def directions(self, x, present):  # (B, D), (B, T)
         """Return the unit vectors of the modalities, (B, D), 0 where missing."""
@@ -64,12 +68,11 @@ class Bank(nn.Module):
         samples that share no modality.
         """
         with torch.no_grad():
-            bank = self.directions(self.x, self.present)
-            similarity = self.directions(x, present) @ bank.T
+            similarity = self.directions(x, present) @ self.unit.T
             # Rounded, because the last digits depend on the other samples.
             similarity = torch.round(similarity, decimals=6)
             wanted = self.n_neighbors + self.training
-            index = similarity.topk(min(wanted, len(bank)), dim=1).indices
+            index = similarity.topk(min(wanted, len(self.x)), dim=1).indices
             usable = (self.present[index] & present[:, None]).any(dim=2)
             if self.training:
                 usable &= (self.x[index] != x[:, None]).any(dim=2)
@@ -174,7 +177,9 @@ class NeighborAttention(BankNetwork):
         dropout=0.1,
     ):
         super().__init__()
-        check_sizes(hidden_dim, n_heads=n_heads, n_neighbors=n_neighbors)
+        check_sizes(
+            hidden_dim, n_heads=n_heads, n_neighbors=n_neighbors, dropout=dropout
+        )
         self.bank = Bank(shapes, n_outputs, n_neighbors)
         self.embed = ModalityProjection(shapes, hidden_dim)
         self.embed_target = nn.Linear(n_outputs, hidden_dim, bias=False)
@@ -292,7 +297,9 @@ class NeighborGraph(BankNetwork):
         dropout=0.1,
     ):
         super().__init__()
-        check_sizes(hidden_dim, n_heads=n_heads, n_neighbors=n_neighbors)
+        check_sizes(
+            hidden_dim, n_heads=n_heads, n_neighbors=n_neighbors, dropout=dropout
+        )
         size = len(shapes)
         self.bank = Bank(shapes, n_outputs, n_neighbors)
         self.embed = ModalityProjection(shapes, hidden_dim)

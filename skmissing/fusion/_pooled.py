@@ -83,7 +83,7 @@ class PooledFusion(nn.Module):
         self, shapes, n_outputs, *, hidden_dim=64, pooling="mean", dropout=0.1
     ):
         super().__init__()
-        check_sizes(hidden_dim)
+        check_sizes(hidden_dim, dropout=dropout)
         if pooling not in POOLINGS:
             raise ValueError(f"pooling must be one of {POOLINGS}; got {pooling!r}.")
         self.pooling = pooling

@@ -95,7 +95,7 @@ class ShaSpec(nn.Module):
         dropout=0.1,
     ):
         super().__init__()
-        check_sizes(hidden_dim)
+        check_sizes(hidden_dim, dropout=dropout)
         check_weights(alignment_weight=alignment_weight, domain_weight=domain_weight)
         self.alignment_weight = float(alignment_weight)
         self.domain_weight = float(domain_weight)

@@ -9,7 +9,7 @@ from numbers import Real
 
 import numpy as np
 
-_NUMBER = r"\d+(?:\.\d+)?"
+_NUMBER = r"\d*\.?\d+"
 
 
 @dataclass(frozen=True)

@@ -140,3 +140,6 @@ def test_bad_figures(options, message):
     loss = make_rows({"a": [0.5], "b": [0.6]}, data="z", metric="mae")
     with pytest.raises(ValueError, match=message):
         BenchmarkDisplay.from_results(pd.concat([make_rates(), loss]), **options)
+    if options == {"kind": "bars"}:
+        with pytest.raises(ValueError, match=message):
+            BenchmarkDisplay(kind="bars", values=loss, regime="R1").plot()

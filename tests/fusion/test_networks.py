@@ -332,3 +332,12 @@ def test_consistency_without_dropout_warns():
     model = FusionClassifier(PooledFusion, modalities=[1, 1], max_epochs=1, **params)
     with pytest.warns(ModalityWarning, match="no effect with modality_dropout=0"):
         model.fit(np.eye(4, 2), [0, 1, 0, 1])
+
+
+@pytest.mark.parametrize("dropout", ["0.1", 1.0, None])
+@pytest.mark.parametrize(
+    "module", [network for network, _ in NETWORKS.values()] + [DynamicExperts]
+)
+def test_dropout_must_be_a_share(module, dropout):
+    with pytest.raises(ValueError, match=r"dropout must be a number in \[0, 1\); got"):
+        module(VECTORS, 3, dropout=dropout)
