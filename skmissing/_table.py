@@ -637,7 +637,7 @@ def check_squares(y):
     """Raise an error if squares of a target would overflow."""
     if y.dtype.kind not in "biuf":
         raise TypeError(f"y must be numbers; got dtype {y.dtype}.")
-    largest = y[np.abs(y).argmax()]
+    largest = float(y[np.abs(y).argmax()])
     if abs(largest) > LARGEST:
         raise ValueError(
             f"y must stay below {LARGEST:g}, so that squares do not overflow; got "

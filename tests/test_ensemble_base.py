@@ -421,3 +421,9 @@ def test_one_table_per_modality_is_refused(convert, match, small_multimodal):
     X, y, widths = small_multimodal
     with pytest.raises(TypeError, match=f"X must be one table; {match}.*numpy.hstack"):
         LateFusionClassifier(modalities=widths).fit(convert(X), y)
+
+
+def test_targets_in_single_precision(small_multimodal):
+    X, y, widths = small_multimodal
+    model = LateFusionRegressor("linear", modalities=widths, cv=2)
+    assert np.isfinite(model.fit(X, y.astype(np.float32)).predict(X)).all()
