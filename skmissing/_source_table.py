@@ -325,7 +325,9 @@ def map_source(method, estimator, X, args, kwargs, out=None):
     is_transform = method.__name__ == "transform"
     is_collection = source.lazy and not isinstance(X, RowSource)
     if not (is_collection or is_transform):
-        return np.concatenate([values for _, values in _results(source, work)])
+        parts = [values for _, values in _results(source, work)]
+        masked = isinstance(parts[0], np.ma.MaskedArray)
+        return (np.ma if masked else np).concatenate(parts)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         probe = work(np.zeros((1, source.shape[1]), dtype=source.dtype))
@@ -349,7 +351,7 @@ def _results(source, work):
 
 def _call(method, estimator, columns, args, kwargs, X):
     """Result of a method for the values of a piece, as an array."""
-    return np.asarray(method(estimator, Piece(X, columns), *args, **kwargs))
+    return np.asanyarray(method(estimator, Piece(X, columns), *args, **kwargs))
 
 
 def _lazy_array(source, work, probe):

@@ -5,16 +5,20 @@ import warnings
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn import config_context
 from sklearn.base import clone
+from sklearn.compose import make_column_transformer
 from sklearn.datasets import load_diabetes, load_iris
 from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 from sklearn.model_selection import GroupKFold, KFold, LeaveOneOut
+from sklearn.pipeline import make_pipeline
 from sklearn.svm import LinearSVC
 
 from skmissing import ModalityWarning
+from skmissing.compose import scan_table
 from skmissing.conformal import (
     PatternConformalClassifier,
     PatternConformalRegressor,
@@ -24,6 +28,7 @@ from skmissing.conformal._quantiles import class_scores, count_needed, upper_bou
 from skmissing.ensemble import LateFusionClassifier
 
 from .estimators import make_imputing
+from .test_sources import memmap
 
 LAYOUT = {"a": 2, "b": 2}
 LOGISTIC = make_imputing(LogisticRegression(max_iter=1000))
@@ -369,6 +374,42 @@ def test_coverage_is_a_mean_per_pattern():
         assert row["n_samples"] == row["n_calibration_samples"] == rows.sum()
     with pytest.raises(ValueError, match=r"y must have as many samples as X \(150\)"):
         coverage_by_pattern(conformal, X, y[:10])
+
+
+# ------------------------------------------------------------------ containers
+
+
+def test_pieces_have_the_same_sets_and_masks(tmp_path):
+    X, y = flowers()
+    conformal = classifier(cv=3).fit(X, y)
+    with config_context(working_memory=1e-3):
+        pieces = scan_table(memmap(X, tmp_path))
+        assert len(list(pieces.iter_chunks())) > 1
+        assert_array_equal(conformal.predict_set(pieces), conformal.predict_set(X))
+        found = conformal.predict(pieces, reject="abstain")
+    assert_array_equal(found.mask, conformal.predict(X, reject="abstain").mask)
+
+
+def test_steps_get_the_names_of_columns():
+    pandas = pytest.importorskip("pandas")
+    X, y = flowers()
+    frame = pandas.DataFrame(X, columns=["a__0", "a__1", "b__0", "b__1"])
+    columns = make_column_transformer(("passthrough", ["a__0", "b__1"]))
+    inner = make_pipeline(columns, LOGISTIC)
+    conformal = PatternConformalClassifier(inner, cv=2, n_jobs=2).fit(frame, y)
+    assert len(conformal.patterns_) == 3
+    assert conformal.predict_set(frame).shape == (150, 3)
+
+
+@pytest.mark.parametrize("patterns", ["mondrian", "weighted"])
+def test_routed_metadata(patterns):
+    X, y = flowers()
+    params = {"sample_weight": np.ones(150), "groups": np.arange(150) // 3}
+    with config_context(enable_metadata_routing=True):
+        inner = LateFusionClassifier("linear", cv=2).set_fit_request(sample_weight=True)
+        cv = GroupKFold(2).set_split_request(groups=True)
+        conformal = classifier(inner, cv=cv, patterns=patterns).fit(X, y, **params)
+    assert len(conformal.estimators_) == 2
 
 
 # ------------------------------------------------------------------ bad input

@@ -8,7 +8,7 @@ from itertools import product
 from numbers import Integral, Real
 
 import numpy as np
-from sklearn import get_config
+from sklearn import config_context, get_config
 from sklearn.base import ClassifierMixin, RegressorMixin, clone
 from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import HistGradientBoostingRegressor
@@ -387,15 +387,13 @@ class PatternConformal(WrappedEstimator):
             StandardScaler(),
             LogisticRegression(C=WEIGHT_C, max_iter=1000),
         )
-        weight = {"logisticregression__sample_weight": table.weight[rows]}
-        if get_config()["enable_metadata_routing"]:
-            model[-1].set_fit_request(sample_weight=True)
-            weight = {"sample_weight": table.weight[rows]}
-        held_out = cross_val_predict(
-            model, X, exact, cv=StratifiedKFold(5, shuffle=True, random_state=0),
-            params=weight, method="predict_proba",
-        )  # fmt: skip
-        return held_out[:, 1], model.fit(X, exact, **weight)
+        params = {"logisticregression__sample_weight": table.weight[rows]}
+        folds = StratifiedKFold(5, shuffle=True, random_state=0)
+        with config_context(enable_metadata_routing=False):
+            held_out = cross_val_predict(
+                model, X, exact, cv=folds, params=params, method="predict_proba"
+            )
+            return held_out[:, 1], model.fit(X, exact, **params)
 
     # ------------------------------------------------------------------ prediction
 
