@@ -318,3 +318,29 @@ def test_nothing_held_out_is_not_calibrated(method, by):
     assert "8 of 8 samples cannot be held out" in str(record[-1].message)
     expected = GaussianNB().fit(X[:, :2], y).predict_proba(X[:, :2])
     assert_allclose(model.predict_proba(X[:, :2]), expected, atol=1e-9)
+
+
+def test_probabilities_of_zero_count_as_half_of_the_smallest():
+    """A forest is certain of a wrong class once; its temperature stays small."""
+    proba = np.tile([[0.9, 0.1], [0.2, 0.8]], (50, 1))
+    y = np.tile([0, 1], 50)
+    proba[0], y[:20] = [0, 1], 0
+    model = CalibrationByPattern(Table(proba), cv="prefit", modalities=[1])
+    X = np.arange(100.0)[:, None]
+    model.fit(X, y)
+    lifted = CalibrationByPattern(
+        Table(np.maximum(proba, 0.05)), cv="prefit", modalities=[1]
+    ).fit(X, y)
+    assert_allclose(model.temperature_, lifted.temperature_)
+    assert_allclose(model.predict_proba(X), lifted.predict_proba(X))
+
+
+class Table(DummyNaive):
+    """Fitted classifier whose X are positions of known probabilities."""
+
+    def __init__(self, proba):
+        self.proba = proba
+        self.classes_ = np.arange(proba.shape[1])
+
+    def predict_proba(self, X):
+        return self.proba[X[:, 0].astype(int)]

@@ -175,7 +175,7 @@ class HeldOutClassifier(ClassifierMixin, WrappedEstimator):
         presence = table.warn_unlearnt(self._seen)
         if (presence != table.presence).any():
             table = table.hide(~presence)
-        table.warn_empty("predicted by the estimator as it predicts such samples")
+        table.warn_empty("given what the estimator predicts without any")
         frame = framed(np.asfortranarray(table.X), X, table.feature_names)
         return presence, self._proba_of(frame)
 

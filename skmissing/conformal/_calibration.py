@@ -80,7 +80,9 @@ class CalibrationByPattern(HeldOutClassifier):
     -----
     The calibration is fitted to held-out probabilities, and the classifier to all
     samples, as in :class:`~sklearn.calibration.CalibratedClassifierCV` with
-    `ensemble=False`. If all samples have the same modalities, the result is the same.
+    `ensemble=False`. If all samples have the same modalities, the result is the same,
+    except for probabilities of 0, which forests predict: for temperature scaling, they
+    count as half of the smallest positive held-out probability.
 
     Let :math:`\\ell_i(\\theta)` be the loss of held-out sample i with weight
     :math:`w_i` after a calibration with the parameters :math:`\\theta`: the log-loss
@@ -180,6 +182,10 @@ class CalibrationByPattern(HeldOutClassifier):
         """
         data, proba = self._fit_held_out(X, y, sample_weight, groups)
         weight, names = data.table.weight, self.modalities_.names
+        self._least = 0.0
+        if self.method == "temperature" and len(proba):
+            self._least = np.min(proba, initial=1.0, where=proba > 0) / 2
+        proba = np.maximum(proba, self._least)
         fit = fit_temperature if self.method == "temperature" else fit_isotonic
         self.groups_, group = group_samples(data.table.presence, names, self.by)
         self._calibrations = []
@@ -205,6 +211,7 @@ class CalibrationByPattern(HeldOutClassifier):
             In the order of `classes_`.
         """
         presence, proba = self._predict_inner(X)
+        proba = np.maximum(proba, self._least)
         apply = scale_proba if self.method == "temperature" else map_proba
         keys, group = group_samples(presence, self.modalities_.names, self.by)
         out = np.empty_like(proba)
