@@ -1,13 +1,15 @@
 """Coverage of conformal sets by pattern: one quantile for all against one per pattern.
 
-    python benchmarks/coverage_by_pattern.py OUT.csv FILE.npz ...
+    python benchmarks/coverage_by_pattern.py FOLDER FILE.npz ...
 
-The embedded sets are added. At most 2 000 samples per run: a quarter trains, a quarter
-calibrates, and half are tested. Modalities are hidden in all of them.
+The embedded sets are added. At most 2 000 samples per run: half of them are tested, and
+modalities are hidden in all. With cv="prefit", half of the others train and half
+calibrate the model. Writes all patterns, and two tables, to the folder.
 """
 
 import sys
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -24,6 +26,7 @@ from skmissing.ensemble import LateFusionClassifier, LateFusionRegressor
 
 LEVELS, RATES, SEEDS = (0.8, 0.9, 0.95), (0.3, 0.5, 0.7), (0, 1, 2)
 PATTERNS, MOST_SAMPLES, LEAST_TESTED = ("mondrian", "nested", "weighted"), 2000, 50
+SETTING, CELL = ["level", "mechanism", "missing"], ["data", "pattern", "calibration"]
 
 
 def read(paths):
@@ -35,7 +38,7 @@ def read(paths):
     yield "diabetes", X, {"body": 4, "blood": 6}, y
 
 
-def measure(X, modalities, y, mechanism, rate, seed):
+def measure(X, modalities, y, mechanism, rate, seed, cv):
     """Coverage by pattern for each level and each kind of calibration."""
     rows = np.random.RandomState(seed).permutation(len(X))[:MOST_SAMPLES]
     X, y = np.asarray(X)[rows], np.asarray(y)[rows]
@@ -45,19 +48,23 @@ def measure(X, modalities, y, mechanism, rate, seed):
     kept = ~np.isnan(X).all(axis=1)
     X, y = X[kept], y[kept]
     train, held_out, test = np.split(np.arange(len(X)), [len(X) // 4, len(X) // 2])
-    classify = y.dtype.kind not in "f"
-    kinds = LateFusionClassifier, PatternConformalClassifier
-    if not classify:
-        kinds = LateFusionRegressor, PatternConformalRegressor
-    model = kinds[0]("linear", modalities=modalities).fit(X[train], y[train])
-    if classify:  # a class without training samples cannot be in a set
-        held_out, test = (r[np.isin(y[r], model.classes_)] for r in (held_out, test))
+    kinds = LateFusionRegressor, PatternConformalRegressor
+    if y.dtype.kind != "f":
+        kinds = LateFusionClassifier, PatternConformalClassifier
+        # A class without training samples cannot be in a set.
+        held_out, test = (r[np.isin(y[r], y[train])] for r in (held_out, test))
+    model = kinds[0]("linear", modalities=modalities)
+    if cv == "prefit":
+        model.fit(X[train], y[train])
+    else:
+        held_out = np.concatenate([train, held_out])
     plan = [("marginal", [X.shape[1]], "nested")]
-    plan += [(patterns, modalities, patterns) for patterns in PATTERNS]
+    for patterns in PATTERNS if cv == "prefit" else PATTERNS[:1]:
+        plan.append((patterns, modalities, patterns))
     tables = []
     for name, layout, patterns in plan:
         conformal = kinds[1](
-            model, cv="prefit", modalities=layout, patterns=patterns,
+            model, cv=cv, modalities=layout, patterns=patterns,
             confidence_level=LEVELS[0],
         ).fit(X[held_out], y[held_out])  # fmt: skip
         for level in LEVELS:
@@ -67,53 +74,66 @@ def measure(X, modalities, y, mechanism, rate, seed):
             )  # fmt: skip
             table = table.rename(columns={"mean_width": "size", "mean_size": "size"})
             tables.append(table.assign(calibration=name, level=level).reset_index())
-    return pd.concat(tables)
+    table = pd.concat(tables)
+    return table.assign(mechanism=mechanism, missing=rate, seed=seed, cv=cv)
 
 
-def summarize(table):
-    """Means and worst pattern per setting, over patterns with enough test samples."""
-    table = table[table.n_samples >= LEAST_TESTED].copy()
-    error = 1.96 * np.sqrt(table.level * (1 - table.level) / table.n_samples)
-    table["short"] = 100 * (table.level - error - table.coverage)
-    table["beyond"] = 100.0 * (table.short > 3)
-    table["coverage"] *= 100
-    table["weighted"] = table.n_samples * table.coverage
-    groups = table.groupby(["level", "mechanism", "rate", "calibration"])
-    out = groups.agg(
-        patterns=("coverage", "size"),
-        worst=("coverage", "min"),
-        short=("short", "max"),
-        beyond=("beyond", "mean"),
-        relative=("relative", "mean"),
+def pool(table):
+    """Add up the test samples of the seeds, and compare their coverage to the level.
+
+    `short` is how much the coverage is below the level, beyond the binomial error.
+    """
+    table = table.assign(
+        hits=table.n_samples * table.coverage, total=table.n_samples * table["size"]
     )
-    out.insert(1, "coverage", groups.weighted.sum() / groups.n_samples.sum())
-    return out.round(2)
+    table = table.groupby(SETTING + CELL)[["n_samples", "hits", "total"]].sum()
+    table = table[table.n_samples >= LEAST_TESTED].reset_index()
+    error = 1.96 * np.sqrt(table.level * (1 - table.level) / table.n_samples)
+    table["coverage"] = table.hits / table.n_samples
+    table["short"] = table.level - error - table.coverage
+    table["beyond"] = table.short > 0.03
+    return table
 
 
-def main(out, *paths):
-    """Measure all sets, write all patterns to a file, and print the summary."""
+def summarize(table, keys):
+    """One row per value of the keys; percentages, and sizes relative to marginal."""
+    by = table.groupby([*keys, "calibration"])
+    share = by.hits.sum() / by.n_samples.sum()
+    parts = {"mean": share, "worst": by.coverage.min(), "short": by.short.max()}
+    columns = {"patterns": by.size().unstack()["marginal"]}
+    for name in ("marginal", PATTERNS[0]):
+        for part, values in parts.items():
+            columns[f"{name}, {part}"] = (100 * values.unstack()[name]).round(1)
+    for name, beyond in by.beyond.sum().unstack().items():
+        columns[f"{name}, > 3"] = beyond
+    total = table.groupby([*SETTING, "data", "calibration"]).total.sum().unstack()
+    size = total[PATTERNS[0]] / total["marginal"]
+    columns["size"] = size.groupby(keys).median().round(2)
+    return pd.DataFrame(columns).reset_index()
+
+
+def main(folder, *paths):
+    """Measure all sets, write the tables, and print them."""
     tables = []
     for name, X, modalities, y in read(paths):
         for mechanism in ("mcar", "mnar"):
-            for rate in RATES:
-                for seed in SEEDS:
-                    table = measure(X, modalities, y, mechanism, rate, seed)
-                    tables.append(
-                        table.assign(
-                            data=name, mechanism=mechanism, rate=rate, seed=seed
-                        )
-                    )
+            for seed in SEEDS:
+                for rate, cv in [*((rate, "prefit") for rate in RATES), (0.5, 5)]:
+                    table = measure(X, modalities, y, mechanism, rate, seed, cv)
+                    tables.append(table.assign(data=name))
         print(name, flush=True)
-    table = pd.concat(tables)
-    # Sizes relative to those of the marginal quantile for the same samples.
-    keys = ["data", "mechanism", "rate", "seed", "level", "pattern"]
-    marginal = table[table.calibration == "marginal"].set_index(keys)["size"]
-    table["relative"] = (
-        table["size"].to_numpy()
-        / marginal.loc[pd.MultiIndex.from_frame(table[keys])].to_numpy()
-    )
-    table.round(4).to_csv(out, index=False)
-    print(summarize(table).to_string())
+    report(pd.concat(tables), Path(folder))
+
+
+def report(table, folder):
+    """Write and print the tables."""
+    table.round(4).to_csv(folder / "coverage_patterns.csv", index=False)
+    for cv, part in table.groupby("cv"):
+        part = pool(part)
+        for name, keys in (("rates", SETTING), ("sets", ["data", "mechanism"])):
+            summary = summarize(part, keys)
+            summary.to_csv(folder / f"coverage_{name}_{cv}.csv", index=False)
+            print(f"cv={cv}\n{summary.to_string()}")
 
 
 if __name__ == "__main__":
