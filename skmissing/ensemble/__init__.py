@@ -13,6 +13,7 @@ from skmissing.ensemble._multiple_imputation import (
 )
 from skmissing.ensemble._pattern import PatternClassifier, PatternRegressor
 from skmissing.ensemble._routed import RoutedClassifier
+from skmissing.ensemble._survival import LateFusionSurvival
 
 __all__ = [
     "KernelLogisticClassifier",
@@ -20,6 +21,7 @@ __all__ = [
     "KernelRidgeRegressor",
     "LateFusionClassifier",
     "LateFusionRegressor",
+    "LateFusionSurvival",
     "ModalityDropout",
     "MultipleImputationClassifier",
     "MultipleImputationRegressor",

@@ -394,6 +394,11 @@ class BlockEnsemble(MetaEstimatorMixin, ModalityMixin, SkmissingEstimator):
             method_mapping=MethodMapping().add(caller="fit", callee="split"),
         )
 
+    @property
+    def _stratified(self):
+        """Whether each fold has the same share of each class."""
+        return is_classifier(self)
+
     def _splits(self, data):
         """Return pairs of samples to fit on and to hold out, as masks."""
         if data.whole is not None:
@@ -401,10 +406,10 @@ class BlockEnsemble(MetaEstimatorMixin, ModalityMixin, SkmissingEstimator):
         X, y, groups = data.given
         if isinstance(self.cv, Integral):
             if groups is None:
-                folds = deal_folds(data.codes, self.cv, is_classifier(self))
+                folds = deal_folds(data.codes, self.cv, self._stratified)
             else:
                 folds = deal_groups(
-                    data.codes, groups[data.used], self.cv, is_classifier(self)
+                    data.codes, groups[data.used], self.cv, self._stratified
                 )
                 if not folds.any():
                     data.table.warn(
