@@ -142,7 +142,7 @@ def test_curve_by_loops():
         assert_allclose(coverage, 1)
 
 
-def test_refusals(tmp_path):
+def test_refusals():
     X, y = make_data(30)
     X[:, 2] = 1.0
     with pytest.raises(ValueError, match="'cost' parameter .* Got 2"):
@@ -152,10 +152,17 @@ def test_refusals(tmp_path):
     model = AbstainingClassifier(GaussianNB(), cost=0.2).fit(X[:, :2], y)
     with pytest.raises(ValueError, match="reject must be None or 'abstain'; got True"):
         model.predict(X[:, :2], reject=True)
-    with pytest.raises(ValueError, match="X must be in memory for reject"):
-        np.save(tmp_path / "X.npy", X[:, :2])
-        on_disk = scan_table(np.load(tmp_path / "X.npy", mmap_mode="r"))
-        model.predict(on_disk, reject="abstain")
+
+
+def test_table_in_pieces_keeps_the_mask(tmp_path):
+    X, y = make_data()
+    model = AbstainingClassifier(NAIVE, cost=0.3, modalities=LAYOUT).fit(X, y)
+    np.save(tmp_path / "X.npy", X)
+    on_disk = scan_table(np.load(tmp_path / "X.npy", mmap_mode="r"))
+    found, expected = (model.predict(x, reject="abstain") for x in (on_disk, X))
+    assert_array_equal(found.mask, expected.mask)
+    assert_array_equal(found.data, expected.data)
+    assert expected.mask.any()
 
 
 def test_display():

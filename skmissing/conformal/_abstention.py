@@ -8,7 +8,6 @@ from sklearn.utils.validation import check_is_fitted
 from skmissing._base import _fit_context
 from skmissing._compat import Interval, StrOptions, validate_params
 from skmissing._docs import shared_docs
-from skmissing._sources import Piece
 from skmissing.conformal._base import (
     HeldOutClassifier,
     group_samples,
@@ -196,16 +195,11 @@ class AbstainingClassifier(HeldOutClassifier):
         Raises
         ------
         ValueError
-            If `reject` is another value, or is given for X that is read in pieces.
+            If `reject` is another value.
         """
         check_is_fitted(self)
         if reject not in (None, "abstain"):
             raise ValueError(f"reject must be None or 'abstain'; got {reject!r}.")
-        if reject is not None and isinstance(X, Piece):
-            raise ValueError(
-                "X must be in memory for reject='abstain'; got a table that is read in "
-                "pieces. Its predict_proba can be compared with threshold_."
-            )
         presence, proba = self._predict_inner(X)
         labels = self.classes_[proba.argmax(axis=1)]
         if reject is None:
