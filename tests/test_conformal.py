@@ -24,7 +24,12 @@ from skmissing.conformal import (
     PatternConformalRegressor,
     coverage_by_pattern,
 )
-from skmissing.conformal._quantiles import class_scores, count_needed, upper_bounds
+from skmissing.conformal._quantiles import (
+    class_scores,
+    count_needed,
+    reduce_pattern,
+    upper_bounds,
+)
 from skmissing.ensemble import LateFusionClassifier
 
 from .estimators import make_imputing
@@ -237,6 +242,26 @@ def test_rare_patterns_borrow_and_others_are_reduced():
     reduced = X[:5].copy()
     reduced[:, 2:] = np.nan  # more samples have a
     assert_array_equal(sets, conformal.predict_set(reduced))
+
+
+def test_many_modalities_are_dropped_one_after_the_other():
+    """Each time, the one without which the most samples have the others."""
+    presence = (
+        np.array([[1, 1, 1, 0]] * 4 + [[1, 1, 0, 1]] * 5 + [[1, 1, 0, 0]] * 2) > 0
+    )
+    full, weight = np.ones(4, dtype=bool), np.ones(11)
+    for needed, left in ((4, [0, 1, 3]), (6, [0, 1]), (12, [0])):
+        found = reduce_pattern(full, presence, weight, needed)
+        assert np.flatnonzero(found).tolist() == left
+    # Few samples have the same modalities, but they keep several.
+    rng = np.random.RandomState(0)
+    X = rng.standard_normal((300, 10))
+    y = (X[:, 0] > 0).astype(int)
+    X[rng.uniform(size=X.shape) < 0.3] = np.nan
+    conformal = classifier(modalities=[1] * 10, cv=0.5, random_state=0).fit(X, y)
+    chosen = [conformal._choose(has) for has in ~np.isnan(X)]
+    assert np.mean([len(conformal.patterns_[i]) for i in chosen]) > 4
+    assert conformal.n_calibration_samples_[chosen].min() >= 9
 
 
 def test_without_a_pattern_nothing_is_excluded():

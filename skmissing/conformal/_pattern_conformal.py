@@ -38,6 +38,7 @@ from skmissing.conformal._quantiles import (
     count_needed,
     limit_mass,
     mass_below,
+    reduce_pattern,
     upper_bounds,
 )
 from skmissing.ensemble import LateFusionClassifier, LateFusionRegressor
@@ -114,7 +115,9 @@ class PatternConformal(WrappedEstimator):
         Fitted model of each fold.
     patterns_ : list of tuple of str
         Patterns with calibration samples: those of the training samples, each modality
-        alone, and for up to 6 modalities all others.
+        alone, and for up to 6 modalities all others. For more modalities, a pattern
+        with too few samples is reduced to one with enough, by dropping one after the
+        other.
     n_calibration_samples_ : ndarray of shape (n_patterns,)
         Number of calibration samples of each pattern.
     """
@@ -265,16 +268,20 @@ class PatternConformal(WrappedEstimator):
 
     def _plan(self, presence, weight, fold):
         """Pairs of a pattern and the positions of its calibration samples."""
-        n_modalities = len(self._seen)
-        candidates = [find_patterns(presence)[0], np.eye(n_modalities, dtype=bool)]
+        n_modalities, needed = len(self._seen), count_needed(self.confidence_level)
+        observed, known = find_patterns(presence)[0], fold >= 0
+        candidates = [observed, np.eye(n_modalities, dtype=bool)]
         if n_modalities <= MOST_COMBINED:
             every = np.array(list(product([False, True], repeat=n_modalities)))
             candidates.append(every)
+        else:
+            samples = presence[known], weight[known]
+            candidates += [reduce_pattern(p, *samples, needed)[None] for p in observed]
         candidates = find_patterns(np.concatenate(candidates))[0]
         learnt = candidates.any(axis=1) & ~candidates[:, ~self._seen].any(axis=1)
-        needed, plan, most = count_needed(self.confidence_level), [], 0
+        plan, most = [], 0
         for pattern in candidates[learnt]:
-            rows = (presence | ~pattern).all(axis=1) & (fold >= 0)
+            rows = (presence | ~pattern).all(axis=1) & known
             if self.patterns == "mondrian":
                 exact = rows & ~(presence & ~pattern).any(axis=1)
                 if weight[exact].sum() >= max(needed, self.min_samples):
@@ -286,7 +293,7 @@ class PatternConformal(WrappedEstimator):
             raise ValueError(
                 f"confidence_level={self.confidence_level:g} needs at least {needed} "
                 f"calibration samples of a pattern; got at most {most}, of "
-                f"{count((fold >= 0).sum(), 'calibration sample')}."
+                f"{count(known.sum(), 'calibration sample')}."
             )
         return plan
 

@@ -1,4 +1,4 @@
-"""Scores of classes, and weighted quantiles with an infinite test score."""
+"""Scores of classes, weighted quantiles with an infinite test score, and patterns."""
 
 import numpy as np
 
@@ -65,3 +65,22 @@ def upper_bounds(centre, scale, scores, weight, fold, limit):
         ends = np.vstack([ends, np.full(ends.shape[1], np.inf)])
         out[part] = ends[first, np.arange(ends.shape[1])]
     return out
+
+
+def reduce_pattern(pattern, presence, weight, needed):
+    """Drop modalities until samples with the weight `needed` have all others.
+
+    Each time, drop the modality without which the most samples have the pattern, and
+    among equal ones the rarest. pattern (n_modalities,); presence (n_samples,
+    n_modalities); weight (n_samples,).
+    """
+    pattern, often = pattern.copy(), weight @ presence
+    while pattern.sum() > 1:
+        lacking = pattern & ~presence
+        n_lacking = lacking.sum(axis=1)
+        if weight[n_lacking == 0].sum() >= needed * (1 - ROUNDING):
+            break
+        last = n_lacking == 1
+        gain = np.where(pattern, weight[last] @ lacking[last], -1.0)
+        pattern[np.lexsort((-often, gain))[-1]] = False
+    return pattern
