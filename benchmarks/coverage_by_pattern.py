@@ -67,11 +67,11 @@ def measure(X, modalities, y, mechanism, rate, seed, cv):
     for name, layout, patterns in plan:
         conformal = kinds[1](
             model, cv=cv, modalities=layout, patterns=patterns,
-            confidence_level=LEVELS[0],
+            confidence=LEVELS[0],
         ).fit(X[held_out], y[held_out])  # fmt: skip
         for level in LEVELS:
             table = coverage_by_pattern(
-                conformal.set_params(confidence_level=level), X[test], y[test],
+                conformal.set_params(confidence=level), X[test], y[test],
                 modalities=modalities, as_frame=True,
             )  # fmt: skip
             table = table.rename(columns={"mean_width": "size", "mean_size": "size"})

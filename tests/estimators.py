@@ -115,12 +115,12 @@ INSTANCES = {
     "PatternConformalClassifier": [
         {
             "estimator": make_imputing(LogisticRegression()),
-            "confidence_level": 0.5,
+            "confidence": 0.5,
             "cv": 2,
         }
     ],
     "PatternConformalRegressor": [
-        {"estimator": make_imputing(Ridge()), "confidence_level": 0.5, "cv": 2}
+        {"estimator": make_imputing(Ridge()), "confidence": 0.5, "cv": 2}
     ],
     "PatternRegressor": [{"cv": 2, "min_rows": 10}],
     "PerModality": [{"transformer": StandardScaler()}],

@@ -85,16 +85,16 @@ def test_scores_of_classes():
     assert_allclose(class_scores(proba, "raps"), [[1.2, 0.5, 0.9]])
 
 
-@pytest.mark.parametrize("conformity_score", ["lac", "aps", "raps"])
+@pytest.mark.parametrize("method", ["lac", "aps", "raps"])
 @pytest.mark.parametrize("level", [0.8, 0.9, 0.95])
-def test_complete_samples_are_split_conformal(conformity_score, level):
+def test_complete_samples_are_split_conformal(method, level):
     """A loop over calibration samples, as in the textbook."""
     X, y = flowers(missing=False)
     model = clone(LOGISTIC).fit(X[:50], y[:50])
-    conformal = classifier(
-        model, cv="prefit", conformity_score=conformity_score, confidence_level=level
-    ).fit(X[50:100], y[50:100])
-    scores = class_scores(model.predict_proba(X[50:]), conformity_score)
+    conformal = classifier(model, cv="prefit", method=method, confidence=level).fit(
+        X[50:100], y[50:100]
+    )
+    scores = class_scores(model.predict_proba(X[50:]), method)
     known = sorted(s[c] for s, c in zip(scores[:50], y[50:]))
     threshold = known[int(np.ceil(round(level * 51, 9))) - 1]
     assert_array_equal(conformal.predict_set(X[100:]), scores[50:] <= threshold)
@@ -184,13 +184,13 @@ def test_scores_of_values():
         clone(RIDGE).fit(X, Z[:, 0]),
         make_imputing(LinearRegression()).fit(X, 1 + Z[:, 2]),
     )
-    conformal = regressor(pair, cv="prefit", conformity_score="normalized").fit(X, y)
+    conformal = regressor(pair, cv="prefit", method="normalized").fit(X, y)
     low, high = conformal.predict_interval(X).T
     assert_allclose((low + high) / 2, pair[0].predict(X), atol=1e-9)
     exact = ~np.isnan(X).any(axis=1)
     ratio = (high - low)[exact] / pair[1].predict(X)[exact]
     assert np.ptp(ratio) < 1e-8
-    cqr = regressor(pair, cv="prefit", conformity_score="cqr").fit(X, y)
+    cqr = regressor(pair, cv="prefit", method="cqr").fit(X, y)
     low, high = cqr.predict_interval(X[exact]).T
     below, above = pair[0].predict(X[exact]) - low, high - pair[1].predict(X[exact])
     assert np.ptp(below) < 1e-8
@@ -198,19 +198,19 @@ def test_scores_of_values():
     assert_allclose(cqr.predict(X), sum(model.predict(X) for model in pair) / 2)
 
 
-@pytest.mark.parametrize("conformity_score", ["normalized", "cqr"])
-def test_second_models_are_fitted(conformity_score):
+@pytest.mark.parametrize("method", ["normalized", "cqr"])
+def test_second_models_are_fitted(method):
     """They learn where the values spread."""
     rng = np.random.RandomState(0)
     X = rng.uniform(-1, 1, size=(300, 2))
     y = (1 + 5 * (X[:, 0] > 0)) * rng.standard_normal(300)
     trees = HistGradientBoostingRegressor(max_iter=10, quantile=0.3)
-    conformal = PatternConformalRegressor(trees, conformity_score=conformity_score)
-    conformal.set_params(cv=2, confidence_level=0.8).fit(X, y)
+    conformal = PatternConformalRegressor(trees, method=method)
+    conformal.set_params(cv=2, confidence=0.8).fit(X, y)
     width = np.diff(conformal.predict_interval(X), axis=1)[:, 0]
     assert width[X[:, 0] > 0.2].mean() > 2 * width[X[:, 0] < -0.2].mean()
     assert len(conformal.estimators_[0]) == 2
-    if conformity_score == "cqr":
+    if method == "cqr":
         quantiles = [model.quantile for model in conformal.estimators_[0]]
         assert_allclose(quantiles, [0.1, 0.9])
         assert (conformal.estimator_.quantile, conformal.estimator_.loss) == (
@@ -282,9 +282,9 @@ def test_without_a_pattern_nothing_is_excluded():
 
 def test_level_can_be_changed_after_fit():
     X, y = flowers(n_samples=90)
-    conformal = classifier(confidence_level=0.5, patterns="nested").fit(X[:60], y[:60])
-    fresh = classifier(confidence_level=0.9, patterns="nested").fit(X[:60], y[:60])
-    conformal.set_params(confidence_level=0.9)
+    conformal = classifier(confidence=0.5, patterns="nested").fit(X[:60], y[:60])
+    fresh = classifier(confidence=0.9, patterns="nested").fit(X[:60], y[:60])
+    conformal.set_params(confidence=0.9)
     assert_array_equal(conformal.predict_set(X[60:]), fresh.predict_set(X[60:]))
 
 
@@ -443,15 +443,15 @@ def test_routed_metadata(patterns):
 @pytest.mark.parametrize(
     "params, match",
     [
-        ({"confidence_level": 1.0}, "'confidence_level' parameter .* range"),
-        ({"confidence_level": 0.0}, "'confidence_level' parameter .* range"),
+        ({"confidence": 1.0}, "'confidence' parameter .* range"),
+        ({"confidence": 0.0}, "'confidence' parameter .* range"),
         ({"estimator": LinearSVC()}, "implementing 'fit' and 'predict_proba'"),
         ({"estimator": LogisticRegression()}, "estimator must accept NaN"),
         (
-            {"confidence_level": 0.999},
+            {"confidence": 0.999},
             "at least 999 calibration samples; got n_samples",
         ),
-        ({"cv": 0.1, "confidence_level": 0.95}, "needs at least 19 .* got at most"),
+        ({"cv": 0.1, "confidence": 0.95}, "needs at least 19 .* got at most"),
         ({"cv": [(np.arange(0), np.arange(150))]}, "must leave samples to fit"),
     ],
 )
@@ -463,10 +463,10 @@ def test_bad_classifiers(params, match):
 @pytest.mark.parametrize(
     "params, match",
     [
-        ({"conformity_score": "cqr"}, "must have a parameter `quantile`"),
+        ({"method": "cqr"}, "must have a parameter `quantile`"),
         ({"estimator": (RIDGE, RIDGE)}, "estimator must be a regressor for"),
-        ({"estimator": [RIDGE], "conformity_score": "cqr"}, "must be a pair of regr"),
-        ({"cv": "prefit", "conformity_score": "cqr"}, "must be a pair of fitted"),
+        ({"estimator": [RIDGE], "method": "cqr"}, "must be a pair of regr"),
+        ({"cv": "prefit", "method": "cqr"}, "must be a pair of fitted"),
     ],
 )
 def test_bad_regressors(params, match):
@@ -481,7 +481,7 @@ def test_prefit_must_be_fitted():
     X, y = sugars()
     pair = (make_imputing(Ridge()).fit(X, y), make_imputing(Ridge()).fit(X, -y))
     with pytest.raises(ValueError, match="must predict a positive spread; got -"):
-        regressor(pair, cv="prefit", conformity_score="normalized").fit(X, y)
+        regressor(pair, cv="prefit", method="normalized").fit(X, y)
 
 
 def test_complete_samples_do_not_warn():

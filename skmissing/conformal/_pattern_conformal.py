@@ -81,7 +81,7 @@ class PatternConformal(WrappedEstimator):
 
     Parameters
     ----------
-    confidence_level : float, default=0.9
+    confidence : float, default=0.9
         Share of the samples of each pattern whose true value is to be covered. It can
         be changed after `fit`, by `set_params`.
     patterns : {"mondrian", "nested", "weighted"}, default="mondrian"
@@ -124,7 +124,7 @@ class PatternConformal(WrappedEstimator):
 
     _parameter_constraints: dict = {
         **WrappedEstimator._parameter_constraints,
-        "confidence_level": [Interval(Real, 0, 1, closed="neither")],
+        "confidence": [Interval(Real, 0, 1, closed="neither")],
         "patterns": [StrOptions({"mondrian", "nested", "weighted"})],
         "min_samples": [Interval(Integral, 1, None, closed="left")],
         "cv": [
@@ -162,19 +162,19 @@ class PatternConformal(WrappedEstimator):
         Raises
         ------
         ValueError
-            If no pattern has enough calibration samples for `confidence_level`, if
+            If no pattern has enough calibration samples for `confidence`, if
             `estimator` does not accept NaN, or if it does not take the weights.
         sklearn.exceptions.NotFittedError
             If `cv="prefit"`, and `estimator` is not fitted.
         """
         data = self._read_training(X, y, sample_weight, groups)
-        needed, n_samples = count_needed(self.confidence_level), len(data.codes)
+        needed, n_samples = count_needed(self.confidence), len(data.codes)
         if n_samples < needed:
             of = ""
             if data.labels is not None:
                 of = f" of {count(len(data.labels), 'class', 'classes')}"
             raise ValueError(
-                f"confidence_level={self.confidence_level:g} needs at least {needed} "
+                f"confidence={self.confidence:g} needs at least {needed} "
                 f"calibration samples; got n_samples={n_samples}{of}."
             )
         if self._prefit:
@@ -268,7 +268,7 @@ class PatternConformal(WrappedEstimator):
 
     def _plan(self, presence, weight, fold):
         """Pairs of a pattern and the positions of its calibration samples."""
-        n_modalities, needed = len(self._seen), count_needed(self.confidence_level)
+        n_modalities, needed = len(self._seen), count_needed(self.confidence)
         observed, known = find_patterns(presence)[0], fold >= 0
         candidates = [observed, np.eye(n_modalities, dtype=bool)]
         if n_modalities <= MOST_COMBINED:
@@ -291,7 +291,7 @@ class PatternConformal(WrappedEstimator):
                 plan.append((pattern, np.flatnonzero(rows)))
         if not plan:
             raise ValueError(
-                f"confidence_level={self.confidence_level:g} needs at least {needed} "
+                f"confidence={self.confidence:g} needs at least {needed} "
                 f"calibration samples of a pattern; got at most {most}, of "
                 f"{count(known.sum(), 'calibration sample')}."
             )
@@ -407,7 +407,7 @@ class PatternConformal(WrappedEstimator):
     def _choose(self, pattern):
         """Number of the record for a pattern, -1 if there is none."""
         patterns, sizes = self._patterns, self._sizes
-        enough = sizes >= count_needed(self.confidence_level) * (1 - ROUNDING)
+        enough = sizes >= count_needed(self.confidence) * (1 - ROUNDING)
         usable = np.flatnonzero(enough & ~(patterns & ~pattern).any(axis=1))
         if not len(usable):
             return -1
@@ -440,7 +440,7 @@ class PatternConformal(WrappedEstimator):
     def _warn_reduced(self, table, filled, chosen, own, fallback):
         """Warn about patterns with too few calibration samples."""
         patterns, inverse = find_patterns(table.presence)
-        needed = count_needed(self.confidence_level)
+        needed = count_needed(self.confidence)
         for odd, fate in (
             (filled & (chosen >= 0) & (own != patterns).any(axis=1),
              "they are calibrated with fewer of their modalities"),
@@ -451,7 +451,7 @@ class PatternConformal(WrappedEstimator):
                     f"{odd[inverse].sum()} of {len(table)} samples have "
                     f"{count(odd.sum(), 'pattern')} of modalities with fewer than the "
                     f"{needed} calibration samples that "
-                    f"confidence_level={self.confidence_level:g} needs; {fate}."
+                    f"confidence={self.confidence:g} needs; {fate}."
                 )
 
     def _each_model(self, predict, block):
@@ -486,7 +486,7 @@ class PatternConformalClassifier(ClassifierMixin, PatternConformal):
 
     A classifier is calibrated on held-out samples, for each pattern of observed
     modalities separately. The set of a new sample contains its class with probability
-    `confidence_level`, also among samples with the same modalities. Sets of hard
+    `confidence`, also among samples with the same modalities. Sets of hard
     patterns are larger.
 
     Read more in the :ref:`User Guide <conformal>`.
@@ -498,8 +498,8 @@ class PatternConformalClassifier(ClassifierMixin, PatternConformal):
         :class:`~skmissing.ensemble.LateFusionClassifier`. Parameters `modalities` of
         the classifier or its steps that are None are set to `modalities`, and if this
         is None, those of the classifier are used.
-    %(confidence_level)s
-    conformity_score : {"lac", "aps", "raps"}, default="lac"
+    %(confidence)s
+    method : {"lac", "aps", "raps"}, default="lac"
         Score of a class. "lac" is 1 minus its probability, for the smallest sets on
         average [1]_. "aps" is the sum of the probabilities of all classes at least as
         probable, without randomisation, for sets that adapt to the difficulty of the
@@ -580,7 +580,7 @@ class PatternConformalClassifier(ClassifierMixin, PatternConformal):
     _parameter_constraints: dict = {
         **PatternConformal._parameter_constraints,
         "estimator": [HasMethods(["fit", "predict_proba"]), None],
-        "conformity_score": [StrOptions({"lac", "aps", "raps"})],
+        "method": [StrOptions({"lac", "aps", "raps"})],
     }
     _has_own_point = False
 
@@ -588,8 +588,8 @@ class PatternConformalClassifier(ClassifierMixin, PatternConformal):
         self,
         estimator=None,
         *,
-        confidence_level=0.9,
-        conformity_score="lac",
+        confidence=0.9,
+        method="lac",
         patterns="mondrian",
         min_samples=100,
         modalities=None,
@@ -598,8 +598,8 @@ class PatternConformalClassifier(ClassifierMixin, PatternConformal):
         n_jobs=None,
     ):
         self.estimator = estimator
-        self.confidence_level = confidence_level
-        self.conformity_score = conformity_score
+        self.confidence = confidence
+        self.method = method
         self.patterns = patterns
         self.min_samples = min_samples
         self.modalities = modalities
@@ -645,7 +645,7 @@ class PatternConformalClassifier(ClassifierMixin, PatternConformal):
         return align(check_finite(proba, models[0]), models[0].classes_, self.classes_)
 
     def _score(self, models, X, data, rows):
-        scores = class_scores(self._proba(models, X), self.conformity_score)
+        scores = class_scores(self._proba(models, X), self.method)
         codes = np.searchsorted(self.classes_, data.y[rows])
         return scores[np.arange(len(rows)), codes]
 
@@ -669,9 +669,9 @@ class PatternConformalClassifier(ClassifierMixin, PatternConformal):
             below = 0.0
             for k, proba in enumerate(self._each_model(self._proba, block)):
                 own = record.fold == k
-                scores = class_scores(proba, self.conformity_score)
+                scores = class_scores(proba, self.method)
                 below += mass_below(scores, record.scores[own], record.weight[own])
-            limit = limit_mass(self.confidence_level, record.weight.sum(), weight)
+            limit = limit_mass(self.confidence, record.weight.sum(), weight)
             out[rows] = below < limit[:, None]
         return out
 
@@ -721,7 +721,7 @@ class PatternConformalRegressor(RegressorMixin, PatternConformal):
 
     A regressor is calibrated on held-out samples, for each pattern of observed
     modalities separately. The interval of a new sample contains its value with
-    probability `confidence_level`, also among samples with the same modalities. See
+    probability `confidence`, also among samples with the same modalities. See
     :class:`PatternConformalClassifier` for the method and its limits.
 
     Read more in the :ref:`User Guide <conformal>`.
@@ -735,8 +735,8 @@ class PatternConformalRegressor(RegressorMixin, PatternConformal):
         the regressor and that of the absolute residuals for "normalized", and the
         regressors of the lower and the upper quantile for "cqr". Parameters
         `modalities` are set as in :class:`PatternConformalClassifier`.
-    %(confidence_level)s
-    conformity_score : {"absolute", "normalized", "cqr"}, default="absolute"
+    %(confidence)s
+    method : {"absolute", "normalized", "cqr"}, default="absolute"
         Score of a value. "absolute" is its distance from the prediction, so all
         intervals of a pattern have the same width. "normalized" divides it by a spread,
         which a second model predicts. A clone of `estimator` is fitted to the absolute
@@ -795,15 +795,15 @@ class PatternConformalRegressor(RegressorMixin, PatternConformal):
     _parameter_constraints: dict = {
         **PatternConformal._parameter_constraints,
         "estimator": [HasMethods(["fit", "predict"]), list, tuple, None],
-        "conformity_score": [StrOptions({"absolute", "normalized", "cqr"})],
+        "method": [StrOptions({"absolute", "normalized", "cqr"})],
     }
 
     def __init__(
         self,
         estimator=None,
         *,
-        confidence_level=0.9,
-        conformity_score="absolute",
+        confidence=0.9,
+        method="absolute",
         patterns="mondrian",
         min_samples=100,
         modalities=None,
@@ -812,8 +812,8 @@ class PatternConformalRegressor(RegressorMixin, PatternConformal):
         n_jobs=None,
     ):
         self.estimator = estimator
-        self.confidence_level = confidence_level
-        self.conformity_score = conformity_score
+        self.confidence = confidence
+        self.method = method
         self.patterns = patterns
         self.min_samples = min_samples
         self.modalities = modalities
@@ -826,7 +826,7 @@ class PatternConformalRegressor(RegressorMixin, PatternConformal):
         return y
 
     def _templates(self):
-        estimator, score = self.estimator, self.conformity_score
+        estimator, score = self.estimator, self.method
         if isinstance(estimator, (list, tuple)):
             fits = len(estimator) == 2 and all(hasattr(e, "predict") for e in estimator)
             if score == "absolute" or not fits:
@@ -834,14 +834,14 @@ class PatternConformalRegressor(RegressorMixin, PatternConformal):
                     "a regressor" if score == "absolute" else "a pair of regressors"
                 )
                 raise ValueError(
-                    f"estimator must be {wanted} for conformity_score={score!r}; got "
+                    f"estimator must be {wanted} for method={score!r}; got "
                     f"{estimator!r}."
                 )
             return list(estimator)
         if self._prefit and score != "absolute":
             raise ValueError(
                 f"estimator must be a pair of fitted regressors for cv='prefit' and "
-                f"conformity_score={score!r}; got {estimator!r}."
+                f"method={score!r}; got {estimator!r}."
             )
         if score == "cqr":
             if estimator is None:
@@ -850,7 +850,7 @@ class PatternConformalRegressor(RegressorMixin, PatternConformal):
                 )
                 if get_config()["enable_metadata_routing"]:
                     estimator.set_fit_request(sample_weight=True)
-            low = (1 - self.confidence_level) / 2
+            low = (1 - self.confidence) / 2
             return [_at_quantile(estimator, q) for q in (low, 1 - low)]
         if estimator is None:
             estimator = self._default(LateFusionRegressor)
@@ -860,7 +860,7 @@ class PatternConformalRegressor(RegressorMixin, PatternConformal):
     def _has_own_point(self):
         """Whether `predict` needs a model besides those of the intervals."""
         pair = isinstance(self.estimator, (list, tuple))
-        return self.conformity_score == "cqr" and not pair
+        return self.method == "cqr" and not pair
 
     def _point_templates(self, templates):
         if self._has_own_point:
@@ -868,13 +868,13 @@ class PatternConformalRegressor(RegressorMixin, PatternConformal):
         return self._point(templates)
 
     def _point(self, models):
-        return models if self.conformity_score == "cqr" else models[:1]
+        return models if self.method == "cqr" else models[:1]
 
     def _fit_models(self, data, given, rows):
         models = [self._fit_one(data.template[0], data, given, rows)]
-        if self.conformity_score == "cqr":
+        if self.method == "cqr":
             models.append(self._fit_one(data.template[1], data, given, rows))
-        elif self.conformity_score == "normalized":
+        elif self.method == "normalized":
             residuals = self._residuals(data, given, rows)
             spread = self._fit_one(data.template[1], data, given, rows, residuals)
             models += [spread, SPREAD_FLOOR * residuals.mean()]
@@ -905,9 +905,9 @@ class PatternConformalRegressor(RegressorMixin, PatternConformal):
             check_finite(value, model)
         low = high = values[0]
         spread = np.ones(len(low))
-        if self.conformity_score == "cqr":
+        if self.method == "cqr":
             high = values[1]
-        elif self.conformity_score == "normalized":
+        elif self.method == "normalized":
             spread = np.maximum(values[1], models[2]) if len(models) > 2 else values[1]
             if not (spread > 0).all():
                 raise ValueError(
@@ -940,7 +940,7 @@ class PatternConformalRegressor(RegressorMixin, PatternConformal):
         for rows, record, block, weight in parts:
             ends = np.stack(self._each_model(self._ends, block), axis=1)
             low, high, spread = ends
-            limit = limit_mass(self.confidence_level, record.weight.sum(), weight)
+            limit = limit_mass(self.confidence, record.weight.sum(), weight)
             known = record.scores, record.weight, record.fold, limit
             out[rows, 0] = -upper_bounds(-low, spread, *known)
             out[rows, 1] = upper_bounds(high, spread, *known)
@@ -971,7 +971,7 @@ def _at_quantile(estimator, quantile):
     paths = [name for name in params if QUANTILE.search(name)]
     if not paths:
         raise ValueError(
-            "estimator must have a parameter `quantile` for conformity_score='cqr', or "
+            "estimator must have a parameter `quantile` for method='cqr', or "
             f"be a pair of regressors; got {estimator!r}."
         )
     for path in paths:

@@ -23,14 +23,14 @@ def limit_mass(level, total, own=1.0):
     return level * (total + own) * (1 - ROUNDING)
 
 
-def class_scores(proba, conformity_score):
+def class_scores(proba, method):
     """Nonconformity score of each class, (n_samples, n_classes)."""
-    if conformity_score == "lac":
+    if method == "lac":
         return np.round(1 - proba, DECIMALS)
     order = np.argsort(-proba, axis=1, kind="stable")
     scores = np.empty_like(proba, dtype=np.float64)
     summed = np.take_along_axis(proba, order, axis=1).cumsum(axis=1)
-    if conformity_score == "raps":
+    if method == "raps":
         summed = summed + RANK_PENALTY * np.arange(proba.shape[1])
     np.put_along_axis(scores, order, summed, axis=1)
     return np.round(scores, DECIMALS)
