@@ -21,6 +21,7 @@ from sksurv.metrics import as_integrated_brier_score_scorer, integrated_brier_sc
 from sksurv.util import Surv
 
 from skmissing.ensemble import LateFusionSurvival
+from skmissing.ensemble._stacking import joint_covariance, scatters_of
 from skmissing.ensemble._survival import fit_weights
 from skmissing.inspection import modality_importance, score_by_pattern
 
@@ -105,7 +106,17 @@ def test_outliers_do_not_overflow():
 # -------------------------------------------------------------------------- fusion
 
 
-def test_risk_is_the_sum_of_standardised_held_out_risks():
+def expected(Z, covariance):
+    """Z in which missing risks are the expected ones, by loops."""
+    out = Z.copy()
+    for z in out:
+        seen = ~np.isnan(z)
+        inner = covariance[np.ix_(seen, seen)]
+        z[~seen] = covariance[np.ix_(~seen, seen)] @ np.linalg.solve(inner, z[seen])
+    return out
+
+
+def test_risk_is_the_weighted_sum_of_standardised_held_out_risks():
     """Everything by hand, with models that do not learn."""
     X, y = make_data()
     model = make_model(estimator=FirstColumn()).fit(X, y)
@@ -115,16 +126,29 @@ def test_risk_is_the_sum_of_standardised_held_out_risks():
         x = X[:, column]
         for inside, outside in splits:
             mean, deviation = np.nanmean(x[inside]), np.nanstd(x[inside])
-            held[outside, m] = np.nan_to_num((x[outside] - mean) / deviation)
-        Z[:, m] = np.nan_to_num((x - np.nanmean(x)) / np.nanstd(x))
+            held[outside, m] = (x[outside] - mean) / deviation
+        Z[:, m] = (x - np.nanmean(x)) / np.nanstd(x)
+    covariance = joint_covariance(scatters_of(held, np.ones(len(X))))
+    assert_allclose(model.covariance_, covariance)
+    held, Z = expected(held, covariance), expected(Z, covariance)
     cox = CoxPHSurvivalAnalysis(alpha=1).fit(held, y)
     assert_allclose(model.modality_weights_, cox.coef_, rtol=1e-5)
     assert_allclose(model.predict(X), Z @ cox.coef_, rtol=1e-5)
     for name in ("predict_survival_function", "predict_cumulative_hazard_function"):
-        expected = getattr(cox, name)(Z, return_array=True)
-        assert_allclose(getattr(model, name)(X, return_array=True), expected, rtol=1e-4)
+        values = getattr(cox, name)(Z, return_array=True)
+        assert_allclose(getattr(model, name)(X, return_array=True), values, rtol=1e-4)
         function = getattr(model, name)(X[:1])[0]
-        assert_allclose(function(model.unique_times_), expected[0], rtol=1e-4)
+        assert_allclose(function(model.unique_times_), values[0], rtol=1e-4)
+
+
+def test_a_copy_of_a_modality_can_replace_it():
+    """Risks of both are equal, so the expected one is almost the observed one."""
+    X, y = make_data(500, missing=False)
+    X = X[:, [0, 1, 0, 1]]
+    model = make_model(modalities={"a": 2, "b": 2}).fit(X, y)
+    complete = model.predict(X)
+    X[::2, :2] = X[1::2, 2:] = np.nan
+    assert_allclose(model.predict(X), complete, atol=0.05 * complete.std())
 
 
 def test_one_complete_modality_ranks_as_its_model():

@@ -12,6 +12,7 @@ from sklearn.utils import Bunch
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_is_fitted
 
+from skmissing._blocks import find_patterns
 from skmissing._compat import HasMethods, Interval, import_optional
 from skmissing._docs import shared_docs
 from skmissing._table import name_list
@@ -20,6 +21,11 @@ from skmissing.ensemble._base import (
     accepts_nan,
     check_finite,
     take_block,
+)
+from skmissing.ensemble._stacking import (
+    joint_covariance,
+    regression_weights,
+    scatters_of,
 )
 
 # Penalty of the default Cox model.
@@ -57,9 +63,10 @@ class LateFusionSurvival(BlockEnsemble):
 
     Each modality gets a survival model of scikit-survival, which is fitted to the
     samples in which it is observed. The risk of a sample is a weighted sum of the
-    standardised risks of its observed modalities. The weights maximise the partial
+    standardised risks of its modalities. The risk of a missing modality is the expected
+    one, given those of the observed modalities. The weights maximise the partial
     likelihood of held-out risks. Any pattern of missing modalities is possible, in
-    `fit` and in `predict`. Nothing is imputed.
+    `fit` and in `predict`.
 
     It needs the extra `survival`. Read more in the :ref:`User Guide <survival>`.
 
@@ -92,6 +99,8 @@ class LateFusionSurvival(BlockEnsemble):
     modality_weights_ : ndarray of shape (n_modalities,)
         Change of the log-hazard per standard deviation of the risk of each modality, at
         least 0.
+    covariance_ : ndarray of shape (n_modalities, n_modalities)
+        Covariances of the held-out standardised risks.
     baseline_ : :class:`sksurv.linear_model.coxph.BreslowEstimator`
         Hazard of samples with a risk of 0, estimated from held-out risks.
     unique_times_ : ndarray of shape (n_unique_times,)
@@ -108,17 +117,17 @@ class LateFusionSurvival(BlockEnsemble):
     -----
     Let :math:`r_m` be the risk that the model of modality m predicts, and
     :math:`\\mu_m` and :math:`\\sigma_m` its mean and standard deviation over the
-    samples to which the model is fitted. The hazard of a sample with the modalities S
-    is
+    samples to which the model is fitted. The hazard of a sample is
 
     .. math::
 
-        h(t) = h_0(t) \\exp(\\eta), \\qquad
-        \\eta = \\sum_{m \\in S} w_m \\frac{r_m - \\mu_m}{\\sigma_m}.
+        h(t) = h_0(t) \\exp(\\eta), \\qquad \\eta = \\sum_m w_m z_m, \\qquad
+        z_m = \\frac{r_m - \\mu_m}{\\sigma_m}.
 
-    A missing modality therefore counts as one with the average risk. In a fold, the
-    mean and the standard deviation are those of the samples outside the fold. With
-    these held-out :math:`\\eta_i`, the weights :math:`w \\geq 0` minimise
+    If m is missing, :math:`z_m` is the best linear prediction from the observed ones,
+    by the covariance of held-out z. It is 0, the average, for uncorrelated risks. In a
+    fold, the mean and the standard deviation are those of the samples outside the fold.
+    With these held-out :math:`\\eta_i`, the weights :math:`w \\geq 0` minimise
 
     .. math::
 
@@ -152,10 +161,10 @@ class LateFusionSurvival(BlockEnsemble):
     >>> X[::2, 2:] = np.nan
     >>> model = LateFusionSurvival(modalities={"lab": 2, "scan": 2}).fit(X, y)
     >>> model.predict(X[:2]).round(1)
-    array([1.6, 2.4])
+    array([1.6, 2.3])
     >>> survival = model.predict_survival_function(X[:2])
     >>> [f"{function(0.1):.2f}" for function in survival]
-    ['0.61', '0.34']
+    ['0.59', '0.36']
     >>> print(f"{model.score(X, y):.2f}")
     0.74
     """
@@ -322,7 +331,9 @@ class LateFusionSurvival(BlockEnsemble):
                 f"{np.count_nonzero(~held)} of {len(held)} samples have no held-out "
                 "risk; the weights of the modalities are fitted without them."
             )
-        Z, event = np.nan_to_num(Z[held]), event[held]
+        Z, event = Z[held], event[held]
+        self.covariance_ = joint_covariance(scatters_of(Z, np.ones(len(Z))))
+        Z = expected_risks(Z, self.covariance_)
         time = data.y[data.y.dtype.names[1]][held]
         self.modality_weights_ = fit_weights(Z, event, time, self.alpha)
         coxph = import_optional("sksurv.linear_model.coxph", "survival")
@@ -346,14 +357,12 @@ class LateFusionSurvival(BlockEnsemble):
         """
         check_is_fitted(self)
         table = self._read_new(X, "the average risk of training, 0")
-        risks = np.zeros(len(table))
+        Z = np.full(table.presence.shape, np.nan)
         for m, model in self._models.items():
             rows = np.flatnonzero(table.presence[:, m])
             if len(rows):
-                risks[rows] += self.modality_weights_[m] * model.predict(
-                    self._block(table, rows, m)
-                )
-        return risks
+                Z[rows, m] = model.predict(self._block(table, rows, m))
+        return expected_risks(Z, self.covariance_) @ self.modality_weights_
 
     def predict_survival_function(self, X, return_array=False):
         """Predict the probability that no event has happened, as a function of time.
@@ -420,6 +429,19 @@ class LateFusionSurvival(BlockEnsemble):
         tags = super().__sklearn_tags__()
         tags.target_tags.required = True
         return tags
+
+
+def expected_risks(Z, covariance):
+    """Risks in which missing ones are those expected from the others of the sample."""
+    # Z (n, m) with NaN, covariance (m, m) -> (n, m)
+    out = np.nan_to_num(Z)
+    patterns, inverse = find_patterns(~np.isnan(Z))
+    for p, seen in enumerate(patterns):
+        if seen.any() and not seen.all():
+            rows, given, wanted = map(np.flatnonzero, (inverse == p, seen, ~seen))
+            slope = regression_weights(covariance, given, wanted)
+            out[np.ix_(rows, wanted)] = Z[np.ix_(rows, given)] @ slope
+    return out
 
 
 def fit_weights(Z, event, time, alpha):
