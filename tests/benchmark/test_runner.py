@@ -33,7 +33,7 @@ def counted(monkeypatch):
 
 
 def test_twice_gives_the_same_numbers():
-    toy = make_toy(n=200)
+    toy = make_toy(n=80)
     methods = ["soft", "hgb", "dropout", "late"]
     first, second = (run_benchmark([toy], methods=methods, n_runs=1) for _ in "ab")
     assert numbers(first) == numbers(second)
