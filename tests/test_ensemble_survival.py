@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import BaseEstimator, clone
+from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import (
     GridSearchCV,
     GroupKFold,
@@ -263,10 +264,11 @@ def test_samples_that_are_never_held_out():
     "change, words",
     [
         (lambda y: y["days"], "y must be a structured array"),
+        (lambda y: y[:, None], r"y must have the shape \(n_samples,\); got .*80, 1"),
         (lambda y: y[:-1], "inconsistent numbers of samples"),
         (lambda y: Surv.from_arrays(np.zeros(80, bool), y["days"]), "must have an ev"),
-        (lambda y: Surv.from_arrays(y["event"], -y["days"]), "smaller zero"),
-        (lambda y: Surv.from_arrays(y["event"], y["days"] * np.nan), "contains NaN"),
+        (lambda y: Surv.from_arrays(y["event"], -y["days"]), "y must be .*smaller zero"),
+        (lambda y: Surv.from_arrays(y["event"], y["days"] * np.nan), "y must be .*contains NaN"),
     ],
 )
 def test_bad_targets(change, words):
@@ -287,12 +289,42 @@ def test_bad_parameters():
     with pytest.raises(ValueError, match="'alpha' parameter"):
         make_model(alpha=0).fit(X, y)
     with pytest.raises(ValueError, match="must be finite"):
-        make_model(estimator=Broken()).fit(X, y)
+        make_model(estimator=Broken(np.full(80, np.nan))).fit(X, y)
+    for found in (np.zeros(3), np.zeros((80, 2)), np.full(80, "a")):
+        with pytest.raises(ValueError, match="must predict one number per sample; Bro"):
+            make_model(estimator=Broken(found)).fit(X, y)
+    with pytest.raises(NotFittedError, match="LateFusionSurvival"):
+        make_model().predict_survival_function(X)
 
 
 class Broken(FirstColumn):
+    def __init__(self, found=None):
+        self.found = found
+
     def predict(self, X):
-        return np.full(len(X), np.nan)
+        return self.found[: len(X)]
+
+
+def test_score_of_bad_targets():
+    X, y = make_data()
+    model = make_model().fit(X, y)
+    censored = Surv.from_arrays(np.zeros(80, bool), y["days"])
+    for given, words in (
+        (y["days"], "y must be a structured array"),
+        (y[:3], r"y must have as many samples as X \(80\); got 3"),
+        (censored, "y must have .* an event; got 80 samples and 0 events"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            model.score(X, given)
+
+
+def test_folds_without_a_held_out_sample_of_a_modality():
+    X, y = make_data(missing=False)
+    X[:60, 2:] = np.nan
+    folds = [(np.arange(20, 80), np.arange(20)), (np.arange(60), np.arange(60, 80))]
+    folds.append((np.r_[:20, 50:80], np.arange(20, 50)))
+    model = make_model(cv=[*folds, (np.r_[:50, 60:80], np.arange(50, 60))]).fit(X, y)
+    assert list(model.named_estimators_) == ["lab", "scan"]
 
 
 # --------------------------------------------------------------------- scikit-learn

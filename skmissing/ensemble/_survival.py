@@ -49,11 +49,16 @@ class RiskModel:
 
     def predict(self, block):
         """Standardised risks, (n_samples,)."""
-        risks = np.asarray(self.model.predict(block), dtype=np.float64)
+        risks = np.asarray(self.model.predict(block))
+        if risks.size != len(block) or risks.dtype.kind not in "biuf":
+            raise ValueError(
+                f"estimator must predict one number per sample; {self.model!r} predicts "
+                f"dtype {risks.dtype} and shape {risks.shape} for {len(block)} samples."
+            )
         # Some models of scikit-survival predict times.
         if not getattr(self.model, "_predict_risk_score", True):
             risks = -risks
-        risks = check_finite(risks.reshape(len(block)), self.model)
+        risks = check_finite(risks.reshape(len(block)).astype(float), self.model)
         return (risks - self.mean) / self.deviation
 
 
@@ -217,8 +222,7 @@ class LateFusionSurvival(BlockEnsemble):
         return super().fit(X, y, groups=groups)
 
     def _read_training(self, X, y, sample_weight, groups):
-        check_y_survival = import_optional("sksurv.util", "survival").check_y_survival
-        event, time = check_y_survival(y, allow_all_censored=True)
+        event, time = read_events(y)
         data = super()._read_training(X, time, sample_weight, groups)
         event = event[data.used]
         if not event.any():
@@ -269,9 +273,9 @@ class LateFusionSurvival(BlockEnsemble):
         tasks = []
         for m in np.flatnonzero(self._seen):
             had = table.presence[:, m]
-            for inside, outside in [(every, ~every), *self._splits(data)]:
-                rows = np.flatnonzero(inside & had), np.flatnonzero(outside & had)
-                if event[rows[0]].any():
+            for k, split in enumerate([(every, ~every), *self._splits(data)]):
+                rows = [np.flatnonzero(part & had) for part in split]
+                if event[rows[0]].any() and (k == 0 or len(rows[1])):
                     tasks.append((m, templates[m], *rows))
         names = [self.modalities_.names[m] for m, *_ in tasks]
         task = self._fit_task.begin(len(tasks))
@@ -307,7 +311,9 @@ class LateFusionSurvival(BlockEnsemble):
         try:
             model = RiskModel.fit(template, block, data.y[rows])
         except Exception as error:
-            error.add_note(f"In the fit to modality {self.modalities_.names[m]!r}.")
+            error.add_note(
+                f"In the fit of {template!r} to modality {self.modalities_.names[m]!r}."
+            )
             raise
         if not len(held_out):
             return model
@@ -379,7 +385,8 @@ class LateFusionSurvival(BlockEnsemble):
         ndarray of shape (n_samples,) or (n_samples, n_unique_times)
             A :class:`sksurv.functions.StepFunction` per sample, or its values.
         """
-        functions = self.baseline_.get_survival_function(self.predict(X))
+        risks = self.predict(X)
+        functions = self.baseline_.get_survival_function(risks)
         return self._functions(functions, return_array)
 
     def predict_cumulative_hazard_function(self, X, return_array=False):
@@ -397,7 +404,8 @@ class LateFusionSurvival(BlockEnsemble):
         ndarray of shape (n_samples,) or (n_samples, n_unique_times)
             A :class:`sksurv.functions.StepFunction` per sample, or its values.
         """
-        functions = self.baseline_.get_cumulative_hazard_function(self.predict(X))
+        risks = self.predict(X)
+        functions = self.baseline_.get_cumulative_hazard_function(risks)
         return self._functions(functions, return_array)
 
     def _functions(self, functions, return_array):
@@ -420,10 +428,18 @@ class LateFusionSurvival(BlockEnsemble):
         float
             Share of the comparable pairs of samples that are in the right order.
         """
-        util = import_optional("sksurv.util", "survival")
         metrics = import_optional("sksurv.metrics", "survival")
-        event, time = util.check_y_survival(y)
-        return metrics.concordance_index_censored(event, time, self.predict(X))[0]
+        risks, (event, time) = self.predict(X), read_events(y)
+        if len(event) != len(risks):
+            raise ValueError(
+                f"y must have as many samples as X ({len(risks)}); got {len(event)}."
+            )
+        if len(event) < 2 or not event.any():
+            raise ValueError(
+                "y must have at least two samples and an event; got "
+                f"{len(event)} samples and {event.sum()} events."
+            )
+        return metrics.concordance_index_censored(event, time, risks)[0]
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -442,6 +458,23 @@ def expected_risks(Z, covariance):
             slope = regression_weights(covariance, given, wanted)
             out[np.ix_(rows, wanted)] = Z[np.ix_(rows, given)] @ slope
     return out
+
+
+def read_events(y):
+    """Events and times of y, (n_samples,) each, or an error that names y."""
+    check_y_survival = import_optional("sksurv.util", "survival").check_y_survival
+    try:
+        event, time = check_y_survival(y, allow_all_censored=True)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            "y must be a structured array of boolean events and finite times of at "
+            f"least 0, as made by sksurv.util.Surv: {error}."
+        ) from error
+    if np.ndim(y) != 1:
+        raise ValueError(
+            f"y must have the shape (n_samples,); got an array of shape {np.shape(y)}."
+        )
+    return event, time
 
 
 def fit_weights(Z, event, time, alpha):
