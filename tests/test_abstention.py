@@ -150,6 +150,8 @@ def test_refusals():
     with pytest.raises(ValueError, match="'coverage' parameter .* Got 0"):
         AbstainingClassifier(NAIVE, coverage=0).fit(X, y)
     model = AbstainingClassifier(GaussianNB(), cost=0.2).fit(X[:, :2], y)
+    with pytest.raises(ValueError, match="reject must be None or 'abstain'; got arr"):
+        model.predict(X[:, :2], reject=np.zeros(2))
     with pytest.raises(ValueError, match="reject must be None or 'abstain'; got True"):
         model.predict(X[:, :2], reject=True)
 
@@ -176,5 +178,5 @@ def test_display():
         y, model.predict_proba(X), X, modalities=LAYOUT, ax=display.ax_
     )
     assert_array_equal(np.concatenate(other.risk), np.concatenate(display.risk))
-    with pytest.raises(ValueError, match="max_patterns must be at least 1; got 0"):
+    with pytest.raises(ValueError, match="max_patterns must be an int.* 1; got 0"):
         display.plot(max_patterns=0)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.optimize import minimize_scalar
+from scipy.sparse import csr_array
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.datasets import load_iris
@@ -14,12 +15,14 @@ from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
+from sklearn.svm import SVC
 
 from skmissing import ModalityWarning
 from skmissing.conformal import (
     CalibrationByPattern,
     CalibrationByPatternDisplay,
     calibration_error_by_pattern,
+    risk_coverage_curve,
 )
 from skmissing.ensemble import LateFusionClassifier
 
@@ -249,10 +252,72 @@ def test_refusals():
         calibration_error_by_pattern(proba, X, y[:29])
     with pytest.raises(ValueError, match="shape \\(30, 3\\).*got \\(30, 2\\)"):
         calibration_error_by_pattern(proba[:, :2], X, y)
-    with pytest.raises(ValueError, match="must add up to 1"):
+    with pytest.raises(ValueError, match="must add up to 1.* in 30 of 30 samples, suc"):
         calibration_error_by_pattern(proba / 2, X, y)
-    with pytest.raises(ValueError, match="max_patterns must be at least 1; got 0"):
+    with pytest.raises(ValueError, match="max_patterns must be an int.* 1; got 0"):
         CalibrationByPatternDisplay.from_predictions(y, proba, X, max_patterns=0)
+
+
+@pytest.mark.parametrize(
+    ("changes", "match"),
+    [
+        ({"estimator": None}, "estimator must be a fitted classifier .*; got None"),
+        (
+            {"estimator": SVC()},
+            r"estimator must be a fitted .*; got SVC\(\)",
+        ),
+        (
+            {"estimator": GaussianNB},
+            "estimator must be a fitted .*GaussianNB",
+        ),
+        ({"estimator": [[1, 2], [3]]}, "The probabilities must be an array of numbers"),
+        ({"estimator": np.ma.masked_less([[0.2, 0.8]] * 9, 0.5)}, "no masked values"),
+        ({"estimator": np.full((9, 2), np.nan)}, "add up to 1 .* 9 of 9 samples"),
+        ({"y": None}, "y must be an array of shape .*; got NoneType"),
+        ({"y": csr_array(np.eye(9))}, "y must be an array of shape .*; got csr_array"),
+        ({"y": np.zeros((9, 2))}, r"y must have one value per sample; .*\(9, 2\)"),
+        ({"y": 3}, "y must have one value per sample"),
+        ({"classes": ["a", "b"]}, r"y must have some of the classes \['a', 'b'\]"),
+        ({"classes": [1, 1]}, r"classes must be different labels; got \[1, 1\]"),
+        ({"classes": "ab"}, "classes must be different labels; got 'ab'"),
+        ({"by": "x"}, "'by' parameter|by must be"),
+    ],
+)
+def test_bad_input_of_scores(changes, match):
+    given = {"estimator": [[0.2, 0.8]] * 9, "X": np.eye(9), "y": np.arange(9) % 2}
+    for score in (calibration_error_by_pattern, risk_coverage_curve):
+        with pytest.raises((TypeError, ValueError), match=match):
+            score(**(given | changes))
+
+
+def test_bad_input_of_displays():
+    proba, X, y = [[0.2, 0.8]] * 9, np.eye(9), np.arange(9) % 2
+    for changes, match in (
+        ({"by": "x"}, "by must be 'pattern', 'n_observed' or None; got 'x'"),
+        ({"n_bins": 0}, "n_bins must be an integer of at least 1; got 0"),
+        ({"max_patterns": None}, "max_patterns must be an integer .*; got None"),
+        ({"ax": "a"}, "ax must be Axes of matplotlib or None; got 'a'"),
+    ):
+        with pytest.raises((TypeError, ValueError), match=match):
+            CalibrationByPatternDisplay.from_predictions(y, proba, X, **changes)
+    model = GaussianNB().fit(X, y)
+    with pytest.raises(ValueError, match="classes must be None, because GaussianNB"):
+        calibration_error_by_pattern(model, X, y, classes=[0, 1])
+    with pytest.raises(ValueError, match=r"y must have some of the classes \[0, 1\]"):
+        calibration_error_by_pattern(model, X, y + 5)
+
+
+def test_samples_of_weight_0_are_left_out():
+    X, y = make_data(60)
+    proba = np.random.RandomState(0).dirichlet([1, 1, 1], size=60)
+    kept = ~np.isnan(X).any(axis=1)
+    for score in (calibration_error_by_pattern, risk_coverage_curve):
+        given = {"modalities": LAYOUT, "classes": [0, 1, 2]}
+        found = score(proba, X, y, sample_weight=kept * 1.0, **given)
+        expected = score(proba[kept], X[kept], y[kept], **given)
+        assert found.pattern == expected.pattern
+        for name in set(found) - {"pattern"}:
+            assert_allclose(found[name], expected[name])
 
 
 def test_error_by_loops_and_as_frame():

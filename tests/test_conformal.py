@@ -399,6 +399,20 @@ def test_coverage_is_a_mean_per_pattern():
         assert row["n_samples"] == row["n_calibration_samples"] == rows.sum()
     with pytest.raises(ValueError, match=r"y must have as many samples as X \(150\)"):
         coverage_by_pattern(conformal, X, y[:10])
+    with pytest.raises(
+        ValueError, match=r"y must have some of the classes \[0, 1, 2\]"
+    ):
+        coverage_by_pattern(conformal, X, np.array(list("abc"))[y])
+    with pytest.raises(ValueError, match="y must have one value per sample"):
+        coverage_by_pattern(conformal, X, np.zeros((150, 2)))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 1j, "a"])
+def test_coverage_of_values_that_are_not_numbers(value):
+    X, y = sugars()
+    conformal = regressor().fit(X, y)
+    with pytest.raises((TypeError, ValueError), match="y must"):
+        coverage_by_pattern(conformal, X, [value] * len(y))
 
 
 # ------------------------------------------------------------------ containers

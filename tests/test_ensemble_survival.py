@@ -267,8 +267,14 @@ def test_samples_that_are_never_held_out():
         (lambda y: y[:, None], r"y must have the shape \(n_samples,\); got .*80, 1"),
         (lambda y: y[:-1], "inconsistent numbers of samples"),
         (lambda y: Surv.from_arrays(np.zeros(80, bool), y["days"]), "must have an ev"),
-        (lambda y: Surv.from_arrays(y["event"], -y["days"]), "y must be .*smaller zero"),
-        (lambda y: Surv.from_arrays(y["event"], y["days"] * np.nan), "y must be .*contains NaN"),
+        (
+            lambda y: Surv.from_arrays(y["event"], -y["days"]),
+            "y must be .*smaller zero",
+        ),
+        (
+            lambda y: Surv.from_arrays(y["event"], y["days"] * np.nan),
+            "y must be .*contains NaN",
+        ),
     ],
 )
 def test_bad_targets(change, words):

@@ -78,7 +78,7 @@ def test_rare_patterns_become_one_bar(pyplot, data):
     assert heights[2] == display.counts[2:].sum()
     assert f"{len(display.counts) - 2} others" in texts_of(display.dot_ax_)
     assert display.ax_ is ax
-    with pytest.raises(ValueError, match="max_patterns must be at least 1; got 0"):
+    with pytest.raises(ValueError, match="max_patterns must be an int.* 1; got 0"):
         display.plot(max_patterns=0)
 
 

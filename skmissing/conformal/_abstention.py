@@ -10,13 +10,20 @@ from skmissing._compat import Interval, StrOptions, validate_params
 from skmissing._docs import shared_docs
 from skmissing.conformal._base import (
     HeldOutClassifier,
+    check_reject,
     group_samples,
     judge_predictions,
     name_group,
     shrunk_weights,
 )
 from skmissing.conformal._calibration import calibration_error_by_pattern
-from skmissing.inspection._displays import COLORS, make_axes, place_legend, tidy
+from skmissing.inspection._displays import (
+    COLORS,
+    check_count,
+    make_axes,
+    place_legend,
+    tidy,
+)
 from skmissing.inspection._scoring import InspectionResult
 
 
@@ -198,8 +205,7 @@ class AbstainingClassifier(HeldOutClassifier):
             If `reject` is another value.
         """
         check_is_fitted(self)
-        if reject not in (None, "abstain"):
-            raise ValueError(f"reject must be None or 'abstain'; got {reject!r}.")
+        check_reject(reject)
         presence, proba = self._predict_inner(X)
         labels = self.classes_[proba.argmax(axis=1)]
         if reject is None:
@@ -443,11 +449,12 @@ class RiskCoverageDisplay:
         RiskCoverageDisplay
             The display itself.
         """
-        if max_patterns < 1:
-            raise ValueError(f"max_patterns must be at least 1; got {max_patterns}.")
+        check_count(max_patterns, "max_patterns")
         ax = self.ax_ = make_axes(ax, (5, 3.6))
         self.figure_ = ax.figure
-        order = np.sort(np.argsort(-self.n_samples, kind="stable")[:max_patterns])
+        order = np.sort(
+            np.argsort(np.negative(self.n_samples), kind="stable")[:max_patterns]
+        )
         self.lines_ = []
         for number, g in enumerate(order):
             label = f"{self.pattern[g]} ({self.n_samples[g]}, area {self.area[g]:.2f})"

@@ -6,6 +6,7 @@ from dataclasses import replace
 from numbers import Real
 
 import numpy as np
+from scipy import sparse
 from sklearn import get_config
 from sklearn.base import ClassifierMixin, clone
 from sklearn.frozen import FrozenEstimator
@@ -18,6 +19,7 @@ from skmissing._modalities import ModalityWarning, resolve_modalities
 from skmissing._table import (
     check_sample_weight,
     check_target,
+    check_unmasked,
     framed,
     take_samples,
 )
@@ -230,6 +232,8 @@ def group_samples(presence, names, by):
     if by == "n_observed":
         keys, inverse = np.unique(-presence.sum(axis=1), return_inverse=True)
         return (-keys).tolist(), inverse
+    if by != "pattern":
+        raise ValueError(f"by must be 'pattern', 'n_observed' or None; got {by!r}.")
     patterns, inverse = find_patterns(presence)
     order = np.lexsort([*~patterns.T[::-1], -patterns.sum(axis=1)])
     rank = np.empty_like(order)
@@ -250,39 +254,102 @@ def name_group(key):
     return key if isinstance(key, str) else f"{key} observed"
 
 
+# ------------------------------------------------------------------ bad input
+
+
+def check_reject(reject):
+    """Raise an error if `reject` is not None or "abstain"."""
+    if reject is not None and not (isinstance(reject, str) and reject == "abstain"):
+        raise ValueError(f"reject must be None or 'abstain'; got {reject!r}.")
+
+
+def check_proba(proba, shape, name, hint=""):
+    """Return probabilities of the given shape, or raise an error."""
+    check_unmasked(proba, name)
+    try:
+        found = np.asarray(proba)
+        found = found.astype(np.float64 if found.dtype.kind in "biufO" else None)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"{name} must be an array of numbers: {error}.") from error
+    if found.shape != shape:
+        raise ValueError(
+            f"{name} must have the shape {shape}, one column per class; got "
+            f"{found.shape}.{hint}"
+        )
+    good = (found >= 0).all(axis=1) & np.isclose(found.sum(axis=1), 1, atol=1e-3)
+    if not good.all():
+        raise ValueError(
+            f"{name} must add up to 1 in each sample, and none must be negative; got "
+            f"others in {np.count_nonzero(~good)} of {len(good)} samples, such as "
+            f"{found[~good][0].tolist()}."
+        )
+    return found
+
+
+def read_target(y, n_samples, numeric=False):
+    """Return y as a known value per sample, (n_samples,)."""
+    if y is None or sparse.issparse(y):
+        raise TypeError(
+            f"y must be an array of shape (n_samples,); got {type(y).__name__}."
+        )
+    check_target(y, numeric=numeric)
+    y = np.asarray(y)
+    if y.ndim == 0 or y.size != len(y):
+        raise ValueError(f"y must have one value per sample; got the shape {y.shape}.")
+    y = y.reshape(-1)
+    if numeric and (np.iscomplexobj(y) or not np.isfinite(y.astype(float)).all()):
+        raise ValueError("y must be finite real numbers; got others.")
+    if len(y) != n_samples:
+        raise ValueError(
+            f"y must have as many samples as X ({n_samples}); got {len(y)}."
+        )
+    return y
+
+
+def check_known(y, classes):
+    """Raise an error if no sample is of any of the classes."""
+    if not np.any(y[:, None] == classes):
+        raise ValueError(
+            f"y must have some of the classes {np.asarray(classes).tolist()}; got "
+            f"{np.unique(y)[:10].tolist()}."
+        )
+
+
 def judge_predictions(estimator, X, y, by, modalities, classes, sample_weight):
     """Confidence, hit and weight of each sample, and the groups of the samples.
 
-    `estimator` may be the probabilities of X.
+    `estimator` may be the probabilities of X. Samples of weight 0 are left out.
     """
     fitted = hasattr(estimator, "predict_proba")
+    array = hasattr(estimator, "__len__") and not hasattr(estimator, "fit")
+    if isinstance(estimator, type) or not (fitted or array):
+        raise TypeError(
+            "estimator must be a fitted classifier with predict_proba, or an array of "
+            f"its probabilities; got {estimator!r}."
+        )
     table = as_table(X, modalities, estimator if fitted else None)
-    check_target(y, one_column="a classifier")
-    y = np.asarray(y).reshape(-1)
-    if len(y) != len(table):
+    y = read_target(y, len(table))
+    if fitted and classes is not None:
         raise ValueError(
-            f"y must have as many samples as X ({len(table)}); got {len(y)}."
+            f"classes must be None, because {type(estimator).__name__} has classes_; "
+            f"got {classes!r}."
         )
     if fitted:
-        proba, classes = np.asarray(estimator.predict_proba(X)), estimator.classes_
+        proba, classes = estimator.predict_proba(X), estimator.classes_
+        name, hint = f"The probabilities of {type(estimator).__name__}", ""
     else:
-        proba = np.asarray(estimator)
+        proba = estimator
         classes = np.unique(y) if classes is None else np.asarray(classes)
-    if proba.shape != (len(y), len(classes)):
-        raise ValueError(
-            f"The probabilities must have the shape {(len(y), len(classes))}, one "
-            f"column per class; got {proba.shape}. Pass the classes of the columns as "
-            "classes= if y does not have all of them."
-        )
-    fits = proba.dtype.kind in "iuf" and (proba >= 0).all()
-    if not fits or not np.allclose(proba.sum(axis=1), 1, atol=1e-3):
-        raise ValueError(
-            "The probabilities must add up to 1 in each sample, and none must be "
-            "negative; got other values."
-        )
+        name = "The probabilities"
+        hint = " Pass the classes of the columns as classes= if y does not have all."
+    if classes.ndim != 1 or len(np.unique(classes)) < len(classes):
+        raise ValueError(f"classes must be different labels; got {classes.tolist()!r}.")
+    proba = check_proba(proba, (len(y), len(classes)), name, hint)
+    check_known(y, classes)
     weight = np.ones(len(y))
     if sample_weight is not None:
         weight = check_sample_weight(sample_weight, np.empty((len(y), 1)))
-    groups = group_samples(table.presence, table.layout.names, by)
+    kept = weight > 0
+    groups = group_samples(table.presence[kept], table.layout.names, by)
     hits = classes[proba.argmax(axis=1)] == y
-    return proba.max(axis=1), hits, weight, *groups
+    return proba.max(axis=1)[kept], hits[kept], weight[kept], *groups

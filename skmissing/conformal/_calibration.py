@@ -21,6 +21,7 @@ from skmissing.inspection._displays import (
     COLORS,
     MARKERS,
     MIDDLE,
+    check_count,
     make_axes,
     place_legend,
     tidy,
@@ -346,7 +347,7 @@ def calibration_error_by_pattern(
         Classes of the columns, if `estimator` is an array. None is the sorted classes
         of y.
     sample_weight : array-like of shape (n_samples,), default=None
-        Weights of the samples.
+        Weights of the samples. Those of weight 0 are left out.
     as_frame : bool, default=False
         Whether to return a pandas data frame indexed by pattern.
 
@@ -536,6 +537,7 @@ class CalibrationByPatternDisplay:
 
     @classmethod
     def _of(cls, estimator, X, y, by, n_bins, **given):
+        check_count(n_bins, "n_bins")
         confidence, hits, weight, keys, group = judge_predictions(
             estimator, X, y, by, **given
         )
@@ -567,11 +569,12 @@ class CalibrationByPatternDisplay:
         CalibrationByPatternDisplay
             The display itself.
         """
-        if max_patterns < 1:
-            raise ValueError(f"max_patterns must be at least 1; got {max_patterns}.")
+        check_count(max_patterns, "max_patterns")
         ax = self.ax_ = make_axes(ax, (4.5, 4))
         self.figure_ = ax.figure
-        order = np.sort(np.argsort(-self.n_samples, kind="stable")[:max_patterns])
+        order = np.sort(
+            np.argsort(np.negative(self.n_samples), kind="stable")[:max_patterns]
+        )
         ax.plot([0, 1], [0, 1], color=MIDDLE, linewidth=0.8, linestyle="--")
         self.lines_ = []
         for number, g in enumerate(order):

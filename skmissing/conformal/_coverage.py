@@ -7,7 +7,8 @@ from sklearn.base import is_classifier
 from sklearn.utils.validation import check_is_fitted
 
 from skmissing._compat import HasMethods, import_optional, validate_params
-from skmissing._table import ModalityWarning, check_target
+from skmissing._table import ModalityWarning
+from skmissing.conformal._base import check_known, read_target
 from skmissing.inspection._scores import name_pattern, observed_patterns
 from skmissing.inspection._scoring import InspectionResult, as_table
 
@@ -29,7 +30,7 @@ def coverage_by_pattern(estimator, X, y, *, modalities=None, as_frame=False):
     X : array-like or data frame of shape (n_samples, n_features)
         Samples that were not used in `fit`.
     y : array-like of shape (n_samples,)
-        True classes or values.
+        True classes or values. Classes that were not in `fit` count as not covered.
     modalities : None, list of int or dict, default=None
         Groups of columns of X that form the patterns. None uses those of the estimator.
     as_frame : bool, default=False
@@ -76,18 +77,17 @@ def coverage_by_pattern(estimator, X, y, *, modalities=None, as_frame=False):
     x1       0.91 2.30
     """
     check_is_fitted(estimator)
-    check_target(y)
-    y = np.asarray(y).reshape(-1)
-    if len(y) != len(X):
-        raise ValueError(f"y must have as many samples as X ({len(X)}); got {len(y)}.")
+    table = as_table(X, modalities, estimator)
+    y = read_target(y, len(table), numeric=not is_classifier(estimator))
     if is_classifier(estimator):
+        check_known(y, estimator.classes_)
         sets = estimator.predict_set(X)
         covered = (sets & (y[:, None] == estimator.classes_)).any(axis=1)
         size, name = sets.sum(axis=1), "mean_size"
     else:
         low, high = estimator.predict_interval(X).T
         covered, size, name = (low <= y) & (y <= high), high - low, "mean_width"
-    table, used = as_table(X, modalities, estimator), _count_used(estimator, X)
+    used = _count_used(estimator, X)
     patterns, inverse = observed_patterns(table)
     rows = [np.flatnonzero(inverse == p) for p in range(len(patterns))]
     result = InspectionResult(

@@ -31,7 +31,12 @@ from skmissing._compat import HasMethods, Interval, RealNotInt, StrOptions
 from skmissing._docs import shared_docs
 from skmissing._modalities import ModalityWarning, count
 from skmissing._table import check_squares, framed
-from skmissing.conformal._base import WrappedEstimator, align, set_modalities
+from skmissing.conformal._base import (
+    WrappedEstimator,
+    align,
+    check_reject,
+    set_modalities,
+)
 from skmissing.conformal._quantiles import (
     ROUNDING,
     class_scores,
@@ -705,8 +710,7 @@ class PatternConformalClassifier(ClassifierMixin, PatternConformal):
         ndarray of shape (n_samples,)
             Class labels. A :class:`numpy.ma.MaskedArray` for "abstain".
         """
-        if reject not in (None, "abstain"):
-            raise ValueError(f"reject must be None or 'abstain'; got {reject!r}.")
+        check_reject(reject)
         if reject is None:
             X = self._validated(X)
             return self.estimator_.predict(X)

@@ -52,8 +52,8 @@ class RiskModel:
         risks = np.asarray(self.model.predict(block))
         if risks.size != len(block) or risks.dtype.kind not in "biuf":
             raise ValueError(
-                f"estimator must predict one number per sample; {self.model!r} predicts "
-                f"dtype {risks.dtype} and shape {risks.shape} for {len(block)} samples."
+                f"estimator must predict one number per sample; {self.model!r} "
+                f"predicts an array of dtype {risks.dtype} and shape {risks.shape}."
             )
         # Some models of scikit-survival predict times.
         if not getattr(self.model, "_predict_risk_score", True):

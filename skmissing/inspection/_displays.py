@@ -1,7 +1,7 @@
 """Displays of missing patterns, robustness, importance and numbers of clusters."""
 
 import re
-from numbers import Real
+from numbers import Integral, Real
 
 import numpy as np
 
@@ -25,7 +25,15 @@ def make_axes(ax, figsize):
     pyplot = import_optional("matplotlib.pyplot", "plot")
     if ax is None:
         _, ax = pyplot.subplots(figsize=figsize, layout="constrained")
+    if not hasattr(ax, "get_xlim"):
+        raise TypeError(f"ax must be Axes of matplotlib or None; got {ax!r}.")
     return ax
+
+
+def check_count(value, name):
+    """Raise an error if a number of things is not an integer of at least 1."""
+    if not isinstance(value, Integral) or value < 1:
+        raise ValueError(f"{name} must be an integer of at least 1; got {value!r}.")
 
 
 def tidy(ax, grid="y"):
@@ -161,8 +169,7 @@ class MissingPatternDisplay:
         MissingPatternDisplay
             The display itself.
         """
-        if max_patterns < 1:
-            raise ValueError(f"max_patterns must be at least 1; got {max_patterns}.")
+        check_count(max_patterns, "max_patterns")
         n_shown = min(len(self.counts), max_patterns)
         n_bars = n_shown + (n_shown < len(self.counts))
         height = 0.3 * len(self.modalities)
