@@ -97,7 +97,26 @@ def test_complete_samples_are_split_conformal(method, level):
     scores = class_scores(model.predict_proba(X[50:]), method)
     known = sorted(s[c] for s, c in zip(scores[:50], y[50:]))
     threshold = known[int(np.ceil(round(level * 51, 9))) - 1]
-    assert_array_equal(conformal.predict_set(X[100:]), scores[50:] <= threshold)
+    expected = scores[50:] <= threshold
+    if method != "lac":
+        first = scores[50:] == scores[50:].min(axis=1, keepdims=True)
+        expected |= first & ~expected.any(axis=1, keepdims=True)
+    assert_array_equal(conformal.predict_set(X[100:]), expected)
+
+
+@pytest.mark.parametrize("method", ["aps", "raps"])
+def test_sets_of_sure_samples_are_not_empty(method):
+    """Their most probable class has a higher score than most true classes."""
+    X, y = flowers(n_samples=300)
+    params = {"confidence": 0.5, "min_samples": 20, "cv": 3}
+    conformal = classifier(method=method, **params).fit(X, y)
+    sets = conformal.predict_set(X)
+    assert sets.any(axis=1).all()
+    assert not classifier(**params).fit(X, y).predict_set(X).any(axis=1).all()
+    best = conformal.predict_proba(X).argmax(axis=1)
+    sure = conformal.predict_proba(X).max(axis=1) > 0.99
+    assert sure.any()
+    assert_array_equal(sets[sure].argmax(axis=1), best[sure])
 
 
 @pytest.mark.parametrize("patterns", ["mondrian", "nested", "weighted"])

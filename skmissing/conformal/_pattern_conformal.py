@@ -509,7 +509,8 @@ class PatternConformalClassifier(ClassifierMixin, PatternConformal):
         average [1]_. "aps" is the sum of the probabilities of all classes at least as
         probable, without randomisation, for sets that adapt to the difficulty of the
         sample [2]_. "raps" adds 0.1 for each more probable class, for fewer large sets
-        [3]_.
+        [3]_. With "aps" and "raps", a set that would be empty contains the most
+        probable class.
     %(patterns, min_samples, modalities, cv, random_state, n_jobs)s
 
     Attributes
@@ -671,13 +672,17 @@ class PatternConformalClassifier(ClassifierMixin, PatternConformal):
         n_samples, parts = self._route(X, "all classes")
         out = np.ones((n_samples, len(self.classes_)), dtype=bool)
         for rows, record, block, weight in parts:
-            below = 0.0
-            for k, proba in enumerate(self._each_model(self._proba, block)):
+            below, probas = 0.0, self._each_model(self._proba, block)
+            for k, proba in enumerate(probas):
                 own = record.fold == k
                 scores = class_scores(proba, self.method)
                 below += mass_below(scores, record.scores[own], record.weight[own])
             limit = limit_mass(self.confidence, record.weight.sum(), weight)
-            out[rows] = below < limit[:, None]
+            sets = below < limit[:, None]
+            if self.method != "lac":
+                empty = np.flatnonzero(~sets.any(axis=1))
+                sets[empty, np.sum(probas, axis=0)[empty].argmax(axis=1)] = True
+            out[rows] = sets
         return out
 
     def predict_proba(self, X):
