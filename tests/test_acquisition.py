@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.cluster import KMeans
 from sklearn.exceptions import NotFittedError
 from sklearn.impute import SimpleImputer
@@ -36,6 +36,24 @@ def data(small_multimodal):
     X, y, _ = small_multimodal
     model = make_pipeline(SimpleImputer(keep_empty_features=True), LogisticRegression())
     return X, y, model.fit(X, y), hot_deck(X)
+
+
+class Constant(RegressorMixin, BaseEstimator):
+    def __init__(self, value=None):
+        self.value, self.fitted_ = value, True
+
+    def fit(self, X, y):
+        return self
+
+    def predict(self, X):
+        return np.full(len(X), self.value)
+
+
+class ConstantProba(ClassifierMixin, Constant):
+    classes_ = [0, 1]
+
+    def predict_proba(self, X):
+        return np.full((len(X), 3 if self.value is None else 2), self.value or 1 / 3)
 
 
 def slow_value(respond, risk, imputer, X, n_draws):
@@ -260,6 +278,14 @@ def test_warnings_are_given_once(data):
         ({"costs": dict.fromkeys(NAMES, 0)}, ValueError, "costs must have a finite"),
         ({"costs": [1, 2, 3]}, ValueError, "costs must have a finite number"),
         ({"X": "file.parquet"}, TypeError, "X must be a table in memory; got str"),
+        (
+            {"estimator": Constant(np.nan)},
+            ValueError,
+            "estimator=Constant.*must be finite",
+        ),
+        ({"estimator": Constant("a")}, ValueError, "estimator must predict numbers pe"),
+        ({"estimator": ConstantProba(0.7)}, ValueError, "of ConstantProba must add up"),
+        ({"estimator": ConstantProba()}, ValueError, r"must have the shape \(\d+, 2\)"),
     ],
 )
 def test_bad_input_of_values(data, changes, error, match):
@@ -267,6 +293,18 @@ def test_bad_input_of_values(data, changes, error, match):
     given = {"estimator": model, "imputer": imputer, "X": X} | changes
     with pytest.raises(error, match=match):
         acquisition_value(**given)
+
+
+def test_modalities_of_the_imputer_and_the_estimator(data):
+    X, y, _, _ = data
+    model = LateFusionClassifier("linear", modalities=[1, 1, 4], cv=2)
+    model = model.fit(X, y)
+    together = hot_deck(X, {"first": 2, "last": 4})
+    acquisition_value(model, together, X, n_draws=2)
+    for widths in ([2, 1, 3], {"modality2": 1, "b": 1, "modality0": 4}):
+        imputer = hot_deck(X, widths)
+        with pytest.raises(ValueError, match="imputer must have the modalities of est"):
+            acquisition_value(model, imputer, X, n_draws=2)
 
 
 # rank_acquisitions
@@ -321,7 +359,26 @@ def test_ranking_takes_the_costs_of_a_result(data):
     assert (np.diff(ranked.value) <= 0).all()
 
 
+def test_ranking_with_other_costs_than_those_of_the_result(data):
+    X, _, model, imputer = data
+    costs = dict(zip(NAMES, [1, 2, 4]))
+    given = {"n_draws": 2, "random_state": 0}
+    plain = acquisition_value(model, imputer, X, **given)
+    priced = acquisition_value(model, imputer, X, costs=costs, **given)
+    found = rank_acquisitions(plain, budget=0.3, costs=costs)
+    expected = rank_acquisitions(priced, budget=0.3)
+    assert_array_equal(found.sample, expected.sample)
+    assert_allclose(found.value, expected.value)
+
+
 def test_bad_input_of_the_ranking():
+    with pytest.raises(TypeError, match="budget must be a number; got True"):
+        rank_acquisitions(VALUES, budget=True)
+    for values in ([1, 2], None, np.zeros((2, 2, 2))):
+        with pytest.raises(ValueError, match="values must have the shape"):
+            rank_acquisitions(values, budget=1)
+    with pytest.raises(TypeError, match="values must be a Bunch .*; got a dict"):
+        rank_acquisitions({"text": [1]}, budget=1)
     with pytest.raises(ValueError, match="budget"):
         rank_acquisitions(VALUES, budget=-1)
     with pytest.raises(ValueError, match="costs must have .* 'modality0', 'modality1'"):
@@ -361,3 +418,20 @@ def test_display_shows_means_per_pattern(data):
     with pytest.raises(ValueError, match="result must have a missing modality"):
         AcquisitionDisplay.from_result(complete)
     matplotlib.pyplot.close("all")
+
+
+def test_bad_input_of_the_display():
+    pytest.importorskip("matplotlib")
+    for result in (VALUES, None, rank_acquisitions(VALUES, budget=1)):
+        with pytest.raises(TypeError, match="result must be a Bunch returned by acqui"):
+            AcquisitionDisplay.from_result(result)
+    for n_patterns in (0, 1):
+        presence = np.ones((n_patterns, 2), dtype=bool)
+        display = AcquisitionDisplay(
+            presence=presence,
+            counts=np.ones(n_patterns),
+            value=np.full((n_patterns, 2), np.nan),
+            modalities=["a", "b"],
+        )
+        with pytest.raises(ValueError, match="presence must have a missing modality"):
+            display.plot()

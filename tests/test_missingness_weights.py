@@ -103,6 +103,14 @@ def test_clipped_probabilities_are_warned_of(selective):
     assert len(found) == 1 and found[0].filename == __file__
 
 
+class Sure(BaseEstimator):
+    def fit(self, X, y):
+        return self
+
+    def predict_proba(self, X):
+        return np.full((len(X), 2), np.nan)
+
+
 @pytest.mark.parametrize(
     ("changes", "match"),
     [
@@ -116,6 +124,13 @@ def test_clipped_probabilities_are_warned_of(selective):
         ({"observed": []}, "observed must name at least one modality"),
         ({"covariates": [[1.0]] * 3}, r"as many samples as X \(6\); got 3"),
         ({"covariates": [[np.inf]] * 6}, "covariates contains infinity"),
+        ({"covariates": np.arange(6)}, r"covariates must have the shape .* \(6,\)"),
+        ({"covariates": [["a"]] * 6}, "covariates must be numbers: .*Encode words"),
+        ({"covariates": [[np.nan]] * 6}, "covariates must have no missing .* 6 of 6"),
+        ({"cv": [([0, 1, 2], [3, 4])]}, "cv must hold out each of the 6 samples once"),
+        ({"cv": []}, "cv must hold out each of the 6 samples once; got 0 folds"),
+        ({"cv": [([0, 2], [1, 3, 4, 5]), ([1], [0, 2])]}, "a fold with 2 and 0"),
+        ({"cv": 2, "estimator": Sure()}, "The probabilities of Sure must add up to 1"),
         ({"clip": 0}, "clip"),
         ({"estimator": KFold()}, "estimator"),
     ],
@@ -124,6 +139,18 @@ def test_bad_input(changes, match):
     X = np.column_stack([np.arange(6.0), [1, np.nan, 2, np.nan, 3, np.nan]])
     with pytest.raises(ValueError, match=match):
         missingness_weights(**({"X": X} | changes))
+
+
+def test_names_must_be_a_list():
+    with pytest.raises(TypeError, match="observed must be a list of names .*; got 3"):
+        missingness_weights([[1.0, np.nan], [2.0, 3.0]], observed=3)
+
+
+def test_masked_covariates_are_missing():
+    X = np.column_stack([np.arange(6.0), [1, np.nan, 2, np.nan, 3, np.nan]])
+    covariates = np.ma.masked_less(X[:, :1], 2)
+    with pytest.raises(ValueError, match="covariates must have no missing .* 2 of 6"):
+        missingness_weights(X, covariates=covariates, cv=2)
 
 
 def test_importance_with_weights_is_that_of_all_samples():

@@ -14,6 +14,8 @@ from skmissing._compat import Interval, StrOptions, import_optional, validate_pa
 from skmissing._docs import shared_docs
 from skmissing._sources import is_source
 from skmissing._table import ModalityWarning, framed, has_levels, name_list, read_array
+from skmissing.conformal._base import check_proba
+from skmissing.ensemble._base import check_finite
 from skmissing.ensemble._routed import read_costs
 from skmissing.impute._base import BaseModalityImputer
 from skmissing.inspection._displays import DARK, PALE, make_axes
@@ -73,7 +75,8 @@ def acquisition_value(
         Fitted imputer that can draw: :class:`~skmissing.impute.FactorImputer`,
         :class:`~skmissing.fusion.VariationalImputer`, or
         :class:`~skmissing.impute.SimpleModalityImputer` with `strategy="hot_deck"`. It
-        need not have `sample_posterior=True`. Its modalities are used.
+        need not have `sample_posterior=True`. Its modalities are used. They must be
+        those of the estimator, or several of these as one.
     X : array-like or data frame of shape (n_samples, n_features)
         Samples. NaN and masked cells are missing.
     costs : dict or None, default=None
@@ -111,6 +114,9 @@ def acquisition_value(
     TypeError
         If `estimator` is neither a classifier with `predict_proba` nor a regressor, or
         `imputer` cannot draw.
+    ValueError
+        If the predictions are not finite, or if modalities of the imputer split or
+        rename those of the estimator.
 
     See Also
     --------
@@ -170,6 +176,7 @@ def acquisition_value(
     table = imputer._validate(X, reset=False, on_device=False)
     names = table.layout.names
     cost = read_costs(costs, names, positive=True)
+    _check_layouts(estimator, table.layout)
     gain = _expected_gain(estimator, imputers, table, X, loss)
     result = InspectionResult(modalities=names, value=gain / cost, cost=cost, loss=loss)
     if not as_frame:
@@ -212,6 +219,41 @@ def _draw_with(imputer, n_draws, rng):
     )
 
 
+def _check_layouts(estimator, layout):
+    """Raise an error if modalities of the imputer split or rename the estimator's."""
+    own = getattr(estimator, "modalities_", None)
+    if own is None or own.n_features != layout.n_features:
+        return
+    for name, modality in layout.items():
+        columns = set(modality.columns.tolist())
+        overlaps = (columns & set(m.columns.tolist()) for m in own.values())
+        split = any(
+            part and len(part) < len(m.columns)
+            for part, m in zip(overlaps, own.values())
+        )
+        if split or name in own and columns != set(own[name].columns.tolist()):
+            raise ValueError(
+                "imputer must have the modalities of estimator, or several of them as "
+                f"one; got {name!r} with the columns {sorted(columns)}, and estimator "
+                f"has { ({k: m.columns.tolist() for k, m in own.items()}) }."
+            )
+
+
+def _read_response(response, estimator, n_samples):
+    """Return predictions for all samples as an array, or raise an error."""
+    name = type(estimator).__name__
+    if is_classifier(estimator):
+        shape = n_samples, len(estimator.classes_)
+        return check_proba(response, shape, f"The probabilities of {name}")
+    response = np.asarray(response)
+    if len(response) != n_samples or response.dtype.kind not in "biuf":
+        raise ValueError(
+            f"estimator must predict numbers per sample; {name} predicts an array of "
+            f"dtype {response.dtype} and shape {response.shape} for {n_samples}."
+        )
+    return check_finite(response, estimator)
+
+
 def _like(X, values, names):
     """Return values as an array, or as a data frame with the columns of X."""
     frame = framed(values, X, names)
@@ -235,9 +277,10 @@ def _expected_gain(estimator, imputers, table, X, loss):
                 columns, filled = table.layout.columns[m], table.X[rows]
                 filled[:, columns] = drawn[rows][:, columns]
                 response = predict(_like(X, filled, names))
+                response = _read_response(response, estimator, len(rows))
                 if k == 0 and loss in FOR_NUMBERS:
                     base[m] = response  # keeps variances exact
-                response = np.asarray(response) - base[m]
+                response = response - base[m]
                 means[m] = means[m] + response / len(imputers)
                 risks[m] = risks[m] + risk(response) / len(imputers)
     gain = np.full(table.presence.shape, np.nan)
@@ -269,7 +312,8 @@ def rank_acquisitions(values, *, budget, costs=None, as_frame=False):
         or a float above 1.0, is a total cost.
     costs : dict or None, default=None
         Cost of each modality by name. None takes the costs of a Bunch, or 1 for each.
-        The modalities of an array are named `modality0`, `modality1` and so on.
+        Values of a Bunch are converted to other costs. The modalities of an array are
+        named `modality0`, `modality1` and so on.
     as_frame : bool, default=False
         Whether to return a pandas data frame.
 
@@ -307,6 +351,8 @@ def rank_acquisitions(values, *, budget, costs=None, as_frame=False):
     0       0  modality1    0.3         1.0
     1       2  modality0    0.2         2.0
     """
+    if isinstance(budget, (bool, np.bool_)):
+        raise TypeError(f"budget must be a number; got {budget!r}.")
     value, names, cost = _read_values(values, costs)
     share = not isinstance(budget, Integral) and budget <= 1
     missing = ~np.isnan(value)
@@ -331,13 +377,32 @@ def rank_acquisitions(values, *, budget, costs=None, as_frame=False):
 
 def _read_values(values, costs):
     """Values (n_samples, n_modalities), names of the modalities, and their costs."""
-    if isinstance(values, InspectionResult):
+    if isinstance(values, dict):
+        _check_result(values, "values")
         names, value = values.modalities, values.value
-        return value, names, values.cost if costs is None else read_costs(costs, names)
+        if costs is None:
+            return value, names, values.cost
+        cost = read_costs(costs, names, positive=True)
+        return value * values.cost / cost, names, cost
+    if np.ndim(values) != 2:
+        raise ValueError(
+            "values must have the shape (n_samples, n_modalities); got "
+            f"{np.shape(values)}."
+        )
     value, names = read_array(values, "values")
     if names is None:
         names = [f"modality{m}" for m in range(value.shape[1])]
     return value, names, read_costs(costs, names)
+
+
+def _check_result(result, name):
+    """Raise an error if this is not a Bunch of `acquisition_value`."""
+    known = {*result} if isinstance(result, dict) else set()
+    if not {"modalities", "value", "cost"} <= known:
+        raise TypeError(
+            f"{name} must be a Bunch returned by acquisition_value; got a "
+            f"{type(result).__name__}."
+        )
 
 
 @shared_docs
@@ -435,6 +500,7 @@ class AcquisitionDisplay:
         AcquisitionDisplay
             The display, drawn.
         """
+        _check_result(result, "result")
         patterns, inverse = find_patterns(np.isnan(result.value))
         counts = np.bincount(inverse)
         total = np.zeros(patterns.shape)
@@ -466,6 +532,8 @@ class AcquisitionDisplay:
         AcquisitionDisplay
             The display itself.
         """
+        if np.all(self.presence):
+            raise ValueError("presence must have a missing modality; got none.")
         n_patterns, n_modalities = self.value.shape
         ax = make_axes(ax, (3.2 + 1.1 * n_modalities, 1.2 + 0.36 * n_patterns))
         most = np.nanmax(self.value)
@@ -473,7 +541,7 @@ class AcquisitionDisplay:
         self.image_ = ax.imshow(
             self.value, cmap="Blues", vmin=0, vmax=most or 1, aspect="auto"
         )
-        for row, column in np.argwhere(~self.presence):
+        for row, column in np.argwhere(np.logical_not(self.presence)):
             number = self.value[row, column]
             color = "white" if number > 0.6 * most else DARK
             ax.text(column, row, f"{number:.2g}", ha="center", va="center", color=color)

@@ -3,15 +3,17 @@
 from numbers import Integral, Real
 
 import numpy as np
+from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import cross_val_predict
+from sklearn.model_selection import check_cv
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_array
 
 from skmissing._compat import HasMethods, Interval, validate_params
 from skmissing._docs import shared_docs
-from skmissing._table import name_list, read_table
+from skmissing._table import fill_masked, name_list, read_table
+from skmissing.conformal._base import check_proba
 from skmissing.inspection._scores import check_names
 
 
@@ -52,8 +54,8 @@ def missingness_weights(
     covariates : array-like or data frame of shape (n_samples, n_covariates), \
             default=None
         Numbers on which it depends what is missing, such as age, site and class. They
-        are known for every sample. None takes the columns that are observed in every
-        sample.
+        must be known for every sample, unless `estimator` accepts NaN. None takes the
+        columns that are observed in every sample.
     estimator : classifier or None, default=None
         Model of whether the modalities are observed, with `predict_proba`. None is
         logistic regression on standardised covariates.
@@ -73,7 +75,8 @@ def missingness_weights(
     ------
     ValueError
         If no sample has all the modalities, if fewer samples than folds have them or do
-        not have them, or if there are no covariates.
+        not have them, if `cv` does not hold out each sample once, or if there are no
+        covariates.
 
     See Also
     --------
@@ -130,20 +133,19 @@ def missingness_weights(
             f"X must have samples with all of {name_list(names[m] for m in kept)}; got "
             "none."
         )
-    if has.all():
+    if has.all() and covariates is None:
         return np.ones(len(table))
     Z = _read_covariates(table, covariates)
-    n_fewest = min(has.sum(), (~has).sum())
-    if isinstance(cv, Integral) and n_fewest < cv:
-        raise ValueError(
-            f"cv={cv} must be at most the number of samples with the modalities "
-            f"({has.sum()}) and of those without ({(~has).sum()})."
-        )
+    if has.all():
+        return np.ones(len(table))
     if estimator is None:
+        if np.isnan(Z).any():
+            raise ValueError(
+                "covariates must have no missing values for estimator=None; got some "
+                f"in {np.isnan(Z).any(axis=1).sum()} of {len(Z)} samples."
+            )
         estimator = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
-    proba = cross_val_predict(
-        estimator, Z, has.astype(int), cv=cv, method="predict_proba"
-    )[:, 1]
+    proba = _held_out(estimator, Z, has, cv)
     rare = has & (proba < clip)
     if rare.any():
         table.warn(
@@ -163,9 +165,54 @@ def _read_covariates(table, covariates):
                 "covariates must be given if no column is observed in every sample."
             )
         return Z
-    Z = check_array(covariates, ensure_all_finite="allow-nan", input_name="covariates")
+    if np.ndim(covariates) != 2:
+        raise ValueError(
+            "covariates must have the shape (n_samples, n_covariates); got "
+            f"{np.shape(covariates)}."
+        )
+    finite = {"ensure_all_finite": "allow-nan", "input_name": "covariates"}
+    try:
+        Z = check_array(fill_masked(covariates), dtype=np.float64, **finite)
+    except (TypeError, ValueError) as error:
+        if "covariates" in str(error):
+            raise
+        raise ValueError(
+            f"covariates must be numbers: {error}. Encode words, for example with "
+            "pandas.get_dummies."
+        ) from error
     if len(Z) != len(table):
         raise ValueError(
             f"covariates must have as many samples as X ({len(table)}); got {len(Z)}."
         )
     return Z
+
+
+def _held_out(estimator, Z, has, cv):
+    """Held-out probability of each sample to have the modalities, (n_samples,)."""
+    cv = 5 if cv is None else cv
+    n_fewest = min(has.sum(), (~has).sum())
+    if isinstance(cv, Integral) and n_fewest < cv:
+        raise ValueError(
+            f"cv={cv} must be at most the number of samples with the modalities "
+            f"({has.sum()}) and of those without ({(~has).sum()})."
+        )
+    splits, codes = list(check_cv(cv, has, classifier=True).split(Z, has)), has * 1
+    tests = np.concatenate([test for _, test in splits]) if splits else np.empty(0)
+    if not np.array_equal(np.sort(tests), np.arange(len(Z))):
+        raise ValueError(
+            f"cv must hold out each of the {len(Z)} samples once; got {len(splits)} "
+            f"folds, which hold out {len(np.unique(tests))} samples."
+        )
+    proba = np.empty(len(Z))
+    for inside, outside in splits:
+        if len(np.unique(codes[inside])) < 2:
+            raise ValueError(
+                "cv must leave samples with the modalities and samples without them to "
+                f"fit the estimator on; got a fold with {has[inside].sum()} and "
+                f"{(~has[inside]).sum()}."
+            )
+        model = clone(estimator).fit(Z[inside], codes[inside])
+        found = model.predict_proba(Z[outside])
+        name = f"The probabilities of {type(estimator).__name__}"
+        proba[outside] = check_proba(found, (len(outside), 2), name)[:, 1]
+    return proba

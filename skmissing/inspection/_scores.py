@@ -3,6 +3,7 @@
 import itertools
 import math
 import warnings
+from collections.abc import Iterable
 from numbers import Integral, Real
 
 import numpy as np
@@ -192,6 +193,10 @@ def name_pattern(present, names):
 
 def check_names(wanted, names, where):
     """Positions of modalities by name. Errors begin with `where`."""
+    if not isinstance(wanted, Iterable):
+        raise TypeError(
+            f"{where} must be a list of names of modalities; got {wanted!r}."
+        )
     wanted = [wanted] if isinstance(wanted, str) else list(wanted)
     for name in wanted:
         if name not in names:
