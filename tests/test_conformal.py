@@ -446,6 +446,10 @@ def test_pieces_have_the_same_sets_and_masks(tmp_path):
         assert_array_equal(conformal.predict_set(pieces), conformal.predict_set(X))
         found = conformal.predict(pieces, reject="abstain")
     assert_array_equal(found.mask, conformal.predict(X, reject="abstain").mask)
+    result = coverage_by_pattern(conformal, pieces, y)
+    whole = coverage_by_pattern(conformal, X, y)
+    for name in ("coverage", "n_samples", "n_calibration_samples"):
+        assert_array_equal(result[name], whole[name])
 
 
 def test_steps_get_the_names_of_columns():

@@ -1,11 +1,10 @@
 """Coverage of sets and intervals per pattern of observed modalities."""
 
-import warnings
-
 import numpy as np
 from sklearn.base import is_classifier
 from sklearn.utils.validation import check_is_fitted
 
+from skmissing._blocks import find_patterns
 from skmissing._compat import HasMethods, import_optional, validate_params
 from skmissing._table import ModalityWarning
 from skmissing.conformal._base import check_known, read_target
@@ -109,8 +108,7 @@ def coverage_by_pattern(estimator, X, y, *, modalities=None, as_frame=False):
 
 def _count_used(estimator, X):
     """Number of calibration samples behind the prediction of each sample."""
-    with warnings.catch_warnings():  # the prediction has the same warnings
-        warnings.simplefilter("ignore", ModalityWarning)
-        patterns, inverse = estimator._read_new(X, "").patterns
+    presence = as_table(X, estimator.modalities_).presence & estimator._seen
+    patterns, inverse = find_patterns(presence)
     counts = np.append(estimator.n_calibration_samples_, 0)
     return counts[[estimator._choose(pattern) for pattern in patterns]][inverse]
