@@ -181,7 +181,7 @@ def acquisition_value(
     result = InspectionResult(modalities=names, value=gain / cost, cost=cost, loss=loss)
     if not as_frame:
         return result
-    pandas = import_optional("pandas", "benchmark")
+    pandas = import_optional("pandas", "datasets")
     return pandas.DataFrame(result.value, getattr(X, "index", None), list(names))
 
 
@@ -372,7 +372,7 @@ def rank_acquisitions(values, *, budget, costs=None, as_frame=False):
     )
     if not as_frame:
         return result
-    return import_optional("pandas", "benchmark").DataFrame(result)
+    return import_optional("pandas", "datasets").DataFrame(result)
 
 
 def _read_values(values, costs):

@@ -410,7 +410,7 @@ def calibration_error_by_pattern(
     )
     if not as_frame:
         return result
-    pandas = import_optional("pandas", "benchmark")
+    pandas = import_optional("pandas", "datasets")
     columns = {name: value for name, value in result.items() if name != "pattern"}
     return pandas.DataFrame(columns, pandas.Index(result.pattern, name="pattern"))
 

@@ -101,7 +101,7 @@ def coverage_by_pattern(estimator, X, y, *, modalities=None, as_frame=False):
     )
     if not as_frame:
         return result
-    pandas = import_optional("pandas", "benchmark")
+    pandas = import_optional("pandas", "datasets")
     columns = {k: v for k, v in result.items() if k not in ("presence", "modalities")}
     return pandas.DataFrame(columns).set_index("pattern")
 

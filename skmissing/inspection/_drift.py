@@ -141,7 +141,7 @@ def check_drift(estimator, X, *, as_frame=False):
     )
     if not as_frame:
         return result
-    pandas = import_optional("pandas", "benchmark")
+    pandas = import_optional("pandas", "datasets")
     columns = ("training_rate", "missing_rate", "outside", "shifted_columns")
     return pandas.DataFrame({name: result[name] for name in columns}, names)
 

@@ -165,7 +165,7 @@ def score_by_pattern(
         )
     if not as_frame:
         return result
-    pandas = import_optional("pandas", "benchmark")
+    pandas = import_optional("pandas", "datasets")
     columns = {name: result[name] for name in ("n_modalities", "n_samples", "score")}
     return pandas.DataFrame(columns, pandas.Index(result.pattern, name="pattern"))
 
@@ -413,7 +413,7 @@ def modality_importance(
     )
     if not as_frame:
         return result
-    pandas = import_optional("pandas", "benchmark")
+    pandas = import_optional("pandas", "datasets")
     columns = dict(
         zip(("importance", "low", "high"), (shares[:, 0], *result.interval.T))
     )
@@ -644,7 +644,7 @@ def robustness_curve(
     )
     if not as_frame:
         return result
-    pandas = import_optional("pandas", "benchmark")
+    pandas = import_optional("pandas", "datasets")
     index = pandas.MultiIndex.from_product(
         [names, rates, range(n_repeats)], names=["curve", "rate", "repeat"]
     )
