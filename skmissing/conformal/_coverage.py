@@ -6,7 +6,6 @@ from sklearn.utils.validation import check_is_fitted
 
 from skmissing._blocks import find_patterns
 from skmissing._compat import HasMethods, import_optional, validate_params
-from skmissing._table import ModalityWarning
 from skmissing.conformal._base import check_known, read_target
 from skmissing.inspection._scores import name_pattern, observed_patterns
 from skmissing.inspection._scoring import InspectionResult, as_table
