@@ -8,6 +8,7 @@ from scipy.sparse import csr_array
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.datasets import load_iris
+from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.impute import SimpleImputer
 from sklearn.isotonic import IsotonicRegression
@@ -247,6 +248,15 @@ def test_refusals():
         CalibrationByPattern(NAIVE, shrinkage=-1).fit(X, y)
     with pytest.raises(ValueError, match="sample_weight must be None"):
         CalibrationByPattern(KNeighborsClassifier()).fit(X[:, :2], y, np.ones(30))
+    with pytest.raises(ValueError, match="estimator must accept NaN.*in front"):
+        CalibrationByPattern(KNeighborsClassifier()).fit(*make_data(30))
+    every = [(np.arange(30), np.arange(20))]
+    with pytest.raises(ValueError, match="cv must not hold out .* 20 such samples"):
+        CalibrationByPattern(NAIVE, cv=every).fit(X, y)
+    with pytest.raises(
+        NotFittedError, match="must be fitted if cv='prefit'.*new Gauss"
+    ):
+        CalibrationByPattern(GaussianNB(), cv="prefit").fit(X, y)
     proba = np.full((30, 3), 1 / 3)
     with pytest.raises(ValueError, match="as many samples as X \\(30\\); got 29"):
         calibration_error_by_pattern(proba, X, y[:29])
@@ -320,6 +330,14 @@ def test_samples_of_weight_0_are_left_out():
             assert_allclose(found[name], expected[name])
 
 
+def test_other_parameters_need_another_fit():
+    X, y = make_data(60)
+    model = CalibrationByPattern(NAIVE, modalities=LAYOUT, cv=2).fit(X, y)
+    expected = model.predict_proba(X)
+    model.set_params(method="isotonic", by="pattern")
+    assert_array_equal(model.predict_proba(X), expected)
+
+
 def test_error_by_loops_and_as_frame():
     pytest.importorskip("pandas")
     X, y = make_data(300)
@@ -389,12 +407,12 @@ def test_probabilities_of_zero_count_as_half_of_the_smallest():
     """A forest is certain of a wrong class once; its temperature stays small."""
     proba = np.tile([[0.9, 0.1], [0.2, 0.8]], (50, 1))
     y = np.tile([0, 1], 50)
-    proba[0], y[:20] = [0, 1], 0
+    proba[0], proba[2], y[:20] = [0, 1], [0.999, 0.001], 0
     model = CalibrationByPattern(Table(proba), cv="prefit", modalities=[1])
     X = np.arange(100.0)[:, None]
     model.fit(X, y)
     lifted = CalibrationByPattern(
-        Table(np.maximum(proba, 0.05)), cv="prefit", modalities=[1]
+        Table(np.maximum(proba, 0.0005)), cv="prefit", modalities=[1]
     ).fit(X, y)
     assert_allclose(model.temperature_, lifted.temperature_)
     assert_allclose(model.predict_proba(X), lifted.predict_proba(X))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn import config_context
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, clone
 from sklearn.compose import make_column_transformer
 from sklearn.datasets import load_diabetes, load_iris
 from sklearn.ensemble import HistGradientBoostingRegressor
@@ -477,6 +477,22 @@ def test_routed_metadata(patterns):
 # ------------------------------------------------------------------ bad input
 
 
+class Odd(BaseEstimator):
+    """Predicts the same array for all samples."""
+
+    def __init__(self, found):
+        self.found = found
+
+    def fit(self, X, y):
+        self.classes_ = np.unique(y)
+        return self
+
+    def predict(self, X):
+        return np.asarray(self.found[: len(X)])
+
+    predict_proba = predict
+
+
 @pytest.mark.parametrize(
     "params, match",
     [
@@ -490,10 +506,25 @@ def test_routed_metadata(patterns):
         ),
         ({"cv": 0.1, "confidence": 0.95}, "needs at least 19 .* got at most"),
         ({"cv": [(np.arange(0), np.arange(150))]}, "must leave samples to fit"),
+        ({"cv": 0.999}, "cv=0.999 must leave samples to fit"),
+        (
+            {"cv": [(np.arange(99), np.arange(90, 150))]},
+            "cv must not .* 9 such samples",
+        ),
+        ({"estimator": LogisticRegression}, "got the class LogisticRegression"),
+        (
+            {"estimator": Odd(np.ones((150, 5)))},
+            r"probabilities of Odd must have the sh",
+        ),
+        ({"estimator": Odd(np.ones((3, 3)))}, r"probabilities of Odd must have the sh"),
+        (
+            {"estimator": Odd(np.ones((150, 3)))},
+            "probabilities of Odd must add up to 1",
+        ),
     ],
 )
 def test_bad_classifiers(params, match):
-    with pytest.raises(ValueError, match=match):
+    with pytest.raises((TypeError, ValueError), match=match):
         classifier(**params).fit(*flowers())
 
 
@@ -504,6 +535,12 @@ def test_bad_classifiers(params, match):
         ({"estimator": (RIDGE, RIDGE)}, "estimator must be a regressor for"),
         ({"estimator": [RIDGE], "method": "cqr"}, "must be a pair of regr"),
         ({"cv": "prefit", "method": "cqr"}, "must be a pair of fitted"),
+        ({"estimator": [], "method": "cqr"}, r"must be a pair of regr.*; got \[\]"),
+        ({"estimator": [Ridge, Ridge], "method": "cqr"}, "must be a pair of regr"),
+        ({"estimator": LOGISTIC}, "estimator must be a regressor for"),
+        ({"estimator": Ridge}, "estimator must be a regressor for"),
+        ({"estimator": Odd(np.ones(3))}, r"one number per sample; Odd.*shape \(3,\)"),
+        ({"estimator": Odd(["a"] * 442)}, "one number per sample; Odd"),
     ],
 )
 def test_bad_regressors(params, match):
@@ -511,9 +548,21 @@ def test_bad_regressors(params, match):
         regressor(**params).fit(*sugars())
 
 
+def test_another_method_needs_another_fit():
+    X, y = flowers()
+    conformal = classifier().fit(X, y)
+    expected = conformal.predict_set(X)
+    assert_array_equal(conformal.set_params(method="aps").predict_set(X), expected)
+    X, y = sugars()
+    conformal = regressor().fit(X, y)
+    expected = conformal.predict_interval(X)
+    conformal.set_params(method="normalized")
+    assert_array_equal(conformal.predict_interval(X), expected)
+
+
 def test_prefit_must_be_fitted():
     fresh = clone(LOGISTIC)
-    with pytest.raises(NotFittedError):
+    with pytest.raises(NotFittedError, match="estimator must be fitted if cv='prefit'"):
         classifier(fresh, cv="prefit").fit(*flowers())
     X, y = sugars()
     pair = (make_imputing(Ridge()).fit(X, y), make_imputing(Ridge()).fit(X, -y))

@@ -150,7 +150,7 @@ class AbstainingClassifier(HeldOutClassifier):
             If y has classes that a fitted estimator does not know, or if `estimator`
             does not take the weights.
         """
-        hold_out = self.cost is None
+        hold_out, self._by = self.cost is None, self.by
         data, proba = self._fit_held_out(X, y, sample_weight, groups, hold_out)
         self.groups_, self.thresholds_ = [], np.empty(0)
         if not hold_out:
@@ -211,7 +211,7 @@ class AbstainingClassifier(HeldOutClassifier):
         if reject is None:
             return labels
         threshold = np.full(len(proba), self.threshold_)
-        keys, group = group_samples(presence, self.modalities_.names, self.by)
+        keys, group = group_samples(presence, self.modalities_.names, self._by)
         for g, key in enumerate(keys):
             if key in self.groups_:
                 threshold[group == g] = self.thresholds_[self.groups_.index(key)]

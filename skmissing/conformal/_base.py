@@ -2,6 +2,7 @@
 
 import re
 import warnings
+from contextlib import contextmanager
 from dataclasses import replace
 from numbers import Real
 
@@ -15,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skmissing._blocks import find_patterns
 from skmissing._compat import HasMethods, Interval, StrOptions
-from skmissing._modalities import ModalityWarning, resolve_modalities
+from skmissing._modalities import ModalityWarning, count, resolve_modalities
 from skmissing._table import (
     check_sample_weight,
     check_target,
@@ -30,6 +31,9 @@ from skmissing.inspection._scoring import as_table, find_layout
 
 # Parameters of estimators and their steps.
 MODALITIES = re.compile("(^|__)modalities$")
+UNFITTED = (
+    "estimator must be fitted if cv='prefit' or if it is frozen; got a new %(name)s."
+)
 
 
 class WrappedEstimator(BlockEnsemble):
@@ -49,6 +53,10 @@ class WrappedEstimator(BlockEnsemble):
         return named or isinstance(self._inner, FrozenEstimator)
 
     def _find_modalities(self, says):
+        if isinstance(self._inner, type):
+            raise TypeError(
+                f"estimator must be an instance; got the class {self._inner.__name__}."
+            )
         names, given = getattr(self, "feature_names_in_", None), self.modalities
         if given is None and self._prefit:
             given = find_layout(self._inner, self.n_features_in_, names)
@@ -57,6 +65,30 @@ class WrappedEstimator(BlockEnsemble):
         self.modalities_ = resolve_modalities(given, self.n_features_in_, names, says)
         if given is None:
             self._warn_single_columns(names)
+
+    def _splits(self, data):
+        splits = super()._splits(data)
+        n_shared = max(np.count_nonzero(i & o) for i, o in splits)
+        if n_shared:
+            raise ValueError(
+                "cv must not hold out samples to which the estimator is fitted; got a "
+                f"fold with {count(n_shared, 'such sample')}."
+            )
+        return splits
+
+    @contextmanager
+    def _hint(self):
+        """Add a remedy to the error of an estimator that does not accept NaN."""
+        try:
+            yield
+        except ValueError as error:
+            if "NaN" not in str(error):
+                raise
+            raise ValueError(
+                "estimator must accept NaN, which marks missing modalities; got "
+                f"{self._inner!r}. Put an imputer in front: "
+                "make_pipeline(SimpleImputer(), estimator)."
+            ) from error
 
 
 class HeldOutClassifier(ClassifierMixin, WrappedEstimator):
@@ -123,13 +155,13 @@ class HeldOutClassifier(ClassifierMixin, WrappedEstimator):
         lost = np.sum([~every, *(outside for _, outside in splits)], axis=0) > 0
         splits = [s for s in splits if len(np.unique(data.codes[s[0]])) >= few]
         task = self._fit_task.begin(1 + len(splits))
-        fitted = Parallel(n_jobs=self.n_jobs, return_as=task.return_as)(
-            delayed(fit_fold)(data.template, frame, data.y, params, *split)
-            for split in [(every, None), *splits]
-        )
-        self.estimator_, *parts = task.collect(
-            ["estimator"] * (1 + len(splits)), fitted
-        )
+        names = ["estimator"] * (1 + len(splits))
+        with self._hint():
+            fitted = Parallel(n_jobs=self.n_jobs, return_as=task.return_as)(
+                delayed(fit_fold)(data.template, frame, data.y, params, *split)
+                for split in [(every, None), *splits]
+            )
+            self.estimator_, *parts = task.collect(names, fitted)
         total, times = np.zeros((len(every), len(self.classes_))), np.zeros(len(every))
         for (_, outside), (known, proba) in zip(splits, parts):
             fits = np.isin(data.y[outside], known)
@@ -150,7 +182,7 @@ class HeldOutClassifier(ClassifierMixin, WrappedEstimator):
 
     def _read_fitted(self, data, frame):
         """Probabilities of an estimator that is fitted already."""
-        check_is_fitted(self.estimator)
+        check_is_fitted(self.estimator, msg=UNFITTED)
         self._fit_task.begin()
         self.estimator_, self._seen[:] = self.estimator, True
         labels = np.unique(self.estimator_.classes_)
@@ -167,7 +199,8 @@ class HeldOutClassifier(ClassifierMixin, WrappedEstimator):
     def _proba_of(self, frame):
         """Probabilities of the fitted estimator, (n_samples, n_classes)."""
         model = self.estimator_
-        proba = check_finite(np.asarray(model.predict_proba(frame), float), model)
+        with self._hint():
+            proba = read_proba(model, frame)
         return align(proba, model.classes_, self.classes_)
 
     def _predict_inner(self, X):
@@ -208,8 +241,15 @@ def fit_fold(template, X, y, params, inside, outside):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ModalityWarning)
         model = clone(template).fit(train, y[inside], **params)
-        proba = np.asarray(model.predict_proba(test), float)
-    return model.classes_, check_finite(proba, model)
+        return model.classes_, read_proba(model, test)
+
+
+def read_proba(model, X):
+    """Probabilities that an inner estimator predicts, (n_samples, n_classes)."""
+    proba, shape = model.predict_proba(X), (len(X), len(model.classes_))
+    if np.shape(proba) == shape:
+        check_finite(np.asarray(proba, dtype=np.float64), model)
+    return check_proba(proba, shape, f"The probabilities of {type(model).__name__}")
 
 
 def align(proba, known, classes):

@@ -181,6 +181,8 @@ class CalibrationByPattern(HeldOutClassifier):
             If y has classes that a fitted estimator does not know, or if `estimator`
             does not take the weights.
         """
+        # Others, set after fit, need another calibration.
+        self._method, self._by = self.method, self.by
         data, proba = self._fit_held_out(X, y, sample_weight, groups)
         weight, names = data.table.weight, self.modalities_.names
         self._least = 0.0
@@ -213,8 +215,8 @@ class CalibrationByPattern(HeldOutClassifier):
         """
         presence, proba = self._predict_inner(X)
         proba = np.maximum(proba, self._least)
-        apply = scale_proba if self.method == "temperature" else map_proba
-        keys, group = group_samples(presence, self.modalities_.names, self.by)
+        apply = scale_proba if self._method == "temperature" else map_proba
+        keys, group = group_samples(presence, self.modalities_.names, self._by)
         out = np.empty_like(proba)
         for g, key in enumerate(keys):
             rows, calibration = group == g, self._common

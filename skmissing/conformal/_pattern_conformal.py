@@ -2,14 +2,19 @@
 
 import re
 import warnings
-from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import product
 from numbers import Integral, Real
 
 import numpy as np
 from sklearn import config_context, get_config
-from sklearn.base import ClassifierMixin, RegressorMixin, clone
+from sklearn.base import (
+    BaseEstimator,
+    ClassifierMixin,
+    RegressorMixin,
+    clone,
+    is_classifier,
+)
 from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.impute import SimpleImputer
@@ -32,9 +37,11 @@ from skmissing._docs import shared_docs
 from skmissing._modalities import ModalityWarning, count
 from skmissing._table import check_squares, framed
 from skmissing.conformal._base import (
+    UNFITTED,
     WrappedEstimator,
     align,
     check_reject,
+    read_proba,
     set_modalities,
 )
 from skmissing.conformal._quantiles import (
@@ -172,6 +179,8 @@ class PatternConformal(WrappedEstimator):
         sklearn.exceptions.NotFittedError
             If `cv="prefit"`, and `estimator` is not fitted.
         """
+        self._templates()  # raises if an estimator does not fit
+        self._method = self.method  # another one needs another calibration
         data = self._read_training(X, y, sample_weight, groups)
         needed, n_samples = count_needed(self.confidence), len(data.codes)
         if n_samples < needed:
@@ -200,7 +209,7 @@ class PatternConformal(WrappedEstimator):
         templates = self._templates()
         if self._prefit:
             for template in templates:
-                check_is_fitted(template)
+                check_is_fitted(template, msg=UNFITTED)
             return templates, dtype
         return [set_modalities(clone(t), self.modalities_) for t in templates], dtype
 
@@ -228,7 +237,10 @@ class PatternConformal(WrappedEstimator):
             kind = ShuffleSplit if groups is None else GroupShuffleSplit
             splitter = kind(1, test_size=self.cv, random_state=self.random_state)
             groups = None if groups is None else groups[data.used]
-            ((_, test),) = splitter.split(np.zeros(n_samples), groups=groups)
+            try:
+                ((_, test),) = splitter.split(np.zeros(n_samples), groups=groups)
+            except ValueError:  # does not name cv
+                test = slice(None)
             held_out = np.zeros(n_samples, dtype=bool)
             held_out[test] = True
             splits = [(~held_out, held_out)]
@@ -352,20 +364,6 @@ class PatternConformal(WrappedEstimator):
         X = self._framed(data.table.X[rows], given)
         with self._hint():
             return clone(template).fit(X, data.y[rows] if y is None else y, **params)
-
-    @contextmanager
-    def _hint(self):
-        """Add a remedy to the error of an estimator that does not accept NaN."""
-        try:
-            yield
-        except ValueError as error:
-            if "NaN" not in str(error):
-                raise
-            raise ValueError(
-                "estimator must accept NaN, which marks missing modalities; got "
-                f"{self._inner!r}. Put an imputer in front: "
-                "make_pipeline(SimpleImputer(), estimator)."
-            ) from error
 
     def _calibrate(self, data, plan, fold, scores):
         """Keep the scores of each pattern, sorted."""
@@ -647,11 +645,11 @@ class PatternConformalClassifier(ClassifierMixin, PatternConformal):
     def _proba(self, models, X):
         """Probabilities of all classes by a model of a fold."""
         with self._hint():
-            proba = np.asarray(models[0].predict_proba(X), dtype=np.float64)
-        return align(check_finite(proba, models[0]), models[0].classes_, self.classes_)
+            proba = read_proba(models[0], X)
+        return align(proba, models[0].classes_, self.classes_)
 
     def _score(self, models, X, data, rows):
-        scores = class_scores(self._proba(models, X), self.method)
+        scores = class_scores(self._proba(models, X), self._method)
         codes = np.searchsorted(self.classes_, data.y[rows])
         return scores[np.arange(len(rows)), codes]
 
@@ -675,11 +673,11 @@ class PatternConformalClassifier(ClassifierMixin, PatternConformal):
             below, probas = 0.0, self._each_model(self._proba, block)
             for k, proba in enumerate(probas):
                 own = record.fold == k
-                scores = class_scores(proba, self.method)
+                scores = class_scores(proba, self._method)
                 below += mass_below(scores, record.scores[own], record.weight[own])
             limit = limit_mass(self.confidence, record.weight.sum(), weight)
             sets = below < limit[:, None]
-            if self.method != "lac":
+            if self._method != "lac":
                 empty = np.flatnonzero(~sets.any(axis=1))
                 sets[empty, np.sum(probas, axis=0)[empty].argmax(axis=1)] = True
             out[rows] = sets
@@ -836,17 +834,18 @@ class PatternConformalRegressor(RegressorMixin, PatternConformal):
 
     def _templates(self):
         estimator, score = self.estimator, self.method
-        if isinstance(estimator, (list, tuple)):
-            fits = len(estimator) == 2 and all(hasattr(e, "predict") for e in estimator)
-            if score == "absolute" or not fits:
-                wanted = (
-                    "a regressor" if score == "absolute" else "a pair of regressors"
-                )
-                raise ValueError(
-                    f"estimator must be {wanted} for method={score!r}; got "
-                    f"{estimator!r}."
-                )
-            return list(estimator)
+        paired = isinstance(estimator, (list, tuple))
+        members = list(estimator) if paired else [estimator]
+        fits = not paired or (len(members) == 2 and score != "absolute")
+        if not fits or not all(e is None or _may_regress(e) for e in members):
+            wanted = "a pair of regressors" if paired else "a regressor"
+            if score == "absolute":
+                wanted = "a regressor"
+            raise ValueError(
+                f"estimator must be {wanted} for method={score!r}; got {estimator!r}."
+            )
+        if paired:
+            return members
         if self._prefit and score != "absolute":
             raise ValueError(
                 f"estimator must be a pair of fitted regressors for cv='prefit' and "
@@ -909,19 +908,25 @@ class PatternConformalRegressor(RegressorMixin, PatternConformal):
     def _ends(self, models, X):
         """Lower and upper predictions, and spreads: (3, n_samples)."""
         with self._hint():
-            values = [np.ravel(model.predict(X)) for model in models[:2]]
-        for model, value in zip(models, values):
-            check_finite(value, model)
+            values = [np.asarray(model.predict(X)) for model in models[:2]]
+        for k, (model, value) in enumerate(zip(models, values)):
+            if value.size != len(X) or value.dtype.kind not in "biuf":
+                raise ValueError(
+                    f"estimator must predict one number per sample; {model!r} predicts "
+                    f"an array of dtype {value.dtype} and shape {value.shape}."
+                )
+            values[k] = check_finite(value.ravel(), model)
         low = high = values[0]
         spread = np.ones(len(low))
-        if self.method == "cqr":
+        if self._method == "cqr":
             high = values[1]
-        elif self.method == "normalized":
+        elif self._method == "normalized":
             spread = np.maximum(values[1], models[2]) if len(models) > 2 else values[1]
             if not (spread > 0).all():
                 raise ValueError(
-                    "The second of the two estimators must predict a positive spread; "
-                    f"got {spread.min():g} as the smallest."
+                    "The second of the two estimators of method='normalized' must "
+                    "predict a positive spread; got "
+                    f"{spread.min():g} as the smallest."
                 )
         return np.stack([low, high, spread])
 
@@ -971,6 +976,13 @@ class PatternConformalRegressor(RegressorMixin, PatternConformal):
         """
         X = self._validated(X)
         return np.mean([np.ravel(model.predict(X)) for model in self._final], axis=0)
+
+
+def _may_regress(estimator):
+    """Whether this is an estimator, and not a classifier."""
+    if isinstance(estimator, type) or not hasattr(estimator, "predict"):
+        return False
+    return not (isinstance(estimator, BaseEstimator) and is_classifier(estimator))
 
 
 def _at_quantile(estimator, quantile):
