@@ -377,7 +377,7 @@ def test_bad_input_of_the_ranking():
     for values in ([1, 2], None, np.zeros((2, 2, 2))):
         with pytest.raises(ValueError, match="values must have the shape"):
             rank_acquisitions(values, budget=1)
-    with pytest.raises(TypeError, match="values must be a Bunch .*; got a dict"):
+    with pytest.raises(TypeError, match="values must be a Bunch .*; got dict"):
         rank_acquisitions({"text": [1]}, budget=1)
     with pytest.raises(ValueError, match="budget"):
         rank_acquisitions(VALUES, budget=-1)

@@ -400,7 +400,7 @@ def _check_result(result, name):
     known = {*result} if isinstance(result, dict) else set()
     if not {"modalities", "value", "cost"} <= known:
         raise TypeError(
-            f"{name} must be a Bunch returned by acquisition_value; got a "
+            f"{name} must be a Bunch returned by acquisition_value; got "
             f"{type(result).__name__}."
         )
 

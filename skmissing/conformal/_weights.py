@@ -21,6 +21,7 @@ from skmissing.inspection._scores import check_names
 @validate_params(
     {
         "estimator": [HasMethods(["fit", "predict_proba"]), None],
+        "cv": [Interval(Integral, 2, None, closed="left"), "cv_object"],
         "clip": [Interval(Real, 0, 1, closed="neither")],
     },
     prefer_skip_nested_validation=False,
@@ -178,8 +179,8 @@ def _read_covariates(table, covariates):
         if "covariates" in str(error):
             raise
         raise ValueError(
-            f"covariates must be numbers: {error}. Encode words, for example with "
-            "pandas.get_dummies."
+            f"covariates must be numbers: {str(error).rstrip('.')}. Encode words, for "
+            "example with pandas.get_dummies."
         ) from error
     if len(Z) != len(table):
         raise ValueError(

@@ -468,7 +468,7 @@ def read_events(y):
     except (TypeError, ValueError) as error:
         raise ValueError(
             "y must be a structured array of boolean events and finite times of at "
-            f"least 0, as made by sksurv.util.Surv: {error}."
+            f"least 0, as made by sksurv.util.Surv: {str(error).rstrip('.')}."
         ) from error
     if np.ndim(y) != 1:
         raise ValueError(
