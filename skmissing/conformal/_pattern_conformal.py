@@ -117,7 +117,8 @@ class PatternConformal(WrappedEstimator):
         :class:`~sklearn.model_selection.LeaveOneOut`. A float is the share of samples
         that are held out once, by split conformal prediction. With "prefit",
         `estimator` is fitted, and all samples are calibration samples. If `groups` are
-        given to `fit`, each group is in one fold.
+        given to `fit`, each group is in one fold. If a splitter holds out a sample
+        several times, its last fold counts.
     random_state : int, RandomState instance or None, default=None
         Seed of the split if `cv` is a float, and of the default estimator.
 
