@@ -147,8 +147,9 @@ class AbstainingClassifier(HeldOutClassifier):
         Raises
         ------
         ValueError
-            If y has classes that a fitted estimator does not know, or if `estimator`
-            does not take the weights.
+            If y has classes that a fitted estimator does not know, if `estimator` does
+            not accept NaN or the weights, or if `cv` holds out samples to which it is
+            fitted.
         """
         hold_out, self._by = self.cost is None, self.by
         data, proba = self._fit_held_out(X, y, sample_weight, groups, hold_out)

@@ -309,7 +309,8 @@ def rank_acquisitions(values, *, budget, costs=None, as_frame=False):
     budget : int or float
         A float of at most 1.0 is a share of the cost of everything that is missing.
         Without costs, it is the share of missing modalities that is measured. An int,
-        or a float above 1.0, is a total cost.
+        or a float above 1.0, is a total cost. If it exceeds the cost of everything that
+        is missing, everything is chosen.
     costs : dict or None, default=None
         Cost of each modality by name. None takes the costs of a Bunch, or 1 for each.
         Values of a Bunch are converted to other costs. The modalities of an array are

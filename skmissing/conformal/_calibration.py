@@ -63,7 +63,7 @@ class CalibrationByPattern(HeldOutClassifier):
     %(classes_, estimator_)s
     groups_ : list of int or list of tuple of str
         Numbers of observed modalities, or names of the modalities, of the groups with a
-        calibration of their own. Other samples are calibrated like all samples.
+        calibration of their own. Samples of other groups have that of all samples.
     temperatures_ : ndarray of shape (n_groups,)
         Temperature of each group. Above 1, the classifier is overconfident. Only for
         `method="temperature"`.
@@ -178,8 +178,9 @@ class CalibrationByPattern(HeldOutClassifier):
         Raises
         ------
         ValueError
-            If y has classes that a fitted estimator does not know, or if `estimator`
-            does not take the weights.
+            If y has classes that a fitted estimator does not know, if `estimator` does
+            not accept NaN or the weights, or if `cv` holds out samples to which it is
+            fitted.
         """
         # Others, set after fit, need another calibration.
         self._method, self._by = self.method, self.by

@@ -106,7 +106,7 @@ class PatternConformal(WrappedEstimator):
           at random.
         - "weighted": the same samples, weighted by the estimated probability that the
           modalities beyond the pattern are missing. This assumes that, given the
-          modalities of the pattern, their being missing does not depend on y.
+          modalities of the pattern, which others are missing does not depend on y.
     min_samples : int, default=100
         Minimum number of calibration samples with exactly a pattern, for
         `patterns="mondrian"`.
@@ -176,7 +176,8 @@ class PatternConformal(WrappedEstimator):
         ------
         ValueError
             If no pattern has enough calibration samples for `confidence`, if
-            `estimator` does not accept NaN, or if it does not take the weights.
+            `estimator` does not accept NaN or the weights, or if `cv` holds out samples
+            to which it is fitted.
         sklearn.exceptions.NotFittedError
             If `cv="prefit"`, and `estimator` is not fitted.
         """

@@ -54,7 +54,7 @@ def missingness_weights(
         of the others is 0. None is all modalities.
     covariates : array-like or data frame of shape (n_samples, n_covariates), \
             default=None
-        Numbers on which it depends what is missing, such as age, or indicators of the
+        Numbers on which missingness depends, such as age, or indicators of the
         site or class (`pandas.get_dummies`). They must be known for every sample,
         unless `estimator` accepts NaN. None takes the columns that are observed in
         every sample.
