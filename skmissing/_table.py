@@ -510,6 +510,12 @@ def check_table(X):
             f"{tuple(shape)}. Pass X.reshape(len(X), -1), and for sequences of tokens "
             f"modalities={{'name': {tuple(shape[1:3])}}}."
         )
+    if isinstance(X, np.ndarray) and X.dtype.kind in "mM":
+        # scikit-learn would make a large negative number of each NaT.
+        raise TypeError(
+            f"X must be numbers; got dtype {X.dtype}. Convert dates and times to "
+            "numbers, such as days since the first."
+        )
     if type(X) is np.ndarray and X.dtype != object:
         return
     if isinstance(X, (list, tuple)):

@@ -507,6 +507,7 @@ def side_by_side(**columns):
         (lambda: side_by_side(b=pd.Categorical(["x", "y"] * 6)), "'x', in column 'b'"),
         (lambda: np.array([[1, "x"]] * 12, dtype=object), "'x', in column 'x1'"),
         (lambda: views()[0] + 1j, "Complex data not supported"),
+        (lambda: np.full((12, 2), "NaT", "M8[s]"), "got dtype datetime64.*days since"),
     ],
 )
 def test_what_is_not_one_table_is_refused(make, match):
