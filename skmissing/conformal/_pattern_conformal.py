@@ -2,7 +2,6 @@
 
 import re
 import warnings
-from dataclasses import dataclass
 from itertools import product
 from numbers import Integral, Real
 
@@ -46,6 +45,7 @@ from skmissing.conformal._base import (
 )
 from skmissing.conformal._quantiles import (
     ROUNDING,
+    PatternScores,
     class_scores,
     count_needed,
     limit_mass,
@@ -67,24 +67,6 @@ WEIGHT_C, WEIGHT_SAMPLES = 0.05, 10
 # spread as a share of the mean residual.
 SPREAD_FOLDS, SPREAD_FLOOR = 3, 0.1
 QUANTILE = re.compile("(^|__)quantile$")
-
-
-@dataclass
-class PatternScores:
-    """Scores of the calibration samples of a pattern, sorted."""
-
-    pattern: np.ndarray  # (n_modalities,)
-    scores: np.ndarray  # (n_samples,)
-    weight: np.ndarray  # (n_samples,)
-    fold: np.ndarray  # (n_samples,), number of the model that did not see the sample
-    size: float  # effective number of samples
-    weigher: object  # predicts the weight of a new sample; None is 1
-
-    def own_weight(self, X):
-        """Weight of new samples, (n_samples,)."""
-        if self.weigher is None:
-            return np.ones(len(X))
-        return self.weigher.predict_proba(X)[:, 1]
 
 
 @shared_docs

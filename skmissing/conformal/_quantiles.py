@@ -1,5 +1,7 @@
 """Scores of classes, weighted quantiles with an infinite test score, and patterns."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
 # Relative tolerance of the mass that must be reached. Otherwise, the rounding of
@@ -11,6 +13,24 @@ DECIMALS = 10
 RANK_PENALTY = 0.1
 # Maximum number of cells of the table of test samples by calibration samples.
 CHUNK_CELLS = 1 << 20
+
+
+@dataclass
+class PatternScores:
+    """Scores of the calibration samples of a pattern, sorted."""
+
+    pattern: np.ndarray  # (n_modalities,)
+    scores: np.ndarray  # (n_samples,)
+    weight: np.ndarray  # (n_samples,)
+    fold: np.ndarray  # (n_samples,), number of the model that did not see the sample
+    size: float  # effective number of samples
+    weigher: object  # predicts the weight of a new sample; None is 1
+
+    def own_weight(self, X):
+        """Weight of new samples, (n_samples,)."""
+        if self.weigher is None:
+            return np.ones(len(X))
+        return self.weigher.predict_proba(X)[:, 1]
 
 
 def count_needed(level):
