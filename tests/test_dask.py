@@ -73,12 +73,12 @@ def test_schedulers_and_lost_workers_change_nothing(client, monkeypatch):
     assert_array_equal(kmeans.cluster_centers_, expected)
     passes = []
 
-    def sums(source, *args):
+    def sums(source, *args, **kwargs):
         passes.append(1)
         if len(passes) == 5:
             worker = next(iter(client.cluster.workers.values()))
             client.cluster.sync(worker.close, executor_wait=False)
-        return map_reduce(source, *args)
+        return map_reduce(source, *args, **kwargs)
 
     map_reduce = _sources.RowSource.map_reduce
     monkeypatch.setattr(_sources.RowSource, "map_reduce", sums)
