@@ -211,11 +211,9 @@ class AbstainingClassifier(HeldOutClassifier):
         labels = self.classes_[proba.argmax(axis=1)]
         if reject is None:
             return labels
-        threshold = np.full(len(proba), self.threshold_)
-        keys, group = group_samples(presence, self.modalities_.names, self._by)
-        for g, key in enumerate(keys):
-            if key in self.groups_:
-                threshold[group == g] = self.thresholds_[self.groups_.index(key)]
+        # Samples without a group have the last one.
+        thresholds = np.append(self.thresholds_, self.threshold_)
+        threshold = thresholds[self._find_groups(presence)]
         return np.ma.masked_array(labels, proba.max(axis=1) < threshold)
 
 

@@ -76,6 +76,33 @@ class WrappedEstimator(BlockEnsemble):
             )
         return splits
 
+    def _framed(self, values, X):
+        """Values as a data frame like X, or as an array for the estimator."""
+        # Column-major like data frames, so that rounding errors are the same.
+        names = getattr(self, "feature_names_in_", None)
+        return framed(np.asfortranarray(values), X, names)
+
+    def _read_inner(self, X, fate):
+        """Presence of the modalities of new samples, and X for the estimator."""
+        check_is_fitted(self)
+        table = self._validate(X, reset=False)
+        presence = table.warn_unlearnt(self._seen)
+        if (presence != table.presence).any():
+            table = table.hide(~presence)
+        table.warn_empty(fate)
+        return presence, self._framed(table.X, X)
+
+    def _use_classes_of(self, model):
+        """Use the classes of a fitted classifier, which must have those of y."""
+        known = np.unique(model.classes_)
+        unknown = np.setdiff1d(self.classes_, known)
+        if len(unknown):
+            raise ValueError(
+                f"y must have classes of the fitted estimator, {known.tolist()}; got "
+                f"{unknown.tolist()}."
+            )
+        self.classes_ = known
+
     @contextmanager
     def _hint(self):
         """Add a remedy to the error of an estimator that does not accept NaN."""
@@ -129,11 +156,10 @@ class HeldOutClassifier(ClassifierMixin, WrappedEstimator):
     def _template(self, dtype):
         if self._prefit:
             return self.estimator, dtype
-        template = LateFusionClassifier()
-        if self.estimator is not None:
+        if self.estimator is None:
+            template = make_default(LateFusionClassifier)
+        else:
             template = clone(self.estimator)
-        elif get_config()["enable_metadata_routing"]:
-            template.set_fit_request(sample_weight=True)
         return set_modalities(template, getattr(self, "modalities_", None)), dtype
 
     def _fit_held_out(self, X, y, sample_weight, groups, hold_out=True):
@@ -142,7 +168,7 @@ class HeldOutClassifier(ClassifierMixin, WrappedEstimator):
         Returns TrainingData of the samples with held-out probabilities, and these.
         """
         data = self._read_training(X, y, sample_weight, groups)
-        frame = framed(np.asfortranarray(data.table.X), X, data.table.feature_names)
+        frame = self._framed(data.table.X, X)
         if self._prefit:
             return self._read_fitted(data, frame)
         params = {}
@@ -185,14 +211,8 @@ class HeldOutClassifier(ClassifierMixin, WrappedEstimator):
         check_is_fitted(self.estimator, msg=UNFITTED)
         self._fit_task.begin()
         self.estimator_, self._seen[:] = self.estimator, True
-        labels = np.unique(self.estimator_.classes_)
-        unknown = np.setdiff1d(self.classes_, labels)
-        if len(unknown):
-            raise ValueError(
-                f"y must have classes of the fitted estimator, {labels.tolist()}; got "
-                f"{unknown.tolist()}."
-            )
-        self.classes_ = labels
+        self._use_classes_of(self.estimator_)
+        labels = self.classes_
         data = replace(data, codes=np.searchsorted(labels, data.y), labels=labels)
         return data, self._proba_of(frame)
 
@@ -205,14 +225,23 @@ class HeldOutClassifier(ClassifierMixin, WrappedEstimator):
 
     def _predict_inner(self, X):
         """Presence of the modalities of new samples, and the estimator's answer."""
-        check_is_fitted(self)
-        table = self._validate(X, reset=False)
-        presence = table.warn_unlearnt(self._seen)
-        if (presence != table.presence).any():
-            table = table.hide(~presence)
-        table.warn_empty("given what the estimator predicts without any")
-        frame = framed(np.asfortranarray(table.X), X, table.feature_names)
+        fate = "given what the estimator predicts without any"
+        presence, frame = self._read_inner(X, fate)
         return presence, self._proba_of(frame)
+
+    def _find_groups(self, presence):
+        """Position of the group of each sample in `groups_`, -1 for a new one."""
+        keys, number = group_samples(presence, self.modalities_.names, self._by)
+        places = {key: place for place, key in enumerate(self.groups_)}
+        return np.array([places.get(key, -1) for key in keys], dtype=np.intp)[number]
+
+
+def make_default(kind, **params):
+    """Late fusion, which requests weights if metadata are routed."""
+    estimator = kind(**params)
+    if get_config()["enable_metadata_routing"]:
+        estimator.set_fit_request(sample_weight=True)
+    return estimator
 
 
 def find_parameter(estimator):

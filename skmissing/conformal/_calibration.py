@@ -217,13 +217,10 @@ class CalibrationByPattern(HeldOutClassifier):
         presence, proba = self._predict_inner(X)
         proba = np.maximum(proba, self._least)
         apply = scale_proba if self._method == "temperature" else map_proba
-        keys, group = group_samples(presence, self.modalities_.names, self._by)
-        out = np.empty_like(proba)
-        for g, key in enumerate(keys):
-            rows, calibration = group == g, self._common
-            if key in self.groups_:
-                calibration = self._calibrations[self.groups_.index(key)]
-            out[rows] = apply(proba[rows], calibration)
+        group, out = self._find_groups(presence), np.empty_like(proba)
+        for g in np.unique(group):
+            calibration = self._common if g < 0 else self._calibrations[g]
+            out[group == g] = apply(proba[group == g], calibration)
         return out
 
     def predict(self, X):

@@ -34,12 +34,13 @@ from skmissing._blocks import find_patterns
 from skmissing._compat import HasMethods, Interval, RealNotInt, StrOptions
 from skmissing._docs import shared_docs
 from skmissing._modalities import ModalityWarning, count
-from skmissing._table import check_squares, framed
+from skmissing._table import check_squares
 from skmissing.conformal._base import (
     UNFITTED,
     WrappedEstimator,
     align,
     check_reject,
+    make_default,
     read_proba,
     set_modalities,
 )
@@ -201,13 +202,6 @@ class PatternConformal(WrappedEstimator):
         names = ["estimator", "second"]
         return dict(zip(names, self._templates()))
 
-    def _default(self, kind):
-        """Late fusion, which requests weights if metadata are routed."""
-        estimator = kind(random_state=self.random_state)
-        if get_config()["enable_metadata_routing"]:
-            estimator.set_fit_request(sample_weight=True)
-        return estimator
-
     # ------------------------------------------------------------------ calibration
 
     def _splits(self, data):
@@ -322,12 +316,6 @@ class PatternConformal(WrappedEstimator):
                 scores.append(self._score(models, block, data, rows[part]))
         scores = np.concatenate(scores) if scores else np.zeros(0)
         return models, np.split(scores, np.cumsum([len(r) for r in pairs])[:-1])
-
-    def _framed(self, values, X):
-        """Values as a data frame like X, or as an array for the estimators."""
-        # Column-major like data frames, so that rounding errors are the same.
-        names = getattr(self, "feature_names_in_", None)
-        return framed(np.asfortranarray(values), X, names)
 
     def _fit_final(self, data, given, inside, *args, **params):
         """Fit the models of `predict` to all samples."""
@@ -453,13 +441,8 @@ class PatternConformal(WrappedEstimator):
 
     def _validated(self, X):
         """X for the estimator of `predict`."""
-        check_is_fitted(self)
-        table = self._validate(X, reset=False)
-        presence = table.warn_unlearnt(self._seen)
-        if (presence != table.presence).any():
-            table = table.hide(~presence)
-        table.warn_empty("predicted by the estimator as it predicts such samples")
-        return self._framed(table.X, X)
+        fate = "predicted by the estimator as it predicts such samples"
+        return self._read_inner(X, fate)[1]
 
 
 def _single(models):
@@ -597,7 +580,7 @@ class PatternConformalClassifier(ClassifierMixin, PatternConformal):
 
     def _templates(self):
         if self.estimator is None:
-            return [self._default(LateFusionClassifier)]
+            return [make_default(LateFusionClassifier, random_state=self.random_state)]
         return [self.estimator]
 
     def _point_templates(self, templates):
@@ -614,16 +597,8 @@ class PatternConformalClassifier(ClassifierMixin, PatternConformal):
 
     def _read_classes(self, data):
         """Use the classes of a fitted classifier."""
-        if not self._prefit:
-            return data
-        known = np.unique(data.template[0].classes_)
-        unknown = np.setdiff1d(self.classes_, known)
-        if len(unknown):
-            raise ValueError(
-                f"y must have classes of the fitted estimator, {known.tolist()}; got "
-                f"{unknown.tolist()}."
-            )
-        self.classes_ = known
+        if self._prefit:
+            self._use_classes_of(data.template[0])
         return data
 
     def _proba(self, models, X):
@@ -845,7 +820,9 @@ class PatternConformalRegressor(RegressorMixin, PatternConformal):
             low = (1 - self.confidence) / 2
             return [_at_quantile(estimator, q) for q in (low, 1 - low)]
         if estimator is None:
-            estimator = self._default(LateFusionRegressor)
+            estimator = make_default(
+                LateFusionRegressor, random_state=self.random_state
+            )
         return [estimator] * (1 + (score == "normalized"))
 
     @property
