@@ -26,7 +26,7 @@ from skmissing._table import (
 )
 from skmissing.ensemble._base import BlockEnsemble, check_finite
 from skmissing.ensemble._late_fusion import LateFusionClassifier
-from skmissing.inspection._scores import name_pattern
+from skmissing.inspection._scores import name_pattern, sort_patterns
 from skmissing.inspection._scoring import as_table, find_layout
 
 # Parameters of estimators and their steps.
@@ -303,12 +303,9 @@ def group_samples(presence, names, by):
         return (-keys).tolist(), inverse
     if by != "pattern":
         raise ValueError(f"by must be 'pattern', 'n_observed' or None; got {by!r}.")
-    patterns, inverse = find_patterns(presence)
-    order = np.lexsort([*~patterns.T[::-1], -patterns.sum(axis=1)])
-    rank = np.empty_like(order)
-    rank[order] = np.arange(len(order))
+    patterns, number = sort_patterns(*find_patterns(presence))
     names = np.array(names, dtype=object)
-    return [tuple(names[pattern]) for pattern in patterns[order]], rank[inverse]
+    return [tuple(names[pattern]) for pattern in patterns], number
 
 
 def shrunk_weights(weight, inside, shrinkage):

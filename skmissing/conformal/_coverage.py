@@ -7,7 +7,7 @@ from sklearn.utils.validation import check_is_fitted
 from skmissing._blocks import find_patterns
 from skmissing._compat import HasMethods, import_optional, validate_params
 from skmissing.conformal._base import check_known, read_target
-from skmissing.inspection._scores import name_pattern, observed_patterns
+from skmissing.inspection._scores import name_pattern, sort_patterns
 from skmissing.inspection._scoring import InspectionResult, as_table
 
 
@@ -86,7 +86,7 @@ def coverage_by_pattern(estimator, X, y, *, modalities=None, as_frame=False):
         low, high = estimator.predict_interval(X).T
         covered, size, name = (low <= y) & (y <= high), high - low, "mean_width"
     used = _count_used(estimator, X)
-    patterns, inverse = observed_patterns(table)
+    patterns, inverse = sort_patterns(*table.patterns)
     rows = [np.flatnonzero(inverse == p) for p in range(len(patterns))]
     result = InspectionResult(
         pattern=[name_pattern(pattern, table.layout.names) for pattern in patterns],

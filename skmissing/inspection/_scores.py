@@ -138,7 +138,7 @@ def score_by_pattern(
     table = as_table(X, modalities, estimator)
     scoring_of = Scoring(estimator, scoring, y, sample_weight, len(table))
     if isinstance(patterns, str) and patterns == "observed":
-        presence, inverse = observed_patterns(table)
+        presence, inverse = sort_patterns(*table.patterns)
         rows = [np.flatnonzero(inverse == p) for p in range(len(presence))]
     else:
         presence = _read_patterns(patterns, table.layout.names)
@@ -229,9 +229,8 @@ def _read_patterns(patterns, names):
     return presence
 
 
-def observed_patterns(table):
+def sort_patterns(patterns, inverse):
     """Distinct patterns, the largest first, and the pattern of each sample."""
-    patterns, inverse = table.patterns
     order = np.lexsort([*~patterns.T[::-1], -patterns.sum(axis=1)])
     rank = np.empty_like(order)
     rank[order] = np.arange(len(order))
