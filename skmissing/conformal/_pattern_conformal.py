@@ -401,7 +401,7 @@ class PatternConformal(WrappedEstimator):
         chosen = np.array([self._choose(pattern) for pattern in patterns])
         own = self._patterns[chosen]
         own[chosen < 0] = False
-        self._warn_reduced(table, patterns.any(axis=1), chosen, own, fallback)
+        self._warn_reduced(table, patterns, inverse, chosen, own, fallback)
         reduced = table.hide(~own[inverse] & table.presence)
         parts = []
         for i in np.unique(chosen[chosen >= 0]):
@@ -412,9 +412,9 @@ class PatternConformal(WrappedEstimator):
             parts.append((rows, record, self._framed(block, X), weight))
         return len(table), parts
 
-    def _warn_reduced(self, table, filled, chosen, own, fallback):
+    def _warn_reduced(self, table, patterns, inverse, chosen, own, fallback):
         """Warn about patterns with too few calibration samples."""
-        patterns, inverse = find_patterns(table.presence)
+        filled = patterns.any(axis=1)
         needed = count_needed(self.confidence)
         for odd, fate in (
             (filled & (chosen >= 0) & (own != patterns).any(axis=1),
