@@ -116,6 +116,7 @@ def summarize(table, keys):
 
 def main(folder, *paths):
     """Measure all sets, write the tables, and print them."""
+    Path(folder).mkdir(parents=True, exist_ok=True)
     tables = []
     for name, X, modalities, y in read(paths):
         for mechanism in ("mcar", "mnar"):
