@@ -4,8 +4,8 @@
 
 At most 400 samples per run, 30, 50 and 70 % of the modalities missing, both regimes,
 random splits. Files of other tasks than classification are left out. Interrupted runs
-go on with the same OUT. Writes and prints the differences of the accuracy to linear
-late fusion on the same samples, and the times of the fits.
+go on with the same OUT. Writes and prints OUT/families.csv: the differences of the
+accuracy to linear late fusion on the same samples, and the times of the fits.
 """
 
 import sys
@@ -55,24 +55,28 @@ def report(results, out):
     late = results[results["method"] == "late"].set_index(same)["accuracy"]
     results = results.join(late.rename("late"), on=same)
     results["points"] = 100 * (results["accuracy"] - results["late"])
-    every, families, rows = results["data"].nunique(), list_methods(), []
+    every, families, rows = results["data"].nunique(), list_methods(), {}
     for method, own in results.groupby("method"):
         row = {"method": method, "family": families[method].partition(":")[0]}
-        for missing in sorted(MISSING):
-            for regime in ("R1", "R2"):
-                some = own[(own["missing"] == missing) & (own["regime"] == regime)]
-                by_set = some.groupby("data")["points"].mean()
-                share = f"{regime}, {100 * float(missing[5:]):.0f} %"
-                row[share] = by_set.mean() if len(by_set) == every else None
+        for missing, regime in product(sorted(MISSING), ("R1", "R2")):
+            some = own[(own["missing"] == missing) & (own["regime"] == regime)]
+            by_set = some.groupby("data")["points"].mean()
+            share = f"{regime}, {100 * float(missing[5:]):.0f} %"
+            row[share] = signed(by_set.mean()) if len(by_set) == every else ""
         half = own[own["missing"] == "mcar:0.5"].groupby("data")["points"].mean()
-        row["worst set"] = f"{half.min():+.1f} ({half.idxmin()})"
+        row["worst set"] = f"{signed(half.min())} ({half.idxmin()})"
         row["runs"] = own["accuracy"].count()
-        row["seconds"] = own["fit_seconds"].median()
-        rows.append(row)
-    table = pd.DataFrame(rows).round(1)
+        row["seconds"] = f"{own['fit_seconds'].median():.1f}"
+        rows[half.mean(), method] = row
+    table = pd.DataFrame([rows[key] for key in sorted(rows, reverse=True)])
     table.to_csv(Path(out) / "families.csv", index=False)
     print(table.to_string())
     print(f"{results['error'].notna().sum()} of {len(results)} runs failed")
+
+
+def signed(points):
+    """A difference with its sign."""
+    return f"{points:+.1f}".replace("-", "−")
 
 
 if __name__ == "__main__":
