@@ -71,6 +71,8 @@ def pre_norm_layer(tokens, keys, state, prefix, n_heads):
 def mhsa_fusion(module, shapes, x, present, n_heads, n_layers):
     """Logits of `MHSAFusion(missing="mask")` in eval mode, row by row.
 
+    With the adaptation that the module has.
+
     Parameters
     ----------
     module : MHSAFusion
@@ -101,11 +103,20 @@ def mhsa_fusion(module, shapes, x, present, n_heads, n_layers):
                 owner.append(m)
                 start += width
         tokens = [t if key else np.zeros_like(t) for t, key in zip(tokens, keys)]
+        seen = {m for m, key in zip(owner, keys) if key}
+        missing = np.array([m not in seen for m in range(len(shapes))], dtype=float)
+        if "prompt.weight" in state:
+            tokens.append(state["prompt.weight"] @ missing + state["prompt.bias"])
+            keys = [*keys, True]
         for i in range(n_layers):
             prefix = f"layers.{i}."
             mixed = self_attention(tokens, keys, state, prefix + "attention.", n_heads)
             norm = state[prefix + "norm.weight"], state[prefix + "norm.bias"]
             tokens = [layer_norm(t + a, *norm) for t, a in zip(tokens, mixed)]
+            if "films.0.scale.weight" in state:
+                film = [state[f"films.{i}.{n}.weight"] for n in ("scale", "shift")]
+                scale, shift = (weight @ missing for weight in film)
+                tokens = [(1 + scale) * t + shift for t in tokens]
         means = []
         for m in range(len(shapes)):
             own = [t for t, o, key in zip(tokens, owner, keys) if o == m and key]

@@ -47,9 +47,13 @@ def owners(shapes):
 
 
 @every_layout
-@pytest.mark.parametrize("n_layers, head_dims", [(1, ()), (2, (5,)), (3, (5, 4))])
-def test_network_equals_loops(shapes, n_layers, head_dims):
-    module = make_module(shapes, n_layers=n_layers, head_dims=head_dims)
+@pytest.mark.parametrize(
+    "n_layers, head_dims, adaptation",
+    [(1, (), None), (2, (5,), "film"), (3, (5, 4), "prompt")],
+)
+def test_network_equals_loops(shapes, n_layers, head_dims, adaptation):
+    params = {"head_dims": head_dims, "adaptation": adaptation}
+    module = make_module(shapes, n_layers=n_layers, **params)
     x, present = make_batch(shapes)
     expected = mhsa_fusion(module, shapes, x.numpy(), present.numpy(), 2, n_layers)
     assert_allclose(module(x, present).logits.detach(), expected, rtol=1e-9)
