@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy.special import expit
 from sklearn import config_context
 
 from skmissing._sources import RowSource
@@ -13,7 +14,8 @@ from skmissing.fusion import FusionClassifier, FusionRegressor
 from skmissing.fusion.modules import NeighborAttention, NeighborGraph
 
 from .data import WIDTHS, make_data
-from .test_modules import LAYOUTS, columns_of_tokens, make_batch
+from .reference import arrays, cross_attention, layer_norm, self_attention
+from .test_modules import LAYOUTS, columns_of_tokens, make_batch, owners
 
 MODULES = [NeighborAttention, NeighborGraph]
 SMALL = {"module__hidden_dim": 8, "module__n_heads": 2, "module__n_neighbors": 4}
@@ -101,6 +103,54 @@ def test_copies_of_one_sample_see_nothing(module):
     logits = module(*ones).logits
     module.set_bank(*ones, torch.zeros(6, dtype=torch.long))
     assert torch.equal(module(*ones).logits, logits) and logits.isfinite().all()
+
+
+def prediction(state, h):
+    """Logits from a fused vector: a linear map, ReLU, and the head."""
+    h = np.maximum(state["project.weight"] @ h + state["project.bias"], 0)
+    return state["head.weight"] @ h + state["head.bias"]
+
+
+@every_layout
+def test_attention_to_neighbors_equals_loops(shapes):
+    """Tokens attend to the tokens of the neighbors, each with its target added."""
+    module = make_module(NeighborAttention, shapes)
+    state, (x, present) = arrays(module), make_batch(shapes)
+    bank, owner = module.bank, owners(shapes)
+    h, near = (module.embed(v).detach().numpy() for v in (x, bank.x))
+    near = near + (bank.y.numpy() @ state["embed_target.weight"].T)[:, None]
+    index, usable = bank(x, present)
+    found = module(x, present).logits.detach()
+    for i in range(len(x)):
+        keys = [t for j in index[i][usable[i]] for t in near[j][bank.present[j]]]
+        means = []
+        for m in set(owner[present[i]]):
+            own = h[i][present[i].numpy() & (owner == m)]
+            own = [cross_attention(state, "attend.", 0, t, keys, 2) for t in own]
+            means.append(np.mean(own, axis=0))
+        assert_allclose(found[i], prediction(state, np.mean(means, axis=0)), rtol=1e-9)
+
+
+@every_layout
+def test_graph_equals_loops(shapes):
+    """A gate mixes observed modalities with their estimates; all of them attend."""
+    module = make_module(NeighborGraph, shapes)
+    module.threshold.data -= 2.0
+    state, (x, present) = arrays(module), make_batch(shapes)
+    h, seen = module.vectors(module.embed(x), present)
+    made = module.estimate(h, seen, *module.bank(x, present)).detach().numpy()
+    h, found = h.detach().numpy(), module(x, present).logits.detach()
+    for i in range(len(x)):
+        tokens = list(made[i])
+        for m in np.flatnonzero(seen[i]):
+            both = np.concatenate([h[i, m], made[i, m]])
+            a = expit(state["gate.weight"] @ both + state["gate.bias"])
+            tokens[m] = a * h[i, m] + (1 - a) * made[i, m]
+        keys = [True] * len(tokens)
+        mixed = self_attention(tokens, keys, state, "layer.attention.", 2)
+        norm = state["layer.norm.weight"], state["layer.norm.bias"]
+        tokens = [layer_norm(t + b, *norm) for t, b in zip(tokens, mixed)]
+        assert_allclose(found[i], prediction(state, np.mean(tokens, axis=0)), rtol=1e-9)
 
 
 @every_layout
