@@ -9,6 +9,7 @@ from skmissing import ModalityWarning
 from skmissing.fusion import AutoencoderImputer
 
 WIDTHS = [2, 3, 1]
+COLUMNS = slice(0, 2), slice(2, 5), slice(5, 6)
 NAN = np.nan
 
 
@@ -50,6 +51,18 @@ def test_cascade_by_loops():
         made[order] = z
         expected = np.where(np.isnan(row), mean + scale * made, row)
         assert_allclose(filled, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_loss_by_hand():
+    """Squared errors of observed cells. Modalities count equally, not columns."""
+    _, X = make_rows(0, 40, rate=0.4)
+    imputer = make_imputer(max_epochs=1, modality_dropout=0).set_params(lr=1e-12)
+    imputer.fit(X)  # the weights stay as they were drawn
+    table = imputer._validate(X, reset=False)
+    made = imputer._compute(table, imputer._decode) / np.nanstd(X, axis=0)
+    z = (X - np.nanmean(X, axis=0)) / np.nanstd(X, axis=0)
+    means = [np.nan_to_num(((made - z) ** 2)[:, c]).mean(axis=1) for c in COLUMNS]
+    assert_allclose(imputer.loss_curve_, [np.sum(means) / 2 / 40], rtol=1e-5)
 
 
 def test_incomplete_training_samples_are_enough_for_small_errors():

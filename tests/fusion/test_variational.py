@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy.stats import norm
 
 from skmissing.fusion import VariationalImputer
+from skmissing.fusion._autoencoder import CellLoss, Reconstruction
 from skmissing.fusion._variational import ProductOfExperts
 
 from .test_autoencoder import NAN, WIDTHS, make_rows
@@ -52,6 +54,20 @@ def test_divergence_from_the_prior():
     prior = torch.distributions.Normal(torch.zeros(2), torch.ones(2))
     expected = torch.distributions.kl_divergence(posterior, prior).sum(dim=1)
     assert_allclose(module(x, present).divergence.detach(), expected.detach())
+
+
+def test_loss_is_minus_the_evidence_lower_bound():
+    """Of the observed cells, with constants left out."""
+    rng = np.random.RandomState(0)
+    made, values, log_variance = (rng.standard_normal(s) for s in ((5, 6), (5, 6), 6))
+    divergence, observed = rng.uniform(size=5), rng.uniform(size=(5, 6)) < 0.6
+    density = norm.logpdf(values, made, np.exp(log_variance / 2)) - norm.logpdf(0)
+    expected = (divergence - np.sum(density * observed, axis=1)).mean()
+    made, log_variance, divergence, values, observed = map(
+        torch.from_numpy, (made, log_variance, divergence, values, observed)
+    )
+    output = Reconstruction(made, log_variance, divergence)
+    assert_allclose(CellLoss(np.ones(6))(output, (values, observed)), expected)
 
 
 def test_errors_are_small_and_standard_errors_fit_them(fitted):
