@@ -7,7 +7,9 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import KFold
 from sklearn.svm import SVC
+from sklearn.tree import DecisionTreeClassifier
 
 from skmissing.ensemble import LateFusionClassifier, RoutedClassifier
 
@@ -72,6 +74,23 @@ def test_table_by_loops(rate):
                 assert_allclose(score, right.mean())
             else:
                 assert np.isnan(score)
+
+
+def test_scores_are_of_held_out_samples():
+    """A tree knows its own samples by heart. Targets are random, and weighted."""
+    X, _ = make_data(60)
+    rng = np.random.RandomState(1)
+    y, weight = rng.randint(2, size=60), rng.uniform(0.5, 2, size=60)
+    folds, tree = list(KFold(3).split(X)), DecisionTreeClassifier(random_state=0)
+    model = RoutedClassifier([("tree", tree)], modalities=LAYOUT, cv=folds)
+    model.fit(X, y, sample_weight=weight)
+    assert model.score(X, y) == 1 and model.scores_.max() < 0.7
+    for pattern, score in zip(model.patterns_, model.scores_[:, 0]):
+        shown, right = np.where(np.isin(list(LAYOUT), pattern), X, NAN), np.empty(60)
+        for train, test in folds:
+            tree.fit(X[train], y[train], sample_weight=weight[train])
+            right[test] = tree.predict(shown[test]) == y[test]
+        assert_allclose(score, np.average(right, weights=weight))
 
 
 def test_cheapest_within_the_tolerance_and_the_budget():
