@@ -51,6 +51,8 @@ def test_eigenvectors_with_gaps(seed, standardize):
     found = gcca.transform(X)
     signs = np.sign((found * expected).sum(axis=0))
     assert_allclose(found * signs, expected, atol=1e-10)
+    alone = [gcca.transform(row[None])[0] for row in X]
+    assert_allclose(alone, found, atol=1e-12)
 
 
 def test_modalities_share_a_space(seed):
