@@ -241,6 +241,13 @@ def test_fuller_view_is_the_teacher(kind):
     assert logits[1].grad.abs().max() > 0
 
 
+def test_ranking_has_no_teacher():
+    """As in SimMLM, both losses get a gradient if more modalities are worse."""
+    losses = [torch.tensor(v, requires_grad=True) for v in ([3.0, 1.0], [2.0, 2.0])]
+    FusionLoss("multiclass", "ranking").gap(None, None, *losses).sum().backward()
+    assert [loss.grad.tolist() for loss in losses] == [[1, 0], [-1, 0]]
+
+
 @pytest.mark.parametrize("kind", ["align", "distill", "ranking"])
 def test_samples_of_which_nothing_is_hidden_count_as_zero(kind):
     generator = torch.Generator().manual_seed(0)
