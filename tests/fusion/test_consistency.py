@@ -36,15 +36,17 @@ def test_other_tasks(kind):
     assert max(mmp.loss_terms_["consistency"]) > 0
 
 
-def test_weight_brings_the_views_together():
+@pytest.mark.parametrize("kind", ["align", "distill"])
+def test_weight_brings_the_views_together(kind):
     X, y = make_data(missing=0.0)
-    params = {"criterion__consistency": "distill", "modality_dropout": 1.0}
+    X -= 1.5 * y[:, None]  # classes overlap
+    params = {"criterion__consistency": kind, "modality_dropout": 1.0}
     gaps = []
     for weight in (1e-6, 5.0):
         params["criterion__consistency_weight"] = weight
-        model = make_classifier(max_epochs=15, **params).fit(X, y)
+        model = make_classifier(max_epochs=10, **params).fit(X, y)
         gaps.append(np.mean(model.loss_terms_["consistency"][-5:]) / weight)
-    assert gaps[1] < 0.8 * gaps[0]
+    assert gaps[1] < 0.5 * gaps[0]
 
 
 def test_weight_of_none_is_that_of_the_kind():
