@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 from scipy.linalg import eigh
 from sklearn.cross_decomposition import CCA
 
@@ -68,6 +68,16 @@ def test_modalities_share_a_space(seed):
     left[:, 10:] = right[:, :10] = NAN
     for found, other in zip(gcca.transform(left).T, gcca.transform(right).T):
         assert np.corrcoef(found, other)[0, 1] > 0.95
+
+
+def test_modalities_that_no_sample_links_warn():
+    X = make_rows(np.random.RandomState(0), 60, rate=0)
+    X[:30, 2:5] = X[30:, [0, 1, 5]] = NAN
+    match = r"2 groups .* never observed together: \['a', 'c'\], \['b'\]\. Samples"
+    with pytest.warns(ModalityWarning, match=match):
+        gcca = IncompleteGCCA(2, modalities={"a": 2, "b": 3, "c": 1}).fit(X)
+    weights = [np.abs(W).max(axis=0) > 1e-12 for W in gcca.weights_]
+    assert_array_equal(weights[1], ~weights[0])  # no component has both
 
 
 def test_penalty_prevents_chance_correlations():

@@ -3,6 +3,7 @@
 from numbers import Integral, Real
 
 import numpy as np
+from scipy.sparse.csgraph import connected_components
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
@@ -78,7 +79,8 @@ class IncompleteGCCA(
     The weights are scaled so that the components have variance 1 over all observed
     modalities of all training samples. `transform` is the mean of :math:`x_k W_k` over
     the observed modalities, also for training samples. In a partially observed
-    modality, missing cells are replaced by the mean of the column.
+    modality, missing cells are replaced by the mean of the column. Samples with several
+    modalities must link all of them. Otherwise, there is a warning.
 
     The time is that of one singular value decomposition of the training samples.
 
@@ -143,6 +145,7 @@ class IncompleteGCCA(
         table = table[table.has_any]
         if not len(table):
             raise ValueError("X must have an observed cell; got none.")
+        _warn_unlinked(table)
         scaler = fit_scaler(table, standardize=self.standardize).centered()
         # Constant columns count as 0, because they are divided by infinity.
         error = 10 * np.finfo(np.float64).eps * np.abs(scaler.mean)
@@ -222,6 +225,21 @@ class IncompleteGCCA(
     @property
     def _n_features_out(self):
         return len(self.eigenvalues_)
+
+
+def _warn_unlinked(table):
+    """Warn about groups of modalities between which no sample is a link."""
+    seen = np.flatnonzero(table.presence.any(axis=0))
+    names, rows = np.array(table.layout.names)[seen], table.presence[:, seen]
+    together = rows.T.astype(float) @ rows
+    n_groups, labels = connected_components(together, directed=False)
+    if n_groups > 1:
+        groups = [names[labels == group].tolist() for group in range(n_groups)]
+        table.warn(
+            f"the modalities are in {n_groups} groups that are never observed "
+            f"together: {', '.join(map(str, groups))}. Samples of different groups "
+            "cannot be compared by the components."
+        )
 
 
 def thin_svd(Z):
