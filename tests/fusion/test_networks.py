@@ -82,6 +82,24 @@ def test_poolings_by_hand():
     assert network.pool(negative, torch.tensor([[True, False]])) == -1
 
 
+@pytest.mark.parametrize("pooling", ["mean", "max", "sum", "sign_max"])
+def test_pooling_equals_loops(pooling):
+    module = make(PooledFusion, SEQUENCES, pooling=pooling)
+    state, (x, present) = arrays(module), make_batch(SEQUENCES)
+    tokens, found = module.embed(x).detach().numpy(), module(x, present).logits.detach()
+    for i, seen in enumerate(present.numpy()):
+        parts = [p[seen[p]] for p in np.split(np.arange(6), [1, 4]) if seen[p].any()]
+        normed = [[layer_norm(tokens[i, t], 1, 0) for t in part] for part in parts]
+        h = np.array([np.mean(own, axis=0) for own in normed])
+        if pooling == "sign_max":
+            h = h[np.abs(h).argmax(axis=0), np.arange(8)]
+        else:
+            h = getattr(h, pooling)(axis=0)
+        h = np.maximum(state["project.weight"] @ h + state["project.bias"], 0)
+        expected = state["head.weight"] @ h + state["head.bias"]
+        assert_allclose(found[i], expected, rtol=1e-9)
+
+
 def layer_of(state, number, m):
     """Weights of the layer of modality m, with the names of a PreNormLayer."""
     found = {"attention_norm": (1.0, 0.0), "feed_norm": (1.0, 0.0)}
