@@ -91,6 +91,7 @@ def test_draws_have_the_standard_errors_and_depend_on_the_sample_only(fitted):
     _, X = make_rows(2, 400, rate=0.4)
     gap = np.isnan(X)
     mean, std = fitted.transform(X), fitted.imputation_std(X)
+    assert_allclose(fitted.imputation_std(X[7:8]), std[7:8], rtol=1e-8)
     fitted.set_params(sample_posterior=True)
     try:
         draws = fitted.transform(X)
