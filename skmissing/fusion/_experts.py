@@ -43,9 +43,9 @@ class DynamicExperts(nn.Module):
     This is the mixture of SimMLM [1]_, whose second part is the ranking loss,
     `criterion__consistency="ranking"`. In the paper, the gate has encoders of its own
     and the experts are trained first. Here, the gate reads the hidden layers of the
-    experts, and all parts are trained together. A sequence enters its expert as the
-    mean of its observed tokens. As `fused`, the network returns the weighted sum of
-    the hidden layers.
+    experts, and all parts are trained together. This may need an `lr` of 0.01. A
+    sequence enters its expert as the mean of its observed tokens. As `fused`, the
+    network returns the weighted sum of the hidden layers.
 
     References
     ----------
