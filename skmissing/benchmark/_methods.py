@@ -345,8 +345,12 @@ METHODS = {
         "representation generation: MMP, missing tokens predicted",
     ),
     "simmlm": (
+        # The higher rate replaces training the experts first.
         _network(
-            "DynamicExperts", modality_dropout=1.0, criterion__consistency="ranking"
+            "DynamicExperts",
+            lr=0.01,
+            modality_dropout=1.0,
+            criterion__consistency="ranking",
         ),
         "ensemble: SimMLM, a gated expert per modality, ranking loss",
     ),
