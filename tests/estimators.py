@@ -111,7 +111,7 @@ INSTANCES = {
         for inner in (LogisticRegression(), Ridge())
     ],
     "PartialModalityKMeans": [{"n_clusters": 3, "n_init": 1, "random_state": 0}],
-    "PatternClassifier": [{"cv": 2, "min_rows": 10}],
+    "PatternClassifier": [{"cv": 2, "min_samples": 10}],
     "PatternConformalClassifier": [
         {
             "estimator": make_imputing(LogisticRegression()),
@@ -122,9 +122,9 @@ INSTANCES = {
     "PatternConformalRegressor": [
         {"estimator": make_imputing(Ridge()), "confidence": 0.5, "cv": 2}
     ],
-    "PatternRegressor": [{"cv": 2, "min_rows": 10}],
+    "PatternRegressor": [{"cv": 2, "min_samples": 10}],
     "PerModality": [{"transformer": StandardScaler()}],
-    "RegressionImputer": [{"min_rows": 2}],
+    "RegressionImputer": [{"min_samples": 2}],
     "RetrievalImputer": [{"n_neighbors": 3}, {"weights": "soft", "n_hops": 2}],
     "RoutedClassifier": [
         {

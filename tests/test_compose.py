@@ -267,7 +267,7 @@ def test_split_is_the_way_back(tables):
 def test_other_columns_than_in_fit_hint_at_align(name, columns):
     X = pd.DataFrame({"a__0": [1.0, 2, 3], "b__0": [2.0, 4, 6]})
     models = {
-        "imputer": RegressionImputer(min_rows=2),
+        "imputer": RegressionImputer(min_samples=2),
         "per_modality": PerModality(StandardScaler()),
     }
     model = models[name].fit(X)

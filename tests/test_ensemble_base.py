@@ -209,8 +209,8 @@ def unseen_class(small_multimodal):
         LateFusionClassifier("linear", combine="mean"),
         LateFusionRegressor(LinearRegression()),
         LateFusionRegressor("linear"),
-        PatternClassifier(min_rows=5),
-        PatternRegressor(min_rows=5),
+        PatternClassifier(min_samples=5),
+        PatternRegressor(min_samples=5),
     ],
 )
 def test_equal_weights_below_one_are_no_weights(model, scale, small_multimodal):
@@ -244,8 +244,8 @@ def test_sample_weight_is_repetition(cls, small_multimodal):
     folds = list(KFold(3).split(X))
     repeated = [tuple(np.flatnonzero(np.isin(rows, f)) for f in fold) for fold in folds]
     model = cls(LINEAR.get(cls), modalities=widths, cv=folds)
-    if hasattr(model, "min_rows"):
-        model.min_rows = 1
+    if hasattr(model, "min_samples"):
+        model.min_samples = 1
     first = clone(model).fit(X, y, sample_weight=weight)
     second = clone(model).set_params(cv=repeated).fit(X[rows], y[rows])
     assert_allclose(predictions(first, X), predictions(second, X), rtol=1e-4, atol=1e-8)

@@ -26,11 +26,11 @@ def presence_of(X, widths):
     return np.column_stack([~np.isnan(block).all(axis=1) for block in blocks])
 
 
-@pytest.mark.parametrize("min_rows", [1, 35])
-def test_largest_model_on_all_samples_that_contain_it(min_rows, small_multimodal):
+@pytest.mark.parametrize("min_samples", [1, 35])
+def test_largest_model_on_all_samples_that_contain_it(min_samples, small_multimodal):
     X, y, widths = small_multimodal
     model = PatternClassifier(
-        PLAIN, modalities=widths, min_rows=min_rows, select="largest"
+        PLAIN, modalities=widths, min_samples=min_samples, select="largest"
     ).fit(X, y)
     presence = presence_of(X, widths)
     occurring = {tuple(row) for row in presence}
@@ -43,7 +43,9 @@ def test_largest_model_on_all_samples_that_contain_it(min_rows, small_multimodal
             rows = (presence | ~pattern).all(axis=1)
             single = pattern.sum() == 1
             if pattern.any() and not (pattern & ~row).any():
-                if single or (tuple(pattern) in occurring and rows.sum() >= min_rows):
+                if single or (
+                    tuple(pattern) in occurring and rows.sum() >= min_samples
+                ):
                     usable.append((pattern.sum(), rows.sum(), tuple(pattern)))
         _, _, best = max(usable)
         n_backed_off += best != tuple(row)
@@ -52,15 +54,15 @@ def test_largest_model_on_all_samples_that_contain_it(min_rows, small_multimodal
         reference = clone(PLAIN).fit(X[rows][:, columns], y[rows])
         expected = reference.predict_proba(X[i : i + 1, columns])[0]
         assert_allclose(found[i], expected, rtol=1e-6)
-    assert (n_backed_off > 0) == (min_rows == 35)
+    assert (n_backed_off > 0) == (min_samples == 35)
 
 
 def test_attributes_agree(small_multimodal):
     X, y, widths = small_multimodal
-    model = PatternClassifier(modalities=widths, min_rows=10).fit(X, y)
+    model = PatternClassifier(modalities=widths, min_samples=10).fit(X, y)
     presence = presence_of(X, widths)
     assert len(model.patterns_) == len(model.estimators_) == len(model.scores_)
-    for names, n_rows in zip(model.patterns_, model.n_rows_):
+    for names, n_rows in zip(model.patterns_, model.n_training_samples_):
         wanted = [NAMES.index(name) for name in names]
         assert n_rows == presence[:, wanted].all(axis=1).sum()
     assert (model.scores_ < 0).all()
@@ -104,7 +106,7 @@ def test_new_combination_where_all_were_asked_for(seed):
     X = np.random.RandomState(seed).standard_normal((40, 2))
     X[::2, 0] = X[1::2, 1] = np.nan
     model = PatternRegressor(patterns="all").fit(X, np.arange(40))
-    with pytest.warns(ModalityWarning, match="fewer than min_rows=30 training"):
+    with pytest.warns(ModalityWarning, match="fewer than min_samples=30 training"):
         model.predict([[0.0, 0.0]])
 
 
@@ -122,7 +124,7 @@ def test_rare_combinations_take_no_memory(seed):
     X = rng.standard_normal((3000, 20))
     X[rng.uniform(size=X.shape) < 0.5] = np.nan
     X[:, 0] = 1.0
-    model = PatternRegressor(LinearRegression(), min_rows=10**6, select="largest")
+    model = PatternRegressor(LinearRegression(), min_samples=10**6, select="largest")
     tracemalloc.start()
     model.fit(X, X[:, 0])
     most = tracemalloc.get_traced_memory()[1]
@@ -135,15 +137,17 @@ def test_very_many_models_warn(monkeypatch, seed):
     monkeypatch.setattr("skmissing.ensemble._pattern.MANY_MODELS", 4)
     X = np.random.RandomState(seed).standard_normal((40, 3))
     X[::4, 0] = X[1::4, 1] = X[2::4, 2] = np.nan
-    model = PatternRegressor(LinearRegression(), select="largest", min_rows=9)
-    with pytest.warns(ModalityWarning, match="7 combinations .* at least min_rows=9"):
+    model = PatternRegressor(LinearRegression(), select="largest", min_samples=9)
+    with pytest.warns(
+        ModalityWarning, match="7 combinations .* at least min_samples=9"
+    ):
         model.fit(X, np.arange(40))
     model.set_params(patterns="all").fit(X, np.arange(40))
 
 
 def test_rare_combination_backs_off_without_warning(small_multimodal):
     X, y, widths = small_multimodal
-    model = PatternClassifier(modalities=widths, min_rows=50).fit(X, y)
+    model = PatternClassifier(modalities=widths, min_samples=50).fit(X, y)
     assert max(map(len, model.patterns_)) == 1
     model.predict(X)
 
@@ -181,7 +185,7 @@ def test_samples_without_modality(small_multimodal):
 def test_classifier_without_probabilities(small_multimodal):
     X, y, widths = small_multimodal
     y = np.array(["a", "b", "c"])[y]
-    model = PatternClassifier(LinearSVC(), modalities=widths, min_rows=10).fit(X, y)
+    model = PatternClassifier(LinearSVC(), modalities=widths, min_samples=10).fit(X, y)
     assert ((model.scores_ >= 0) & (model.scores_ <= 1)).all()
     assert model.score(X, y) > 0.8
     assert not hasattr(model, "predict_proba")
@@ -217,7 +221,7 @@ def test_regressor_is_least_squares_on_its_samples(small_multimodal, seed):
     X, _, widths = small_multimodal
     y = np.random.RandomState(seed).standard_normal(60)
     model = PatternRegressor(
-        LinearRegression(), modalities=widths, min_rows=1, select="largest"
+        LinearRegression(), modalities=widths, min_samples=1, select="largest"
     ).fit(X, y)
     rows = ~np.isnan(X).any(axis=1)
     expected = LinearRegression().fit(X[rows], y[rows]).predict(X[rows])
@@ -243,7 +247,7 @@ def test_scores_of_regressor_are_held_out_errors(seed):
 def test_grid_search_jobs_and_multilabel(small_multimodal):
     X, y, widths = small_multimodal
     model = PatternClassifier(
-        LogisticRegression(), modalities=widths, select="largest", min_rows=10
+        LogisticRegression(), modalities=widths, select="largest", min_samples=10
     )
     search = GridSearchCV(model, {"estimator__C": [1e-6, 1.0]}, cv=2).fit(X, y)
     assert search.best_params_ == {"estimator__C": 1.0}

@@ -245,10 +245,10 @@ def test_one_modality(estimator):
         PartialModalityKMeans(3, random_state=0),
         ClusterGuidedImputer(3, random_state=0),
         FactorImputer(2, n_factors=2, random_state=0),
-        RegressionImputer(min_rows=1000),
+        RegressionImputer(min_samples=1000),
         RetrievalImputer(),
         LateFusionClassifier("linear", cv=2),
-        PatternClassifier(cv=2, patterns="observed", min_rows=1000),
+        PatternClassifier(cv=2, patterns="observed", min_samples=1000),
     ],
     ids=short_name,
 )

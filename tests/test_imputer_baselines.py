@@ -128,12 +128,12 @@ def test_regression_backs_off():
     X = rng.standard_normal((60, 3))
     X[:30, 0] = NAN
     X[30:58, 1] = NAN
-    model = RegressionImputer(LinearRegression(), min_rows=5).fit(X)
+    model = RegressionImputer(LinearRegression(), min_samples=5).fit(X)
     row = np.array([[1.0, 2.0, NAN]])
     assert "x0, x1 -> x2" not in model.named_estimators_
     assert list(model.named_estimators_.values()) == model.estimators_
     assert np.isfinite(model.transform(row)).all()
-    none = RegressionImputer(LinearRegression(), min_rows=50).fit(X)
+    none = RegressionImputer(LinearRegression(), min_samples=50).fit(X)
     with pytest.warns(UserWarning, match="imputed with the training mean"):
         filled = none.transform(row)
     assert_allclose(filled[0, 2], X[:, 2].mean())
@@ -151,7 +151,7 @@ def test_regression_hole_in_a_sequence():
 
 def test_regression_back_off_does_not_depend_on_company():
     X = make_rows(np.random.RandomState(0), 150, rate=0.5)
-    imputer = RegressionImputer(modalities=WIDTHS, min_rows=25).fit(X)
+    imputer = RegressionImputer(modalities=WIDTHS, min_samples=25).fit(X)
     alone = np.vstack([imputer.transform(row[None]) for row in X])
     assert_allclose(imputer.transform(X), alone)
 
@@ -159,7 +159,7 @@ def test_regression_back_off_does_not_depend_on_company():
 def test_regression_of_very_many_modalities_warns():
     X = make_rows(np.random.RandomState(0), 12)[:, np.arange(300) % 6]
     with pytest.warns(UserWarning, match="each of the 300 columns .* regressions"):
-        RegressionImputer(min_rows=100).fit(X)
+        RegressionImputer(min_samples=100).fit(X)
 
 
 def test_regressors_of_one_target():

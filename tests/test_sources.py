@@ -249,7 +249,7 @@ def test_mixture_in_pieces_is_that_in_memory(make, n_factors, tmp_path):
         ClusterGuidedImputer(strategy="greedy", n_clusters=4, random_state=0),
         FactorImputer(random_state=0),
         RegressionImputer(),
-        RegressionImputer(standardize=False, min_rows=100),
+        RegressionImputer(standardize=False, min_samples=100),
     ],
     ids=str,
 )

@@ -607,7 +607,7 @@ def align(X, estimator):
     >>> from skmissing.compose import align
     >>> from skmissing.impute import RegressionImputer
     >>> X = pd.DataFrame({"text__0": [1.0, 2, 3], "audio__0": [2.0, 4, 6]})
-    >>> imputer = RegressionImputer(min_rows=2).fit(X)
+    >>> imputer = RegressionImputer(min_samples=2).fit(X)
     >>> align(X[["audio__0"]], imputer)
        text__0  audio__0
     0      NaN       2.0

@@ -51,7 +51,7 @@ class PatternEnsemble(BlockEnsemble):
         training. "all" is every combination, for at most ten modalities. Use it if
         training samples are more complete than new samples. In both cases, each single
         modality gets a model.
-    min_rows : int, default=30
+    min_samples : int, default=30
         Minimum number of training samples for a model of several modalities. If there
         are fewer samples in total, all samples must have these modalities. For other
         combinations, models of fewer modalities are used.
@@ -63,14 +63,14 @@ class PatternEnsemble(BlockEnsemble):
     estimators_ : list
         Fitted models, in the order of `patterns_`. To map combinations to models, use
         ``dict(zip(model.patterns_, model.estimators_))``.
-    n_rows_ : ndarray of shape (n_models,)
+    n_training_samples_ : ndarray of shape (n_models,)
         Number of training samples of each model.
     """
 
     _parameter_constraints: dict = {
         **BlockEnsemble._parameter_constraints,
         "patterns": [StrOptions({"observed", "all"})],
-        "min_rows": [Interval(Integral, 1, None, closed="left")],
+        "min_samples": [Interval(Integral, 1, None, closed="left")],
         "select": [StrOptions({"score", "largest"})],
     }
 
@@ -84,16 +84,16 @@ class PatternEnsemble(BlockEnsemble):
         candidates = self._candidates(data.table)
         n_rows = count_rows(candidates, presence)
         # A pattern that all samples contain is not rare, even if there are few samples.
-        enough = min(self.min_rows, len(presence))
+        enough = min(self.min_samples, len(presence))
         alone = candidates.sum(axis=1) == 1
         kept = (n_rows >= enough) | (alone & (n_rows > 0))
         self._patterns = candidates[kept]
-        self.n_rows_ = n_rows[kept]
+        self.n_training_samples_ = n_rows[kept]
         if self.patterns == "observed" and len(self._patterns) > MANY_MODELS:
             data.table.warn(
                 f"{len(self._patterns)} combinations of modalities get one model each, "
-                f"because each has at least min_rows={self.min_rows} training samples. "
-                "A larger min_rows reduces their number."
+                f"because each has at least min_samples={self.min_samples} training "
+                "samples. A larger min_samples reduces their number."
             )
         names = np.array(self.modalities_.names, dtype=object)
         self.patterns_ = [tuple(names[pattern]) for pattern in self._patterns]
@@ -152,7 +152,7 @@ class PatternEnsemble(BlockEnsemble):
         usable = np.flatnonzero((pattern | ~self._patterns).all(axis=1))
         scores = np.nan_to_num(self.scores_[usable], nan=-np.inf)
         sizes = self._patterns[usable].sum(axis=1)
-        order = np.lexsort((self.n_rows_[usable], sizes, scores))
+        order = np.lexsort((self.n_training_samples_[usable], sizes, scores))
         return usable[order[-1]]
 
     def _route(self, X, fallback):
@@ -168,7 +168,8 @@ class PatternEnsemble(BlockEnsemble):
         if unseen.any():
             advice = "patterns='all' fits a model for every combination"
             if self.patterns == "all":
-                advice = f"fewer than min_rows={self.min_rows} training samples have it"
+                least = f"min_samples={self.min_samples}"
+                advice = f"fewer than {least} training samples have it"
             table.warn(
                 f"{unseen[inverse].sum()} of {len(inverse)} samples have "
                 f"{count(unseen.sum(), 'combination')} of modalities not seen in the "
@@ -225,7 +226,7 @@ class PatternClassifier(ClassifierMixin, PatternEnsemble):
     ----------
     estimator : estimator object or None, default=None
         Classifier. None is logistic regression on standardised columns with `C=0.05`.
-    %(modalities, patterns, min_rows)s
+    %(modalities, patterns, min_samples)s
     select : {"score", "largest"}, default="score"
         Which model is used if several apply to a sample. "score" selects the model
         with the best cross-validated score, which may have fewer modalities but more
@@ -248,7 +249,7 @@ class PatternClassifier(ClassifierMixin, PatternEnsemble):
     class_prior_ : ndarray of shape (n_classes,)
         Weighted class frequencies, which are predicted for samples without any
         modality.
-    %(patterns_, estimators_, n_rows_)s
+    %(patterns_, estimators_, n_training_samples_)s
     scores_ : ndarray of shape (n_models,)
         Mean log-probability of the true class on held-out samples, or accuracy if
         `estimator` has no `predict_proba`. NaN if not needed.
@@ -291,7 +292,7 @@ class PatternClassifier(ClassifierMixin, PatternEnsemble):
     >>> model = PatternClassifier(modalities={"upper": 32, "lower": 32})
     >>> model.fit(X[:1200], y[:1200]).patterns_
     [('lower',), ('upper',), ('upper', 'lower')]
-    >>> model.n_rows_
+    >>> model.n_training_samples_
     array([1200,  800,  800])
     """
 
@@ -306,7 +307,7 @@ class PatternClassifier(ClassifierMixin, PatternEnsemble):
         *,
         modalities=None,
         patterns="observed",
-        min_rows=30,
+        min_samples=30,
         select="score",
         cv=5,
         class_weight=None,
@@ -315,7 +316,7 @@ class PatternClassifier(ClassifierMixin, PatternEnsemble):
         self.estimator = estimator
         self.modalities = modalities
         self.patterns = patterns
-        self.min_rows = min_rows
+        self.min_samples = min_samples
         self.select = select
         self.cv = cv
         self.class_weight = class_weight
@@ -410,7 +411,7 @@ class PatternRegressor(RegressorMixin, PatternEnsemble):
     ----------
     estimator : estimator object or None, default=None
         Regressor. None is Bayesian ridge regression on standardised columns.
-    %(modalities, patterns, min_rows)s
+    %(modalities, patterns, min_samples)s
     select : {"score", "largest"}, default="score"
         Which model is used if several apply to a sample. "score" selects the model
         with the best cross-validated score, which takes `cv` more fits per combination.
@@ -426,7 +427,7 @@ class PatternRegressor(RegressorMixin, PatternEnsemble):
     ----------
     target_mean_ : float
         Weighted mean of y, which is predicted for samples without any modality.
-    %(patterns_, estimators_, n_rows_)s
+    %(patterns_, estimators_, n_training_samples_)s
     scores_ : ndarray of shape (n_models,)
         Minus the mean squared error on held-out samples. NaN if not needed.
     %(modalities_, n_features_in_, feature_names_in_)s
@@ -460,7 +461,7 @@ class PatternRegressor(RegressorMixin, PatternEnsemble):
         *,
         modalities=None,
         patterns="observed",
-        min_rows=30,
+        min_samples=30,
         select="score",
         cv=5,
         n_jobs=None,
@@ -468,7 +469,7 @@ class PatternRegressor(RegressorMixin, PatternEnsemble):
         self.estimator = estimator
         self.modalities = modalities
         self.patterns = patterns
-        self.min_rows = min_rows
+        self.min_samples = min_samples
         self.select = select
         self.cv = cv
         self.n_jobs = n_jobs

@@ -35,7 +35,7 @@ class RegressionImputer(BaseModalityImputer):
         that penalties of patterns are comparable. If there are more columns than
         samples, ridge regression is solved in the dual.
     %(modalities)s
-    min_rows : int, default=10
+    min_samples : int, default=10
         Minimum number of training samples of a regression. If there are fewer, observed
         modalities are left out, starting with the one that makes most samples
         available. If none is left, the training mean is imputed.
@@ -83,7 +83,7 @@ class RegressionImputer(BaseModalityImputer):
     >>> from sklearn.linear_model import LinearRegression
     >>> from skmissing.impute import RegressionImputer
     >>> X = np.array([[0., 1.], [1., 3.], [2., 5.], [3., np.nan]])
-    >>> RegressionImputer(LinearRegression(), min_rows=2).fit_transform(X)
+    >>> RegressionImputer(LinearRegression(), min_samples=2).fit_transform(X)
     array([[0., 1.],
            [1., 3.],
            [2., 5.],
@@ -94,7 +94,7 @@ class RegressionImputer(BaseModalityImputer):
     _parameter_constraints: dict = {
         **BaseModalityImputer._parameter_constraints,
         "estimator": [HasMethods(["fit", "predict"]), None],
-        "min_rows": [Interval(Integral, 1, None, closed="left")],
+        "min_samples": [Interval(Integral, 1, None, closed="left")],
         "standardize": ["boolean"],
     }
 
@@ -103,14 +103,14 @@ class RegressionImputer(BaseModalityImputer):
         estimator=None,
         *,
         modalities=None,
-        min_rows=10,
+        min_samples=10,
         standardize=True,
         add_indicator=False,
         keep_empty_features=True,
     ):
         self.estimator = estimator
         self.modalities = modalities
-        self.min_rows = min_rows
+        self.min_samples = min_samples
         self.standardize = standardize
         self.add_indicator = add_indicator
         self.keep_empty_features = keep_empty_features
@@ -202,7 +202,7 @@ class RegressionImputer(BaseModalityImputer):
                 break
             passed.append(key)
             lacking = (~self._patterns[:, sources]).sum(axis=1)
-            if counts[has_target & (lacking == 0)].sum() >= self.min_rows:
+            if counts[has_target & (lacking == 0)].sum() >= self.min_samples:
                 found = sources.copy()
                 break
             single = has_target & (lacking == 1)

@@ -140,8 +140,8 @@ def test_weight_is_repetition(estimator, table, random):
     weight = np.array([random.randint(0, 2) for _ in table.X])
     weight[:4] = 1
     rows = np.repeat(np.arange(len(weight)), weight)
-    if hasattr(estimator, "min_rows"):  # which counts rows, whatever their weight
-        estimator = clone(estimator).set_params(min_rows=1)
+    if hasattr(estimator, "min_samples"):  # which counts rows, whatever their weight
+        estimator = clone(estimator).set_params(min_samples=1)
     with no_warnings():
         same = with_folds(estimator, range(len(weight)))
         weighted = fitted(same, table, sample_weight=weight)
