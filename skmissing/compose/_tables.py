@@ -88,7 +88,8 @@ def from_tables(tables, *, on=None, how="outer", y=None, report=False):
     Parameters
     ----------
     tables : dict of str to data frame
-        One pandas or polars data frame per modality, all of the same library.
+        One data frame of pandas, polars or pyarrow per modality, all of the same
+        library.
     on : str, list of str, dict or None, default=None
         Columns of the key in all tables. A dict has the columns of each table. None
         uses the index of pandas data frames, which must not be the default index.
@@ -317,7 +318,7 @@ def as_narwhals(table, where):
     frame = nw.from_native(table, eager_only=True, pass_through=True)
     if not isinstance(frame, nw.DataFrame):
         raise TypeError(
-            f"{where} must be a pandas or polars data frame; got "
+            f"{where} must be a data frame of pandas, polars or pyarrow; got "
             f"{type(table).__name__}."
         )
     return frame
