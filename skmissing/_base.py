@@ -4,7 +4,6 @@ import functools
 
 import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.utils.validation import validate_data
 
 from skmissing._callbacks import NO_TASK, Task
 from skmissing._compat import (
@@ -237,14 +236,13 @@ class ModalityMixin:
 
     def _validate_cells(self, X, y, xp, *, reset, **check_params):
         """Array of numbers or NaN, and y if it is given."""
-        validate = validate_data
+        validate = validate_numbers
         if type(X) is Piece:
             check_columns(self, X, reset)
             validate, X = validate_piece, X.values
         # For an array of numbers, the checks of scikit-learn are sufficient.
         kind = X.dtype.kind if type(X) is np.ndarray and X.ndim == 2 and X.size else ""
         if kind not in ("f", "i", "u", "b"):
-            validate = validate_numbers
             check_table(X)
             X = fill_masked(X)
         return validate(self, X, y, reset=reset, **numbers_of(xp, X), **check_params)

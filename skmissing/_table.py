@@ -570,7 +570,9 @@ def _odd_columns(X):
 
 
 def explain_words(error, X):
-    """Return the error, with the name of the column if X contains a word."""
+    """Return the error, with the name of the column that has a word or infinity."""
+    if "X contains infinity" in str(error):
+        return ValueError(f"{error}{_name_infinite(X)}")
     if "could not convert string" not in str(error):
         return error
     for name, column in _odd_columns(X):
@@ -584,6 +586,18 @@ def explain_words(error, X):
         except TypeError:
             continue
     return error
+
+
+def _name_infinite(X):
+    """Names of the columns of X that have infinite values, for an error."""
+    names = getattr(X, "columns", None)
+    try:
+        columns = np.flatnonzero(np.isinf(np.asarray(X, dtype=float)).any(axis=0))
+    except (TypeError, ValueError):  # pandas.NA, or numbers of another kind
+        return ""
+    found = [f"x{c}" if names is None else names[c] for c in columns[:5]]
+    more = ", ..." * (len(columns) > 5)
+    return f" Columns with infinite values: {name_list(found)}{more}." if found else ""
 
 
 def check_unmasked(values, name):
@@ -654,9 +668,14 @@ def check_squares(y):
 def check_sample_weight(sample_weight, X, dtype=np.float64):
     """Return non-negative weights, one per sample and not all zero."""
     check_unmasked(sample_weight, "sample_weight")
-    weight = _check_sample_weight(
-        sample_weight, X, dtype=dtype, ensure_non_negative=True
-    )
+    try:
+        weight = _check_sample_weight(
+            sample_weight, X, dtype=dtype, ensure_non_negative=True
+        )
+    except ValueError as error:
+        if "could not convert string" in str(error):
+            raise ValueError(f"sample_weight must be numbers: {error}.") from error
+        raise
     if not weight.any():
         raise ValueError(
             "Sample weights must contain at least one non-zero number; got "

@@ -296,6 +296,8 @@ def test_masked_targets_are_refused(cls, small_multimodal):
     weight = np.ma.masked_where(np.arange(60) < 5, np.ones(60))
     with pytest.raises(ValueError, match="sample_weight must have no masked values"):
         cls(modalities=widths).fit(X, y.data, weight)
+    with pytest.raises(ValueError, match="sample_weight must be numbers: .*'balanced'"):
+        cls(modalities=widths).fit(X, y.data, "balanced")
 
 
 @pytest.mark.parametrize("cls", [LateFusionClassifier, PatternClassifier])
