@@ -166,7 +166,14 @@ class RowGroup:
         """Sum of squares per sample and kept modality, shape (n_rows, n_kept)."""
         out = np.empty((len(self.rows), len(self.widths)), dtype=self.source.dtype)
         for chunk in row_chunks(*self.source.shape):
-            out[chunk] = block_norms(self.scaled(chunk), self.widths)
+            with np.errstate(over="ignore"):
+                out[chunk] = block_norms(self.scaled(chunk), self.widths)
+        n_huge = np.count_nonzero(~np.isfinite(out).all(axis=1))
+        if n_huge:
+            raise ValueError(
+                "Values of X must be closer to those of the training samples; squares "
+                f"of distances overflow in {out.dtype} in {count(n_huge, 'sample')}."
+            )
         return out
 
     @cached_property

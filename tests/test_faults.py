@@ -279,6 +279,20 @@ def test_extreme_scales(estimator, scale, dtype):
     assert_finite(fitted(estimator, X, y), X)
 
 
+@pytest.mark.parametrize(
+    "estimator",
+    [PartialModalityKMeans(3), ClusterGuidedImputer(3), RetrievalImputer()],
+    ids=short_name,
+)
+def test_new_samples_far_away(estimator):
+    """Distances to them would be inf, as if they shared no modality."""
+    X, y = make_data(estimator)
+    model = fitted(estimator, X, y)
+    X[np.flatnonzero(np.isnan(X[:, 5]))[:2], 0:2] = 1e160
+    with pytest.raises(ValueError, match="closer .* overflow in float64 in 2 samples"):
+        model.transform(X)
+
+
 @fault("inf")
 @every
 def test_infinity_is_refused(estimator):
@@ -286,9 +300,9 @@ def test_infinity_is_refused(estimator):
     X, y = make_data(estimator)
     model = fitted(estimator)
     X[2, 0] = np.inf
-    with pytest.raises(ValueError, match="infinity"):
+    with pytest.raises(ValueError, match="infinity.* infinite values: 'x0'"):
         with_widths(estimator).fit(X, y)
-    with pytest.raises(ValueError, match="infinity"):
+    with pytest.raises(ValueError, match="infinity.* infinite values: 'x0'"):
         outputs(model, X)
 
 
