@@ -24,7 +24,7 @@ from skmissing._masking import POLICIES, read_dropout
 from skmissing._modalities import count
 from skmissing._source_table import SourceTable
 from skmissing._sources import is_source, working_memory
-from skmissing._table import name_list
+from skmissing._table import LARGEST, check_squares, name_list
 from skmissing._torch import few_threads, resolve_device
 from skmissing.fusion._training import (
     OPTIMIZERS,
@@ -214,12 +214,14 @@ class BaseFusion(ModalityMixin, SkmissingEstimator):
         """Class of the network, and its parameters except shapes and n_outputs."""
         from skmissing.fusion._mhsa import MHSAFusion
 
-        if isinstance(self.module, torch.nn.Module):
+        module = self.module or MHSAFusion
+        if not (isinstance(module, type) and issubclass(module, torch.nn.Module)):
+            kind = "" if isinstance(module, type) else "an instance of "
+            name = (module if isinstance(module, type) else type(module)).__name__
             raise TypeError(
-                "module must be a class or a function that returns a network; got the "
-                f"network {type(self.module).__name__}."
+                f"module must be a subclass of torch.nn.Module; got {kind}{name}."
             )
-        return self.module or MHSAFusion, params
+        return module, params
 
     # ------------------------------------------------------------------------- fit
 
@@ -292,6 +294,7 @@ class BaseFusion(ModalityMixin, SkmissingEstimator):
         module, params = self._find_module(parts["module"])
         shapes = self.modalities_.shapes
         params = {"shapes": shapes, "n_outputs": target.n_outputs, **params}
+        check_names(module, params)
         self._module, self._n_cells = (module, params), self._count_cells(params)
         if hasattr(module, "set_bank"):  # a distance to each training sample
             self._n_cells += len(data["samples"])
@@ -390,6 +393,17 @@ class BaseFusion(ModalityMixin, SkmissingEstimator):
             values[:, unseen[order]] = 0.0
         return values, ~np.logical_and.reduceat(gaps, starts, axis=1)
 
+    def _check_size(self, table, values):
+        """Raise an error if squares of standardised values of new samples overflow."""
+        if max(values.max(), -values.min()) > LARGEST:
+            huge = np.flatnonzero((np.abs(values) > LARGEST).any(axis=0))
+            columns = self._scaler.layout.order[huge]
+            raise ValueError(
+                "Values of X must be closer to those of the training samples; squares "
+                f"overflow in {count(len(huge), 'column')}: "
+                f"{table.name_columns(columns)}."
+            )
+
     def _make_samples(self, table, index, target, device, X=None):
         """Samples at these positions, as tensors or as a stream from a source."""
         # X: the values of these samples if they are in memory
@@ -458,6 +472,7 @@ class BaseFusion(ModalityMixin, SkmissingEstimator):
         with few_threads(work, like.device), torch.inference_mode():
             for chunk in chunks:
                 values, present = self._inputs(table.X[chunk])
+                self._check_size(table, values)
                 tokens.append(present)
                 x = torch.from_numpy(values).to(like)
                 present = torch.from_numpy(present & known).to(like.device)
@@ -709,7 +724,7 @@ class FusionClassifier(ClassifierMixin, BaseFusion):
             where = " in the samples of positive weight" * (len(self.classes_) > 1)
             raise ValueError(
                 f"{type(self).__name__} needs at least two classes; got one class, "
-                f"{self.classes_[found[0]]!r}{where}."
+                f"{self.classes_.tolist()[found[0]]!r}{where}."
             )
         return y, codes
 
@@ -941,8 +956,9 @@ class FusionRegressor(RegressorMixin, BaseFusion):
         return self._fit(X, y, sample_weight)
 
     def _check_y(self, y, weight):
-        y = y.toarray() if sparse.issparse(y) else y
-        return np.asarray(y, dtype=np.float64), None
+        y = np.asarray(y.toarray() if sparse.issparse(y) else y, dtype=np.float64)
+        check_squares(y.ravel())
+        return y, None
 
     def _describe(self, y):
         """Describe the targets of validation samples, for messages."""
@@ -991,6 +1007,18 @@ class FusionRegressor(RegressorMixin, BaseFusion):
         y = self._outputs(X) * self._y_scale + self._y_mean
         y = np.clip(y, *self._bounds)
         return y[:, 0] if self._y_is_1d else y
+
+
+def check_names(module, params):
+    """Raise an error if the constructor of a network lacks some parameters."""
+    known = inspect.signature(module).parameters
+    odd = [name for name in params if name not in known]
+    if odd and all(p.kind is not p.VAR_KEYWORD for p in known.values()):
+        known = [name for name in known if name not in ("shapes", "n_outputs")]
+        raise TypeError(
+            f"Parameters module__... must be those of {module.__name__}, {known}; got "
+            f"{odd}."
+        )
 
 
 def _is_of_part(name):

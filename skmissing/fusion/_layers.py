@@ -62,10 +62,10 @@ def check_sizes(hidden_dim, n_heads=1, *, dropout=0.0, **sizes):
 
 
 def check_weights(**weights):
-    """Check that factors of losses are numbers >= 0."""
+    """Check that factors of losses are finite numbers >= 0."""
     for name, weight in weights.items():
-        if not isinstance(weight, Real) or not weight >= 0:
-            raise ValueError(f"{name} must be a number >= 0; got {weight!r}.")
+        if not isinstance(weight, Real) or not 0 <= weight < float("inf"):
+            raise ValueError(f"{name} must be a finite number >= 0; got {weight!r}.")
 
 
 class LinearStack(nn.Module):

@@ -79,9 +79,11 @@ class MHSAFusion(nn.Module):
             raise ValueError(
                 f"adaptation must be None, 'film' or 'prompt'; got {adaptation!r}."
             )
-        if any(not isinstance(n, Integral) or n < 1 for n in head_dims):
+        many = isinstance(head_dims, (list, tuple))
+        if not many or any(not isinstance(n, Integral) or n < 1 for n in head_dims):
             raise ValueError(
-                f"head_dims must be positive integers; got head_dims={head_dims!r}."
+                "head_dims must be a tuple of positive integers; got "
+                f"head_dims={head_dims!r}."
             )
         n_tokens = [n for n, _ in shapes]
         self.embed = ModalityProjection(shapes, hidden_dim)

@@ -266,11 +266,12 @@ class FusionLoss(nn.Module):
                 f"criterion__consistency must be None or one of "
                 f"{sorted(CONSISTENCY_WEIGHTS)}; got {consistency!r}."
             )
-        is_number = isinstance(consistency_weight, Real) and consistency_weight >= 0
+        is_number = isinstance(consistency_weight, Real)
+        is_number = is_number and 0 <= consistency_weight < float("inf")
         if consistency_weight is not None and not is_number:
             raise ValueError(
-                f"criterion__consistency_weight must be None or a number >= 0; got "
-                f"{consistency_weight!r}."
+                "criterion__consistency_weight must be None or a finite number >= 0; "
+                f"got {consistency_weight!r}."
             )
         self.task, self.consistency = task, consistency
         if consistency_weight is None:
@@ -467,6 +468,10 @@ def make_net(
     # Before early stopping, which ends the epoch in which it stops.
     scores += report_epochs(task)
     given = list(callbacks or ())
+    for entry in given:
+        callback = entry[1] if isinstance(entry, tuple) and len(entry) == 2 else entry
+        if callback is not None and not hasattr(callback, "set_params"):
+            raise TypeError(f"callbacks must be callbacks of skorch; got {entry!r}.")
     taken = [c[1] if isinstance(c, tuple) else c for c in given]
     taken = tuple(c if isinstance(c, type) else type(c) for c in taken)
     own = [c for c in own if not any(issubclass(t, type(c)) for t in taken)]

@@ -16,6 +16,7 @@ from .data import make_classifier, make_data, make_mmp, make_regressor
         ),
         ({"module__head_dims": (8, 0)}, r"head_dims must be .* got head_dims=\(8, 0\)"),
         ({"module__head_dims": (8.5,)}, r"head_dims must be .* got head_dims=\(8.5,\)"),
+        ({"module__head_dims": 8}, "head_dims must be a tuple .* got head_dims=8"),
         ({"scoring": "acuracy"}, "The .scoring. parameter .* Got .acuracy. instead."),
         ({"device": "gpu"}, "device='gpu' is not known"),
         ({"missing": "impute"}, "The 'missing' parameter of MHSAFusionClassifier"),
@@ -107,12 +108,23 @@ def test_bad_classes():
     X, y = make_data(30)
     with pytest.raises(ValueError, match="Unknown label type: continuous"):
         make_classifier().fit(X, y + 0.5)
-    with pytest.raises(ValueError, match="needs at least two classes; got one class"):
+    with pytest.raises(ValueError, match="two classes; got one class, 1.0"):
         make_classifier().fit(X, np.ones(30))
     with pytest.raises(
         ValueError, match="columns of 0, 1, 2. .* fit one classifier per column"
     ):
         make_classifier().fit(X, np.column_stack([y, y]))
+
+
+def test_squares_must_not_overflow():
+    """Such values would be predicted as NaN."""
+    X, y = make_data(30)
+    with pytest.raises(ValueError, match=r"y must stay below 1e\+150.* got 2e\+200"):
+        make_regressor().fit(X, 1e200 * y)
+    model = make_regressor(max_epochs=1).fit(X, y)
+    X[0, 1] = 1e160
+    with pytest.raises(ValueError, match="closer .* overflow in 1 column: 'x1'"):
+        model.predict(X)
 
 
 def test_all_rows_empty():

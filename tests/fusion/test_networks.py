@@ -336,7 +336,12 @@ def test_wrong_parameters(module, params, message):
     [
         ({"module__hidden_dim": "a"}, "hidden_dim must be a positive .*; got 'a'"),
         ({"criterion__consistency_weight": "a"}, "weight must be .* >= 0; got 'a'"),
-        ({"module": PooledFusion(VECTORS, 2)}, "must be a class .* network PooledFus"),
+        ({"module__domain_weight": np.inf, "module": ShaSpec}, "finite .* got inf"),
+        ({"module": PooledFusion(VECTORS, 2)}, "a subclass .* instance of PooledFus"),
+        ({"module": lambda **params: None}, "a subclass .* instance of function"),
+        ({"module": dict}, "must be a subclass of torch.nn.Module; got dict"),
+        ({"module__hiden": 3}, r"Pooled.*'hidden_dim', .*'dropout'.; got .'hiden'."),
+        ({"callbacks": [3]}, "callbacks must be callbacks of skorch; got 3"),
     ],
 )
 def test_wrong_parameters_of_the_estimator(params, message):
