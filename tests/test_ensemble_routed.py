@@ -144,8 +144,18 @@ def test_estimators_get_the_modalities_that_they_use():
     late = LateFusionClassifier("linear", cv=2)
     model = RoutedClassifier([("late", late, ["c", "a"])], modalities=LAYOUT, cv=2)
     inner = model.fit(X, y, sample_weight=np.ones(300)).named_estimators_.late
-    assert dict(inner.modalities) == {"a": 1, "c": 1} and late.modalities is None
+    assert repr(inner.modalities) == "{'a': 1, 'c': 1}" and late.modalities is None
     assert_allclose(inner.predict_proba(X[:, [0, 2]]), model.predict_proba(X))
+
+
+def test_the_estimators_do_not_repeat_a_warning():
+    X, y = make_data(60)
+    X[:5] = -999
+    late = LateFusionClassifier("linear", cv=2)
+    model = RoutedClassifier([("late", late)], modalities=[3], cv=2)
+    with pytest.warns(UserWarning, match="'modality0' is -999 in 5 of 60") as record:
+        model.fit(X, y)
+    assert len(record) == 1
 
 
 def test_unknown_pattern_is_routed_like_the_most_similar():

@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 from skmissing._blocks import find_patterns
 from skmissing._compat import Interval
 from skmissing._docs import shared_docs
+from skmissing._modalities import resolve_modalities
 from skmissing._table import name_list
 from skmissing.ensemble._base import (
     BlockEnsemble,
@@ -247,8 +248,10 @@ class RoutedClassifier(ClassifierMixin, BlockEnsemble):
         template, params = clone(template), template.get_params()
         shapes = {m.name: m.shape if m.n_tokens > 1 else m.width for m in used}
         paths = [k for k, v in params.items() if v is None and MODALITIES.search(k)]
-        template.set_params(**dict.fromkeys(paths, shapes))
         columns = np.concatenate([m.columns for m in used])
+        # A layout: codes for missing have already been warned about.
+        shapes = resolve_modalities(shapes, len(columns))
+        template.set_params(**dict.fromkeys(paths, shapes))
         return Route(name, template, mask, columns, accepts_nan(template))
 
     def _block(self, table, rows, route):
