@@ -24,13 +24,18 @@ class DynamicExperts(nn.Module):
     Parameters
     ----------
     shapes : list of (int, int)
-        Number of tokens and token width of each modality, in layout order.
+        Number of tokens and token width of each modality. Set by the estimator.
     n_outputs : int
-        Number of outputs.
+        Number of outputs. Set by the estimator.
     hidden_dim : int, default=64
         Width of the hidden layer of each expert, and of the gate.
     dropout : float, default=0.1
         Dropout in the hidden layers of the experts.
+
+    Raises
+    ------
+    ValueError
+        If `hidden_dim` is not a positive integer, or `dropout` is not in [0, 1).
 
     Notes
     -----

@@ -109,9 +109,9 @@ class NeighborAttention(BankNetwork):
     Parameters
     ----------
     shapes : list of (int, int)
-        Number of tokens and token width of each modality, in layout order.
+        Number of tokens and token width of each modality. Set by the estimator.
     n_outputs : int
-        Number of outputs.
+        Number of outputs. Set by the estimator.
     hidden_dim : int, default=64
         Width of the tokens.
     n_heads : int, default=4
@@ -227,9 +227,9 @@ class NeighborGraph(BankNetwork):
     Parameters
     ----------
     shapes : list of (int, int)
-        Number of tokens and token width of each modality, in layout order.
+        Number of tokens and token width of each modality. Set by the estimator.
     n_outputs : int
-        Number of outputs.
+        Number of outputs. Set by the estimator.
     hidden_dim : int, default=64
         Width of the hidden vectors.
     n_heads : int, default=4
