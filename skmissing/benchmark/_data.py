@@ -280,9 +280,8 @@ def load_data(
     bunch = datasets.read_multimodal_npz(source, modalities=modalities, split=key)
     for key, value in (("groups", groups), ("score_groups", score_groups)):
         if value is not None and value not in bunch.extras:
-            raise ValueError(
-                f"{text}: no array {key}={value!r}; found {', '.join(bunch.extras)}."
-            )
+            found = ", ".join(bunch.extras) or "no arrays but modalities and the target"
+            raise ValueError(f"{text}: no array {key}={value!r}; found {found}.")
     unused = {
         k: a.shape
         for k, a in bunch.extras.items()

@@ -329,7 +329,7 @@ METHODS = {
     "pattern": (_pattern, "dedicated: one linear model per pattern of modalities"),
     "routed": (
         _routed,
-        "scheduler: late fusion, or one modality alone if that is as good",
+        "scheduler: late fusion, or one modality alone if as good (classes only)",
     ),
     "mask": (
         lambda s: s.fusion("MHSAFusion", modality_dropout=0.5),

@@ -137,6 +137,8 @@ def make_amputer(text, **params):
             )
         return make_amputer(both[1] or "0", segment=share, **params)
     mechanism, colon, gaps = text.partition(":")
+    if text in MECHANISMS:
+        raise ValueError(f"text must have a rate, such as '{text}:0.5'; got {text!r}.")
     if not colon:
         mechanism, gaps = "mcar", text
     if mechanism not in MECHANISMS:

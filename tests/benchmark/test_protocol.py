@@ -323,6 +323,9 @@ def test_load_data_reads_files(tmp_path):
         ValueError, match="no array groups='actor'; found age, director"
     ):
         load_data(path, groups="actor")
+    np.savez(path, a=np.ones((6, 2)), y=np.arange(6) % 2)
+    with pytest.raises(ValueError, match="found no arrays but modalities and the targ"):
+        load_data(path, groups="actor")
 
 
 def test_unknown_data_is_refused():

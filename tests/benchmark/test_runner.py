@@ -112,6 +112,7 @@ def test_file_of_something_else_is_refused(tmp_path):
         ({"test_size": 1.5}, "test_size must lie between 0 and 1; got 1.5"),
         ({"max_rows": 3}, "max_rows must be None or an integer of at least 10; got 3"),
         ({"missing": ["group:0.5"]}, "data 'toy': it needs groups"),
+        ({"missing": ["mcar"]}, "must have a rate, such as 'mcar:0.5'; got 'mcar'"),
         ({"missing": ["magic:0.5"]}, "mechanism must be among .* got 'magic'"),
         ({"missing": ["complex-10-80"]}, "missing='complex-10-80' on data 'toy'"),
     ],
