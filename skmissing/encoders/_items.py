@@ -97,6 +97,7 @@ def _check_one_column(n_columns, owner, names=None):
 
 def read_columns(X, owner, wanted):
     """Return the items of each column of a table, or of a sequence of samples."""
+    names = None
     if hasattr(X, "columns") and hasattr(X, "shape"):
         names = list(getattr(X, "column_names", X.columns))
         if len(names) == len(wanted):
@@ -108,9 +109,10 @@ def read_columns(X, owner, wanted):
             len(x) == len(wanted) and not isinstance(x, str) for x in X
         ):
             return [[x[i] for x in X] for i in range(len(wanted))]
+    found = f"{X!r:.50}" if names is None else f"the columns {names!r:.50}"
     raise ValueError(
         f"{owner}: X must be a table, an array or a list of samples with "
-        f"{len(wanted)} columns: {' and '.join(wanted)}; got {X!r:.50}."
+        f"{len(wanted)} columns: {' and '.join(wanted)}; got {found}."
     )
 
 

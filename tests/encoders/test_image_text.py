@@ -4,6 +4,7 @@ import re
 import shutil
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 import transformers
@@ -137,6 +138,7 @@ def test_cache(model_path, tmp_path, monkeypatch):
 WRONG = [
     (["a.png", "b.png"], "must be a table, an array or a list of samples with 2 col"),
     ([("a.png",)], "2 columns: images and texts; got [('a.png',)]"),
+    (pd.DataFrame({"a": ["a.png"]}), "images and texts; got the columns ['a']."),
     (np.zeros((2, 3)), "must be a table, an array or a list of samples with 2 col"),
     ([(3, "cat")], "item 0 of X must have a path, bytes, a PIL image, an array as"),
     ([(None, None), (None, 3)], "item 1 of X must have a str as text; got 3 of type"),
