@@ -69,6 +69,16 @@ def map_pieces(function, pieces, n_cells):
     return map_in_threads(function, pieces)
 
 
+def check_overflow(finite, dtype):
+    """Raise an error if squared distances of samples are not finite."""
+    n_huge = np.count_nonzero(~finite)
+    if n_huge:
+        raise ValueError(
+            "Values of X must be closer to those of the training samples; squares of "
+            f"distances overflow in {np.dtype(dtype)} in {count(n_huge, 'sample')}."
+        )
+
+
 def block_norms(values, widths):
     """Sum of squares per row and block, (n_rows, n_columns) -> (n_rows, M)."""
     if (widths == 1).all():
@@ -168,12 +178,7 @@ class RowGroup:
         for chunk in row_chunks(*self.source.shape):
             with np.errstate(over="ignore"):
                 out[chunk] = block_norms(self.scaled(chunk), self.widths)
-        n_huge = np.count_nonzero(~np.isfinite(out).all(axis=1))
-        if n_huge:
-            raise ValueError(
-                "Values of X must be closer to those of the training samples; squares "
-                f"of distances overflow in {out.dtype} in {count(n_huge, 'sample')}."
-            )
+        check_overflow(np.isfinite(out).all(axis=1), out.dtype)
         return out
 
     @cached_property

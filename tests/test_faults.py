@@ -36,6 +36,7 @@ from skmissing.impute import (
     RegressionImputer,
     RetrievalImputer,
 )
+from skmissing.mixture import PartialModalityFactorMixture
 from skmissing.simulate import missing_rates
 
 from .properties.strategies import no_warnings, short_name
@@ -281,7 +282,12 @@ def test_extreme_scales(estimator, scale, dtype):
 
 @pytest.mark.parametrize(
     "estimator",
-    [PartialModalityKMeans(3), ClusterGuidedImputer(3), RetrievalImputer()],
+    [
+        PartialModalityKMeans(3),
+        ClusterGuidedImputer(3),
+        RetrievalImputer(),
+        PartialModalityFactorMixture(2),
+    ],
     ids=short_name,
 )
 def test_new_samples_far_away(estimator):

@@ -10,7 +10,7 @@ from functools import partial
 
 import numpy as np
 
-from skmissing._blocks import find_patterns, row_chunks
+from skmissing._blocks import check_overflow, find_patterns, row_chunks
 from skmissing._callbacks import NO_TASK
 
 # Noise is at least this share of a modality's mean variance.
@@ -245,7 +245,9 @@ class RowPosterior:
         square = np.einsum("ij,ij,j->i", x, x, inverse, dtype=np.float64)
         self.scores = self._by_slot(t, self.covariance)
         log_joint -= self._by_slot(self.scores, offset.transpose(0, 2, 1))
-        square -= (self.scores * t).sum(axis=1)
+        with np.errstate(over="ignore", invalid="ignore"):
+            square -= (self.scores * t).sum(axis=1)
+        check_overflow(np.isfinite(square), square.dtype)
         log_joint += constant[part.index]
         highest = log_joint.max(axis=1, keepdims=True)
         log_joint -= highest
