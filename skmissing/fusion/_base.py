@@ -968,7 +968,9 @@ class FusionRegressor(RegressorMixin, BaseFusion):
         """Learn mean and scale of the targets; return them standardized."""
         self._bounds = -np.inf, np.inf
         if self.bounds is not None:
-            if len(self.bounds) != 2 or not self.bounds[0] < self.bounds[1]:
+            numbers = all(isinstance(bound, Real) for bound in self.bounds)
+            pair = numbers and len(self.bounds) == 2
+            if not pair or not self.bounds[0] < self.bounds[1]:
                 raise ValueError(
                     "bounds must be a pair (low, high) with low < high; got "
                     f"{self.bounds!r}."

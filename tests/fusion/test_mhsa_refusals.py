@@ -68,6 +68,7 @@ def test_bad_parameters_of_the_projection(params, match):
     [
         ((2, 0), r"bounds must be a pair .* got \(2, 0\)"),
         ((1, 1), r"bounds must be a pair .* got \(1, 1\)"),
+        (("a", "b"), r"bounds must be a pair .* got \('a', 'b'\)"),
         ((0, 1, 2), r"bounds must be a pair .* got \(0, 1, 2\)"),
         ((0, 1.5), r"bounds=\(0, 1.5\) must contain all .* from 0 to 2"),
     ],
