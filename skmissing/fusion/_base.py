@@ -24,7 +24,7 @@ from skmissing._masking import POLICIES, read_dropout
 from skmissing._modalities import count
 from skmissing._source_table import SourceTable
 from skmissing._sources import is_source, working_memory
-from skmissing._table import LARGEST, check_squares, name_list
+from skmissing._table import check_squares, name_list
 from skmissing._torch import few_threads, resolve_device
 from skmissing.fusion._training import (
     OPTIMIZERS,
@@ -33,6 +33,8 @@ from skmissing.fusion._training import (
     StreamedSamples,
     Target,
     arrays_of,
+    check_module,
+    check_size,
     fit_net,
     load_module,
     make_net,
@@ -206,22 +208,15 @@ class BaseFusion(ModalityMixin, SkmissingEstimator):
             elif name not in own:
                 odd.append(name)
         if odd:
-            odd = sorted(odd)
-            raise TypeError(f"{type(self).__name__} got unexpected parameters {odd}.")
+            name = type(self).__name__
+            raise TypeError(f"{name} got unexpected parameters {sorted(odd)}.")
         return parts
 
     def _find_module(self, params):
         """Class of the network, and its parameters except shapes and n_outputs."""
         from skmissing.fusion._mhsa import MHSAFusion
 
-        module = self.module or MHSAFusion
-        if not (isinstance(module, type) and issubclass(module, torch.nn.Module)):
-            kind = "" if isinstance(module, type) else "an instance of "
-            name = (module if isinstance(module, type) else type(module)).__name__
-            raise TypeError(
-                f"module must be a subclass of torch.nn.Module; got {kind}{name}."
-            )
-        return module, params
+        return self.module or MHSAFusion, params
 
     # ------------------------------------------------------------------------- fit
 
@@ -294,7 +289,7 @@ class BaseFusion(ModalityMixin, SkmissingEstimator):
         module, params = self._find_module(parts["module"])
         shapes = self.modalities_.shapes
         params = {"shapes": shapes, "n_outputs": target.n_outputs, **params}
-        check_names(module, params)
+        check_module(module, params)
         self._module, self._n_cells = (module, params), self._count_cells(params)
         if hasattr(module, "set_bank"):  # a distance to each training sample
             self._n_cells += len(data["samples"])
@@ -373,10 +368,8 @@ class BaseFusion(ModalityMixin, SkmissingEstimator):
         widths = [d for n, d in shapes for _ in range(n)]
         self._token_starts = np.cumsum(widths) - widths
         if not self._known.all():
-            consequence = "they are ignored"
-            if self.early_stopping:
-                consequence = f"validation samples do not count; {consequence}"
-            table.warn_never_observed(self._known, consequence)
+            valid = "validation samples do not count; " * self.early_stopping
+            table.warn_never_observed(self._known, f"{valid}they are ignored")
 
     # ---------------------------------------------------------------------- inputs
 
@@ -392,17 +385,6 @@ class BaseFusion(ModalityMixin, SkmissingEstimator):
         if unseen.any():
             values[:, unseen[order]] = 0.0
         return values, ~np.logical_and.reduceat(gaps, starts, axis=1)
-
-    def _check_size(self, table, values):
-        """Raise an error if squares of standardised values of new samples overflow."""
-        if max(values.max(), -values.min()) > LARGEST:
-            huge = np.flatnonzero((np.abs(values) > LARGEST).any(axis=0))
-            columns = self._scaler.layout.order[huge]
-            raise ValueError(
-                "Values of X must be closer to those of the training samples; squares "
-                f"overflow in {count(len(huge), 'column')}: "
-                f"{table.name_columns(columns)}."
-            )
 
     def _make_samples(self, table, index, target, device, X=None):
         """Samples at these positions, as tensors or as a stream from a source."""
@@ -472,7 +454,7 @@ class BaseFusion(ModalityMixin, SkmissingEstimator):
         with few_threads(work, like.device), torch.inference_mode():
             for chunk in chunks:
                 values, present = self._inputs(table.X[chunk])
-                self._check_size(table, values)
+                check_size(values, self._scaler.layout, table)
                 tokens.append(present)
                 x = torch.from_numpy(values).to(like)
                 present = torch.from_numpy(present & known).to(like.device)
@@ -968,8 +950,8 @@ class FusionRegressor(RegressorMixin, BaseFusion):
         """Learn mean and scale of the targets; return them standardized."""
         self._bounds = -np.inf, np.inf
         if self.bounds is not None:
-            numbers = all(isinstance(bound, Real) for bound in self.bounds)
-            pair = numbers and len(self.bounds) == 2
+            pair = len(self.bounds) == 2
+            pair = pair and all(isinstance(bound, Real) for bound in self.bounds)
             if not pair or not self.bounds[0] < self.bounds[1]:
                 raise ValueError(
                     "bounds must be a pair (low, high) with low < high; got "
@@ -1009,18 +991,6 @@ class FusionRegressor(RegressorMixin, BaseFusion):
         y = self._outputs(X) * self._y_scale + self._y_mean
         y = np.clip(y, *self._bounds)
         return y[:, 0] if self._y_is_1d else y
-
-
-def check_names(module, params):
-    """Raise an error if the constructor of a network lacks some parameters."""
-    known = inspect.signature(module).parameters
-    odd = [name for name in params if name not in known]
-    if odd and all(p.kind is not p.VAR_KEYWORD for p in known.values()):
-        known = [name for name in known if name not in ("shapes", "n_outputs")]
-        raise TypeError(
-            f"Parameters module__... must be those of {module.__name__}, {known}; got "
-            f"{odd}."
-        )
 
 
 def _is_of_part(name):

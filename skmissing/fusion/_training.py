@@ -4,6 +4,7 @@ This file does not depend on columns or scikit-learn estimators. It takes tensor
 module, and returns weights as numpy arrays and a history of plain numbers.
 """
 
+import inspect
 from dataclasses import dataclass
 from functools import partial
 from numbers import Real
@@ -23,6 +24,7 @@ from torch import nn
 from skmissing._callbacks import NO_TASK
 from skmissing._masking import draw_subsets
 from skmissing._modalities import count
+from skmissing._table import LARGEST
 from skmissing._torch import SMALL_WORK, few_threads, seeded, single_precision
 
 GRAD_CLIP = 1.0
@@ -251,6 +253,38 @@ def _lend(poor, rich, labels):
     codes, first = np.unique(labels[rich], return_index=True)
     moved = first[~np.isin(codes, labels[poor])]
     return np.append(poor, rich[moved]), np.delete(rich, moved)
+
+
+# ------------------------------------------------------------------------------ checks
+
+
+def check_module(module, params):
+    """Raise an error if this is not the class of a network with these parameters."""
+    if not (isinstance(module, type) and issubclass(module, nn.Module)):
+        kind = "" if isinstance(module, type) else "an instance of "
+        name = (module if isinstance(module, type) else type(module)).__name__
+        raise TypeError(
+            f"module must be a subclass of torch.nn.Module; got {kind}{name}."
+        )
+    known = inspect.signature(module).parameters
+    odd = [name for name in params if name not in known]
+    if odd and all(p.kind is not p.VAR_KEYWORD for p in known.values()):
+        known = [name for name in known if name not in ("shapes", "n_outputs")]
+        raise TypeError(
+            f"Parameters module__... must be those of {module.__name__}, {known}; got "
+            f"{odd}."
+        )
+
+
+def check_size(values, layout, table):
+    """Raise an error if squares of standardised values of new samples overflow."""
+    if max(values.max(), -values.min()) > LARGEST:
+        huge = np.flatnonzero((np.abs(values) > LARGEST).any(axis=0))
+        raise ValueError(
+            "Values of X must be closer to those of the training samples; squares "
+            f"overflow in {count(len(huge), 'column')}: "
+            f"{table.name_columns(layout.order[huge])}."
+        )
 
 
 # -------------------------------------------------------------------------------- loss
