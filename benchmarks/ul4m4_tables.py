@@ -139,12 +139,17 @@ def test(name, results, metric):
             "difference": f"{scale * row['difference']:+.{digits}f}".replace("-", "−"),
             "pairs": row["n_pairs"],
             "wins / ties / losses": f"{row['wins']} / {row['ties']} / {row['losses']}",
-            "t-test": f"{row['p_ttest']:.3f}",
-            "Wilcoxon": f"{row['p_wilcoxon']:.3f}",
+            "t-test": name_p(row["p_ttest"]),
+            "Wilcoxon": name_p(row["p_wilcoxon"]),
         }
         for _, row in tests.iterrows()
     ]
     return pd.DataFrame(rows)
+
+
+def name_p(p):
+    """A p-value with three digits."""
+    return "< 0.001" if p < 0.0005 else f"{p:.3f}"
 
 
 if __name__ == "__main__":
