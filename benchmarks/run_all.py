@@ -32,8 +32,10 @@ Each script alternately runs skmissing and another program in one process, after
 warm-up. It prints the median times, their ratio, the additional memory of both, and the
 versions. `python benchmarks/run_all.py` runs the comparisons below and writes this
 page. Other scripts: `growth.py` plots the time against the size of the data.
-`large_imputation.py` imputes a table of 2 GB in pieces. `soak.py` checks that memory
-does not grow over many calls.
+`large_imputation.py` imputes a table of 2 GB in pieces, and `large_file.py` a file that
+is larger than memory. `dask_workers.py` compares a fit with and without Dask. `soak.py`
+checks that memory does not grow over many calls. The scripts of the tables in the user
+guide are named below these tables.
 
 """
 
