@@ -368,7 +368,7 @@ class BaseFusion(ModalityMixin, SkmissingEstimator):
         widths = [d for n, d in shapes for _ in range(n)]
         self._token_starts = np.cumsum(widths) - widths
         if not self._known.all():
-            valid = "validation samples do not count; " * self.early_stopping
+            valid = "validation samples do not count; " if self.early_stopping else ""
             table.warn_never_observed(self._known, f"{valid}they are ignored")
 
     # ---------------------------------------------------------------------- inputs

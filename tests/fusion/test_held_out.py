@@ -57,6 +57,7 @@ def test_modality_that_only_rows_held_out_have():
         return 0.0
 
     model = make_classifier(**EARLY, scoring=scorer)
+    model.set_params(early_stopping=np.True_)  # as in a search over an array
     with warns("'modality2'; validation samples do not count"):
         model.fit(X, y)
     assert np.isnan(shown[0][:, 5:]).all() and not np.isnan(shown[0]).all()
