@@ -502,11 +502,10 @@ def make_net(
     # Before early stopping, which ends the epoch in which it stops.
     scores += report_epochs(task)
     given = list(callbacks or ())
-    for entry in given:
-        callback = entry[1] if isinstance(entry, tuple) and len(entry) == 2 else entry
+    taken = [c[1] if isinstance(c, tuple) and len(c) == 2 else c for c in given]
+    for entry, callback in zip(given, taken):
         if callback is not None and not hasattr(callback, "set_params"):
             raise TypeError(f"callbacks must be callbacks of skorch; got {entry!r}.")
-    taken = [c[1] if isinstance(c, tuple) else c for c in given]
     taken = tuple(c if isinstance(c, type) else type(c) for c in taken)
     own = [c for c in own if not any(issubclass(t, type(c)) for t in taken)]
     return FusionNet(
