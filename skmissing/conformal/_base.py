@@ -1,6 +1,5 @@
 """Shared parts: held-out probabilities of a classifier, and groups of samples."""
 
-import re
 import warnings
 from contextlib import contextmanager
 from dataclasses import replace
@@ -24,13 +23,16 @@ from skmissing._table import (
     framed,
     take_samples,
 )
-from skmissing.ensemble._base import BlockEnsemble, check_finite
+from skmissing.ensemble._base import (
+    MODALITIES,
+    BlockEnsemble,
+    check_finite,
+    set_modalities,
+)
 from skmissing.ensemble._late_fusion import LateFusionClassifier
 from skmissing.inspection._scores import name_pattern, sort_patterns
 from skmissing.inspection._scoring import as_table, find_layout
 
-# Parameters of estimators and their steps.
-MODALITIES = re.compile("(^|__)modalities$")
 UNFITTED = (
     "estimator must be fitted if cv='prefit' or if it is frozen; got a new %(name)s."
 )
@@ -249,13 +251,6 @@ def find_parameter(estimator):
     params = estimator.get_params()
     paths = [k for k, v in params.items() if v is not None and MODALITIES.search(k)]
     return params[min(paths, key=lambda path: path.count("__"))] if paths else None
-
-
-def set_modalities(estimator, layout):
-    """Set the parameters `modalities` of an estimator and its steps that are None."""
-    params = estimator.get_params()
-    unset = [k for k, v in params.items() if v is None and MODALITIES.search(k)]
-    return estimator.set_params(**dict.fromkeys(unset, layout))
 
 
 def fit_fold(template, X, y, params, inside, outside):

@@ -42,7 +42,6 @@ from skmissing.conformal._base import (
     check_reject,
     make_default,
     read_proba,
-    set_modalities,
 )
 from skmissing.conformal._quantiles import (
     ROUNDING,
@@ -55,7 +54,7 @@ from skmissing.conformal._quantiles import (
     upper_bounds,
 )
 from skmissing.ensemble import LateFusionClassifier, LateFusionRegressor
-from skmissing.ensemble._base import check_finite, route_weight
+from skmissing.ensemble._base import check_finite, route_weight, set_modalities
 from skmissing.ensemble._folds import deal_folds, deal_groups
 from skmissing.ensemble._routed import MOST_COMBINED
 

@@ -3,6 +3,7 @@
 A block holds some samples and some columns of X.
 """
 
+import re
 from dataclasses import dataclass, field
 from inspect import Parameter, signature
 from numbers import Integral, Real
@@ -55,6 +56,8 @@ FLOOR = 0.01
 LINEAR_C = 0.05
 # Columns with a smaller range are widened for our own models.
 LEAST_SPAN = 0.01
+# Parameters of estimators and their steps.
+MODALITIES = re.compile("(^|__)modalities$")
 # Forests that predict tree by tree here, because their own methods start threads.
 FOREST_CLASSIFIERS = (ExtraTreesClassifier, RandomForestClassifier)
 FOREST_REGRESSORS = (ExtraTreesRegressor, RandomForestRegressor)
@@ -547,6 +550,13 @@ def accepts_nan(estimator):
         if "keep_empty_features" in step.get_params(deep=False):
             return True
     return True
+
+
+def set_modalities(estimator, layout):
+    """Set the parameters `modalities` of an estimator and its steps that are None."""
+    params = estimator.get_params()
+    unset = [k for k, v in params.items() if v is None and MODALITIES.search(k)]
+    return estimator.set_params(**dict.fromkeys(unset, layout))
 
 
 def make_linear(classifier):

@@ -1,6 +1,5 @@
 """Routing: the cheapest good model per pattern of modalities."""
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import product
@@ -21,13 +20,12 @@ from skmissing.ensemble._base import (
     BlockEnsemble,
     EncodedClassifier,
     accepts_nan,
+    set_modalities,
     take_block,
 )
 
 # Up to this number of modalities, all combinations are scored.
 MOST_COMBINED = 6
-# Parameters of estimators and their steps.
-MODALITIES = re.compile("(^|__)modalities$")
 
 
 def read_costs(costs, names, positive=False):
@@ -245,13 +243,11 @@ class RoutedClassifier(ClassifierMixin, BlockEnsemble):
                 f"training, {name_list(seen)}; got {uses}."
             )
         used = [m for m, chosen in zip(layout.values(), mask) if chosen]
-        template, params = clone(template), template.get_params()
         shapes = {m.name: m.shape if m.n_tokens > 1 else m.width for m in used}
-        paths = [k for k, v in params.items() if v is None and MODALITIES.search(k)]
         columns = np.concatenate([m.columns for m in used])
         # A layout: codes for missing have already been warned about.
         shapes = resolve_modalities(shapes, len(columns))
-        template.set_params(**dict.fromkeys(paths, shapes))
+        template = set_modalities(clone(template), shapes)
         return Route(name, template, mask, columns, accepts_nan(template))
 
     def _block(self, table, rows, route):
