@@ -68,6 +68,12 @@ def pre_norm_layer(tokens, keys, state, prefix, n_heads):
     return made
 
 
+def prediction(state, h):
+    """Logits from a fused vector: a linear map, ReLU, and the head."""
+    h = np.maximum(state["project.weight"] @ h + state["project.bias"], 0)
+    return state["head.weight"] @ h + state["head.bias"]
+
+
 def mhsa_fusion(module, shapes, x, present, n_heads, n_layers):
     """Logits of `MHSAFusion(missing="mask")` in eval mode, row by row.
 

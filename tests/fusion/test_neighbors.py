@@ -14,7 +14,13 @@ from skmissing.fusion import FusionClassifier, FusionRegressor
 from skmissing.fusion.modules import NeighborAttention, NeighborGraph
 
 from .data import WIDTHS, make_data
-from .reference import arrays, cross_attention, layer_norm, self_attention
+from .reference import (
+    arrays,
+    cross_attention,
+    layer_norm,
+    prediction,
+    self_attention,
+)
 from .test_modules import LAYOUTS, columns_of_tokens, make_batch, owners
 
 MODULES = [NeighborAttention, NeighborGraph]
@@ -103,12 +109,6 @@ def test_copies_of_one_sample_see_nothing(module):
     logits = module(*ones).logits
     module.set_bank(*ones, torch.zeros(6, dtype=torch.long))
     assert torch.equal(module(*ones).logits, logits) and logits.isfinite().all()
-
-
-def prediction(state, h):
-    """Logits from a fused vector: a linear map, ReLU, and the head."""
-    h = np.maximum(state["project.weight"] @ h + state["project.bias"], 0)
-    return state["head.weight"] @ h + state["head.bias"]
 
 
 @every_layout
